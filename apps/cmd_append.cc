@@ -1,0 +1,249 @@
+// stele append
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <thread>
+
+#include "apps/cli.h"
+#include "apps/entry_source.h"
+#include "apps/exit_codes.h"
+#include "apps/output.h"
+#include "log/client.h"
+
+namespace stele::apps {
+namespace {
+
+/// Entries read ahead of the appends at most.
+constexpr std::size_t kReadAheadMax = 4096;
+
+/// Appends what a reader thread, or the command line, gives it, and prints LSNs in input order.
+class Appender {
+ public:
+  Appender(const Common& common, const AppendFlags& flags)
+      : flags_(flags),
+        client_(context_, options_for(common, flags)),
+        output_(Format::raw, false),
+        progress_timer_(context_) {}
+
+  /// All at once, from the command line.
+  int run(std::vector<std::string> entries) {
+    for (std::string& entry : entries) input_.push_back(std::move(entry));
+    ended_ = true;
+    return run();
+  }
+
+  /// From a descriptor, as it comes.
+  int run(int descriptor, char separator) {
+    std::thread reader([this, descriptor, separator] { read_all(descriptor, separator); });
+    const int exit_code = run();
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    room_.notify_one();
+    // A reader that waits for a terminal cannot be woken; the program ends with it.
+    reader.detach();
+    return exit_code;
+  }
+
+ private:
+  struct Waiting {
+    std::uint64_t line;
+    bool finished = false;
+    Lsn lsn;
+    std::optional<Errc> error;
+    AppendResult result;
+  };
+
+  static ClientOptions options_for(const Common& common, const AppendFlags& flags) {
+    ClientOptions options;
+    options.addresses = common.cluster;
+    options.cluster_name = common.cluster_name;
+    options.window = flags.in_flight;
+    options.waiting_bytes_max = SIZE_MAX;  // Bounded by --in-flight entries of bounded size.
+    return options;
+  }
+
+  int run() {
+    started_ = std::chrono::steady_clock::now();
+    show_progress();
+    asio::post(context_, [this] { pump(); });
+    context_.run();
+    output_.flush();
+    clear_progress();
+    return exit_code_;
+  }
+
+  void read_all(int descriptor, char separator) {
+    EntrySource source(descriptor, separator);
+    while (true) {
+      auto entries = source.next();
+      std::unique_lock lock(mutex_);
+      if (!entries) read_error_ = entries.error().detail;
+      if (!entries || entries->empty()) {
+        ended_ = true;
+      } else {
+        for (std::string& entry : *entries) input_.push_back(std::move(entry));
+      }
+      asio::post(context_, [this] { pump(); });
+      if (ended_) return;
+      room_.wait(lock, [this] { return input_.size() < kReadAheadMax || stopped_; });
+      if (stopped_) return;
+    }
+  }
+
+  void pump() {
+    if (failed_) return;
+    std::unique_lock lock(mutex_);
+    while (waiting_.size() < flags_.in_flight && !input_.empty()) {
+      const std::string entry = std::move(input_.front());
+      input_.pop_front();
+      lock.unlock();
+      append(entry);
+      lock.lock();
+    }
+    if (input_.size() < kReadAheadMax / 2) room_.notify_one();
+    const bool all_done = ended_ && input_.empty() && waiting_.empty();
+    lock.unlock();
+    if (!all_done) return;
+    if (!read_error_.empty()) exit_code_ = complain(Errc::io, read_error_);
+    end();
+  }
+
+  void append(const std::string& entry) {
+    const std::uint64_t line = ++lines_;
+    waiting_.push_back({line, false, {}, {}, {}});
+    client_.async_append(asio::buffer(entry), std::chrono::milliseconds(flags_.timeout_ms),
+                         [this, line](asio::error_code error, AppendResult result) {
+                           on_done(line, error, std::move(result));
+                         });
+  }
+
+  void on_done(std::uint64_t line, asio::error_code error, AppendResult result) {
+    if (failed_) return;
+    Waiting& entry = waiting_[line - waiting_.front().line];
+    entry.finished = true;
+    entry.lsn = result.lsn;
+    entry.result = std::move(result);
+    if (error) entry.error = static_cast<Errc>(error.value());
+    if (reporting_) return;
+    reporting_ = true;  // Once a turn: what is acknowledged together is printed together.
+    asio::post(context_, [this] { report(); });
+  }
+
+  void report() {
+    reporting_ = false;
+    while (!waiting_.empty() && waiting_.front().finished) {
+      const Waiting& first = waiting_.front();
+      if (first.error) return report_failure(first);
+      output_.add_line(std::to_string(first.lsn.value));
+      ++acknowledged_;
+      waiting_.pop_front();
+    }
+    if (!output_.flush()) return end();
+    pump();
+  }
+
+  void report_failure(const Waiting& first) {
+    failed_ = true;
+    output_.flush();
+    clear_progress();
+    const std::string fate =
+        first.result.may_be_appended ? "it may yet be in the log" : "it is not in the log";
+    exit_code_ = complain(*first.error, "entry " + std::to_string(first.line) + ": " +
+                                            first.result.detail + "; " + fate);
+    const std::size_t others = waiting_.size() - 1;
+    if (others != 0) {
+      std::fprintf(stderr, "stele: the %zu entries after it were on their way; they may be in the log\n",
+                   others);
+    }
+    end();
+  }
+
+  void end() {
+    progress_timer_.cancel();
+    progress_ended_ = true;
+    client_.close();
+    if (failed_) context_.stop();
+  }
+
+  // A line for people who wait at a terminal; LSNs on the same terminal are progress enough.
+  void show_progress() {
+    const bool wanted = ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 0;
+    if (!wanted || progress_ended_) return;
+    progress_timer_.expires_after(std::chrono::milliseconds(500));
+    progress_timer_.async_wait([this](asio::error_code error) {
+      if (error) return;
+      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - started_;
+      progress_shown_ = true;
+      std::fprintf(stderr, "\r\033[K%llu appended, %.0f/s, %zu in flight",
+                   static_cast<unsigned long long>(acknowledged_),
+                   static_cast<double>(acknowledged_) / passed.count(), waiting_.size());
+      show_progress();
+    });
+  }
+
+  void clear_progress() {
+    if (std::exchange(progress_shown_, false)) std::fputs("\r\033[K", stderr);
+  }
+
+  AppendFlags flags_;
+  asio::io_context context_{1};
+  Client client_;
+  Output output_;
+  asio::steady_timer progress_timer_;
+  std::chrono::steady_clock::time_point started_;
+  bool progress_shown_ = false;
+  bool progress_ended_ = false;
+
+  std::uint64_t lines_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::deque<Waiting> waiting_;  // In input order.
+  bool reporting_ = false;
+  bool failed_ = false;
+  int exit_code_ = kDone;
+
+  std::mutex mutex_;
+  std::condition_variable room_;
+  std::deque<std::string> input_;  // Guarded by mutex_, as are the next three.
+  bool ended_ = false;
+  bool stopped_ = false;
+  std::string read_error_;
+};
+
+}  // namespace
+
+int append(const Common& common, const AppendFlags& flags) {
+  // Lives until the program ends: a reader thread may still wait for its input.
+  static Appender* const appender = new Appender(common, flags);
+  if (!flags.whole.empty()) {
+    std::ifstream file(flags.whole, std::ios::binary);
+    if (!file) return complain(Errc::invalid_argument, "cannot open " + flags.whole + ": " + std::strerror(errno));
+    std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    return appender->run({std::move(content)});
+  }
+  if (!flags.entries.empty()) return appender->run(flags.entries);
+
+  int descriptor = STDIN_FILENO;
+  if (!flags.file.empty()) {
+    descriptor = ::open(flags.file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+      return complain(Errc::invalid_argument, "cannot open " + flags.file + ": " + std::strerror(errno));
+    }
+  }
+  return appender->run(descriptor, flags.null_separated ? '\0' : '\n');
+}
+
+}  // namespace stele::apps

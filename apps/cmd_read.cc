@@ -1,0 +1,89 @@
+// stele read, stele tail
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <csignal>
+
+#include "apps/cli.h"
+#include "apps/exit_codes.h"
+#include "apps/output.h"
+#include "log/client.h"
+
+namespace stele::apps {
+namespace {
+
+ClientOptions options_for(const Common& common) {
+  ClientOptions options;
+  options.addresses = common.cluster;
+  options.cluster_name = common.cluster_name;
+  return options;
+}
+
+}  // namespace
+
+int read(const Common& common, const ReadFlags& flags) {
+  BlockingClient client(options_for(common));
+  Output output(flags.format, flags.null_separated);
+  ReadOptions options;
+  options.lsn_begin = {flags.from};
+  options.node = {flags.node};
+  options.timeout = std::chrono::milliseconds(flags.timeout_ms);
+  if (flags.to) options.lsn_end = {*flags.to};
+  if (flags.count) options.lsn_end = {flags.from + *flags.count};
+  if (options.lsn_end != Lsn{} && options.lsn_end <= options.lsn_begin) return kDone;
+
+  // Without a bound, to the end as it was when the reading began.
+  while (options.lsn_end == Lsn{} || options.lsn_begin < options.lsn_end) {
+    const auto page = client.read(options);
+    if (!page) {
+      output.flush();
+      return complain(page.error().code, page.error().detail);
+    }
+    for (const Entry& entry : page->entries) output.add(entry);
+    if (!output.flush()) return kFailed;
+    if (options.lsn_end == Lsn{} || page->lsn_end < options.lsn_end) {
+      options.lsn_end = std::max(page->lsn_end, Lsn{1});
+    }
+    if (page->entries.empty()) break;
+    options.lsn_begin = page->lsn_next;
+  }
+  return kDone;
+}
+
+int tail(const Common& common, const TailFlags& flags) {
+  asio::io_context context(1);
+  Client client(context, options_for(common));
+  Output output(flags.format, flags.null_separated);
+  std::uint64_t left = flags.count.value_or(UINT64_MAX);
+  int exit_code = kDone;
+  asio::signal_set signals(context, SIGINT, SIGTERM);
+  const auto end = [&] {
+    client.close();
+    signals.cancel();
+  };
+  signals.async_wait([&](asio::error_code error, int) {
+    if (!error) context.stop();  // Ctrl-C is how a tail ends.
+  });
+
+  std::function<void(asio::error_code, ReadResult)> on_entries =
+      [&](asio::error_code error, const ReadResult& result) {
+        if (error) {
+          exit_code = complain(static_cast<Errc>(error.value()), result.detail);
+          return end();
+        }
+        for (const Entry& entry : result.entries) {
+          if (left == 0) break;
+          --left;
+          output.add(entry);
+        }
+        if (!output.flush() || left == 0) return end();
+        client.async_tail(result.lsn_next, std::ref(on_entries));
+      };
+  if (left != 0) {
+    client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
+    context.run();
+  }
+  return exit_code;
+}
+
+}  // namespace stele::apps

@@ -1,0 +1,218 @@
+#include "apps/config.h"
+
+#include <charconv>
+#include <string_view>
+#include <toml++/toml.h>
+
+#include "paxos/configuration.h"
+
+namespace stele::apps {
+namespace {
+
+constexpr std::uint64_t kEntryBytesLimit = 64ULL << 20;
+constexpr std::uint64_t kDiskBytesMin = 16ULL << 20;
+#ifdef STELE_SANITIZED
+constexpr std::uint64_t kDiskBytesDefault = 16ULL << 30;  // What the sanitizers' maps leave room for.
+#else
+constexpr std::uint64_t kDiskBytesDefault = 1ULL << 40;
+#endif
+
+std::string text_of(std::uint64_t number) { return std::to_string(number); }
+
+/// The settings by name, as the flags have them.
+template <class Numbers, class Texts>
+void for_each_key(Settings& settings, Numbers numbers, Texts texts) {
+  numbers("id", settings.id);
+  numbers("entry-bytes-max", settings.entry_bytes_max);
+  numbers("disk-bytes-max", settings.disk_bytes_max);
+  numbers("disk-reserve-bytes", settings.disk_reserve_bytes);
+  numbers("election-timeout-ms", settings.election_timeout_ms);
+  numbers("heartbeat-ms", settings.heartbeat_ms);
+  texts("data", settings.data);
+  texts("listen", settings.listen);
+  texts("cluster-name", settings.cluster_name);
+  texts("log-level", settings.log_level);
+  texts("log-format", settings.log_format);
+}
+
+std::string where(const std::string& path, const toml::node& node) {
+  return path + ":" + std::to_string(node.source().begin.line) + ": ";
+}
+
+Result<std::string> cluster_of(const std::string& path, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (table == nullptr) {
+    return fail(Errc::invalid_argument, where(path, node) + "cluster is a table of ID = \"HOST:PORT\"");
+  }
+  std::string cluster;
+  for (const auto& [id, address] : *table) {
+    const auto text = address.value<std::string>();
+    if (!text) {
+      return fail(Errc::invalid_argument, where(path, address) + "an address is a \"HOST:PORT\"");
+    }
+    cluster += (cluster.empty() ? "" : ",") + std::string(id.str()) + "=" + *text;
+  }
+  return cluster;
+}
+
+}  // namespace
+
+void Settings::fill_from(const Settings& below) {
+  const auto take = [](auto& mine, const auto& other) {
+    if (!mine) mine = other;
+  };
+  take(id, below.id);
+  take(cluster, below.cluster);
+  take(data, below.data);
+  take(listen, below.listen);
+  take(cluster_name, below.cluster_name);
+  take(entry_bytes_max, below.entry_bytes_max);
+  take(disk_bytes_max, below.disk_bytes_max);
+  take(disk_reserve_bytes, below.disk_reserve_bytes);
+  take(election_timeout_ms, below.election_timeout_ms);
+  take(heartbeat_ms, below.heartbeat_ms);
+  take(log_level, below.log_level);
+  take(log_format, below.log_format);
+}
+
+Result<std::map<NodeId, net::Address>> parse_cluster(const std::string& text) {
+  std::map<NodeId, net::Address> cluster;
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view entry = rest.substr(0, comma);
+    const std::size_t equals = entry.find('=');
+    const auto bad = [&](const std::string& why) {
+      return fail(Errc::invalid_argument, "in --cluster, '" + std::string(entry) + "' " + why +
+                                              " (expected ID=HOST:PORT,…)");
+    };
+    if (equals == std::string_view::npos) return bad("has no '='");
+    NodeId id;
+    const std::string_view id_text = entry.substr(0, equals);
+    const auto [end, error] =
+        std::from_chars(id_text.data(), id_text.data() + id_text.size(), id.value);
+    if (error != std::errc{} || end != id_text.data() + id_text.size() || id.value == 0 ||
+        id.value > kNodeIdMax) {
+      return bad("has an id that is not a number from 1 to " + text_of(kNodeIdMax));
+    }
+    const auto address = net::parse_address(entry.substr(equals + 1));
+    if (!address) return bad("has a bad address: " + address.error().detail);
+    if (cluster.contains(id)) return bad("names id " + text_of(id.value) + " a second time");
+    for (const auto& [other, taken] : cluster) {
+      if (taken == *address) return bad("has the address of node " + text_of(other.value));
+    }
+    cluster.emplace(id, *address);
+    if (comma == std::string_view::npos) break;
+    rest = rest.substr(comma + 1);
+  }
+  if (cluster.size() > kMembersMax) {
+    return fail(Errc::invalid_argument, "--cluster names " + text_of(cluster.size()) +
+                                            " nodes; a cluster has 1 to " + text_of(kMembersMax));
+  }
+  return cluster;
+}
+
+Result<Settings> read_settings(const std::string& path) {
+  Settings settings;
+  toml::table file;
+  try {
+    file = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return fail(Errc::invalid_argument, path + ":" + std::to_string(error.source().begin.line) +
+                                            ": " + std::string(error.description()));
+  }
+  for (const auto& [key, node] : file) {
+    const std::string name(key.str());
+    bool known = false;
+    std::string wrong;
+    for_each_key(
+        settings,
+        [&](std::string_view flag, std::optional<std::uint64_t>& number) {
+          if (flag != name) return;
+          known = true;
+          const auto value = node.value_exact<std::int64_t>();
+          if (value && *value >= 0) {
+            number = static_cast<std::uint64_t>(*value);
+          } else {
+            wrong = name + " is a number, not negative";
+          }
+        },
+        [&](std::string_view flag, std::optional<std::string>& text) {
+          if (flag != name) return;
+          known = true;
+          const auto value = node.value_exact<std::string>();
+          if (value) {
+            text = *value;
+          } else {
+            wrong = name + " is a string";
+          }
+        });
+    if (name == "cluster") {
+      auto cluster = cluster_of(path, node);
+      if (!cluster) return tl::unexpected<Error>(cluster.error());
+      settings.cluster = *cluster;
+    } else if (!known) {
+      wrong = "there is no setting '" + name + "'";
+    }
+    if (!wrong.empty()) return fail(Errc::invalid_argument, where(path, node) + wrong);
+  }
+  return settings;
+}
+
+Result<Config> make_config(const Settings& settings) {
+  const auto missing = [](const char* flag) {
+    return fail(Errc::invalid_argument, std::string("--") + flag + " is missing");
+  };
+  if (!settings.id) return missing("id");
+  if (!settings.cluster) return missing("cluster");
+  if (!settings.data) return missing("data");
+  auto cluster = parse_cluster(*settings.cluster);
+  if (!cluster) return tl::unexpected<Error>(cluster.error());
+
+  Config config;
+  config.id = {*settings.id};
+  config.cluster = *std::move(cluster);
+  config.data = *settings.data;
+  const auto self = config.cluster.find(config.id);
+  if (self == config.cluster.end()) {
+    return fail(Errc::invalid_argument, "this node's own id " + text_of(config.id.value) +
+                                            " is not in --cluster");
+  }
+  config.listen = self->second;
+  if (settings.listen) {
+    const auto listen = net::parse_address(*settings.listen);
+    if (!listen) return fail(Errc::invalid_argument, "--listen: " + listen.error().detail);
+    config.listen = *listen;
+  }
+  config.cluster_name = settings.cluster_name.value_or("stele");
+  if (config.cluster_name.empty() || config.cluster_name.size() > 200) {
+    return fail(Errc::invalid_argument, "--cluster-name has 1 to 200 bytes");
+  }
+  config.entry_bytes_max = settings.entry_bytes_max.value_or(1 << 20);
+  if (config.entry_bytes_max == 0 || config.entry_bytes_max > kEntryBytesLimit) {
+    return fail(Errc::invalid_argument,
+                "--entry-bytes-max ranges from 1 to " + text_of(kEntryBytesLimit));
+  }
+  config.disk_bytes_max = settings.disk_bytes_max.value_or(kDiskBytesDefault) / 4096 * 4096;
+  if (config.disk_bytes_max < kDiskBytesMin) {
+    return fail(Errc::invalid_argument, "--disk-bytes-max is at least " + text_of(kDiskBytesMin));
+  }
+  config.disk_reserve_bytes = settings.disk_reserve_bytes.value_or(
+      std::min<std::uint64_t>(256ULL << 20, config.disk_bytes_max / 8));
+  if (config.disk_reserve_bytes >= config.disk_bytes_max) {
+    return fail(Errc::invalid_argument, "--disk-reserve-bytes is less than --disk-bytes-max");
+  }
+  config.election_timeout_ms = settings.election_timeout_ms.value_or(400);
+  config.heartbeat_ms = settings.heartbeat_ms.value_or(50);
+  if (config.heartbeat_ms == 0 || config.election_timeout_ms < 2 * config.heartbeat_ms ||
+      config.election_timeout_ms > 600'000) {
+    return fail(Errc::invalid_argument,
+                "--election-timeout-ms is at least twice --heartbeat-ms, which is at least 1, and at "
+                "most 600000");
+  }
+  config.log_level = settings.log_level.value_or("info");
+  config.log_format = settings.log_format.value_or("text");
+  return config;
+}
+
+}  // namespace stele::apps

@@ -1,0 +1,144 @@
+#include "apps/logging.h"
+
+#include <spdlog/async.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+namespace stele::apps {
+namespace {
+
+std::string_view word(net::Level level) {
+  switch (level) {
+    case net::Level::debug: return "debug";
+    case net::Level::info: return "info";
+    case net::Level::warning: return "warning";
+    case net::Level::error: return "error";
+  }
+  return "?";
+}
+
+std::string timestamp() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto since = now.time_since_epoch();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(since).count() % 1000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[40];
+  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  std::snprintf(text + length, sizeof text - length, ".%03dZ", static_cast<int>(ms));
+  return text;
+}
+
+/// A string as JSON, and as text where it has anything but plain characters.
+void append_quoted(std::string& line, std::string_view text) {
+  line += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      line += '\\';
+      line += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+      line += escaped;
+    } else {
+      line += c;
+    }
+  }
+  line += '"';
+}
+
+bool plain(std::string_view text) {
+  if (text.empty()) return false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte == 0x7f || c == '"' || c == '\\' || c == '=') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+struct EventLog::Impl {
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<spdlog::async_logger> logger;
+  net::Level least = net::Level::info;
+  bool json = false;
+};
+
+EventLog::EventLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+EventLog::~EventLog() { flush(); }
+
+Result<std::unique_ptr<EventLog>> EventLog::make(const std::string& level,
+                                                 const std::string& format) {
+  auto impl = std::make_unique<Impl>();
+  bool known = false;
+  for (const net::Level each :
+       {net::Level::debug, net::Level::info, net::Level::warning, net::Level::error}) {
+    if (word(each) != level) continue;
+    impl->least = each;
+    known = true;
+  }
+  if (!known) {
+    return fail(Errc::invalid_argument,
+                "the log level is debug, info, warning or error, not '" + level + "'");
+  }
+  if (format != "text" && format != "json") {
+    return fail(Errc::invalid_argument, "the log format is text or json, not '" + format + "'");
+  }
+  impl->json = format == "json";
+  impl->pool = std::make_shared<spdlog::details::thread_pool>(8192, 1);
+  impl->logger = std::make_shared<spdlog::async_logger>(
+      "stele", std::make_shared<spdlog::sinks::stderr_sink_mt>(), impl->pool,
+      spdlog::async_overflow_policy::overrun_oldest);
+  impl->logger->set_pattern("%v");
+  impl->logger->set_level(spdlog::level::trace);
+  impl->logger->flush_on(spdlog::level::trace);
+  return std::unique_ptr<EventLog>(new EventLog(std::move(impl)));
+}
+
+void EventLog::event(net::Level level, std::string_view name,
+                     std::initializer_list<net::Field> fields) {
+  if (level < impl_->least) return;
+  std::string line;
+  if (impl_->json) {
+    line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(word(level)) +
+           "\",\"event\":";
+    append_quoted(line, name);
+    for (const net::Field& field : fields) {
+      line += ',';
+      append_quoted(line, field.key);
+      line += ':';
+      append_quoted(line, field.value);
+    }
+    line += '}';
+  } else {
+    line = timestamp() + ' ' + std::string(word(level)) + ' ' + std::string(name);
+    for (const net::Field& field : fields) {
+      line += ' ';
+      line += field.key;
+      line += '=';
+      if (plain(field.value)) {
+        line += field.value;
+      } else {
+        append_quoted(line, field.value);
+      }
+    }
+  }
+  impl_->logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+}
+
+void EventLog::flush() {
+  if (!impl_->logger) return;
+  impl_->logger.reset();
+  impl_->pool.reset();  // Joins its thread, which writes what is queued.
+}
+
+}  // namespace stele::apps

@@ -1,0 +1,33 @@
+// A node as a program runs it: directory, store, listener and node on one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "apps/config.h"
+#include "log/node.h"
+#include "net/asio_loop.h"
+#include "net/events.h"
+#include "net/tcp.h"
+
+namespace stele::apps {
+
+/// Loop thread only.
+class Server {
+ public:
+  /// `on_failure` runs once if the node must end: its disk has failed. Errors: as exit_code_of maps.
+  static Result<std::unique_ptr<Server>> start(const Config& config, net::AsioLoop& loop,
+                                               net::Events& events,
+                                               std::function<void(Error)> on_failure);
+
+  /// Stops accepting, hands over, answers what is in flight, then calls `done`.
+  void stop(std::function<void()> done);
+
+ private:
+  Server(net::AsioLoop& loop);
+  net::TcpDialer dialer_;
+  std::unique_ptr<log::Node> node_;
+  std::unique_ptr<net::TcpListener> listener_;
+};
+
+}  // namespace stele::apps

@@ -1,0 +1,124 @@
+// steled: one node of a Stele cluster.
+
+#include <CLI/CLI.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <string>
+
+#include "apps/config.h"
+#include "apps/exit_codes.h"
+#include "apps/logging.h"
+#include "apps/server.h"
+#include "log/version.h"
+#include "paxos/check.h"
+
+namespace stele::apps {
+namespace {
+
+struct Flags {
+  Settings settings;
+  std::string config_path;
+  bool check_config = false;
+};
+
+void add_flags(CLI::App& app, Flags& flags) {
+  Settings& s = flags.settings;
+  app.add_option("--id", s.id, "This node's id, 1 to 63; it never changes");
+  app.add_option("--cluster", s.cluster, "All nodes: ID=HOST:PORT,… with 1 to 7 entries");
+  app.add_option("--data", s.data, "The directory for this node's data; made if it is missing");
+  app.add_option("--config", flags.config_path,
+                 "A TOML file with these flags as keys, [cluster] as a table; flags win");
+  app.add_option("--listen", s.listen, "HOST:PORT to listen on (default: the own one in --cluster)");
+  app.add_option("--cluster-name", s.cluster_name,
+                 "Nodes and clients of other clusters are refused (default: stele)");
+  app.add_option("--entry-bytes-max", s.entry_bytes_max, "Largest entry (default: 1048576)");
+  app.add_option("--disk-bytes-max", s.disk_bytes_max, "Bound of the store (default: 1 TiB)");
+  app.add_option("--disk-reserve-bytes", s.disk_reserve_bytes,
+                 "Below this much free space appends get no_space (default: 256 MiB)");
+  app.add_option("--election-timeout-ms", s.election_timeout_ms,
+                 "Silence of the leader before an election (default: 400)");
+  app.add_option("--heartbeat-ms", s.heartbeat_ms, "How often the leader is heard (default: 50)");
+  app.add_option("--log-level", s.log_level, "debug, info, warning or error (default: info)");
+  app.add_option("--log-format", s.log_format, "text or json (default: text)");
+  app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
+  app.set_version_flag("--version", std::string("steled ") + kVersion);
+  app.footer(kExitCodesHelp);
+}
+
+int complain(const Error& error) {
+  std::fprintf(stderr, "steled: %s\n", error.detail.c_str());
+  return exit_code_of(error.code);
+}
+
+Result<Config> configure(Flags& flags) {
+  if (!flags.config_path.empty()) {
+    const auto file = read_settings(flags.config_path);
+    if (!file) return tl::unexpected<Error>(file.error());
+    flags.settings.fill_from(*file);
+  }
+  return make_config(flags.settings);
+}
+
+int run(const Config& config) {
+  auto events = EventLog::make(config.log_level, config.log_format);
+  if (!events) return complain(events.error());
+  EventLog& log = **events;
+  set_check_handler([&log](const std::string& line) {
+    log.event(net::Level::error, "check_failed", {{"reason", line}});
+    log.flush();
+  });
+
+  asio::io_context context(1);
+  net::AsioLoop loop(context);
+  int exit_code = kDone;
+  log.event(net::Level::info, "starting",
+            {{"node", config.id.value}, {"version", kVersion}, {"data", config.data},
+             {"listen", net::to_string(config.listen)}});
+  auto server = Server::start(config, loop, log, [&](const Error& error) {
+    log.event(net::Level::error, "store_failed", {{"reason", error.detail}});
+    exit_code = kDataDirectory;
+    context.stop();
+  });
+  if (!server) {
+    log.event(net::Level::error, "cannot_start",
+              {{"code", std::string(to_string(server.error().code))},
+               {"reason", server.error().detail}});
+    return exit_code_of(server.error().code);
+  }
+  asio::signal_set signals(context, SIGINT, SIGTERM);
+  signals.async_wait([&](asio::error_code error, int signal) {
+    if (error) return;
+    log.event(net::Level::info, "stopping", {{"signal", std::to_string(signal)}});
+    (*server)->stop([&] { context.stop(); });
+  });
+  context.run();
+  server->reset();
+  log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
+  return exit_code;
+}
+
+int main(int argc, char** argv) {
+  CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
+               "steled");
+  Flags flags;
+  add_flags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  const auto config = configure(flags);
+  if (!config) return complain(config.error());
+  if (flags.check_config) {
+    std::puts("the configuration is valid");
+    return kDone;
+  }
+  return run(*config);
+}
+
+}  // namespace
+}  // namespace stele::apps
+
+int main(int argc, char** argv) { return stele::apps::main(argc, argv); }

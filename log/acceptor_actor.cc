@@ -1,0 +1,71 @@
+#include "log/acceptor_actor.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace stele::log {
+namespace {
+
+constexpr Slot kSlotEnd{UINT64_MAX};
+
+}  // namespace
+
+AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
+                             Ports ports)
+    : Actor(loop, kLettersMax),
+      store_(store),
+      acceptor_(std::move(acceptor)),
+      epoch_(epoch),
+      ports_(std::move(ports)) {}
+
+void AcceptorActor::handle(Letter& letter) {
+  // A disk that does not keep up must not make memory grow: proposers send again.
+  const bool is_accept = std::holds_alternative<paxos::Accept>(letter.message.body);
+  if (is_accept && store_.backlog_bytes() > kBacklogBytesMax) return;
+  acceptor_.step(letter.from, letter.message, effects_);
+}
+
+void AcceptorActor::flush() {
+  paxos::Acceptor::Effects effects = std::exchange(effects_, {});
+  if (effects.heard != Ballot{}) ports_.heard(effects.heard);
+
+  std::vector<paxos::Record> voted;
+  for (const auto& write : effects.writes) {
+    if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
+      voted.push_back(accepted->record);
+    }
+  }
+  if (!effects.writes.empty() || !effects.sends.empty()) {
+    // Durability (a): sends leave behind this step's writes and those of all earlier steps.
+    auto sends = std::make_shared<std::vector<paxos::Send>>(std::move(effects.sends));
+    store_.write_votes(std::move(effects.writes), [this, sends] {
+      for (const paxos::Send& send : *sends) ports_.send(send);
+    });
+  }
+  for (const auto& read : effects.promises) answer_prepare(read);
+  for (const paxos::Record& record : voted) ports_.voted(record);
+}
+
+// Durability (b): the votes are read in their place among the writes, never beside a pending commit.
+void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
+  const auto send_promise = [this, read](SlotsRead found) {
+    if (found.records.empty() && found.faulty) {
+      ports_.faulty_slot(*found.faulty);
+      ports_.send({read.to, {epoch_, paxos::Faulty{read.ballot, *found.faulty}}});
+      return;
+    }
+    paxos::Promise promise;
+    promise.ballot = read.ballot;
+    promise.slot_begin = read.slot_begin;
+    promise.slot_end = found.records.empty() ? std::max(read.slot_begin, found.chosen_end)
+                                             : found.records.back().slot + 1;
+    promise.last = found.last;
+    promise.chosen_end = found.chosen_end;
+    promise.accepted = std::move(found.records);
+    ports_.send({read.to, {epoch_, std::move(promise)}});
+  };
+  store_.read_votes(read.slot_begin, kSlotEnd, paxos::kPieceBytesMax, send_promise);
+}
+
+}  // namespace stele::log

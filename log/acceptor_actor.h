@@ -1,0 +1,48 @@
+// The acceptor on its loop: one commit for all that waits, and nothing leaves before it.
+#pragma once
+
+#include <functional>
+
+#include "log/store.h"
+#include "net/actor.h"
+#include "paxos/acceptor.h"
+
+namespace stele::log {
+
+/// A message and who sent it.
+struct Letter {
+  NodeId from;
+  paxos::Message message;
+};
+
+class AcceptorActor final : public net::Actor<Letter> {
+ public:
+  struct Ports {
+    std::function<void(const paxos::Send&)> send;
+    std::function<void(const paxos::Record&)> voted;  ///< Behind its write in the store's queue.
+    std::function<void(Ballot)> heard;
+    std::function<void(Slot)> faulty_slot;
+  };
+
+  AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch, Ports ports);
+
+  void on_chosen_end(Slot chosen_end) { acceptor_.on_chosen_end(chosen_end); }
+  void set_space_low(bool low) { acceptor_.set_space_low(low); }
+  [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
+
+  static constexpr std::size_t kLettersMax = 65536;
+  static constexpr std::size_t kBacklogBytesMax = 64 << 20;
+
+ private:
+  void handle(Letter& letter) override;
+  void flush() override;
+  void answer_prepare(const paxos::Acceptor::PromiseRead& read);
+
+  Store& store_;
+  paxos::Acceptor acceptor_;
+  Epoch epoch_;
+  Ports ports_;
+  paxos::Acceptor::Effects effects_;
+};
+
+}  // namespace stele::log

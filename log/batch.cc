@@ -1,0 +1,202 @@
+#include "log/batch.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "log/bytes.h"
+#include "net/digest.h"
+
+namespace stele::log {
+namespace {
+
+constexpr std::uint16_t kBatchVersion = 1;
+
+/// Reads the command at the front of `bytes` and moves past it.
+Result<Command> take_command(std::span<const std::byte>& bytes) {
+  ByteReader reader(bytes);
+  Command command;
+  const auto kind = reader.get<std::uint8_t>();
+  const auto flags = reader.get<std::uint8_t>();
+  const auto reserved = reader.get<std::uint16_t>();
+  command.count = reader.get<std::uint32_t>();
+  const auto entries_bytes = reader.get<std::uint32_t>();
+  const auto reserved_too = reader.get<std::uint32_t>();
+  command.session = {reader.get<std::uint64_t>()};
+  command.sequence = {reader.get<std::uint64_t>()};
+  command.acked = {reader.get<std::uint64_t>()};
+  command.condition = {reader.get<std::uint64_t>()};
+  command.entries = reader.get_bytes(entries_bytes);
+  if (!reader.ok()) return fail(Errc::malformed, "a command is cut off");
+  if (kind < 1 || kind > 4) return fail(Errc::malformed, "an unknown kind of command");
+  if (flags != 0 || reserved != 0 || reserved_too != 0) {
+    return fail(Errc::malformed, "a command with flags of a newer version");
+  }
+  command.kind = static_cast<CommandKind>(kind);
+  bytes = bytes.subspan(Command::kHeaderBytes + entries_bytes);
+  return command;
+}
+
+/// Checks the entries and finds the largest.
+Result<void> check_entries(Command& command) {
+  if (command.kind != CommandKind::append) {
+    if (!command.entries.empty()) return fail(Errc::malformed, "entries in a command without any");
+    return {};
+  }
+  ByteReader reader(command.entries);
+  for (std::uint32_t i = 0; i < command.count; ++i) {
+    const auto length = reader.get<std::uint32_t>();
+    const auto flags_and_stream = reader.get<std::uint32_t>();
+    reader.get_bytes(length);
+    if (!reader.ok()) return fail(Errc::malformed, "an entry is cut off");
+    if (flags_and_stream != 0) return fail(Errc::malformed, "an entry of a newer version");
+    command.largest_bytes = std::max<std::size_t>(command.largest_bytes, length);
+  }
+  if (reader.left() != 0) return fail(Errc::malformed, "bytes behind the last entry");
+  return {};
+}
+
+}  // namespace
+
+void put_command_header(const Command& command, std::size_t entries_bytes,
+                        std::vector<std::byte>& target) {
+  ByteWriter writer(target);
+  writer.put(static_cast<std::uint8_t>(command.kind));
+  writer.put(std::uint8_t{0});
+  writer.put(std::uint16_t{0});
+  writer.put(command.count);
+  writer.put(static_cast<std::uint32_t>(entries_bytes));
+  writer.put(std::uint32_t{0});
+  writer.put(command.session.value);
+  writer.put(command.sequence.value);
+  writer.put(command.acked.value);
+  writer.put(command.condition.value);
+}
+
+void put_entry(std::span<const std::byte> payload, std::vector<std::byte>& target) {
+  ByteWriter writer(target);
+  writer.put(static_cast<std::uint32_t>(payload.size()));
+  writer.put(std::uint32_t{0});
+  writer.put_bytes(payload);
+}
+
+Result<Command> parse_command(std::span<const std::byte> bytes) {
+  auto command = take_command(bytes);
+  if (!command) return command;
+  if (!bytes.empty()) return fail(Errc::malformed, "bytes behind a command");
+  // Sequences and their ends stay far from where a counter wraps around.
+  constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
+  if (command->count == 0 || command->sequence.value >= kSequenceMax) {
+    return fail(Errc::malformed, "a command that consumes nothing, or out of range");
+  }
+  const bool in_session = command->kind != CommandKind::open_session;
+  if (in_session && command->sequence.value == 0) return fail(Errc::malformed, "sequence 0");
+  if (const auto checked = check_entries(*command); !checked) {
+    return tl::unexpected<Error>(checked.error());
+  }
+  return command;
+}
+
+bool EntryCursor::next(std::span<const std::byte>& payload) {
+  if (rest_.empty()) return false;
+  ByteReader reader(rest_);
+  const auto length = reader.get<std::uint32_t>();
+  reader.get<std::uint32_t>();
+  payload = reader.get_bytes(length);
+  rest_ = reader.ok() ? rest_.subspan(kEntryHeaderBytes + length) : std::span<const std::byte>();
+  return reader.ok();
+}
+
+std::size_t EntryCursor::skip(std::uint32_t count) {
+  const std::size_t before = rest_.size();
+  std::span<const std::byte> payload;
+  for (std::uint32_t i = 0; i < count && next(payload); ++i) {
+  }
+  return before - rest_.size();
+}
+
+Result<Batch> parse_batch(const paxos::Value& value) {
+  Batch batch;
+  bool first = true;
+  // Commands never straddle parts: a batch is built of whole ones, and read back in one part.
+  for (const Slice& part : value.parts()) {
+    std::span<const std::byte> rest = part.bytes;
+    if (first) {
+      first = false;
+      ByteReader reader(rest);
+      const auto version = reader.get<std::uint16_t>();
+      reader.get<std::uint16_t>();
+      reader.get<std::uint32_t>();
+      batch.header.elapsed_us = reader.get<std::uint64_t>();
+      batch.header.stamp_us = reader.get<std::uint64_t>();
+      reader.get<std::uint64_t>();
+      if (!reader.ok() || version != kBatchVersion) {
+        return fail(Errc::malformed, "not a batch of a known version");
+      }
+      rest = rest.subspan(BatchHeader::kBytes);
+    }
+    while (!rest.empty()) {
+      auto command = take_command(rest);
+      if (!command) return tl::unexpected<Error>(command.error());
+      if (const auto checked = check_entries(*command); !checked) {
+        return tl::unexpected<Error>(checked.error());
+      }
+      batch.commands.push_back(*command);
+    }
+  }
+  if (first) return fail(Errc::malformed, "an empty batch");
+  return batch;
+}
+
+void BatchBuilder::add(CommandKind kind, Slice bytes) {
+  bytes_ += bytes.bytes.size();
+  waiting_.push_back({kind, std::move(bytes)});
+}
+
+paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max) {
+  auto copied = std::make_shared<std::vector<std::byte>>();
+  copied->reserve(std::min(bytes_ + BatchHeader::kBytes, 4 * kCopyBytesMax));
+  ByteWriter writer(*copied);
+  writer.put(kBatchVersion);
+  writer.put(std::uint16_t{0});
+  writer.put(std::uint32_t{0});
+  writer.put(header.elapsed_us);
+  writer.put(header.stamp_us);
+  writer.put(std::uint64_t{0});
+
+  std::vector<Slice> parts;
+  const auto close_copied = [&] {
+    if (copied->empty()) return;
+    parts.push_back({copied, {copied->data(), copied->size()}});
+    copied = std::make_shared<std::vector<std::byte>>();
+  };
+  std::size_t taken = BatchHeader::kBytes;
+  bool any = false;
+  while (!waiting_.empty()) {
+    Waiting& next = waiting_.front();
+    const std::size_t size = next.bytes.bytes.size();
+    if (any && taken + size > bytes_max) break;
+    any = true;
+    taken += size;
+    bytes_ -= size;
+    const bool last = next.kind == CommandKind::open_session;
+    if (size <= kCopyBytesMax) {
+      copied->insert(copied->end(), next.bytes.bytes.begin(), next.bytes.bytes.end());
+    } else {
+      close_copied();
+      parts.push_back(std::move(next.bytes));
+    }
+    waiting_.pop_front();
+    if (last) break;
+  }
+  close_copied();
+  const std::uint64_t digest = net::value_digest(parts);
+  return {paxos::ValueKind::batch, std::move(parts), digest};
+}
+
+void BatchBuilder::clear() {
+  waiting_.clear();
+  bytes_ = 0;
+}
+
+}  // namespace stele::log

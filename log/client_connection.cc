@@ -1,0 +1,53 @@
+#include "log/client_connection.h"
+
+#include "log/version.h"
+#include "net/frame.h"
+
+namespace stele::log {
+
+ClientCore::Connection::Connection(net::Loop& loop, net::Dialer& dialer, net::Address address,
+                                   std::string cluster_name, Ports ports)
+    : loop_(loop),
+      dialer_(dialer),
+      address_(std::move(address)),
+      cluster_name_(std::move(cluster_name)),
+      ports_(std::move(ports)) {}
+
+void ClientCore::Connection::dial() {
+  dialled_at_ = loop_.now();
+  link_ = dialer_.dial(address_, *this);
+  link_->set_frame_bytes_max(net::kFrameBytesMax);
+  net::Hello hello;
+  hello.kind = net::Hello::Kind::client;
+  hello.cluster_name = cluster_name_;
+  hello.software = std::string("stele client ") + kVersion;
+  link_->send(hello);
+}
+
+void ClientCore::Connection::fail(const std::string& reason) {
+  if (!link_) return;
+  link_.reset();
+  ready_ = false;
+  ports_.lost(*this, reason);
+}
+
+void ClientCore::Connection::close_gently() {
+  if (!link_) return;
+  link_->close_gently();
+  link_.reset();
+  ready_ = false;
+}
+
+void ClientCore::Connection::on_message(net::Message message) {
+  if (const auto* refused = std::get_if<net::Refused>(&message)) {
+    return fail("it refused: " + refused->reason);
+  }
+  if (ready_) return ports_.message(*this, message);
+  auto* hello = std::get_if<net::Hello>(&message);
+  if (hello == nullptr) return fail("it did not answer the handshake");
+  hello_ = std::move(*hello);
+  ready_ = true;
+  ports_.ready(*this);
+}
+
+}  // namespace stele::log

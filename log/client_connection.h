@@ -1,0 +1,60 @@
+// A client's connection to one node, with its handshake.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "log/client_core.h"
+#include "net/loop.h"
+
+namespace stele::log {
+
+/// Down until dialled, ready after the handshake, down again when lost. Loop thread only.
+class ClientCore::Connection final : public net::LinkHandler {
+ public:
+  struct Ports {
+    std::function<void(Connection&)> ready;
+    std::function<void(Connection&, const std::string& reason)> lost;
+    std::function<void(Connection&, net::Message&)> message;
+    std::function<void()> writable;
+  };
+
+  Connection(net::Loop& loop, net::Dialer& dialer, net::Address address, std::string cluster_name,
+             Ports ports);
+
+  void dial();
+  bool send(const net::Message& message) { return ready_ && link_->send(message); }
+  /// Gives the connection up, and tells so.
+  void fail(const std::string& reason);
+  void close_gently();
+
+  [[nodiscard]] bool down() const { return !link_; }
+  [[nodiscard]] bool ready() const { return ready_; }
+  /// Dialled longer than `limit` ago, and still not ready.
+  [[nodiscard]] bool overdue(Time now, Duration limit) const {
+    return link_ && !ready_ && now - dialled_at_ >= limit;
+  }
+  [[nodiscard]] const net::Address& address() const { return address_; }
+  /// Of the node, as it said in its handshake; {} and 0 before.
+  [[nodiscard]] NodeId node() const { return hello_.node; }
+  [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
+
+ private:
+  void on_message(net::Message message) override;
+  void on_closed(const std::string& reason) override { fail(reason); }
+  void on_writable() override { ports_.writable(); }
+
+  net::Loop& loop_;
+  net::Dialer& dialer_;
+  net::Address address_;
+  std::string cluster_name_;
+  Ports ports_;
+  std::unique_ptr<net::Link> link_;
+  net::Hello hello_;
+  bool ready_ = false;
+  Time dialled_at_{};
+};
+
+}  // namespace stele::log

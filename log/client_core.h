@@ -1,0 +1,160 @@
+// The client without its dress: sessions, retries, finding the leader. log/client.h is its public face.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "log/client_types.h"
+#include "net/loop.h"
+
+namespace stele::log {
+
+/// One session and one sequence for all retries: an append takes effect at most once, in the order of
+/// the calls. Loop thread only. Pending operations end with shutting_down when it is destroyed.
+class ClientCore {
+ public:
+  /// Gets called once, on the loop, never from within the call that took it.
+  class AppendDone {
+   public:
+    virtual ~AppendDone() = default;
+    virtual void done(std::optional<Errc> error, AppendResult result) = 0;
+  };
+  using ReadDone = std::function<void(std::optional<Errc>, ReadResult)>;
+  using StatusDone = std::function<void(std::vector<NodeStatus>)>;
+
+  ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions options);
+  ~ClientCore();
+
+  void append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
+              std::unique_ptr<AppendDone> done);
+  void read(const ReadOptions& options, ReadDone done);
+  /// The next entries from `lsn_begin` on ({}: from the present end), once there are some.
+  void tail(Lsn lsn_begin, ReadDone done);
+  /// Asks every node it knows or hears of.
+  void status(Duration timeout, StatusDone done);
+  /// Closes the session, if there is one and nothing is in flight.
+  void close();
+
+  static constexpr std::size_t kCommandBytesMax = 64 << 10;
+  static constexpr std::uint32_t kTailCreditBytes = 1 << 20;
+
+ private:
+  class Connection;
+  friend class Connection;
+
+  struct Pending {
+    std::vector<std::byte> payload;
+    Lsn condition;
+    Time deadline;
+    std::unique_ptr<AppendDone> done;  // Null once told: the sequence is still to be consumed.
+    std::uint32_t attempts = 0;
+    bool skip = false;      // Given up: what is sent from now on only consumes the sequence.
+    bool consumed = false;  // Its outcome is known.
+  };
+  struct PendingRead {
+    ReadOptions options;
+    ReadDone done;
+    Time deadline;
+    Connection* asked = nullptr;
+    Time again_at{};
+  };
+  struct PendingStatus {
+    StatusDone done;
+    Time deadline;
+    std::map<std::string, NodeStatus> nodes;  // By address.
+    std::map<std::string, bool> answered;
+  };
+  struct Tail {
+    std::uint64_t request = 0;  // Of the subscription under way; 0: none.
+    Lsn next;                   // What the subscription delivers next.
+    Lsn told;                   // What the user has been given: next minus what is buffered.
+    std::deque<Entry> buffered;
+    std::uint32_t credit_used = 0;
+    ReadDone waiting;
+  };
+
+  // Connections and the leader.
+  Connection* target();
+  Connection& connection(const net::Address& address);
+  void learn(const std::string& address);
+  void on_ready(Connection& connection);
+  void on_lost(Connection& connection, const std::string& reason);
+  void on_message(Connection& connection, net::Message& message);
+  void leave_target(const std::string& leader, const std::string& reason);
+  void back_off();
+  void wake();
+  void turn();
+  void tick();
+
+  // Appends.
+  void open_session(Connection& connection);
+  void on_session_opened(Connection& connection, const net::SessionOpened& opened);
+  void send_appends(Connection& connection);
+  bool send_command(Connection& connection, std::size_t index, std::size_t count);
+  void on_results(Connection& connection, const net::AppendResults& results);
+  void on_result(Connection& connection, const net::AppendResult& result,
+                 const net::AppendResults& all);
+  void on_session_expired(const net::AppendResult& result);
+  void on_refused(const net::AppendResult& result, Errc error);
+  void finish(Pending& entry, std::optional<Errc> error, AppendResult result);
+  [[nodiscard]] bool needs_target() const;
+  [[nodiscard]] bool target_owes() const;
+  void drop_consumed();
+  void expire_appends(Time now);
+  void resend_from(Sequence sequence);
+  std::vector<Pending*> range_of(const net::AppendResult& result);
+  void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
+                      AppendResult result);
+
+  // Reads, tails, status.
+  void send_reads();
+  Connection* connection_for(const PendingRead& read);
+  void on_read_result(Connection& connection, const net::ReadResult& result);
+  void end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result);
+  void subscribe(Connection& connection);
+  void on_tail_entries(const net::TailEntries& entries);
+  void on_tail_end(Connection& connection, const net::TailEnd& end);
+  void deliver_tail();
+  void send_status();
+  void on_status(Connection& connection, const net::StatusAnswer& answer);
+
+  net::Loop& loop_;
+  net::Dialer& dialer_;
+  ClientOptions options_;
+  std::unique_ptr<net::Timer> timer_;
+  bool woken_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  std::vector<net::Address> addresses_;  // Known nodes; the user's first.
+  std::map<NodeId, std::string> members_;
+  std::map<std::string, std::unique_ptr<Connection>> connections_;
+  std::size_t target_index_ = 0;
+  bool ever_connected_ = false;
+  std::string last_failure_;
+  Time target_again_at_{};
+  Duration backoff_{};
+  Time waiting_since_{};  // Since when the target owes an answer without having told anything.
+
+  SessionId session_;
+  std::uint64_t opening_nonce_ = 0;  // An open is under way.
+  std::deque<Pending> appends_;      // Not consumed, dense from first_ on.
+  std::size_t waiting_bytes_ = 0;
+  Sequence first_{1};
+  Sequence next_send_{1};
+  Sequence rewound_to_;  // Answers to what was sent before the rewinding are not to rewind again.
+  Time appends_again_at_{};
+  std::vector<std::function<void()>> completed_;  // Called in the next turn, in order.
+
+  std::uint64_t requests_ = 0;
+  std::map<std::uint64_t, PendingRead> reads_;
+  std::map<std::uint64_t, PendingStatus> statuses_;
+  Tail tail_;
+};
+
+}  // namespace stele::log

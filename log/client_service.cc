@@ -1,0 +1,417 @@
+#include "log/client_service.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "net/frame.h"
+
+namespace stele::log {
+namespace {
+
+constexpr Duration kTickEvery = std::chrono::milliseconds(50);
+constexpr Duration kKeepAliveEvery = std::chrono::seconds(1);
+constexpr std::uint32_t kRetryMs = 20;
+/// Reads wait while this much is queued for a client.
+constexpr std::size_t kQueuedBytesMax = 4 << 20;
+
+}  // namespace
+
+/// One client's connection.
+class ClientService::Client final : public net::LinkHandler {
+ public:
+  Client(ClientService& service, std::unique_ptr<net::Link> link)
+      : service_(service), link_(std::move(link)) {
+    // A command may hold many entries, but not more than one large one and some small ones.
+    link_->set_frame_bytes_max(service.options_.entry_bytes_max + (2 << 20));
+    link_->start(*this);
+  }
+
+  void on_message(net::Message message) override {
+    if (const auto* append = std::get_if<net::Append>(&message)) {
+      service_.on_append(*this, append->command);
+    } else if (const auto* read = std::get_if<net::Read>(&message)) {
+      on_read(*read);
+    } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {
+      service_.on_open(*this, *open);
+    } else if (const auto* tail = std::get_if<net::Tail>(&message)) {
+      on_tail(*tail);
+    } else if (const auto* credit = std::get_if<net::TailCredit>(&message)) {
+      on_credit(*credit);
+    } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
+      net::StatusAnswer answer = service_.ports_.status();
+      answer.request = ask->request;
+      send(answer);
+    } else if (!std::holds_alternative<net::KeepAlive>(message)) {
+      refuse("a client does not send this kind of message");
+    }
+  }
+
+  void on_closed(const std::string&) override { service_.drop(*this); }
+
+  /// Told together at the end of the turn.
+  void add_result(const net::AppendResult& result) { results_.push_back(result); }
+
+  void flush_results() {
+    if (results_.empty()) return;
+    net::AppendResults message;
+    message.results = std::exchange(results_, {});
+    for (const net::AppendResult& result : message.results) {
+      if (result.outcome == net::Outcome::not_leader || result.outcome == net::Outcome::unknown) {
+        message.leader = service_.ports_.leader_address();
+      }
+      if (result.outcome != net::Outcome::ok) message.retry_ms = kRetryMs;
+    }
+    send(message);
+  }
+
+  /// An answer that cannot be queued would be lost: then the connection ends, and the client asks again.
+  void send(const net::Message& message) {
+    if (!link_->send(message)) refuse("the client does not read its answers");
+  }
+
+  void refuse(const std::string& reason) {
+    service_.events_.event(net::Level::warning, "client_refused",
+                           {{"client", link_->peer_name()}, {"reason", reason}});
+    link_->send(net::Refused{reason});
+    link_->close_gently();
+    service_.drop(*this);
+  }
+
+  void tick(Time now) {
+    serve_waiting_reads();
+    if (tails_.empty() || now - kept_alive_at_ < kKeepAliveEvery) return;
+    kept_alive_at_ = now;
+    if (link_->queued_bytes() == 0) send(net::KeepAlive{});
+  }
+
+  void pump_tails() {
+    for (auto& [request, tail] : tails_) pump(request, tail);
+  }
+
+  void end_tails(net::Outcome outcome) {
+    for (const auto& [request, tail] : std::exchange(tails_, {})) {
+      send(net::TailEnd{request, outcome, {}, {}, service_.ports_.leader_address()});
+    }
+  }
+
+ private:
+  struct TailState {
+    Lsn next;
+    std::int64_t credit = 0;
+    bool reading = false;
+  };
+
+  // --- Reads ---------------------------------------------------------------------------------------
+
+  void on_read(const net::Read& read) {
+    if (reads_.size() >= kReadsWaitingMax) return send_refusal(read, net::Outcome::overloaded);
+    reads_.push_back(read);
+    serve_waiting_reads();
+  }
+
+  void serve_waiting_reads() {
+    while (!reads_.empty() && link_->queued_bytes() < kQueuedBytesMax) {
+      const net::Read read = reads_.front();
+      reads_.pop_front();
+      serve(read);
+    }
+  }
+
+  void serve(const net::Read& read) {
+    Replica* replica = service_.replica_;
+    if (service_.shutting_down_) return send_refusal(read, net::Outcome::shutting_down);
+    if (replica == nullptr) return send_refusal(read, net::Outcome::not_leader);
+    if (!read.linearizable) return read_applied(read);
+    replica->read_barrier([this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
+      if (!alive.lock()) return;
+      if (confirmed) {
+        read_applied(read);
+      } else {
+        send_refusal(read, net::Outcome::not_leader);
+      }
+    });
+  }
+
+  void read_applied(const net::Read& read) {
+    const StateNumbers& numbers = service_.replica_->state().numbers();
+    const Lsn applied_end = numbers.next_lsn;
+    const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
+    if (read.lsn_begin < numbers.first_lsn) return send_refusal(read, net::Outcome::trimmed);
+    const std::size_t bytes_max = std::clamp<std::size_t>(read.bytes_max, 1, kReadBytesMax);
+    service_.replica_->read(
+        read.lsn_begin, end, bytes_max,
+        [this, read, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
+          if (!alive.lock()) return;
+          net::ReadResult result = blank(read);
+          result.count = found.count;
+          result.lsn_end = applied_end;
+          result.entries = std::move(found.entries);
+          if (found.count == 0 && found.fault) {
+            result.outcome = net::Outcome::corrupt;
+            result.detail = *found.fault;
+          }
+          send(result);
+        });
+  }
+
+  void send_refusal(const net::Read& read, net::Outcome outcome) {
+    net::ReadResult result = blank(read);
+    result.outcome = outcome;
+    result.leader = service_.ports_.leader_address();
+    result.retry_ms = kRetryMs;
+    send(result);
+  }
+
+  net::ReadResult blank(const net::Read& read) const {
+    net::ReadResult result;
+    result.request = read.request;
+    result.lsn_begin = read.lsn_begin;
+    if (service_.replica_ != nullptr) {
+      result.first_lsn = service_.replica_->state().numbers().first_lsn;
+    }
+    return result;
+  }
+
+  // --- Tails ---------------------------------------------------------------------------------------
+
+  void on_tail(const net::Tail& tail) {
+    const Replica* replica = service_.replica_;
+    const bool leads = replica != nullptr && replica->proposer().leads() && replica->caught_up();
+    if (service_.shutting_down_ || !leads || tails_.size() >= kTailsMax) {
+      const net::Outcome outcome = service_.shutting_down_ ? net::Outcome::shutting_down
+                                   : leads                 ? net::Outcome::overloaded
+                                                           : net::Outcome::not_leader;
+      return send(net::TailEnd{tail.request, outcome, {}, {}, service_.ports_.leader_address()});
+    }
+    const StateNumbers& numbers = replica->state().numbers();
+    const Lsn next = tail.lsn_begin == Lsn{} ? numbers.next_lsn : tail.lsn_begin;
+    if (next < numbers.first_lsn) {
+      return send(net::TailEnd{tail.request, net::Outcome::trimmed, numbers.first_lsn, {}, {}});
+    }
+    TailState& state = tails_[tail.request];
+    state = {next, tail.credit_bytes, false};
+    kept_alive_at_ = service_.loop_.now();
+    send(net::TailEntries{tail.request, next, 0, {}});
+    pump(tail.request, state);
+  }
+
+  void on_credit(const net::TailCredit& credit) {
+    const auto found = tails_.find(credit.request);
+    if (found == tails_.end()) return;
+    found->second.credit += credit.credit_bytes;
+    pump(credit.request, found->second);
+  }
+
+  void pump(std::uint64_t request, TailState& tail) {
+    Replica* replica = service_.replica_;
+    if (tail.reading || tail.credit <= 0 || replica == nullptr) return;
+    const Lsn end = replica->state().numbers().next_lsn;
+    if (tail.next >= end) return;
+    tail.reading = true;
+    const auto bytes_max = std::min<std::size_t>(static_cast<std::size_t>(tail.credit), 256 << 10);
+    replica->read(tail.next, end, bytes_max,
+                  [this, request, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
+                    if (alive.lock()) on_tail_read(request, std::move(found));
+                  });
+  }
+
+  void on_tail_read(std::uint64_t request, EntriesRead read) {
+    const auto found = tails_.find(request);
+    if (found == tails_.end()) return;
+    TailState& tail = found->second;
+    tail.reading = false;
+    if (read.count == 0) {
+      if (!read.fault) return;  // The next applied slot pumps again.
+      send(net::TailEnd{request, net::Outcome::corrupt, {}, *read.fault, {}});
+      tails_.erase(request);
+      return;
+    }
+    tail.next = read.lsn_end();
+    tail.credit -= static_cast<std::int64_t>(read.bytes);
+    send(net::TailEntries{request, read.lsn_begin, read.count, std::move(read.entries)});
+    // In a turn of its own: a long backlog must not hold up the loop.
+    service_.loop_.post([this, request, alive = std::weak_ptr<bool>(alive_)] {
+      if (!alive.lock()) return;
+      const auto again = tails_.find(request);
+      if (again != tails_.end()) pump(request, again->second);
+    });
+  }
+
+  ClientService& service_;
+  std::unique_ptr<net::Link> link_;
+  std::vector<net::AppendResult> results_;
+  std::deque<net::Read> reads_;  // Wait for room in the link's queue.
+  std::map<std::uint64_t, TailState> tails_;
+  Time kept_alive_at_{};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+ClientService::ClientService(Options options, net::Loop& loop, net::Events& events, Ports ports)
+    : options_(options), loop_(loop), events_(events), ports_(std::move(ports)) {
+  tick();
+}
+
+ClientService::~ClientService() = default;
+
+bool ClientService::add(std::unique_ptr<net::Link> link) {
+  if (clients_.size() >= options_.connections_max) {
+    link->send(net::Refused{"this node serves as many clients as it may"});
+    link->close_gently();
+    return false;
+  }
+  auto client = std::make_unique<Client>(*this, std::move(link));
+  Client* key = client.get();
+  clients_.emplace(key, std::move(client));
+  return true;
+}
+
+void ClientService::drop(Client& client) {
+  const auto found = clients_.find(&client);
+  if (found == clients_.end()) return;
+  std::erase_if(owners_, [&](const auto& owner) { return owner.second == &client; });
+  for (auto& [nonce, opener] : opening_) {
+    if (opener == &client) opener = nullptr;
+  }
+  // Not at once: the client may be calling.
+  loop_.post([gone = std::shared_ptr<Client>(std::move(found->second))] {});
+  clients_.erase(found);
+}
+
+void ClientService::tick() {
+  timer_ = loop_.after(kTickEvery, [this] { tick(); });
+  std::vector<Client*> clients;
+  for (const auto& [client, owned] : clients_) clients.push_back(client);
+  for (Client* client : clients) {
+    if (clients_.contains(client)) client->tick(loop_.now());
+  }
+}
+
+void ClientService::shut_down() {
+  shutting_down_ = true;
+  std::vector<Client*> clients;
+  for (const auto& [client, owned] : clients_) clients.push_back(client);
+  for (Client* client : clients) {
+    if (clients_.contains(client)) client->end_tails(net::Outcome::shutting_down);
+  }
+}
+
+/// Why nothing can be submitted here now; ok if it can.
+net::Outcome ClientService::refusal() const {
+  if (shutting_down_) return net::Outcome::shutting_down;
+  if (replica_ == nullptr || !replica_->proposer().leads()) return net::Outcome::not_leader;
+  return net::Outcome::ok;
+}
+
+void ClientService::on_open(Client& client, const net::OpenSession& open) {
+  const Command command{.kind = CommandKind::open_session,
+                        .session = {open.nonce},
+                        .sequence = {},
+                        .count = std::max<std::uint32_t>(open.window, 1),
+                        .acked = {std::uint64_t{open.ttl_ms} * 1000},
+                        .condition = {},
+                        .entries = {}};
+  auto bytes = std::make_shared<std::vector<std::byte>>();
+  put_command_header(command, 0, *bytes);
+
+  net::Outcome outcome = refusal();
+  if (outcome == net::Outcome::ok) {
+    const std::span<const std::byte> view(*bytes);
+    outcome = replica_->submit(command.kind, {std::move(bytes), view});
+  }
+  if (outcome == net::Outcome::ok) {
+    opening_[open.nonce] = &client;
+  } else {
+    client.send(net::SessionOpened{open.nonce, outcome, {}, ports_.leader_address(), kRetryMs});
+  }
+}
+
+void ClientService::on_append(Client& client, const Slice& bytes) {
+  const auto command = parse_command(bytes.bytes);
+  if (!command) return client.refuse(command.error().detail);
+  if (command->kind == CommandKind::open_session) return client.refuse("sessions are opened otherwise");
+
+  const auto answer = [&](net::Outcome outcome, Sequence resend_from) {
+    client.add_result(
+        {command->session, command->sequence, command->count, outcome, {}, resend_from});
+    client.flush_results();
+  };
+  owners_[command->session] = &client;
+  if (const net::Outcome refused = refusal(); refused != net::Outcome::ok) return answer(refused, {});
+  if (command->largest_bytes > options_.entry_bytes_max) return answer(net::Outcome::too_large, {});
+
+  // What is long decided needs no slot: the outcome is final, and known here.
+  const bool plain = command->kind != CommandKind::close_session;
+  if (plain) {
+    if (const auto known = replica_->state().recall(*command); !known.empty()) {
+      for (const net::AppendResult& result : known) client.add_result(result);
+      return client.flush_results();
+    }
+  }
+  const Sequence end = command->sequence + command->count;
+  const auto submitted = expected_.find(command->session);
+  Sequence next = replica_->state().next_sequence(command->session);
+  if (next == Sequence{} && replica_->caught_up()) return answer(net::Outcome::session_expired, {});
+  if (submitted != expected_.end()) next = std::max(next, submitted->second);
+  // A gap would be void when applied: better told at once. (Unknown sessions are left to apply.)
+  if (next != Sequence{} && command->sequence > next) return answer(net::Outcome::resend, next);
+  // On its way in this leadership: its outcome comes, to the connection that asked last.
+  if (plain && submitted != expected_.end() && end <= submitted->second) return;
+
+  const net::Outcome outcome = replica_->submit(command->kind, bytes);
+  if (outcome != net::Outcome::ok) return answer(outcome, {});
+  Sequence& expected = expected_[command->session];
+  expected = std::max(expected, end);
+}
+
+void ClientService::on_applied(const LogState::Applied& applied) {
+  for (const net::AppendResult& result : applied.results) {
+    const auto submitted = expected_.find(result.session);
+    const bool all_answered =
+        submitted != expected_.end() && (result.sequence + result.count >= submitted->second ||
+                                         result.outcome == net::Outcome::session_expired);
+    if (all_answered) expected_.erase(submitted);
+    const auto owner = owners_.find(result.session);
+    if (owner != owners_.end()) owner->second->add_result(result);
+  }
+  for (net::SessionOpened opened : applied.opened) {
+    const auto opener = opening_.find(opened.nonce);
+    if (opener == opening_.end()) continue;
+    opened.retry_ms = opened.outcome == net::Outcome::ok ? 0 : kRetryMs;
+    if (opener->second != nullptr) opener->second->send(opened);
+    opening_.erase(opener);
+  }
+}
+
+void ClientService::on_turn_end() {
+  std::vector<Client*> clients;
+  clients.reserve(clients_.size());
+  for (const auto& [client, owned] : clients_) clients.push_back(client);
+  for (Client* client : clients) {
+    if (clients_.contains(client)) client->flush_results();
+    if (clients_.contains(client)) client->pump_tails();
+  }
+}
+
+void ClientService::on_began() {}
+
+void ClientService::on_stopped() {
+  // What was submitted may yet be chosen: unknown. The client sends it again, elsewhere.
+  for (const auto& [session, next] : std::exchange(expected_, {})) {
+    const auto owner = owners_.find(session);
+    if (owner == owners_.end()) continue;
+    owner->second->add_result({session, {}, 0, net::Outcome::unknown, {}, {}});
+  }
+  for (const auto& [nonce, opener] : std::exchange(opening_, {})) {
+    if (opener == nullptr) continue;
+    opener->send(net::SessionOpened{nonce, net::Outcome::unknown, {}, {}, kRetryMs});
+  }
+  std::vector<Client*> clients;
+  for (const auto& [client, owned] : clients_) clients.push_back(client);
+  for (Client* client : clients) {
+    if (clients_.contains(client)) client->flush_results();
+    if (clients_.contains(client)) client->end_tails(net::Outcome::not_leader);
+  }
+}
+
+}  // namespace stele::log

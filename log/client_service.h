@@ -1,0 +1,76 @@
+// A node's side of its clients' connections: appends, sessions, reads, tails, status.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "log/replica.h"
+#include "net/loop.h"
+
+namespace stele::log {
+
+/// Loop thread only. Answers are told by (session, sequence), to the connection that spoke last for
+/// the session: a client may resend over a new connection at any time.
+class ClientService final : public ReplicaListener {
+ public:
+  struct Options {
+    std::size_t entry_bytes_max = 1 << 20;
+    std::size_t connections_max = 4096;
+  };
+  struct Ports {
+    std::function<std::string()> leader_address;     ///< "host:port", or empty if unknown.
+    std::function<net::StatusAnswer()> status;
+  };
+
+  ClientService(Options options, net::Loop& loop, net::Events& events, Ports ports);
+  ~ClientService() override;
+
+  /// The replica to serve from; until then, and after nullptr, there is no leader here.
+  void attach(Replica* replica) { replica_ = replica; }
+  /// Takes a connection whose handshake is done. False if there are too many already.
+  bool add(std::unique_ptr<net::Link> link);
+  /// Refuses everything new with shutting_down; ends tails.
+  void shut_down();
+  /// Nothing is left to answer.
+  [[nodiscard]] bool idle() const { return expected_.empty() && opening_.empty(); }
+
+  void on_applied(const LogState::Applied& applied) override;
+  void on_turn_end() override;
+  void on_began() override;
+  void on_stopped() override;
+
+  static constexpr std::size_t kReadBytesMax = 1 << 20;
+  static constexpr std::size_t kReadsWaitingMax = 64;
+  static constexpr std::size_t kTailsMax = 64;
+
+ private:
+  class Client;
+  friend class Client;
+
+  void on_open(Client& client, const net::OpenSession& open);
+  void on_append(Client& client, const Slice& bytes);
+  net::Outcome refusal() const;
+  void tick();
+  void drop(Client& client);
+
+  Options options_;
+  net::Loop& loop_;
+  net::Events& events_;
+  Ports ports_;
+  Replica* replica_ = nullptr;
+  bool shutting_down_ = false;
+
+  std::map<Client*, std::unique_ptr<Client>> clients_;
+  std::unordered_map<SessionId, Client*> owners_;  // Who is told the results of a session.
+  /// Of this leadership: per session the sequence after the last one submitted.
+  std::unordered_map<SessionId, Sequence> expected_;
+  std::unordered_map<std::uint64_t, Client*> opening_;  // By nonce; null once the client is gone.
+  std::unique_ptr<net::Timer> timer_;
+};
+
+}  // namespace stele::log

@@ -1,0 +1,77 @@
+// What the client library hands to its users.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+#include "net/message.h"
+#include "paxos/ids.h"
+#include "paxos/result.h"
+
+namespace stele {
+
+/// How a client finds and treats its cluster.
+struct ClientOptions {
+  /// Some or all nodes; the others are found through them.
+  std::vector<net::Address> addresses;
+  /// Refuse clusters of another name; empty: any.
+  std::string cluster_name;
+  /// Appends sent and not yet acknowledged at most, 1 to 65536; fixed in the session.
+  std::uint32_t window = 4096;
+  /// Appends that wait in the client at most, sent or not, by count and by bytes; more are `overloaded`.
+  std::size_t waiting_max = 65536;
+  std::size_t waiting_bytes_max = 64 << 20;
+  /// The cluster forgets a session that is silent for this long (of the cluster's own time).
+  std::chrono::milliseconds session_ttl = std::chrono::minutes(15);
+  /// A node that answers nothing for this long is left for another one.
+  std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(700);
+};
+
+/// What comes back beside the error code of an append.
+struct AppendResult {
+  /// Of the entry; {} on an error.
+  Lsn lsn;
+  /// On an error: the entry may be in the log, or may yet get there. False: it never will.
+  bool may_be_appended = false;
+  /// On an error: the leader as last heard of ("host:port"), and when to try again, if known.
+  std::string leader;
+  std::chrono::milliseconds retry_after{0};
+  /// On an error: a sentence for people.
+  std::string detail;
+};
+
+struct Entry {
+  Lsn lsn;
+  std::vector<std::byte> payload;
+};
+
+/// What comes back beside the error code of a read or a tail.
+struct ReadResult {
+  std::vector<Entry> entries;  ///< Dense; empty if there is nothing in the range (yet).
+  Lsn lsn_next;                ///< Where to go on.
+  Lsn lsn_end;                 ///< One past the last entry that the node had applied.
+  Lsn first_lsn;               ///< The first entry that is not trimmed.
+  std::string detail;          ///< On an error: a sentence for people.
+};
+
+struct NodeStatus {
+  net::Address address;
+  bool reachable = false;
+  std::string detail;          ///< Why it is not reachable.
+  net::StatusAnswer answer;    ///< Of a reachable node; of others only `node`, if it is known.
+};
+
+struct ReadOptions {
+  Lsn lsn_begin{1};
+  Lsn lsn_end;  ///< {}: the present end.
+  std::size_t bytes_max = 1 << 20;
+  /// {}: linearizable, from the leader. Otherwise this node's own applied state, which may be behind.
+  NodeId node;
+  std::chrono::milliseconds timeout = std::chrono::seconds(10);
+};
+
+}  // namespace stele

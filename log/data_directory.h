@@ -1,0 +1,33 @@
+// A node's directory on the disk: locked, and known to be the right one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "paxos/result.h"
+
+namespace stele::log {
+
+/// Holds the lock on a directory for as long as it lives. Move-only.
+class DataDirectory {
+ public:
+  /// Makes the directory if it does not exist. Errors: in_use (another process has it),
+  /// foreign_directory (it holds something else), io (cannot be written).
+  static Result<DataDirectory> open(const std::string& path);
+  ~DataDirectory();
+  DataDirectory(DataDirectory&& other) noexcept;
+  DataDirectory& operator=(DataDirectory&&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// There was no store in it.
+  [[nodiscard]] bool fresh() const { return fresh_; }
+
+ private:
+  DataDirectory(std::string path, int lock, bool fresh)
+      : path_(std::move(path)), lock_(lock), fresh_(fresh) {}
+  std::string path_;
+  int lock_ = -1;
+  bool fresh_ = false;
+};
+
+}  // namespace stele::log

@@ -1,0 +1,94 @@
+#include "log/learner_actor.h"
+
+#include <utility>
+
+namespace stele::log {
+
+LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
+                           Epoch epoch, Ports ports)
+    : Actor(loop, kLettersMax),
+      store_(store),
+      learner_(std::move(learner)),
+      state_(std::move(state)),
+      epoch_(epoch),
+      ports_(std::move(ports)),
+      recent_(state_.numbers().next_lsn) {}
+
+void LearnerActor::handle(Letter& letter) {
+  learner_.step(loop().now(), letter.from, letter.message, effects_);
+}
+
+void LearnerActor::on_voted(const paxos::Record& record) {
+  learner_.on_voted(loop().now(), record, effects_);
+  wake();
+}
+
+void LearnerActor::tick() {
+  learner_.set_paused(store_.backlog_bytes() > kBacklogBytesMax);
+  learner_.tick(loop().now(), effects_);
+  if (std::exchange(dirty_, false)) store_.flush();
+  flush();
+}
+
+void LearnerActor::flush() {
+  paxos::Learner::Effects effects = std::exchange(effects_, {});
+  for (const paxos::Learner::Applied& applied : effects.applied) apply(applied);
+  if (!effects.applied.empty()) {
+    write_.numbers = state_.numbers();
+    write_.sessions = state_.take_changed_sessions();
+    store_.write_state(std::exchange(write_, {}));
+    dirty_ = true;
+    recent_.on_durable(store_.durable_lsn());
+    learner_.set_paused(store_.backlog_bytes() > kBacklogBytesMax);
+    ports_.chosen_end(learner_.chosen_end());
+  }
+  for (const paxos::Send& send : effects.sends) ports_.send(send);
+  for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
+  if (effects.read_votes) {
+    const paxos::Learner::ReadVotes asked = *effects.read_votes;
+    store_.read_votes(asked.slot_begin, asked.slot_end, paxos::kPieceBytesMax,
+                      [this, asked](const SlotsRead& found) {
+                        if (found.faulty) ports_.faulty_slot(*found.faulty);
+                        learner_.on_votes(loop().now(), asked, found.records, effects_);
+                        flush();
+                      });
+  }
+  if (effects.fetch_failed) ports_.fetch_failed();
+}
+
+void LearnerActor::apply(const paxos::Learner::Applied& applied) {
+  const paxos::Record& record = applied.record;
+  const LogState::Applied outcome = state_.apply(record.slot, record.value);
+  if (applied.learned) write_.learned.push_back(record);
+  if (outcome.row.count != 0) {
+    write_.rows.push_back(outcome.row);
+    recent_.add(outcome.row, record.value);
+  }
+  ports_.applied(outcome);
+}
+
+void LearnerActor::serve(const paxos::Learner::Serve& asked) {
+  if (!serving_.insert(asked.to).second) return;
+  store_.read_chosen(asked.slot_begin, paxos::kPieceBytesMax, [this, asked](SlotsRead found) {
+    serving_.erase(asked.to);
+    if (found.faulty) ports_.faulty_slot(*found.faulty);
+    paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};
+    // Dense from the slot asked for; what is trimmed or faulty is not served.
+    for (paxos::Record& record : found.records) {
+      if (record.slot != asked.slot_begin + fetched.records.size()) break;
+      fetched.records.push_back(std::move(record));
+    }
+    ports_.send({asked.to, {epoch_, std::move(fetched)}});
+  });
+}
+
+void LearnerActor::read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                        std::function<void(EntriesRead)> done) {
+  if (recent_.holds(lsn_begin)) {
+    done(recent_.read(lsn_begin, lsn_end, bytes_max));
+  } else {
+    store_.read_entries(lsn_begin, lsn_end, bytes_max, std::move(done));
+  }
+}
+
+}  // namespace stele::log

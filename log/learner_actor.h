@@ -1,0 +1,65 @@
+// The learner on its loop: applies chosen slots to the state and hands out what came of them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "log/acceptor_actor.h"
+#include "log/log_state.h"
+#include "log/recent_log.h"
+#include "log/store.h"
+#include "net/actor.h"
+#include "paxos/learner.h"
+
+namespace stele::log {
+
+class LearnerActor final : public net::Actor<Letter> {
+ public:
+  struct Ports {
+    std::function<void(const paxos::Send&)> send;
+    std::function<void(const LogState::Applied&)> applied;  ///< One slot, in order.
+    std::function<void(Slot)> chosen_end;  ///< After everything that one turn applied.
+    std::function<void()> fetch_failed;
+    std::function<void(Slot)> faulty_slot;
+  };
+
+  LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
+               Ports ports);
+
+  /// The own acceptor has queued a vote.
+  void on_voted(const paxos::Record& record);
+  void tick();
+
+  /// Entries from `lsn_begin` on, below `lsn_end`, as far as applied: from memory at once, or from the
+  /// store a little later.
+  void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+            std::function<void(EntriesRead)> done);
+
+  [[nodiscard]] const LogState& state() const { return state_; }
+  [[nodiscard]] const paxos::Learner& role() const { return learner_; }
+
+  static constexpr std::size_t kLettersMax = 65536;
+  /// Above this much waiting for the disk, nothing more is fetched from others.
+  static constexpr std::size_t kBacklogBytesMax = 8 << 20;
+
+ private:
+  void handle(Letter& letter) override;
+  void flush() override;
+  void apply(const paxos::Learner::Applied& applied);
+  void serve(const paxos::Learner::Serve& serve);
+
+  Store& store_;
+  paxos::Learner learner_;
+  LogState state_;
+  Epoch epoch_;
+  Ports ports_;
+  paxos::Learner::Effects effects_;
+  RecentLog recent_;
+  StateWrite write_;
+  bool dirty_ = false;      // The store has been given state that no flush has covered.
+  std::set<NodeId> serving_;  // One fetch at a time for each node.
+};
+
+}  // namespace stele::log

@@ -1,0 +1,52 @@
+// The store over LMDB: one writer thread, one reader thread, one commit for all that waits.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "log/data_directory.h"
+#include "log/store.h"
+#include "net/loop.h"
+
+namespace stele::log {
+
+class LmdbStore final : public Store {
+ public:
+  struct Options {
+    std::uint64_t map_bytes = 1ULL << 40;  ///< The bound of the store, reserved once.
+  };
+
+  /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit has
+  /// failed: the node must end. Errors: corrupt, foreign_directory, newer_format, io.
+  static Result<std::unique_ptr<LmdbStore>> open(DataDirectory directory, const Options& options,
+                                                 net::Loop& loop,
+                                                 std::function<void(Error)> on_failure);
+  /// Commits what is queued, then stops the threads.
+  ~LmdbStore() override;
+
+  [[nodiscard]] const std::optional<Identity>& identity() const override;
+  void write_identity(const Identity& identity, std::function<void()> durable) override;
+  [[nodiscard]] Result<StoreContent> load() override;
+  void write_votes(std::vector<paxos::Acceptor::Write> writes,
+                   std::function<void()> durable) override;
+  void write_state(StateWrite write) override;
+  void flush() override;
+  void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                  std::function<void(SlotsRead)> done) override;
+  void read_chosen(Slot slot_begin, std::size_t bytes_max,
+                   std::function<void(SlotsRead)> done) override;
+  void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                    std::function<void(EntriesRead)> done) override;
+  [[nodiscard]] Lsn durable_lsn() const override;
+  [[nodiscard]] std::size_t backlog_bytes() const override;
+  [[nodiscard]] Space space() const override;
+
+ private:
+  struct Impl;
+  explicit LmdbStore(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace stele::log

@@ -1,0 +1,97 @@
+// The replicated state: what applying the chosen slots in order makes of them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "log/batch.h"
+#include "log/session.h"
+#include "net/message.h"
+#include "paxos/ids.h"
+#include "paxos/value.h"
+
+namespace stele::log {
+
+/// The numbers of the state; one durable record.
+struct StateNumbers {
+  Slot chosen_end{1};  ///< All slots below are applied.
+  Lsn next_lsn{1};
+  Lsn first_lsn{1};               ///< The trim point: entries below are gone.
+  std::uint64_t log_time_us = 0;  ///< Advances only by the leaders' elapsed time.
+  std::uint64_t stamp_us = 0;     ///< The last time stamp; never goes back.
+  std::uint64_t hash = 0;         ///< Over all slots applied and what became of them.
+
+  bool operator==(const StateNumbers&) const = default;
+};
+
+/// The entries of one slot that got an LSN: all of its batch, but for the first `entries` of some
+/// commands (duplicates, voids, refusals).
+struct IndexRow {
+  struct Skipped {
+    std::uint32_t command;
+    std::uint32_t entries;
+
+    bool operator==(const Skipped&) const = default;
+  };
+
+  Lsn first_lsn;
+  Slot slot;
+  std::uint32_t count = 0;
+  std::vector<Skipped> skipped;  ///< In ascending order of commands.
+
+  bool operator==(const IndexRow&) const = default;
+};
+
+/// A session as it must be stored; without bytes it is gone.
+struct SessionImage {
+  SessionId id;
+  std::vector<std::byte> bytes;
+};
+
+/// Applying depends only on the state before and on the slot's bytes.
+class LogState {
+ public:
+  struct Applied {
+    IndexRow row;                            ///< count 0: no entries.
+    std::vector<net::AppendResult> results;  ///< What to tell the clients of appends and skips.
+    std::vector<net::SessionOpened> opened;
+  };
+
+  LogState() = default;
+  LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions)
+      : numbers_(numbers), sessions_(std::move(sessions)) {}
+
+  /// Applies the next slot. Requires slot == numbers().chosen_end.
+  Applied apply(Slot slot, const paxos::Value& value);
+
+  [[nodiscard]] const StateNumbers& numbers() const { return numbers_; }
+  /// The session's next sequence, or {} if there is no such session.
+  [[nodiscard]] Sequence next_sequence(SessionId id) const;
+  /// The answer to a command all of whose sequences were consumed long ago; empty if some were not.
+  [[nodiscard]] std::vector<net::AppendResult> recall(const Command& command) const;
+  [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
+
+  /// The sessions changed since the last call.
+  [[nodiscard]] std::vector<SessionImage> take_changed_sessions();
+
+  static constexpr std::size_t kSessionsMax = 16384;
+  static constexpr std::uint32_t kWindowMax = 65536;
+  static constexpr std::uint64_t kTtlMaxUs = 24ULL * 3600 * 1000000;
+
+ private:
+  void on_append(const Command& command, std::uint32_t index, Applied& out);
+  void on_open(const Command& command, Slot slot, bool first, Applied& out);
+  void on_close(const Command& command, Applied& out);
+  Session* find(SessionId id);
+  void drop(SessionId id);
+  void drop_expired();
+
+  StateNumbers numbers_;
+  std::unordered_map<SessionId, Session> sessions_;
+  std::set<SessionId> changed_;
+};
+
+}  // namespace stele::log

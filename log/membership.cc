@@ -1,0 +1,135 @@
+#include "log/membership.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "log/bytes.h"
+#include "net/digest.h"
+
+namespace stele::log {
+namespace {
+
+std::string name_of(NodeId node) { return "node " + std::to_string(node.value); }
+
+const net::Member* find(const std::vector<net::Member>& members, NodeId node) {
+  const auto found = std::find_if(members.begin(), members.end(),
+                                  [&](const net::Member& member) { return member.node == node; });
+  return found == members.end() ? nullptr : &*found;
+}
+
+bool lists(const std::vector<net::Member>& members, NodeId node, std::uint64_t incarnation) {
+  const net::Member* member = find(members, node);
+  return member != nullptr && member->incarnation == incarnation;
+}
+
+}  // namespace
+
+std::uint64_t make_cluster_id(const std::vector<net::Member>& members) {
+  std::vector<std::byte> bytes;
+  ByteWriter writer(bytes);
+  for (const net::Member& member : members) {
+    writer.put(member.node.value);
+    writer.put(member.incarnation);
+  }
+  return std::max<std::uint64_t>(net::digest(bytes, 0), 1);
+}
+
+Result<Membership> Membership::make(Identity identity, std::string cluster_name, NodeId self,
+                                    std::vector<NodeId> nodes) {
+  std::sort(nodes.begin(), nodes.end());
+  if (identity.node != self) {
+    return fail(Errc::foreign_directory, "the data directory belongs to " + name_of(identity.node) +
+                                             ", this is " + name_of(self));
+  }
+  if (identity.cluster_name != cluster_name) {
+    return fail(Errc::foreign_directory, "the data directory belongs to the cluster '" +
+                                             identity.cluster_name + "', not to '" + cluster_name +
+                                             "'");
+  }
+  if (!identity.members.empty()) {
+    std::vector<NodeId> born;
+    for (const net::Member& member : identity.members) born.push_back(member.node);
+    if (born != nodes) {
+      return fail(Errc::foreign_directory,
+                  "the data directory was born in a cluster with other node ids than --cluster names");
+    }
+  }
+  Membership membership;
+  membership.identity_ = std::move(identity);
+  membership.nodes_ = std::move(nodes);
+  membership.heard_[self] = membership.identity_.incarnation;
+  return membership;
+}
+
+Result<void> Membership::admit(const net::Hello& hello) {
+  if (hello.protocol_version != net::kProtocolVersion) {
+    return fail(Errc::refused, name_of(hello.node) + " speaks protocol version " +
+                                   std::to_string(hello.protocol_version) + ", this node version " +
+                                   std::to_string(net::kProtocolVersion));
+  }
+  if (hello.cluster_name != identity_.cluster_name) {
+    return fail(Errc::refused, name_of(hello.node) + " belongs to the cluster '" +
+                                   hello.cluster_name + "', this node to '" +
+                                   identity_.cluster_name + "'");
+  }
+  if (hello.node == identity_.node ||
+      !std::binary_search(nodes_.begin(), nodes_.end(), hello.node)) {
+    return fail(Errc::refused, name_of(hello.node) + " is not another member of this cluster");
+  }
+  if (!hello.members.empty() &&
+      !lists(hello.members, identity_.node, identity_.incarnation)) {
+    return fail(Errc::refused, name_of(hello.node) + " was born in a cluster in which " +
+                                   name_of(identity_.node) +
+                                   " has another data directory than this one");
+  }
+  if (born()) {
+    if (!lists(identity_.members, hello.node, hello.incarnation)) {
+      return fail(Errc::refused,
+                  name_of(hello.node) +
+                      " has another data directory than the one this cluster was born with: a wiped "
+                      "or replaced directory may have forgotten its votes");
+    }
+    if (!hello.members.empty() && hello.cluster_id != identity_.cluster_id) {
+      return fail(Errc::refused, name_of(hello.node) + " belongs to another cluster");
+    }
+    return {};
+  }
+  // Before birth: what is heard must fit together.
+  for (const net::Member& member : hello.members) {
+    const auto heard = heard_.find(member.node);
+    if (heard != heard_.end() && heard->second != member.incarnation) {
+      return fail(Errc::refused, name_of(hello.node) + " knows " + name_of(member.node) +
+                                     " with another data directory");
+    }
+  }
+  heard_[hello.node] = hello.incarnation;
+  return {};
+}
+
+bool Membership::take_birth() {
+  if (born() || heard_.size() != nodes_.size()) return false;
+  for (const auto& [node, incarnation] : heard_) identity_.members.push_back({node, incarnation});
+  identity_.cluster_id = make_cluster_id(identity_.members);
+  return true;
+}
+
+net::Hello Membership::hello() const {
+  net::Hello hello;
+  hello.kind = net::Hello::Kind::peer;
+  hello.cluster_name = identity_.cluster_name;
+  hello.cluster_id = identity_.cluster_id;
+  hello.node = identity_.node;
+  hello.incarnation = identity_.incarnation;
+  hello.members = identity_.members;
+  return hello;
+}
+
+std::vector<NodeId> Membership::missing() const {
+  std::vector<NodeId> missing;
+  for (NodeId node : nodes_) {
+    if (!heard_.contains(node)) missing.push_back(node);
+  }
+  return missing;
+}
+
+}  // namespace stele::log

@@ -1,0 +1,84 @@
+// One member of a cluster: handshakes, birth, the replica and its clients. Everything but the program.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "log/client_service.h"
+#include "log/membership.h"
+#include "log/replica.h"
+#include "log/store.h"
+#include "net/events.h"
+#include "net/loop.h"
+#include "net/peers.h"
+
+namespace stele::log {
+
+/// Loop thread only.
+class Node {
+ public:
+  struct Options {
+    NodeId self;
+    std::map<NodeId, net::Address> cluster;  ///< All members, this one too.
+    std::string cluster_name = "stele";
+    std::size_t entry_bytes_max = 1 << 20;
+    std::uint64_t disk_reserve_bytes = 256ULL << 20;
+    paxos::Timing timing;
+  };
+
+  /// Takes an open store. Errors: foreign_directory, corrupt, invalid_argument.
+  static Result<std::unique_ptr<Node>> make(Options options, net::Loop& loop, net::Dialer& dialer,
+                                            net::Events& events, std::unique_ptr<Store> store);
+  ~Node();
+
+  /// A connection that somebody has opened to this node.
+  void on_link(std::unique_ptr<net::Link> link);
+  /// Hands over leadership if it leads, answers what is in flight, then calls `done`: at the latest
+  /// after kStopWithin.
+  void stop(std::function<void()> done);
+
+  [[nodiscard]] net::StatusAnswer status() const;
+  [[nodiscard]] const Replica* replica() const { return replica_.get(); }
+
+  static constexpr Duration kHelloWithin = std::chrono::seconds(5);
+  static constexpr Duration kStopWithin = std::chrono::seconds(3);
+  static constexpr std::size_t kInboundMax = 1024;
+
+ private:
+  class Inbound;
+  friend class Inbound;
+
+  Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& events,
+       std::unique_ptr<Store> store, Membership membership);
+  void begin();
+  void be_born();
+  void start_replica(StoreContent content);
+  void tick();
+  void drop(Inbound& inbound);
+  Result<void> admit(const net::Hello& hello);
+  [[nodiscard]] net::Hello hello() const;
+  [[nodiscard]] std::string leader_address() const;
+  [[nodiscard]] std::string address_of(NodeId node) const;
+
+  Options options_;
+  net::Loop& loop_;
+  net::Events& events_;
+  std::unique_ptr<Store> store_;
+  Membership membership_;
+  ClientService service_;
+  net::Peers peers_;
+  std::unique_ptr<Replica> replica_;
+  std::map<Inbound*, std::unique_ptr<Inbound>> inbound_;
+  std::map<NodeId, std::string> refusals_;  // The last reason told of each node: no line per try.
+  std::unique_ptr<net::Timer> timer_;
+  Time started_at_;
+  Time waiting_told_at_;
+  NodeId leader_told_;
+  bool ready_told_ = false;
+  std::function<void()> stopped_;
+  Time stop_by_{};
+};
+
+}  // namespace stele::log

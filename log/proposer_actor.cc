@@ -1,0 +1,92 @@
+#include "log/proposer_actor.h"
+
+#include <utility>
+
+namespace stele::log {
+
+ProposerActor::ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits, Ports ports)
+    : Actor(loop, kLettersMax),
+      proposer_(std::move(proposer)),
+      limits_(limits),
+      ports_(std::move(ports)) {}
+
+net::Outcome ProposerActor::submit(CommandKind kind, Slice command) {
+  if (!proposer_.leads()) return net::Outcome::not_leader;
+  // One command more than the bound at most: a large one must fit as well.
+  if (waiting_.bytes() >= limits_.waiting_bytes_max) return net::Outcome::overloaded;
+  waiting_.add(kind, std::move(command));
+  wake();
+  return net::Outcome::ok;
+}
+
+void ProposerActor::read(std::uint64_t id) {
+  proposer_.read(loop().now(), id, effects_);
+  wake();
+}
+
+void ProposerActor::hand_over() {
+  proposer_.hand_over();
+  wake();
+}
+
+void ProposerActor::on_heard(Ballot ballot) {
+  proposer_.on_heard(loop().now(), ballot, effects_);
+  wake();
+}
+
+void ProposerActor::on_chosen_end(Slot chosen_end) {
+  proposer_.on_chosen_end(loop().now(), chosen_end, effects_);
+  wake();
+}
+
+void ProposerActor::on_fetch_failed() {
+  proposer_.on_fetch_failed(loop().now(), effects_);
+  wake();
+}
+
+void ProposerActor::tick() {
+  proposer_.tick(loop().now(), effects_);
+  const bool idle = loop().now() - proposed_at_ >= limits_.time_slot_every;
+  if (idle && proposer_.window_open()) propose_batch();
+  flush();
+}
+
+void ProposerActor::handle(Letter& letter) {
+  proposer_.step(loop().now(), letter.from, letter.message, effects_);
+}
+
+void ProposerActor::flush() {
+  propose_waiting();
+  paxos::Proposer::Effects effects = std::exchange(effects_, {});
+  if (effects.stopped) {
+    waiting_.clear();
+    ports_.stopped();
+  }
+  if (effects.began) {
+    proposed_at_ = loop().now();
+    ports_.began(*effects.began);
+  }
+  for (const paxos::Send& send : effects.sends) ports_.send(send);
+  for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
+  for (std::uint64_t read : effects.reads_refused) ports_.read_refused(read);
+}
+
+void ProposerActor::propose_waiting() {
+  // Not in the turn in which it stopped: what waits then was for the leadership before.
+  if (effects_.stopped || effects_.began) {
+    if (!waiting_.empty()) wake();
+    return;
+  }
+  while (!waiting_.empty() && proposer_.window_open()) propose_batch();
+}
+
+void ProposerActor::propose_batch() {
+  const Time now = loop().now();
+  const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(now - proposed_at_);
+  const BatchHeader header{static_cast<std::uint64_t>(elapsed.count()), loop().wall_us()};
+  // What the cut to microseconds leaves over belongs to the next slot.
+  proposed_at_ += elapsed;
+  proposer_.propose(now, waiting_.take(header, limits_.batch_bytes_max), effects_);
+}
+
+}  // namespace stele::log

@@ -1,0 +1,62 @@
+// The proposer on its loop: the appends that piled up become one batch.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <unordered_map>
+
+#include "log/acceptor_actor.h"
+#include "log/batch.h"
+#include "net/actor.h"
+#include "net/message.h"
+#include "paxos/proposer.h"
+
+namespace stele::log {
+
+class ProposerActor final : public net::Actor<Letter> {
+ public:
+  struct Ports {
+    std::function<void(const paxos::Send&)> send;
+    std::function<void(Ballot)> began;  ///< Leads in this ballot.
+    std::function<void()> stopped;      ///< Does not any more; what was proposed may yet be chosen.
+    std::function<void(std::uint64_t read, Slot barrier)> read_ready;
+    std::function<void(std::uint64_t read)> read_refused;
+  };
+  struct Limits {
+    std::size_t batch_bytes_max = 512 << 10;
+    std::size_t waiting_bytes_max = 16 << 20;  ///< Commands not yet in a batch.
+    Duration time_slot_every = std::chrono::seconds(30);
+  };
+
+  ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits, Ports ports);
+
+  /// Takes a valid command for one of the next batches. ok, or: not_leader, overloaded.
+  net::Outcome submit(CommandKind kind, Slice command);
+  /// Asks for a linearizable read; answered through the ports.
+  void read(std::uint64_t id);
+  void hand_over();
+
+  void on_heard(Ballot ballot);
+  void on_chosen_end(Slot chosen_end);
+  void on_fetch_failed();
+  void tick();
+
+  [[nodiscard]] const paxos::Proposer& role() const { return proposer_; }
+
+  static constexpr std::size_t kLettersMax = 65536;
+
+ private:
+  void handle(Letter& letter) override;
+  void flush() override;
+  void propose_waiting();
+  void propose_batch();
+
+  paxos::Proposer proposer_;
+  Limits limits_;
+  Ports ports_;
+  paxos::Proposer::Effects effects_;
+  BatchBuilder waiting_;
+  Time proposed_at_{};    // The last slot of this leadership, by which log time advances.
+};
+
+}  // namespace stele::log

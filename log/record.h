@@ -1,0 +1,67 @@
+// How records look on the disk, whatever the store: docs/storage-format.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "log/log_state.h"
+#include "net/message.h"
+#include "paxos/message.h"
+#include "paxos/result.h"
+
+namespace stele::log {
+
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+/// What a directory is: who it belongs to. `members` is empty until the cluster is born.
+struct Identity {
+  std::string cluster_name;
+  std::uint64_t cluster_id = 0;
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  std::vector<net::Member> members;
+
+  bool operator==(const Identity&) const = default;
+};
+
+/// The tables. A checksum covers table, key and content: a record in the wrong place is as faulty as a
+/// damaged one.
+enum class Table : std::uint64_t { meta = 1, slots = 2, index = 3, sessions = 4 };
+
+/// Keys in the table `meta`.
+inline constexpr std::uint64_t kIdentityKey = 1;
+inline constexpr std::uint64_t kPromiseKey = 2;
+inline constexpr std::uint64_t kNumbersKey = 3;
+
+struct Promised {
+  Epoch epoch{1};
+  Ballot ballot;
+};
+
+/// `content` and its checksum.
+[[nodiscard]] std::vector<std::byte> seal(Table table, std::uint64_t key,
+                                          std::vector<std::byte> content);
+/// The content of a sealed record. Errors: corrupt, naming table and key.
+[[nodiscard]] Result<std::span<const std::byte>> unseal(Table table, std::uint64_t key,
+                                                        std::span<const std::byte> sealed);
+
+[[nodiscard]] std::vector<std::byte> seal_identity(const Identity& identity);
+[[nodiscard]] Result<Identity> unseal_identity(std::span<const std::byte> sealed);
+[[nodiscard]] std::vector<std::byte> seal_promised(const Promised& promised);
+[[nodiscard]] Result<Promised> unseal_promised(std::span<const std::byte> sealed);
+[[nodiscard]] std::vector<std::byte> seal_numbers(const StateNumbers& numbers);
+[[nodiscard]] Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed);
+[[nodiscard]] std::vector<std::byte> seal_row(const IndexRow& row);
+[[nodiscard]] Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed);
+
+/// A slot's record is this header and the value's bytes. The value's digest stands in the header, and
+/// the header's checksum covers the digest and the slot.
+inline constexpr std::size_t kSlotHeaderBytes = 64;
+void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target);
+/// Copies the value out of `bytes`. Errors: corrupt, naming the slot.
+[[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes);
+
+}  // namespace stele::log

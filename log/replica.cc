@@ -1,0 +1,165 @@
+#include "log/replica.h"
+
+#include <utility>
+
+namespace stele::log {
+namespace {
+
+constexpr std::size_t kReadsMax = 65536;
+
+paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
+                              Time now) {
+  return {options.self,         options.configuration,      options.proposer,
+          content.acceptor.promised, content.numbers.chosen_end, now};
+}
+
+}  // namespace
+
+Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
+                 net::Events& events, StoreContent content, ReplicaListener& listener)
+    : options_(std::move(options)),
+      loop_(loop),
+      store_(store),
+      transport_(transport),
+      events_(events),
+      listener_(listener),
+      acceptor_(loop, store, paxos::Acceptor(options_.configuration, content.acceptor),
+                options_.configuration.epoch(), acceptor_ports()),
+      learner_(loop, store,
+               paxos::Learner(options_.self, options_.configuration, content.numbers.chosen_end,
+                              options_.proposer.timing.election_timeout),
+               LogState(content.numbers, std::move(content.sessions)),
+               options_.configuration.epoch(), learner_ports()),
+      proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,
+                proposer_ports()) {
+  if (content.acceptor.promise_faulty) {
+    fault_ = "the record of the promise does not match its checksum: this node votes no more";
+    events_.event(net::Level::error, "promise_faulty", {{"reason", fault_}});
+  }
+  check_space();
+  tick();
+}
+
+AcceptorActor::Ports Replica::acceptor_ports() {
+  return {[this](const paxos::Send& message) { send(message); },
+          [this](const paxos::Record& record) { learner_.on_voted(record); },
+          [this](Ballot ballot) { proposer_.on_heard(ballot); },
+          [this](Slot slot) { on_faulty_slot(slot); }};
+}
+
+LearnerActor::Ports Replica::learner_ports() {
+  return {[this](const paxos::Send& message) { send(message); },
+          [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
+          [this](Slot chosen_end) { on_chosen_end(chosen_end); },
+          [this] { proposer_.on_fetch_failed(); },
+          [this](Slot slot) { on_faulty_slot(slot); }};
+}
+
+ProposerActor::Ports Replica::proposer_ports() {
+  return {[this](const paxos::Send& message) { send(message); },
+          [this](Ballot ballot) {
+            events_.event(net::Level::info, "leader_began",
+                          {{"ballot", std::to_string(ballot.round) + "." +
+                                          std::to_string(ballot.node.value)}});
+            listener_.on_began();
+          },
+          [this] {
+            events_.event(net::Level::info, "leader_stopped", {});
+            for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
+            listener_.on_stopped();
+          },
+          [this](std::uint64_t read, Slot barrier) {
+            auto found = unconfirmed_reads_.extract(read);
+            if (found.empty()) return;
+            confirmed_reads_.emplace(barrier, std::move(found.mapped()));
+            release_reads();
+          },
+          [this](std::uint64_t read) {
+            auto found = unconfirmed_reads_.extract(read);
+            if (!found.empty()) found.mapped()(false);
+          }};
+}
+
+void Replica::send(const paxos::Send& message) {
+  if (message.to == options_.self) {
+    deliver(options_.self, message.message);
+  } else {
+    transport_.send(message.to, message.message);
+  }
+}
+
+void Replica::deliver(NodeId from, paxos::Message message) {
+  // How far others are is of use to the learner, whoever else the message is for.
+  const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
+                       std::holds_alternative<paxos::HeartbeatAck>(message.body);
+  if (is_hint && from != options_.self) learner_.tell({from, message});
+
+  switch (paxos::role_of(message.body)) {
+    case paxos::Role::acceptor: acceptor_.tell({from, std::move(message)}); return;
+    case paxos::Role::proposer: proposer_.tell({from, std::move(message)}); return;
+    case paxos::Role::learner: learner_.tell({from, std::move(message)}); return;
+  }
+}
+
+net::Outcome Replica::submit(CommandKind kind, Slice command) {
+  if (!proposer_.role().leads()) return net::Outcome::not_leader;
+  if (space_low_ || proposer_.role().space_low()) return net::Outcome::no_space;
+  return proposer_.submit(kind, std::move(command));
+}
+
+void Replica::read_barrier(std::function<void(bool)> done) {
+  if (!proposer_.role().leads() || unconfirmed_reads_.size() >= kReadsMax) return done(false);
+  const std::uint64_t id = ++reads_;
+  unconfirmed_reads_.emplace(id, std::move(done));
+  proposer_.read(id);
+}
+
+void Replica::on_chosen_end(Slot chosen_end) {
+  acceptor_.on_chosen_end(chosen_end);
+  proposer_.on_chosen_end(chosen_end);
+  release_reads();
+  listener_.on_turn_end();
+}
+
+void Replica::release_reads() {
+  while (!confirmed_reads_.empty() &&
+         confirmed_reads_.begin()->first <= state().numbers().chosen_end) {
+    auto first = confirmed_reads_.extract(confirmed_reads_.begin());
+    first.mapped()(true);
+  }
+}
+
+void Replica::tick() {
+  timer_ = loop_.after(options_.proposer.timing.heartbeat / 4, [this] { tick(); });
+  check_space();
+  proposer_.tick();
+  learner_.tick();
+}
+
+void Replica::check_space() {
+  const bool low = store_.space().free_bytes < options_.reserve_bytes;
+  if (low != space_low_) {
+    space_low_ = low;
+    events_.event(low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
+                  {{"free_bytes", store_.space().free_bytes},
+                   {"reserve_bytes", options_.reserve_bytes}});
+  }
+  acceptor_.set_space_low(low);
+}
+
+void Replica::on_faulty_slot(Slot slot) {
+  const std::string text = "the record of slot " + std::to_string(slot.value) +
+                           " does not match its checksum: it is neither served nor promised over";
+  if (text == fault_) return;
+  fault_ = text;
+  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}});
+}
+
+std::optional<NodeId> Replica::leader() const { return proposer_.role().leader(loop_.now()); }
+
+bool Replica::caught_up() const {
+  const auto recovered = proposer_.role().recovered_slot();
+  return recovered && state().numbers().chosen_end >= *recovered;
+}
+
+}  // namespace stele::log

@@ -1,0 +1,101 @@
+// The three roles of one node, wired together over loop, store and transport.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "log/acceptor_actor.h"
+#include "log/learner_actor.h"
+#include "log/proposer_actor.h"
+#include "log/store.h"
+#include "net/events.h"
+#include "net/peers.h"
+
+namespace stele::log {
+
+/// What a replica tells whoever serves clients. All calls come from turns of the loop.
+class ReplicaListener {
+ public:
+  virtual ~ReplicaListener() = default;
+  virtual void on_applied(const LogState::Applied& applied) = 0;
+  /// After the last on_applied of a turn.
+  virtual void on_turn_end() = 0;
+  virtual void on_began() = 0;
+  /// No longer leads: what was submitted may yet be chosen.
+  virtual void on_stopped() = 0;
+};
+
+/// Loop thread only. Store, transport and listener outlive it.
+class Replica {
+ public:
+  struct Options {
+    NodeId self;
+    paxos::Configuration configuration;
+    paxos::Proposer::Options proposer;
+    ProposerActor::Limits limits;
+    std::uint64_t reserve_bytes = 0;  ///< Below that much free space no batch is accepted.
+  };
+
+  Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
+          net::Events& events, StoreContent content, ReplicaListener& listener);
+
+  /// A message from another node (or this one).
+  void deliver(NodeId from, paxos::Message message);
+
+  /// Takes a valid command. ok: its outcome comes by on_applied, or on_stopped. Else: not_leader,
+  /// overloaded, no_space.
+  net::Outcome submit(CommandKind kind, Slice command);
+  /// Calls back once a linearizable read may be served from the applied state; with false if this node
+  /// does not lead, or leads no more.
+  void read_barrier(std::function<void(bool)> done);
+  /// The node's own applied state.
+  void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+            std::function<void(EntriesRead)> done) {
+    learner_.read(lsn_begin, lsn_end, bytes_max, std::move(done));
+  }
+  void hand_over() { proposer_.hand_over(); }
+
+  [[nodiscard]] const LogState& state() const { return learner_.state(); }
+  [[nodiscard]] const paxos::Proposer& proposer() const { return proposer_.role(); }
+  [[nodiscard]] const paxos::Acceptor& acceptor() const { return acceptor_.role(); }
+  [[nodiscard]] std::optional<NodeId> leader() const;
+  /// Everything acknowledged before this leadership is applied.
+  [[nodiscard]] bool caught_up() const;
+  /// What is wrong with this node, as a sentence; empty if nothing.
+  [[nodiscard]] const std::string& fault() const { return fault_; }
+
+ private:
+  void send(const paxos::Send& send);
+  void tick();
+  void check_space();
+  void on_chosen_end(Slot chosen_end);
+  void release_reads();
+  void on_faulty_slot(Slot slot);
+  AcceptorActor::Ports acceptor_ports();
+  LearnerActor::Ports learner_ports();
+  ProposerActor::Ports proposer_ports();
+
+  Options options_;
+  net::Loop& loop_;
+  Store& store_;
+  net::Transport& transport_;
+  net::Events& events_;
+  ReplicaListener& listener_;
+
+  AcceptorActor acceptor_;
+  LearnerActor learner_;
+  ProposerActor proposer_;
+
+  std::unique_ptr<net::Timer> timer_;
+  std::uint64_t reads_ = 0;
+  std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
+  std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
+  bool space_low_ = false;
+  std::string fault_;
+};
+
+}  // namespace stele::log

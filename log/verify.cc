@@ -1,0 +1,144 @@
+#include "log/verify.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "log/entries.h"
+#include "log/data_directory.h"
+#include "log/lmdb.h"
+
+namespace stele::log {
+namespace {
+
+void found(VerifyReport& report, std::string fault) {
+  ++report.faults_found;
+  if (report.faults.size() < VerifyReport::kFaultsMax) report.faults.push_back(std::move(fault));
+}
+
+/// Reads a record of `meta`; a missing one keeps its default.
+template <class T, class Unseal>
+Result<void> read_meta(Lmdb::Txn& txn, std::uint64_t key, Unseal unseal, T& to,
+                       VerifyReport& report) {
+  const auto sealed = txn.get(Table::meta, key);
+  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!*sealed) return {};
+  auto read = unseal(**sealed);
+  if (read) {
+    to = *std::move(read);
+  } else if (read.error().code == Errc::newer_format) {
+    return tl::unexpected<Error>(read.error());
+  } else {
+    found(report, read.error().detail);
+  }
+  return {};
+}
+
+void check_slots(Lmdb::Txn& txn, VerifyReport& report) {
+  Lmdb::Cursor cursor(txn, Table::slots);
+  Slot expected{1};
+  for (bool more = cursor.seek(0); more; more = cursor.next()) {
+    const Slot slot{cursor.key()};
+    ++report.records;
+    if (slot >= report.numbers.chosen_end) {
+      ++report.votes;
+    } else if (slot != expected) {
+      found(report, "chosen slots " + std::to_string(expected.value) + " to " +
+                        std::to_string(slot.value - 1) + " are missing");
+    }
+    expected = slot + 1;
+    const auto record = read_slot(slot, cursor.value());
+    if (record) {
+      report.value_bytes += record->value.size();
+    } else {
+      found(report, record.error().detail);
+    }
+  }
+  if (!cursor.status()) found(report, cursor.status().error().detail);
+  if (expected < report.numbers.chosen_end) {
+    found(report, "chosen slots from " + std::to_string(expected.value) + " to " +
+                      std::to_string(report.numbers.chosen_end.value - 1) + " are missing");
+  }
+}
+
+void check_index(Lmdb::Txn& txn, VerifyReport& report) {
+  Lmdb::Cursor cursor(txn, Table::index);
+  Lsn expected = report.numbers.first_lsn;
+  for (bool more = cursor.seek(0); more; more = cursor.next()) {
+    const Lsn lsn{cursor.key()};
+    const auto row = unseal_row(lsn, cursor.value());
+    if (!row) {
+      found(report, row.error().detail);
+      continue;
+    }
+    if (lsn != expected) {
+      found(report, "the index jumps from entry " + std::to_string(expected.value) + " to " +
+                        std::to_string(lsn.value));
+    }
+    expected = lsn + row->count;
+    report.entries += row->count;
+    if (row->slot >= report.numbers.chosen_end) {
+      found(report, "the index names slot " + std::to_string(row->slot.value) +
+                        ", which is not known to be chosen");
+    }
+    const auto bytes = txn.get(Table::slots, row->slot.value);
+    const auto record = bytes && *bytes ? read_slot(row->slot, **bytes)
+                                        : Result<paxos::Record>(fail(Errc::corrupt, ""));
+    if (!record) continue;  // Told with the slots.
+    EntriesRead entries;
+    entries.lsn_begin = lsn;
+    add_entries(record->value, *row, lsn + row->count, SIZE_MAX, entries);
+    if (entries.count != row->count) {
+      found(report, "slot " + std::to_string(row->slot.value) + " holds " +
+                        std::to_string(entries.count) + " entries, its index row says " +
+                        std::to_string(row->count));
+    }
+  }
+  if (!cursor.status()) found(report, cursor.status().error().detail);
+  if (expected != report.numbers.next_lsn) {
+    found(report, "the index ends at entry " + std::to_string(expected.value) + ", the state at " +
+                      std::to_string(report.numbers.next_lsn.value));
+  }
+}
+
+void check_sessions(Lmdb::Txn& txn, VerifyReport& report) {
+  Lmdb::Cursor cursor(txn, Table::sessions);
+  for (bool more = cursor.seek(0); more; more = cursor.next()) {
+    ++report.sessions;
+    const auto bytes = unseal(Table::sessions, cursor.key(), cursor.value());
+    if (!bytes) {
+      found(report, bytes.error().detail);
+    } else if (const auto session = Session::parse(*bytes); !session) {
+      found(report, session.error().detail);
+    }
+  }
+  if (!cursor.status()) found(report, cursor.status().error().detail);
+}
+
+}  // namespace
+
+Result<VerifyReport> verify_directory(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path + "/data.mdb", error)) {
+    return fail(Errc::foreign_directory, path + " holds no store of Stele");
+  }
+  const auto directory = DataDirectory::open(path);
+  if (!directory) return tl::unexpected<Error>(directory.error());
+  const std::uint64_t size = std::filesystem::file_size(path + "/data.mdb", error);
+  auto lmdb = Lmdb::open(path, {.map_bytes = std::max<std::uint64_t>(size, 1 << 20), .read_only = true});
+  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+  auto txn = lmdb->begin(false);
+  if (!txn) return tl::unexpected<Error>(txn.error());
+
+  VerifyReport report;
+  auto done = read_meta(*txn, kIdentityKey, unseal_identity, report.identity, report);
+  if (done) done = read_meta(*txn, kPromiseKey, unseal_promised, report.promised, report);
+  if (done) done = read_meta(*txn, kNumbersKey, unseal_numbers, report.numbers, report);
+  if (!done) return tl::unexpected<Error>(done.error());
+  if (report.identity.node == NodeId{}) found(report, "there is no identity");
+  check_slots(*txn, report);
+  check_index(*txn, report);
+  check_sessions(*txn, report);
+  return report;
+}
+
+}  // namespace stele::log

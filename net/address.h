@@ -1,0 +1,25 @@
+// Where a node listens, as people write it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "paxos/result.h"
+
+namespace stele::net {
+
+struct Address {
+  std::string host;
+  std::uint16_t port = 0;
+
+  bool operator==(const Address&) const = default;
+};
+
+/// Reads "host:port" or "[v6]:port". Errors: invalid_argument, naming the text.
+[[nodiscard]] Result<Address> parse_address(std::string_view text);
+
+/// Writes what parse_address reads.
+[[nodiscard]] std::string to_string(const Address& address);
+
+}  // namespace stele::net

@@ -1,0 +1,2 @@
+// Asio's own sources, compiled here and nowhere else.
+#include <asio/impl/src.hpp>

@@ -1,0 +1,100 @@
+#include "net/peers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "net/frame.h"
+
+namespace stele::net {
+
+class Peers::Peer final : public LinkHandler {
+ public:
+  Peer(Peers& peers, NodeId node, Address address)
+      : peers_(peers), node_(node), address_(std::move(address)) {
+    dial();
+  }
+
+  void send(const paxos::Message& message) {
+    if (ready_) link_->send(message);
+  }
+  [[nodiscard]] bool ready() const { return ready_; }
+
+  void on_message(Message message) override {
+    if (const auto* hello = std::get_if<Hello>(&message); hello != nullptr && !ready_) {
+      on_hello(*hello);
+    } else if (const auto* refused = std::get_if<Refused>(&message)) {
+      lost("it refused: " + refused->reason);
+    }
+    // Everything else comes in on the connection that the other node dialled.
+  }
+
+  void on_closed(const std::string& reason) override { lost(reason); }
+
+ private:
+  void dial() {
+    ready_ = false;
+    link_ = peers_.dialer_.dial(address_, *this);
+    link_->send(peers_.handshake_.hello());
+  }
+
+  void on_hello(const Hello& hello) {
+    if (hello.node != node_) {
+      return lost("node " + std::to_string(hello.node.value) + " answers at this address");
+    }
+    if (const auto admitted = peers_.handshake_.admit(hello); !admitted) {
+      return lost(admitted.error().detail);
+    }
+    ready_ = true;
+    complained_ = false;
+    backoff_ = kBackoffMin;
+    link_->set_frame_bytes_max(kFrameBytesMax);
+    peers_.events_.event(Level::info, "peer_connected",
+                         {{"node", node_.value}, {"address", to_string(address_)}});
+  }
+
+  void lost(const std::string& reason) {
+    link_.reset();
+    if (ready_ || !complained_) {
+      complained_ = true;  // Once until it works again, not once a try.
+      peers_.events_.event(Level::warning, ready_ ? "peer_lost" : "peer_unreachable",
+                           {{"node", node_.value}, {"address", to_string(address_)},
+                            {"reason", reason}});
+    }
+    ready_ = false;
+    const auto half = backoff_ / 2;
+    const auto jitter = Duration(static_cast<Duration::rep>(
+        peers_.loop_.random() % static_cast<std::uint64_t>(half.count() + 1)));
+    backoff_ = std::min(2 * backoff_, kBackoffMax);
+    retry_ = peers_.loop_.after(half + jitter, [this] { dial(); });
+  }
+
+  Peers& peers_;
+  NodeId node_;
+  Address address_;
+  std::unique_ptr<Link> link_;
+  std::unique_ptr<Timer> retry_;
+  Duration backoff_ = kBackoffMin;
+  bool ready_ = false;
+  bool complained_ = false;
+};
+
+Peers::Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake)
+    : loop_(loop), dialer_(dialer), events_(events), handshake_(std::move(handshake)) {}
+
+Peers::~Peers() = default;
+
+void Peers::add(NodeId node, Address address) {
+  peers_[node] = std::make_unique<Peer>(*this, node, std::move(address));
+}
+
+void Peers::send(NodeId to, const paxos::Message& message) {
+  const auto found = peers_.find(to);
+  if (found != peers_.end()) found->second->send(message);
+}
+
+bool Peers::connected(NodeId node) const {
+  const auto found = peers_.find(node);
+  return found != peers_.end() && found->second->ready();
+}
+
+}  // namespace stele::net

@@ -1,0 +1,51 @@
+// Connections to the other nodes: dialled, kept up, and used to send.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "net/events.h"
+#include "net/loop.h"
+
+namespace stele::net {
+
+/// Carries messages between nodes: unreliable, unordered across reconnects, never blocking.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  /// Sends if it can, drops otherwise: the protocol sends again.
+  virtual void send(NodeId to, const paxos::Message& message) = 0;
+};
+
+/// One outgoing connection to each other node. Each node sends on the connections that it dialled and
+/// receives on those that it accepted. Reconnects with exponential back-off and jitter.
+class Peers final : public Transport {
+ public:
+  struct Handshake {
+    std::function<Hello()> hello;                         ///< What this node says of itself now.
+    std::function<Result<void>(const Hello&)> admit;  ///< Judges the other side.
+  };
+
+  Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake);
+  ~Peers() override;
+
+  /// Starts to dial `node`, and goes on until destroyed.
+  void add(NodeId node, Address address);
+  void send(NodeId to, const paxos::Message& message) override;
+  [[nodiscard]] bool connected(NodeId node) const;
+
+  static constexpr Duration kBackoffMin = std::chrono::milliseconds(20);
+  static constexpr Duration kBackoffMax = std::chrono::seconds(1);
+
+ private:
+  class Peer;
+
+  Loop& loop_;
+  Dialer& dialer_;
+  Events& events_;
+  Handshake handshake_;
+  std::map<NodeId, std::unique_ptr<Peer>> peers_;
+};
+
+}  // namespace stele::net

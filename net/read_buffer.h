@@ -1,0 +1,43 @@
+// Cuts a stream of bytes into frames, which stay in the buffer into which they were read.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "net/frame.h"
+
+namespace stele::net {
+
+/// Read into space(), say how much with filled(), take frames with next(). A frame keeps its buffer
+/// alive; the buffer is used again once no frame does. One small buffer at first, larger ones for a
+/// busy connection.
+class ReadBuffer {
+ public:
+  /// At least one byte. Valid until the next call of any other function.
+  [[nodiscard]] std::span<std::byte> space();
+  void filled(std::size_t bytes) { end_ += bytes; }
+
+  /// The next whole frame, nothing if it has not arrived. Errors: malformed; the stream is then dead.
+  [[nodiscard]] Result<std::optional<InFrame>> next();
+
+  /// Applies to frames that have not begun to arrive.
+  void set_frame_bytes_max(std::size_t bytes) { frame_bytes_max_ = bytes; }
+
+  static constexpr std::size_t kChunkBytesMin = 16 << 10;
+  static constexpr std::size_t kChunkBytesMax = 256 << 10;
+
+ private:
+  void move_to_chunk(std::size_t bytes);
+
+  std::shared_ptr<std::byte[]> chunk_;
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0;  // Of the first frame not taken; a multiple of 8.
+  std::size_t end_ = 0;
+  std::size_t chunk_bytes_ = kChunkBytesMin;
+  std::size_t frame_bytes_ = 0;  // Of the frame that has begun to arrive, if known.
+  std::size_t frame_bytes_max_ = kHelloBytesMax;
+};
+
+}  // namespace stele::net

@@ -1,0 +1,367 @@
+#include "net/tcp.h"
+
+#include <netinet/tcp.h>
+
+#include <array>
+#include <asio/connect.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <cstring>
+#include <deque>
+#include <utility>
+
+#include "net/codec.h"
+#include "net/frame.h"
+#include "net/read_buffer.h"
+
+namespace stele::net {
+namespace {
+
+using asio::ip::tcp;
+using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+
+constexpr std::size_t kGatherMax = 64;
+constexpr std::array<std::byte, 8> kPadding{};
+
+std::string describe(const asio::error_code& error) {
+  return error == asio::error::eof ? "the other side closed the connection" : error.message();
+}
+
+/// What lives as long as any asynchronous operation does. After close() it calls nobody.
+class TcpCore : public std::enable_shared_from_this<TcpCore> {
+ public:
+  TcpCore(AsioLoop& loop, tcp::socket socket, TcpOptions options)
+      : loop_(loop), socket_(std::move(socket)), deadline_(loop.context()), options_(options) {}
+
+  void set_handler(LinkHandler* handler) { handler_ = handler; }
+  void set_frame_bytes_max(std::size_t bytes) { reader_.set_frame_bytes_max(bytes); }
+  [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] bool connected() const { return connected_; }
+
+  void connect(const Address& address) {
+    name_ = to_string(address);
+    deadline_.expires_after(options_.connect_timeout);
+    deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
+      if (!error && !self->connected_) self->fail("no connection within the time-out");
+    });
+    asio::error_code error;
+    const auto numeric = asio::ip::make_address(address.host, error);
+    if (!error) {
+      connect_to({tcp::endpoint(numeric, address.port)});
+      return;
+    }
+    resolver_ = std::make_unique<tcp::resolver>(loop_.context());
+    resolver_->async_resolve(
+        address.host, std::to_string(address.port),
+        [self = shared_from_this()](asio::error_code failed, const tcp::resolver::results_type& found) {
+          if (self->closed_) return;
+          if (failed) return self->fail("the host name cannot be resolved: " + failed.message());
+          std::vector<tcp::endpoint> endpoints;
+          for (const auto& entry : found) endpoints.push_back(entry.endpoint());
+          self->connect_to(std::move(endpoints));
+        });
+  }
+
+  void start() {
+    asio::error_code ignored;
+    if (name_.empty()) {
+      const auto remote = socket_.remote_endpoint(ignored);
+      name_ = to_string(Address{remote.address().to_string(), remote.port()});
+    }
+    socket_.set_option(tcp::no_delay(true), ignored);
+    const auto timeout_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+        options_.unacknowledged_timeout);
+    socket_.set_option(UserTimeout(static_cast<int>(timeout_ms.count())), ignored);
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    connected_ = true;
+    deadline_.cancel();
+    read();
+    write();
+  }
+
+  bool send(const Message& message) {
+    if (closed_ || closing_) return false;
+    OutFrame frame = encode(message);
+    const std::size_t bytes = frame.bytes();
+    if (queued_bytes_ != 0 && queued_bytes_ + bytes > options_.queue_bytes_max) {
+      refused_ = true;
+      return false;
+    }
+    queued_bytes_ += bytes;
+    queue_.push_back(std::move(frame));
+    // Everything sent within one turn of the loop leaves in one write.
+    if (!write_posted_ && !writing_ && connected_) {
+      write_posted_ = true;
+      asio::post(loop_.context(), [self = shared_from_this()] {
+        self->write_posted_ = false;
+        self->write();
+      });
+    }
+    return true;
+  }
+
+  void close() {
+    handler_ = nullptr;
+    if (closed_) return;
+    closed_ = true;
+    asio::error_code ignored;
+    socket_.close(ignored);
+    deadline_.cancel();
+    if (resolver_) resolver_->cancel();
+    queue_.clear();
+  }
+
+  void close_gently() {
+    handler_ = nullptr;
+    closing_ = true;
+    if (closed_) return;
+    if (queue_.empty() || !connected_) return close();
+    deadline_.expires_after(std::chrono::seconds(1));
+    deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
+      if (!error) self->close();
+    });
+  }
+
+ private:
+  void connect_to(std::vector<tcp::endpoint> endpoints) {
+    asio::async_connect(socket_, endpoints,
+                        [self = shared_from_this()](asio::error_code error, const tcp::endpoint&) {
+                          if (self->closed_) return;
+                          if (error) return self->fail("no connection: " + error.message());
+                          self->start();
+                        });
+  }
+
+  void fail(const std::string& reason) {
+    LinkHandler* handler = std::exchange(handler_, nullptr);
+    close();
+    if (handler != nullptr) handler->on_closed(reason);
+  }
+
+  void read() {
+    const auto space = reader_.space();
+    socket_.async_read_some(
+        asio::buffer(space.data(), space.size()),
+        [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
+          if (self->closed_) return;
+          if (error) return self->fail(describe(error));
+          self->reader_.filled(bytes);
+          if (self->deliver()) self->read();
+        });
+  }
+
+  /// False if the link died or was closed on the way.
+  bool deliver() {
+    while (handler_ != nullptr) {
+      auto frame = reader_.next();
+      if (!frame) {
+        fail(frame.error().detail);
+        return false;
+      }
+      if (!*frame) return true;
+      auto message = decode(**frame);
+      if (!message) {
+        fail(message.error().detail);
+        return false;
+      }
+      frame->reset();  // The message holds what it needs of the buffer.
+      handler_->on_message(*std::move(message));
+    }
+    return !closed_;
+  }
+
+  void write() {
+    if (writing_ || closed_ || queue_.empty() || !connected_) return;
+    gather_.clear();
+    for (const OutFrame& frame : queue_) {
+      if (gather_.size() + 2 > kGatherMax) break;
+      gather(frame);
+    }
+    skip(written_);
+    writing_ = true;
+    socket_.async_write_some(View{&gather_},
+                             [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
+                               self->writing_ = false;
+                               if (self->closed_) return;
+                               if (error) return self->fail(describe(error));
+                               self->on_written(bytes);
+                             });
+  }
+
+  /// All buffers of a frame; a frame with more parts than one call takes is cut, and goes on from
+  /// there with the next call.
+  void gather(const OutFrame& frame) {
+    gather_.emplace_back(frame.head.data(), frame.head.size());
+    for (const Slice& part : frame.body) {
+      gather_.emplace_back(part.bytes.data(), part.bytes.size());
+    }
+    const std::size_t padding = FramePrefix::padded(frame.body_bytes) - frame.body_bytes;
+    if (padding != 0) gather_.emplace_back(kPadding.data(), padding);
+  }
+
+  /// Leaves out what an earlier call has written of the first frame.
+  void skip(std::size_t bytes) {
+    std::size_t first = 0;
+    while (bytes >= gather_[first].size() && bytes != 0) bytes -= gather_[first++].size();
+    gather_[first] += bytes;
+    gather_.erase(gather_.begin(), gather_.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+
+  void on_written(std::size_t bytes) {
+    written_ += bytes;
+    while (!queue_.empty() && written_ >= queue_.front().bytes()) {
+      written_ -= queue_.front().bytes();
+      queued_bytes_ -= queue_.front().bytes();
+      queue_.pop_front();
+    }
+    if (queue_.empty() && closing_) return close();
+    write();
+    if (refused_ && queued_bytes_ < options_.queue_bytes_max / 2 && handler_ != nullptr) {
+      refused_ = false;
+      handler_->on_writable();
+    }
+  }
+
+  /// A view, so that Asio does not copy the vector.
+  struct View {
+    using value_type = asio::const_buffer;
+    using const_iterator = const asio::const_buffer*;
+    const std::vector<asio::const_buffer>* buffers;
+    [[nodiscard]] const_iterator begin() const { return buffers->data(); }
+    [[nodiscard]] const_iterator end() const { return buffers->data() + buffers->size(); }
+  };
+
+  AsioLoop& loop_;
+  tcp::socket socket_;
+  asio::steady_timer deadline_;
+  std::unique_ptr<tcp::resolver> resolver_;
+  TcpOptions options_;
+  LinkHandler* handler_ = nullptr;
+  std::string name_;
+  bool connected_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+
+  ReadBuffer reader_;
+
+  std::deque<OutFrame> queue_;
+  std::size_t queued_bytes_ = 0;
+  std::size_t written_ = 0;  // Of the first frame in the queue.
+  std::vector<asio::const_buffer> gather_;
+  bool writing_ = false;
+  bool write_posted_ = false;
+  bool refused_ = false;
+};
+
+class TcpLink final : public Link {
+ public:
+  explicit TcpLink(std::shared_ptr<TcpCore> core) : core_(std::move(core)) {}
+  ~TcpLink() override {
+    if (!gentle_) core_->close();
+  }
+  TcpLink(const TcpLink&) = delete;
+  TcpLink& operator=(const TcpLink&) = delete;
+
+  void start(LinkHandler& handler) override {
+    core_->set_handler(&handler);
+    if (!core_->connected()) core_->start();
+  }
+  bool send(const Message& message) override { return core_->send(message); }
+  [[nodiscard]] std::size_t queued_bytes() const override { return core_->queued_bytes(); }
+  void close_gently() override {
+    gentle_ = true;
+    core_->close_gently();
+  }
+  void set_frame_bytes_max(std::size_t bytes) override { core_->set_frame_bytes_max(bytes); }
+  [[nodiscard]] std::string peer_name() const override { return core_->name(); }
+
+ private:
+  std::shared_ptr<TcpCore> core_;
+  bool gentle_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Link> TcpDialer::dial(const Address& address, LinkHandler& handler) {
+  auto core = std::make_shared<TcpCore>(loop_, tcp::socket(loop_.context()), options_);
+  core->set_handler(&handler);
+  core->connect(address);
+  return std::make_unique<TcpLink>(std::move(core));
+}
+
+struct TcpListener::Core : std::enable_shared_from_this<Core> {
+  Core(AsioLoop& l, TcpOptions o, OnLink f)
+      : loop(l), acceptor(l.context()), options(o), on_link(std::move(f)), pause(l.context()) {}
+
+  void accept() {
+    acceptor.async_accept([self = shared_from_this()](asio::error_code error, tcp::socket socket) {
+      if (!self->on_link) return;
+      if (error) {
+        // Out of descriptors, most likely: try again a little later rather than spin.
+        self->pause.expires_after(std::chrono::milliseconds(100));
+        self->pause.async_wait([self](asio::error_code cancelled) {
+          if (!cancelled && self->on_link) self->accept();
+        });
+        return;
+      }
+      self->on_link(std::make_unique<TcpLink>(
+          std::make_shared<TcpCore>(self->loop, std::move(socket), self->options)));
+      if (self->on_link) self->accept();
+    });
+  }
+
+  AsioLoop& loop;
+  tcp::acceptor acceptor;
+  TcpOptions options;
+  OnLink on_link;
+  asio::steady_timer pause;
+};
+
+TcpListener::TcpListener(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+TcpListener::~TcpListener() {
+  core_->on_link = nullptr;
+  asio::error_code ignored;
+  core_->acceptor.close(ignored);
+  core_->pause.cancel();
+}
+
+std::uint16_t TcpListener::port() const {
+  asio::error_code ignored;
+  return core_->acceptor.local_endpoint(ignored).port();
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const Address& address,
+                                                         TcpOptions options, OnLink on_link) {
+  asio::error_code error;
+  tcp::endpoint endpoint;
+  const auto numeric = asio::ip::make_address(address.host, error);
+  if (!error) {
+    endpoint = tcp::endpoint(numeric, address.port);
+  } else {
+    // At start only, before anything is served: waiting for a name is harmless here.
+    tcp::resolver resolver(loop.context());
+    const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
+    if (error || found.empty()) {
+      return stele::fail(Errc::invalid_argument, "cannot listen on " + to_string(address) +
+                                              ": the host name cannot be resolved");
+    }
+    endpoint = found.begin()->endpoint();
+  }
+
+  auto core = std::make_shared<Core>(loop, options, std::move(on_link));
+  core->acceptor.open(endpoint.protocol(), error);
+  if (!error) core->acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) core->acceptor.bind(endpoint, error);
+  if (!error) core->acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    return stele::fail(error == asio::error::address_in_use ? Errc::in_use : Errc::invalid_argument,
+                "cannot listen on " + to_string(address) + ": " + error.message());
+  }
+  core->accept();
+  return std::unique_ptr<TcpListener>(new TcpListener(std::move(core)));
+}
+
+}  // namespace stele::net

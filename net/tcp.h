@@ -1,0 +1,52 @@
+// Links over TCP: dialled and accepted.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "net/asio_loop.h"
+#include "net/loop.h"
+#include "paxos/result.h"
+
+namespace stele::net {
+
+struct TcpOptions {
+  /// Bytes queued for one peer at most; a single larger frame passes if the queue is empty.
+  std::size_t queue_bytes_max = 16 << 20;
+  /// A peer that acknowledges nothing for that long is dead.
+  Duration unacknowledged_timeout = std::chrono::seconds(4);
+  Duration connect_timeout = std::chrono::seconds(3);
+};
+
+class TcpDialer final : public Dialer {
+ public:
+  TcpDialer(AsioLoop& loop, TcpOptions options) : loop_(loop), options_(options) {}
+  [[nodiscard]] std::unique_ptr<Link> dial(const Address& address, LinkHandler& handler) override;
+
+ private:
+  AsioLoop& loop_;
+  TcpOptions options_;
+};
+
+/// Accepts connections on one address until it is destroyed. Loop thread only.
+class TcpListener {
+ public:
+  using OnLink = std::function<void(std::unique_ptr<Link>)>;
+
+  /// Binds at once. Errors: in_use (the port is taken), invalid_argument (no such local address).
+  static Result<std::unique_ptr<TcpListener>> listen(AsioLoop& loop, const Address& address,
+                                                     TcpOptions options, OnLink on_link);
+  ~TcpListener();
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
+
+  /// The port, also if it was chosen by the system (port 0 in listen_any).
+  [[nodiscard]] std::uint16_t port() const;
+
+ private:
+  struct Core;
+  explicit TcpListener(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace stele::net

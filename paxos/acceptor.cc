@@ -1,0 +1,104 @@
+#include "paxos/acceptor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "paxos/check.h"
+
+namespace stele::paxos {
+
+Acceptor::Acceptor(Configuration configuration, const State& state)
+    : configuration_(std::move(configuration)),
+      promised_(state.promised),
+      chosen_end_(state.chosen_end),
+      promise_faulty_(state.promise_faulty) {}
+
+void Acceptor::step(NodeId source, const Message& message, Effects& out) {
+  if (message.epoch != configuration_.epoch() || !configuration_.contains(source)) return;
+  // A node promises and votes in an epoch only once it knows all slots before that epoch.
+  if (chosen_end_ < configuration_.slot_begin()) return;
+  // What was promised is unknown, so every promise and every vote might break it: learner only.
+  if (promise_faulty_) return;
+
+  if (const auto* prepare = std::get_if<Prepare>(&message.body)) {
+    on_prepare(source, *prepare, out);
+  } else if (const auto* accept = std::get_if<Accept>(&message.body)) {
+    on_accept(source, *accept, out);
+  } else if (const auto* heartbeat = std::get_if<Heartbeat>(&message.body)) {
+    on_heartbeat(source, *heartbeat, out);
+  }
+}
+
+void Acceptor::on_chosen_end(Slot chosen_end) { chosen_end_ = std::max(chosen_end_, chosen_end); }
+
+// Phase 1b (PMMC 2.2, invariant A1): `promised_` never goes down.
+void Acceptor::on_prepare(NodeId source, const Prepare& prepare, Effects& out) {
+  if (prepare.ballot < promised_) {
+    send(source, Nack{.ballot = prepare.ballot, .promised = promised_}, out);
+    return;
+  }
+  if (prepare.ballot > promised_) {
+    promised_ = prepare.ballot;
+    out.writes.emplace_back(WritePromised{promised_});
+  }
+  // An equal ballot is a resend, or asks for the next piece: answer, write nothing. The answer is read
+  // and leaves behind all earlier writes, so it, too, waits until the first promise is durable.
+  out.heard = std::max(out.heard, promised_);
+  out.promises.push_back({source, prepare.ballot, prepare.slot_begin});
+}
+
+// Phase 2b (PMMC 2.2, invariant A2): votes only for its own promise or a higher ballot.
+void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
+  if (accept.ballot < promised_) {
+    send(source, Nack{.ballot = accept.ballot, .promised = promised_}, out);
+    return;
+  }
+  out.heard = std::max(out.heard, accept.ballot);
+  if (accept.slot < chosen_end_) {
+    // Decided and known here: never voted on again. The proposer learns the value instead.
+    send(source, ChosenEnd{chosen_end_}, out);
+    return;
+  }
+  if (space_low_ && accept.value.kind() == ValueKind::batch) {
+    send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
+    return;
+  }
+  // Voting raises the promise too, in the same transaction (WriteAccepted says so to the store).
+  promised_ = accept.ballot;
+  out.writes.emplace_back(
+      WriteAccepted{{accept.slot, configuration_.epoch(), accept.ballot, accept.value}});
+  acknowledge(source, accept.ballot, accept.slot, out);
+}
+
+void Acceptor::on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& out) {
+  if (heartbeat.ballot < promised_) {
+    send(source, Nack{.ballot = heartbeat.ballot, .promised = promised_}, out);
+    return;
+  }
+  out.heard = std::max(out.heard, heartbeat.ballot);
+  send(source,
+       HeartbeatAck{.ballot = heartbeat.ballot,
+                    .round = heartbeat.round,
+                    .promised = promised_,
+                    .chosen_end = chosen_end_,
+                    .no_space = space_low_},
+       out);
+}
+
+void Acceptor::send(NodeId to, Body body, Effects& out) const {
+  out.sends.push_back({to, {configuration_.epoch(), std::move(body)}});
+}
+
+// Neighbouring slots of one step share one Accepted; a range never covers a slot that was not voted.
+void Acceptor::acknowledge(NodeId to, Ballot ballot, Slot slot, Effects& out) const {
+  if (!out.sends.empty() && out.sends.back().to == to) {
+    auto* last = std::get_if<Accepted>(&out.sends.back().message.body);
+    if (last != nullptr && last->ballot == ballot && last->slot_end == slot) {
+      ++last->slot_end;
+      return;
+    }
+  }
+  send(to, Accepted{ballot, slot, slot + 1}, out);
+}
+
+}  // namespace stele::paxos

@@ -1,0 +1,86 @@
+// The acceptor: promises ballots, votes for values, and forgets neither.
+#pragma once
+
+#include <set>
+#include <variant>
+#include <vector>
+
+#include "paxos/configuration.h"
+#include "paxos/message.h"
+
+namespace stele::paxos {
+
+/// Persist that no ballot below `ballot` will be voted for.
+struct WritePromised {
+  Ballot ballot;
+
+  bool operator==(const WritePromised&) const = default;
+};
+
+/// Persist a vote, and with it the promise of its ballot, in one transaction.
+struct WriteAccepted {
+  Record record;
+
+  bool operator==(const WriteAccepted&) const = default;
+};
+
+/// The memory of the cluster (Paxos Made Simple 2.2; PMMC 2.2). Pure: what it wants written and sent
+/// is in Effects.
+class Acceptor {
+ public:
+  using Write = std::variant<WritePromised, WriteAccepted>;
+
+  /// An answer to a Prepare that still lacks its content: the votes from `slot_begin` on, to be read
+  /// behind all earlier writes, in the place where it stands among them.
+  struct PromiseRead {
+    NodeId to;
+    Ballot ballot;
+    Slot slot_begin;
+
+    bool operator==(const PromiseRead&) const = default;
+  };
+
+  /// Write before send: `sends` and `promises` leave only when `writes`, and the writes of all earlier
+  /// steps, are durable, even if this step wrote nothing.
+  struct Effects {
+    std::vector<Write> writes;
+    std::vector<Send> sends;
+    std::vector<PromiseRead> promises;
+    Ballot heard;  // The highest ballot ≥ the promise that this step heard of; {} if none.
+  };
+
+  /// What survives a restart, read back from the store.
+  struct State {
+    Ballot promised;
+    Slot chosen_end{1};
+    bool promise_faulty = false;  // The record cannot be read: no promise and no vote, ever.
+  };
+
+  Acceptor(Configuration configuration, const State& state);
+
+  /// Handles a message for an acceptor; others, and those of other epochs, are ignored.
+  void step(NodeId source, const Message& message, Effects& out);
+
+  /// The own learner has marked all slots below `chosen_end`.
+  void on_chosen_end(Slot chosen_end);
+  /// While space is low, batches are refused; noops and stop-signs are not.
+  void set_space_low(bool low) { space_low_ = low; }
+
+  [[nodiscard]] Ballot promised() const { return promised_; }
+  [[nodiscard]] bool faulty() const { return promise_faulty_; }
+
+ private:
+  void on_prepare(NodeId source, const Prepare& prepare, Effects& out);
+  void on_accept(NodeId source, const Accept& accept, Effects& out);
+  void on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& out);
+  void send(NodeId to, Body body, Effects& out) const;
+  void acknowledge(NodeId to, Ballot ballot, Slot slot, Effects& out) const;
+
+  Configuration configuration_;
+  Ballot promised_;
+  Slot chosen_end_;
+  bool promise_faulty_;
+  bool space_low_ = false;
+};
+
+}  // namespace stele::paxos

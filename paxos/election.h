@@ -1,0 +1,59 @@
+// When to campaign: hears leaders, asks others before raising a round.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "paxos/configuration.h"
+#include "paxos/message.h"
+
+namespace stele::paxos {
+
+/// The times by which nodes notice each other's death. election_timeout > 2 × heartbeat.
+struct Timing {
+  Duration heartbeat = std::chrono::milliseconds(50);
+  /// The minimal time without a leader before a candidacy; the real one is drawn from [1, 2) × this.
+  Duration election_timeout = std::chrono::milliseconds(400);
+};
+
+/// Decides when this node may campaign. A node that cannot hear the leader disturbs nobody who can:
+/// it first asks whether a q1 quorum has lost the leader too (the pre-vote of Raft's thesis 9.6).
+/// Safety does not depend on anything here.
+class Election {
+ public:
+  /// `seed` is all its randomness. After start a node counts as hearing for one minimal time-out.
+  Election(NodeId self, Configuration configuration, Timing timing, std::uint64_t seed, Time now);
+
+  /// A leader was heard: a message in a ballot not below the own promise.
+  void on_heard(Time now);
+  void on_pre_vote(Time now, NodeId source, const PreVote& ask, bool leading, std::uint64_t round,
+                   Slot chosen_end, std::vector<Send>& out) const;
+  void on_pre_vote_answer(Time now, NodeId source, const PreVoteAnswer& answer, Slot chosen_end);
+
+  /// True if the node should campaign now. Asks the others when the time-out has passed.
+  [[nodiscard]] bool tick(Time now, Slot chosen_end, std::vector<Send>& out);
+
+  /// Whether no leader was heard for one minimal time-out.
+  [[nodiscard]] bool leader_lost(Time now) const;
+
+ private:
+  void draw_timeout();
+
+  NodeId self_;
+  Configuration configuration_;
+  Timing timing_;
+  std::mt19937_64 random_;
+  Time heard_at_;
+  Time ticked_at_;
+  Duration timeout_{};  // Drawn anew for each silence.
+
+  bool asking_ = false;
+  Time asked_at_{};
+  std::uint64_t attempt_ = 0;
+  NodeSet lost_;               // Who answered that it has lost the leader too.
+  Time campaign_at_{};         // Set once a q1 quorum has; a lagging node waits a little longer.
+  bool granted_ = false;
+};
+
+}  // namespace stele::paxos

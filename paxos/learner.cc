@@ -1,0 +1,188 @@
+#include "paxos/learner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "paxos/check.h"
+
+namespace stele::paxos {
+
+Learner::Learner(NodeId self, Configuration configuration, Slot chosen_end, Duration fetch_timeout)
+    : self_(self),
+      configuration_(std::move(configuration)),
+      fetch_timeout_(fetch_timeout),
+      chosen_end_(chosen_end),
+      known_end_(chosen_end) {}
+
+void Learner::step(Time now, NodeId source, const Message& message, Effects& out) {
+  if (message.epoch != configuration_.epoch() || !configuration_.contains(source)) return;
+
+  if (const auto* chosen = std::get_if<Chosen>(&message.body)) {
+    on_chosen(*chosen);
+  } else if (const auto* hint = std::get_if<ChosenEnd>(&message.body)) {
+    on_hint(source, hint->chosen_end);
+  } else if (const auto* fetch = std::get_if<Fetch>(&message.body)) {
+    out.serves.push_back({source, fetch->slot_begin});
+    return;
+  } else if (const auto* fetched = std::get_if<Fetched>(&message.body)) {
+    on_fetched(now, source, *fetched, out);
+  } else if (const auto* heartbeat = std::get_if<Heartbeat>(&message.body)) {
+    on_hint(source, heartbeat->chosen_end);
+  } else if (const auto* ack = std::get_if<HeartbeatAck>(&message.body)) {
+    on_hint(source, ack->chosen_end);
+  } else if (const auto* promise = std::get_if<Promise>(&message.body)) {
+    on_hint(source, promise->chosen_end);
+  } else {
+    return;
+  }
+  advance(now, out);
+}
+
+void Learner::tick(Time now, Effects& out) {
+  if (fetch_ && now - fetch_->sent_at >= fetch_timeout_) fetch_failed(now, out);
+  advance(now, out);
+}
+
+void Learner::on_voted(Time now, const Record& record, Effects& out) {
+  if (record.slot < chosen_end_) return;
+  if (record.slot == votes_missing_) votes_missing_ = Slot{0};
+  const auto found = votes_.find(record.slot);
+  if (found != votes_.end()) {
+    votes_bytes_ -= found->second.value.size();
+    votes_.erase(found);
+  }
+  // The next slot to apply always fits; what does not is read back from the store when its turn comes.
+  if (record.slot == chosen_end_ || votes_bytes_ + record.value.size() <= kVotesBytesMax) {
+    votes_bytes_ += record.value.size();
+    votes_.emplace(record.slot, record);
+  }
+  advance(now, out);
+}
+
+void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes,
+                       Effects& out) {
+  if (reading_ != asked) return;
+  reading_.reset();
+  for (const Record& record : votes) {
+    // A vote in memory is newer than what the store held when it was read.
+    if (record.slot < chosen_end_ || votes_.contains(record.slot)) continue;
+    votes_bytes_ += record.value.size();
+    votes_.emplace(record.slot, record);
+  }
+  if (!votes_.contains(chosen_end_)) votes_missing_ = chosen_end_;
+  advance(now, out);
+}
+
+void Learner::on_chosen(const Chosen& chosen) {
+  known_end_ = std::max(known_end_, chosen.slot_end);
+  if (chosen.slot_end <= chosen_end_) return;
+  for (Chosen& range : ranges_) {
+    const bool joins = chosen.slot_begin <= range.slot_end && range.slot_begin <= chosen.slot_end;
+    if (range.ballot != chosen.ballot || !joins) continue;
+    range.slot_begin = std::min(range.slot_begin, chosen.slot_begin);
+    range.slot_end = std::max(range.slot_end, chosen.slot_end);
+    return;
+  }
+  // Beyond the bound a range is forgotten: its values are fetched instead.
+  if (ranges_.size() < kRangesMax) ranges_.push_back(chosen);
+}
+
+void Learner::on_hint(NodeId source, Slot chosen_end) {
+  if (source == self_) return;
+  hints_[source] = chosen_end;
+  known_end_ = std::max(known_end_, chosen_end);
+}
+
+void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out) {
+  on_hint(source, fetched.chosen_end);
+  if (!fetch_ || fetch_->to != source || fetch_->slot_begin != fetched.slot_begin) return;
+  if (fetched.records.empty()) {
+    fetch_failed(now, out);
+    return;
+  }
+  fetch_.reset();
+  fetch_failures_ = 0;
+  for (const Record& record : fetched.records) {
+    if (record.slot < chosen_end_) continue;  // Applied from the own votes meanwhile.
+    if (record.slot != chosen_end_ || record.epoch != configuration_.epoch()) break;
+    apply(record, true, out);
+  }
+}
+
+// The lowest ballot in which the slot is known to be chosen: any own vote from there on is that value.
+std::optional<Ballot> Learner::chosen_ballot(Slot slot) const {
+  std::optional<Ballot> lowest;
+  for (const Chosen& range : ranges_) {
+    if (slot < range.slot_begin || slot >= range.slot_end) continue;
+    if (!lowest || range.ballot < *lowest) lowest = range.ballot;
+  }
+  return lowest;
+}
+
+void Learner::advance(Time now, Effects& out) {
+  while (apply_own_vote(out)) {
+  }
+  std::erase_if(ranges_, [&](const Chosen& range) { return range.slot_end <= chosen_end_; });
+  fetch(now, out);
+}
+
+bool Learner::apply_own_vote(Effects& out) {
+  const std::optional<Ballot> ballot = chosen_ballot(chosen_end_);
+  if (!ballot) return false;
+  const auto found = votes_.find(chosen_end_);
+  if (found == votes_.end()) {
+    if (!reading_ && votes_missing_ != chosen_end_) {
+      Slot end = chosen_end_;
+      for (const Chosen& range : ranges_) end = std::max(end, range.slot_end);
+      reading_ = out.read_votes = ReadVotes{chosen_end_, end};
+    }
+    return false;
+  }
+  if (found->second.ballot < *ballot) {
+    votes_missing_ = chosen_end_;  // Another value may have been chosen since.
+    return false;
+  }
+  apply(found->second, false, out);
+  return true;
+}
+
+void Learner::apply(Record record, bool learned, Effects& out) {
+  STELE_CHECK(record.slot == chosen_end_);
+  out.applied.push_back({std::move(record), learned});
+  ++chosen_end_;
+  known_end_ = std::max(known_end_, chosen_end_);
+  while (!votes_.empty() && votes_.begin()->first < chosen_end_) {
+    votes_bytes_ -= votes_.begin()->second.value.size();
+    votes_.erase(votes_.begin());
+  }
+}
+
+void Learner::fetch(Time now, Effects& out) {
+  if (fetch_ || reading_ || paused_ || now < fetch_again_at_ || chosen_end_ >= known_end_) return;
+  // The own vote serves if it is known to be the chosen value; else the value must come from others.
+  const bool own_serves = chosen_ballot(chosen_end_) && votes_missing_ != chosen_end_;
+  if (own_serves) return;
+
+  const std::vector<NodeId>& members = configuration_.members();
+  for (std::size_t tried = 0; tried < members.size(); ++tried) {
+    const NodeId to = members[fetch_target_ % members.size()];
+    const auto hint = hints_.find(to);
+    if (to != self_ && hint != hints_.end() && hint->second > chosen_end_) {
+      fetch_ = FetchUnderWay{to, chosen_end_, now};
+      out.sends.push_back({to, {configuration_.epoch(), Fetch{chosen_end_}}});
+      return;
+    }
+    ++fetch_target_;
+  }
+}
+
+void Learner::fetch_failed(Time now, Effects& out) {
+  fetch_.reset();
+  ++fetch_target_;
+  if (++fetch_failures_ < configuration_.members().size()) return;
+  fetch_failures_ = 0;
+  fetch_again_at_ = now + fetch_timeout_ / 2;
+  out.fetch_failed = true;
+}
+
+}  // namespace stele::paxos

@@ -1,0 +1,100 @@
+// The learner: knows which slots are chosen, hands their values on in order, fetches what it missed.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "paxos/configuration.h"
+#include "paxos/message.h"
+
+namespace stele::paxos {
+
+/// Applies chosen slots in order. It never counts votes: a leader's Chosen marks the own vote chosen
+/// if that is of the same or a higher ballot; everything else is fetched as a value. Pure.
+class Learner {
+ public:
+  struct Applied {
+    Record record;
+    bool learned = false;  ///< Not the own vote: the record itself must be written, too.
+  };
+  struct Serve {
+    NodeId to;
+    Slot slot_begin;
+
+    bool operator==(const Serve&) const = default;
+  };
+  struct ReadVotes {
+    Slot slot_begin;
+    Slot slot_end;
+
+    bool operator==(const ReadVotes&) const = default;
+  };
+
+  struct Effects {
+    std::vector<Applied> applied;         ///< In order, dense; chosen_end() is past the last one.
+    std::vector<Send> sends;
+    std::vector<Serve> serves;            ///< Read chosen records from the store and send Fetched.
+    std::optional<ReadVotes> read_votes;  ///< Read own votes back; answer with on_votes.
+    bool fetch_failed = false;            ///< No reachable node serves the slot chosen_end().
+  };
+
+  Learner(NodeId self, Configuration configuration, Slot chosen_end, Duration fetch_timeout);
+
+  void step(Time now, NodeId source, const Message& message, Effects& out);
+  void tick(Time now, Effects& out);
+
+  /// The own acceptor votes for `record` (its write stands before any of the learner's).
+  void on_voted(Time now, const Record& record, Effects& out);
+  /// The answer to `read_votes`: what the store holds in that range, dense or not.
+  void on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes, Effects& out);
+  /// While paused (the disk is behind), nothing is fetched.
+  void set_paused(bool paused) { paused_ = paused; }
+
+  /// All slots below are applied.
+  [[nodiscard]] Slot chosen_end() const { return chosen_end_; }
+  /// The largest chosen_end heard of from anyone.
+  [[nodiscard]] Slot known_end() const { return known_end_; }
+
+  static constexpr std::size_t kVotesBytesMax = 16 << 20;
+  static constexpr std::size_t kRangesMax = 256;
+
+ private:
+  struct FetchUnderWay {
+    NodeId to;
+    Slot slot_begin;
+    Time sent_at;
+  };
+
+  void on_chosen(const Chosen& chosen);
+  void on_hint(NodeId source, Slot chosen_end);
+  void on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out);
+  void advance(Time now, Effects& out);
+  void apply(Record record, bool learned, Effects& out);
+  bool apply_own_vote(Effects& out);
+  void fetch(Time now, Effects& out);
+  void fetch_failed(Time now, Effects& out);
+  [[nodiscard]] std::optional<Ballot> chosen_ballot(Slot slot) const;
+
+  NodeId self_;
+  Configuration configuration_;
+  Duration fetch_timeout_;
+  Slot chosen_end_;
+  Slot known_end_;
+
+  std::map<Slot, Record> votes_;  // Own votes from chosen_end_ on, as far as they fit.
+  std::size_t votes_bytes_ = 0;
+  std::vector<Chosen> ranges_;  // What leaders have said is chosen, not yet applied.
+  std::optional<ReadVotes> reading_;
+  Slot votes_missing_{0};  // The own store holds no usable vote for this slot.
+
+  std::map<NodeId, Slot> hints_;  // Per node, its chosen_end as last heard.
+  std::optional<FetchUnderWay> fetch_;
+  std::size_t fetch_target_ = 0;  // Rotates over the members.
+  std::size_t fetch_failures_ = 0;
+  Time fetch_again_at_{};
+  bool paused_ = false;
+};
+
+}  // namespace stele::paxos

@@ -1,0 +1,47 @@
+#include "paxos/message.h"
+
+namespace stele::paxos {
+namespace {
+
+struct RoleOf {
+  Role operator()(const Prepare&) const { return Role::acceptor; }
+  Role operator()(const Promise&) const { return Role::proposer; }
+  Role operator()(const Faulty&) const { return Role::proposer; }
+  Role operator()(const Accept&) const { return Role::acceptor; }
+  Role operator()(const Accepted&) const { return Role::proposer; }
+  Role operator()(const Nack&) const { return Role::proposer; }
+  Role operator()(const ChosenEnd&) const { return Role::learner; }
+  Role operator()(const Chosen&) const { return Role::learner; }
+  Role operator()(const Heartbeat&) const { return Role::acceptor; }
+  Role operator()(const HeartbeatAck&) const { return Role::proposer; }
+  Role operator()(const PreVote&) const { return Role::proposer; }
+  Role operator()(const PreVoteAnswer&) const { return Role::proposer; }
+  Role operator()(const TakeOver&) const { return Role::proposer; }
+  Role operator()(const Fetch&) const { return Role::learner; }
+  Role operator()(const Fetched&) const { return Role::learner; }
+};
+
+struct NameOf {
+  std::string_view operator()(const Prepare&) const { return "prepare"; }
+  std::string_view operator()(const Promise&) const { return "promise"; }
+  std::string_view operator()(const Faulty&) const { return "faulty"; }
+  std::string_view operator()(const Accept&) const { return "accept"; }
+  std::string_view operator()(const Accepted&) const { return "accepted"; }
+  std::string_view operator()(const Nack&) const { return "nack"; }
+  std::string_view operator()(const ChosenEnd&) const { return "chosen_end"; }
+  std::string_view operator()(const Chosen&) const { return "chosen"; }
+  std::string_view operator()(const Heartbeat&) const { return "heartbeat"; }
+  std::string_view operator()(const HeartbeatAck&) const { return "heartbeat_ack"; }
+  std::string_view operator()(const PreVote&) const { return "pre_vote"; }
+  std::string_view operator()(const PreVoteAnswer&) const { return "pre_vote_answer"; }
+  std::string_view operator()(const TakeOver&) const { return "take_over"; }
+  std::string_view operator()(const Fetch&) const { return "fetch"; }
+  std::string_view operator()(const Fetched&) const { return "fetched"; }
+};
+
+}  // namespace
+
+Role role_of(const Body& body) { return std::visit(RoleOf{}, body); }
+std::string_view name_of(const Body& body) { return std::visit(NameOf{}, body); }
+
+}  // namespace stele::paxos

@@ -1,0 +1,189 @@
+// What the roles say to each other. Plain values; net/codec turns them into bytes and back.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "paxos/ids.h"
+#include "paxos/value.h"
+
+namespace stele::paxos {
+
+/// A vote, as an acceptor keeps it: `value` accepted for `slot` in `ballot`. Below chosen_end it is
+/// the chosen value.
+struct Record {
+  Slot slot;
+  Epoch epoch;
+  Ballot ballot;
+  Value value;
+
+  bool operator==(const Record&) const = default;
+};
+
+/// Phase 1a: asks to promise `ballot`, and for what was accepted from `slot_begin` on. A proposer
+/// sends it again, with a later `slot_begin`, for the next piece of a long answer.
+struct Prepare {
+  Ballot ballot;
+  Slot slot_begin;
+
+  bool operator==(const Prepare&) const = default;
+};
+
+/// Phase 1b, one piece: promises `ballot` and tells every vote in [slot_begin, slot_end), where
+/// slots below `chosen_end` count as told. `last`: nothing was accepted at or beyond slot_end.
+struct Promise {
+  Ballot ballot;
+  Slot slot_begin;
+  Slot slot_end;
+  bool last = false;
+  Slot chosen_end;
+  std::vector<Record> accepted;  // In ascending order of slots, within [slot_begin, slot_end).
+
+  bool operator==(const Promise&) const = default;
+};
+
+/// Instead of a Promise: `slot`, at or above chosen_end, cannot be read back. It is unknown what was
+/// voted there, which is not the same as nothing (Protocol-Aware Recovery).
+struct Faulty {
+  Ballot ballot;
+  Slot slot;
+
+  bool operator==(const Faulty&) const = default;
+};
+
+/// Phase 2a.
+struct Accept {
+  Ballot ballot;
+  Slot slot;
+  Value value;
+
+  bool operator==(const Accept&) const = default;
+};
+
+/// Phase 2b: durably accepted exactly the slots [slot_begin, slot_end) in `ballot`.
+struct Accepted {
+  Ballot ballot;
+  Slot slot_begin;
+  Slot slot_end;
+
+  bool operator==(const Accepted&) const = default;
+};
+
+/// A refusal: `ballot` is below `promised`, or (no_space) the disk has no room for a batch.
+struct Nack {
+  Ballot ballot;
+  Ballot promised;
+  bool no_space = false;
+
+  bool operator==(const Nack&) const = default;
+};
+
+/// All slots below `chosen_end` are chosen at the sender. A hint to fetch values; it marks nothing.
+struct ChosenEnd {
+  Slot chosen_end;
+
+  bool operator==(const ChosenEnd&) const = default;
+};
+
+/// A q2 quorum accepted each of [slot_begin, slot_end) in exactly `ballot`. Only its leader says so.
+struct Chosen {
+  Ballot ballot;
+  Slot slot_begin;
+  Slot slot_end;
+
+  bool operator==(const Chosen&) const = default;
+};
+
+/// The leader lives; also a round of confirmation for linearizable reads.
+struct Heartbeat {
+  Ballot ballot;
+  std::uint64_t round = 0;
+  Slot chosen_end;
+
+  bool operator==(const Heartbeat&) const = default;
+};
+
+/// An acceptor's answer. `promised` equals `ballot` if it still follows this leader.
+struct HeartbeatAck {
+  Ballot ballot;
+  std::uint64_t round = 0;
+  Ballot promised;
+  Slot chosen_end;
+  bool no_space = false;
+
+  bool operator==(const HeartbeatAck&) const = default;
+};
+
+/// Asks, before any round is raised, whether the other has lost the leader too (Raft thesis 9.6).
+struct PreVote {
+  std::uint64_t attempt = 0;
+  Slot chosen_end;
+
+  bool operator==(const PreVote&) const = default;
+};
+
+struct PreVoteAnswer {
+  std::uint64_t attempt = 0;
+  bool leader_lost = false;
+  std::uint64_t round = 0;  // The highest round this node has seen.
+  Slot chosen_end;
+
+  bool operator==(const PreVoteAnswer&) const = default;
+};
+
+/// The leader of `ballot` gives up in favour of the receiver, who may campaign at once.
+struct TakeOver {
+  Ballot ballot;
+
+  bool operator==(const TakeOver&) const = default;
+};
+
+/// Asks for chosen values from `slot_begin` on.
+struct Fetch {
+  Slot slot_begin;
+
+  bool operator==(const Fetch&) const = default;
+};
+
+/// Chosen values, dense from `slot_begin`; empty if the sender cannot serve that slot.
+struct Fetched {
+  Slot slot_begin;
+  Slot chosen_end;
+  std::vector<Record> records;
+
+  bool operator==(const Fetched&) const = default;
+};
+
+using Body = std::variant<Prepare, Promise, Faulty, Accept, Accepted, Nack, ChosenEnd, Chosen,
+                          Heartbeat, HeartbeatAck, PreVote, PreVoteAnswer, TakeOver, Fetch, Fetched>;
+
+/// One message between roles. A receiver in another epoch drops it.
+struct Message {
+  Epoch epoch;
+  Body body;
+
+  bool operator==(const Message&) const = default;
+};
+
+/// A message on its way out.
+struct Send {
+  NodeId to;
+  Message message;
+
+  bool operator==(const Send&) const = default;
+};
+
+enum class Role : std::uint8_t { acceptor, proposer, learner };
+
+/// Which role a message is for. Both sides of the wire route by this.
+[[nodiscard]] Role role_of(const Body& body);
+
+/// The name of the message's kind, for traces and logs.
+[[nodiscard]] std::string_view name_of(const Body& body);
+
+/// A bound on the bytes of a piece of a Promise or of a Fetched; one record may exceed it.
+inline constexpr std::size_t kPieceBytesMax = 1 << 20;
+
+}  // namespace stele::paxos

@@ -1,0 +1,417 @@
+#include "paxos/proposer.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "paxos/check.h"
+
+namespace stele::paxos {
+namespace {
+
+constexpr std::size_t kResendSlotsMax = 16;
+constexpr std::size_t kRoundsMax = 1024;
+
+}  // namespace
+
+Proposer::Proposer(NodeId self, Configuration configuration, Options options, Ballot promised,
+                   Slot chosen_end, Time now)
+    : self_(self),
+      configuration_(std::move(configuration)),
+      options_(options),
+      election_(self, configuration_, options.timing, options.seed, now),
+      round_seen_(promised.round),
+      chosen_end_(chosen_end),
+      in_flight_begin_(chosen_end),
+      slot_next_(chosen_end),
+      counted_begin_(chosen_end) {}
+
+void Proposer::step(Time now, NodeId source, const Message& message, Effects& out) {
+  if (message.epoch != configuration_.epoch() || !configuration_.contains(source)) return;
+
+  if (const auto* accepted = std::get_if<Accepted>(&message.body)) {
+    on_accepted(now, source, *accepted, out);
+  } else if (const auto* ack = std::get_if<HeartbeatAck>(&message.body)) {
+    on_heartbeat_ack(now, source, *ack, out);
+  } else if (const auto* promise = std::get_if<Promise>(&message.body)) {
+    on_promise(now, source, *promise, out);
+  } else if (const auto* nack = std::get_if<Nack>(&message.body)) {
+    on_nack(now, source, *nack, out);
+  } else if (const auto* ask = std::get_if<PreVote>(&message.body)) {
+    election_.on_pre_vote(now, source, *ask, leads(), round_seen_, chosen_end_, out.sends);
+  } else if (const auto* answer = std::get_if<PreVoteAnswer>(&message.body)) {
+    see_round(answer->round);
+    election_.on_pre_vote_answer(now, source, *answer, chosen_end_);
+  } else if (const auto* take_over = std::get_if<TakeOver>(&message.body)) {
+    on_take_over(now, *take_over, out);
+  }
+  // Faulty needs no answer: that acceptor does not count, and is asked again with the next tick.
+}
+
+void Proposer::tick(Time now, Effects& out) {
+  if (standing_ == Standing::follower) {
+    if (election_.tick(now, chosen_end_, out.sends)) campaign(now, out);
+    return;
+  }
+  if (standing_ != Standing::leader) {
+    if (now - campaigned_at_ >= options_.timing.election_timeout) {
+      give_up(now, out);
+      return;
+    }
+    pull_promises(now, out);
+    return;
+  }
+  // A leader that gets no fresh answers from q2, or whose own disk stalls, stops.
+  const bool own_disk_stalls =
+      now - peers_[self_].fresh_at >= options_.timing.election_timeout;
+  if (!hears_quorum(now) || own_disk_stalls) {
+    give_up(now, out);
+    return;
+  }
+  if (phase_one_) pull_promises(now, out);
+  repropose(now, out);
+  resend(now, out);
+  if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
+  finish_hand_over(now, out);
+}
+
+// --- Phase 1 ------------------------------------------------------------------------------------
+
+void Proposer::campaign(Time now, Effects& out) {
+  standing_ = Standing::preparing;
+  ballot_ = {round_seen_ + 1, self_};
+  round_seen_ = ballot_.round;
+  campaigned_at_ = now;
+  handing_over_ = false;
+  phase_one_.emplace(configuration_, ballot_, chosen_end_);
+  peers_.clear();
+  for (NodeId node : configuration_.members()) peers_[node];
+  in_flight_.clear();
+  // Durability (d): only the own acceptor hears of the ballot before it has durably promised it.
+  peers_[self_].prepared_at = now;
+  send(self_, Prepare{ballot_, chosen_end_}, out);
+}
+
+void Proposer::on_promise(Time now, NodeId source, const Promise& promise, Effects& out) {
+  if (!phase_one_ || promise.ballot != ballot_) return;
+  if (standing_ == Standing::preparing && source != self_) return;
+  if (!phase_one_->on_promise(source, promise)) return;
+
+  peers_[source].prepared_at = Time{};  // The next piece may be asked for at once.
+  if (standing_ == Standing::preparing) standing_ = Standing::candidate;
+  if (standing_ == Standing::candidate && phase_one_->won()) begin_leading(now, out);
+  pull_promises(now, out);
+  repropose(now, out);
+}
+
+// Asks each node for its (next) piece, again after a while if no answer came.
+void Proposer::pull_promises(Time now, Effects& out) {
+  if (!phase_one_ || standing_ == Standing::preparing) return;
+  const Duration again_after = options_.timing.election_timeout / 4;
+  for (auto& [node, peer] : peers_) {
+    if (peer.prepared_at != Time{} && now - peer.prepared_at < again_after) continue;
+    if (const auto slot_begin = phase_one_->next_piece(node, slot_next_)) {
+      peer.prepared_at = now;
+      send(node, Prepare{ballot_, *slot_begin}, out);
+    }
+  }
+}
+
+void Proposer::begin_leading(Time now, Effects& out) {
+  standing_ = Standing::leader;
+  slot_next_ = phase_one_->base();
+  in_flight_begin_ = slot_next_;
+  counted_begin_ = slot_next_;
+  for (auto& [node, peer] : peers_) peer.fresh_at = now;
+  out.began = ballot_;
+  start_round(now, out);
+}
+
+// PMMC 2.4: what a quorum may have chosen is proposed again, holes are filled with noops.
+void Proposer::repropose(Time now, Effects& out) {
+  if (standing_ != Standing::leader || !phase_one_) return;
+  // A promise that came later may know of more chosen slots: those are fetched, not proposed.
+  if (in_flight_.empty() && slot_next_ < phase_one_->base()) {
+    slot_next_ = in_flight_begin_ = counted_begin_ = phase_one_->base();
+  }
+  while (slot_next_ < phase_one_->base() ||
+         slot_next_ < std::min(phase_one_->covered_end(), phase_one_->reported_end())) {
+    if (in_flight_.size() >= options_.window) return;
+    if (slot_next_ < phase_one_->base()) return;  // In-flight slots below it are dropped first.
+    const std::optional<Value> found = phase_one_->take(slot_next_);
+    propose(now, found.value_or(Value{}), out);
+  }
+  if (!phase_one_->complete()) return;
+  recovered_slot_ = slot_next_;
+  phase_one_.reset();
+}
+
+void Proposer::give_up(Time now, Effects& out) {
+  if (standing_ == Standing::leader) out.stopped = true;
+  for (const WaitingRead& read : waiting_reads_) out.reads_refused.push_back(read.id);
+  waiting_reads_.clear();
+  standing_ = Standing::follower;
+  phase_one_.reset();
+  in_flight_.clear();
+  handing_over_ = false;
+  if (heard_.node == self_) heard_ = {};
+  election_.on_heard(now);  // The others have the first try.
+}
+
+void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) {
+  see_round(nack.promised.round);
+  if (standing_ == Standing::follower || nack.ballot != ballot_) return;
+  if (nack.no_space) {
+    peers_[source].no_space = true;
+    return;
+  }
+  if (nack.promised <= ballot_) return;
+  if (standing_ != Standing::leader || handing_over_) {
+    give_up(now, out);
+    return;
+  }
+  // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above it.
+  peers_[source].fresh_at = now - 2 * options_.timing.election_timeout;
+  const bool still_followed = hears_quorum(now);
+  give_up(now, out);
+  if (still_followed) campaign(now, out);
+}
+
+void Proposer::on_take_over(Time now, const TakeOver& message, Effects& out) {
+  if (standing_ != Standing::follower || message.ballot != heard_) return;
+  campaign(now, out);
+}
+
+// --- Phase 2 ------------------------------------------------------------------------------------
+
+bool Proposer::recovered() const { return leads() && !phase_one_; }
+
+bool Proposer::window_open() const {
+  return recovered() && !handing_over_ && in_flight_.size() < options_.window;
+}
+
+// PMMC's commander: one per slot, all in this window.
+Slot Proposer::propose(Time now, Value value, Effects& out) {
+  STELE_CHECK(leads() && in_flight_.size() < options_.window);
+  STELE_CHECK(in_flight_begin_ + in_flight_.size() == slot_next_);
+  const Slot slot = slot_next_;
+  ++slot_next_;
+  in_flight_.push_back({std::move(value), {}, now});
+  for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
+  return slot;
+}
+
+void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) const {
+  send(to, Accept{ballot_, slot, in_flight.value}, out);
+}
+
+void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out) {
+  if (!leads() || accepted.ballot != ballot_) return;
+  const Slot begin = std::max(accepted.slot_begin, in_flight_begin_);
+  const Slot end = std::min(accepted.slot_end, slot_next_);
+  Slot run_begin{};
+  Slot run_end{};
+  const auto tell = [&] {
+    if (run_begin < run_end) send_all(Chosen{ballot_, run_begin, run_end}, out);
+  };
+  for (Slot slot = begin; slot < end; ++slot) {
+    InFlight& in_flight = in_flight_[slot - in_flight_begin_];
+    in_flight.votes.insert(source);
+    if (in_flight.chosen || in_flight.votes.size() < configuration_.q2()) continue;
+    in_flight.chosen = true;
+    if (run_end != slot) {
+      tell();
+      run_begin = slot;
+    }
+    run_end = slot + 1;
+  }
+  tell();
+  drop_chosen_front();
+  repropose(now, out);
+}
+
+void Proposer::drop_chosen_front() {
+  while (!in_flight_.empty() && in_flight_.front().chosen) {
+    in_flight_.pop_front();
+    ++in_flight_begin_;
+  }
+}
+
+void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
+  chosen_end_ = std::max(chosen_end_, chosen_end);
+  if (!leads()) return;
+  // Learned from others as chosen: needs no votes, and may get none (an acceptor never votes below
+  // its own chosen_end). Such slots do not count as chosen in this ballot.
+  while (!in_flight_.empty() && in_flight_begin_ < chosen_end_) {
+    if (!in_flight_.front().chosen) counted_begin_ = in_flight_begin_ + 1;
+    in_flight_.pop_front();
+    ++in_flight_begin_;
+  }
+  drop_chosen_front();
+  if (in_flight_.empty() && slot_next_ < chosen_end_) {
+    slot_next_ = in_flight_begin_ = counted_begin_ = chosen_end_;
+  }
+  repropose(now, out);
+  finish_hand_over(now, out);
+}
+
+void Proposer::on_fetch_failed(Time now, Effects& out) {
+  if (!leads() || chosen_end_ >= in_flight_begin_) return;
+  give_up(now, out);
+  campaign(now, out);
+}
+
+// Messages get lost with connections; a vote is idempotent, so asking again is harmless.
+void Proposer::resend(Time now, Effects& out) {
+  const Duration again_after = options_.timing.election_timeout / 2;
+  const std::size_t count = std::min(in_flight_.size(), kResendSlotsMax);
+  for (std::size_t i = 0; i < count; ++i) {
+    InFlight& in_flight = in_flight_[i];
+    if (in_flight.chosen || now - in_flight.sent_at < again_after) continue;
+    in_flight.sent_at = now;
+    for (NodeId node : configuration_.members()) {
+      if (!in_flight.votes.contains(node)) send_accept(in_flight_begin_ + i, in_flight, node, out);
+    }
+  }
+}
+
+// --- Heartbeats, confirmation of reads, hand-over --------------------------------------------------
+
+void Proposer::start_round(Time now, Effects& out) {
+  ++round_;
+  rounds_sent_at_.push_back(now);
+  if (rounds_sent_at_.size() > kRoundsMax) rounds_sent_at_.pop_front();
+  for (WaitingRead& read : waiting_reads_) {
+    if (read.round != 0) continue;
+    read.round = round_;
+    read.barrier = slot_next_;
+  }
+  // Repeats what was counted in this ballot, in case a connection lost it.
+  if (counted_begin_ < in_flight_begin_) {
+    send_all(Chosen{ballot_, counted_begin_, in_flight_begin_}, out);
+  }
+  send_all(Heartbeat{ballot_, round_, chosen_end_}, out);
+}
+
+void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out) {
+  if (!leads() || ack.ballot != ballot_ || ack.round > round_) return;
+  Peer& peer = peers_[source];
+  peer.chosen_end = std::max(peer.chosen_end, ack.chosen_end);
+  peer.no_space = ack.no_space;
+  if (ack.promised != ballot_) {
+    // It hears this leader but has not promised it: it cannot confirm reads until it has.
+    if (now - peer.prepared_at >= options_.timing.election_timeout / 4) {
+      peer.prepared_at = now;
+      send(source, Prepare{ballot_, slot_next_}, out);
+    }
+    return;
+  }
+  if (ack.round < peer.round) return;
+  peer.round = ack.round;
+  // Fresh as of the time that round was sent, not of the time its answer took.
+  if (const auto sent_at = round_sent_at(ack.round)) peer.fresh_at = std::max(peer.fresh_at, *sent_at);
+  confirm_reads(now, out);
+}
+
+std::optional<Time> Proposer::round_sent_at(std::uint64_t round) const {
+  const std::uint64_t age = round_ - round;
+  if (age >= rounds_sent_at_.size()) return std::nullopt;
+  return rounds_sent_at_[rounds_sent_at_.size() - 1 - age];
+}
+
+void Proposer::read(Time now, std::uint64_t id, Effects& out) {
+  if (!recovered()) {
+    out.reads_refused.push_back(id);
+    return;
+  }
+  const bool round_under_way = std::any_of(waiting_reads_.begin(), waiting_reads_.end(),
+                                           [](const WaitingRead& read) { return read.round != 0; });
+  waiting_reads_.push_back({id, 0, {}});
+  // A read is served only by a round that starts after it arrived; reads that come during a round
+  // share the next one.
+  if (!round_under_way) start_round(now, out);
+}
+
+void Proposer::confirm_reads(Time now, Effects& out) {
+  if (waiting_reads_.empty()) return;
+  std::vector<std::uint64_t> rounds;
+  for (const auto& [node, peer] : peers_) rounds.push_back(peer.round);
+  std::sort(rounds.begin(), rounds.end(), std::greater<>());
+  const std::uint64_t confirmed = rounds[configuration_.q2() - 1];
+
+  bool round_under_way = false;
+  std::vector<WaitingRead> left;
+  for (const WaitingRead& read : waiting_reads_) {
+    if (read.round != 0 && read.round <= confirmed) {
+      out.reads.push_back({read.id, read.barrier});
+    } else {
+      round_under_way = round_under_way || read.round != 0;
+      left.push_back(read);
+    }
+  }
+  waiting_reads_ = std::move(left);
+  if (!waiting_reads_.empty() && !round_under_way) start_round(now, out);
+}
+
+void Proposer::hand_over() { handing_over_ = leads(); }
+
+void Proposer::finish_hand_over(Time now, Effects& out) {
+  // Everything proposed is chosen and applied here, so its callers have been answered.
+  if (!handing_over_ || !leads() || phase_one_ || chosen_end_ < slot_next_) return;
+  const Peer* best = nullptr;
+  NodeId target = self_;
+  for (const auto& [node, peer] : peers_) {
+    if (node == self_ || now - peer.fresh_at >= options_.timing.election_timeout) continue;
+    if (best != nullptr && peer.chosen_end <= best->chosen_end) continue;
+    best = &peer;
+    target = node;
+  }
+  if (best == nullptr) return;
+  send(target, TakeOver{ballot_}, out);
+  give_up(now, out);
+}
+
+// --- Small things ------------------------------------------------------------------------------------
+
+void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
+  see_round(ballot.round);
+  if (ballot < heard_) return;
+  heard_ = ballot;
+  heard_at_ = now;
+  if (ballot.node == self_) return;
+  if (standing_ != Standing::follower && ballot > ballot_) give_up(now, out);
+  if (standing_ == Standing::follower) election_.on_heard(now);
+}
+
+std::optional<NodeId> Proposer::leader(Time now) const {
+  if (leads()) return self_;
+  if (heard_ == Ballot{} || heard_.node == self_) return std::nullopt;
+  if (now - heard_at_ >= 2 * options_.timing.election_timeout) return std::nullopt;
+  return heard_.node;
+}
+
+bool Proposer::space_low() const {
+  std::size_t with_space = 0;
+  for (const auto& [node, peer] : peers_) with_space += peer.no_space ? 0 : 1;
+  return leads() && with_space < configuration_.q2();
+}
+
+bool Proposer::hears_quorum(Time now) const {
+  std::size_t fresh = 0;
+  for (const auto& [node, peer] : peers_) {
+    if (now - peer.fresh_at < options_.timing.election_timeout) ++fresh;
+  }
+  return fresh >= configuration_.q2();
+}
+
+void Proposer::see_round(std::uint64_t round) { round_seen_ = std::max(round_seen_, round); }
+
+void Proposer::send(NodeId to, Body body, Effects& out) const {
+  out.sends.push_back({to, {configuration_.epoch(), std::move(body)}});
+}
+
+void Proposer::send_all(const Body& body, Effects& out) const {
+  for (NodeId node : configuration_.members()) send(node, body, out);
+}
+
+}  // namespace stele::paxos

@@ -1,0 +1,162 @@
+// The proposer: wins a ballot, proposes again what may have been chosen, then leads.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "paxos/configuration.h"
+#include "paxos/election.h"
+#include "paxos/message.h"
+#include "paxos/phase_one.h"
+
+namespace stele::paxos {
+
+/// Scout, commander and leader of PMMC in one state machine, with the election beside it. Pure.
+class Proposer {
+ public:
+  enum class Standing : std::uint8_t {
+    follower,
+    preparing,  ///< Waits for its own acceptor's durable promise; no other node knows the ballot yet.
+    candidate,  ///< Phase 1 with everybody.
+    leader,     ///< Phase 1 is won; may still be proposing what it found.
+  };
+
+  struct ReadReady {
+    std::uint64_t read;
+    Slot barrier;  ///< Serve once all slots below are applied.
+
+    bool operator==(const ReadReady&) const = default;
+  };
+
+  struct Effects {
+    std::vector<Send> sends;
+    std::vector<ReadReady> reads;
+    std::vector<std::uint64_t> reads_refused;  ///< This node no longer leads.
+    std::optional<Ballot> began;  ///< Leads now; proposes clients' batches once window_open().
+    /// No longer leads: what was proposed may yet be chosen. `stopped` comes before `began`.
+    bool stopped = false;
+  };
+
+  struct Options {
+    Timing timing;
+    std::uint64_t seed = 0;     ///< All the randomness there is.
+    std::uint64_t window = 16;  ///< Slots in flight at most.
+  };
+
+  /// `promised` is the own acceptor's durable promise: a new round is always above it.
+  Proposer(NodeId self, Configuration configuration, Options options, Ballot promised,
+           Slot chosen_end, Time now);
+
+  /// Handles a message for a proposer; others, and those of other epochs, are ignored.
+  void step(Time now, NodeId source, const Message& message, Effects& out);
+  /// Call about every quarter of a heartbeat.
+  void tick(Time now, Effects& out);
+
+  /// The own acceptor heard of `ballot`, which is not below its promise.
+  void on_heard(Time now, Ballot ballot, Effects& out);
+  /// The own learner has marked all slots below `chosen_end`.
+  void on_chosen_end(Time now, Slot chosen_end, Effects& out);
+  /// Nobody reachable serves a chosen slot that the own learner needs: phase 1 again, from there.
+  void on_fetch_failed(Time now, Effects& out);
+
+  /// Whether propose() may be called.
+  [[nodiscard]] bool window_open() const;
+  /// Proposes a value for the next slot. Requires window_open().
+  Slot propose(Time now, Value value, Effects& out);
+
+  /// Confirms leadership for a linearizable read (Raft thesis 6.4, for Paxos: see docs/protocol.md).
+  /// Answered by `reads` or `reads_refused` of this call or a later one.
+  void read(Time now, std::uint64_t id, Effects& out);
+
+  /// Starts no new slot; once nothing is in flight, asks the best follower to take over and gives up.
+  void hand_over();
+
+  [[nodiscard]] Standing standing() const { return standing_; }
+  [[nodiscard]] bool leads() const { return standing_ == Standing::leader; }
+  [[nodiscard]] Ballot ballot() const { return ballot_; }
+  /// Who leads as far as this node has heard within two time-outs.
+  [[nodiscard]] std::optional<NodeId> leader(Time now) const;
+  /// Fewer than q2 acceptors have room for a batch.
+  [[nodiscard]] bool space_low() const;
+  /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
+  /// been worked off.
+  [[nodiscard]] std::optional<Slot> recovered_slot() const {
+    return recovered() ? std::optional(recovered_slot_) : std::nullopt;
+  }
+
+ private:
+  struct InFlight {
+    Value value;
+    NodeSet votes;
+    Time sent_at;
+    bool chosen = false;
+  };
+  struct Peer {
+    Time prepared_at{};       // When it was last sent a Prepare in this ballot.
+    std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
+    Time fresh_at{};          // When that round was sent.
+    Slot chosen_end;
+    bool no_space = false;
+  };
+  struct WaitingRead {
+    std::uint64_t id;
+    std::uint64_t round;  // 0: the round has not been sent yet.
+    Slot barrier;
+  };
+
+  void on_promise(Time now, NodeId source, const Promise& promise, Effects& out);
+  void on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out);
+  void on_nack(Time now, NodeId source, const Nack& nack, Effects& out);
+  void on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out);
+  void on_take_over(Time now, const TakeOver& message, Effects& out);
+
+  void campaign(Time now, Effects& out);
+  void give_up(Time now, Effects& out);
+  void pull_promises(Time now, Effects& out);
+  void begin_leading(Time now, Effects& out);
+  void repropose(Time now, Effects& out);
+  void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) const;
+  void drop_chosen_front();
+  void resend(Time now, Effects& out);
+  void start_round(Time now, Effects& out);
+  void confirm_reads(Time now, Effects& out);
+  void finish_hand_over(Time now, Effects& out);
+  [[nodiscard]] bool hears_quorum(Time now) const;
+  [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;
+  [[nodiscard]] bool recovered() const;
+  void see_round(std::uint64_t round);
+  void send(NodeId to, Body body, Effects& out) const;
+  void send_all(const Body& body, Effects& out) const;
+
+  NodeId self_;
+  Configuration configuration_;
+  Options options_;
+  Election election_;
+
+  Standing standing_ = Standing::follower;
+  Ballot ballot_;               // The own ballot; meaningless while follower.
+  std::uint64_t round_seen_;    // The highest round of any ballot.
+  Ballot heard_;                // The highest ballot heard of,
+  Time heard_at_{};             // and when.
+  Slot chosen_end_;             // The own learner's.
+  Time campaigned_at_{};
+  std::optional<PhaseOne> phase_one_;  // Until all it found is proposed.
+  std::map<NodeId, Peer> peers_;       // Members, this node too; reset with each ballot.
+
+  std::deque<InFlight> in_flight_;  // Slots from in_flight_begin_ on, dense.
+  Slot in_flight_begin_;
+  Slot slot_next_;
+  Slot recovered_slot_;
+  Slot counted_begin_;  // [counted_begin_, in_flight_begin_) were chosen by votes in this ballot.
+
+  std::uint64_t round_ = 0;  // Of confirmation; rises over all ballots.
+  std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
+  std::vector<WaitingRead> waiting_reads_;
+  bool handing_over_ = false;
+};
+
+}  // namespace stele::paxos
