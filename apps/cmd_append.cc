@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
@@ -11,8 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
-#include <fstream>
-#include <iterator>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -175,6 +175,7 @@ class Appender {
   void end() {
     progress_timer_.cancel();
     progress_ended_ = true;
+    work_.reset();
     client_.close();
     if (failed_) context_.stop();
   }
@@ -201,6 +202,8 @@ class Appender {
 
   AppendFlags flags_;
   asio::io_context context_{1};
+  // The reader thread may have nothing to say for a long time.
+  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   Client client_;
   Output output_;
   asio::steady_timer progress_timer_;
@@ -223,16 +226,31 @@ class Appender {
   std::string read_error_;
 };
 
+Result<std::string> read_whole(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             &std::fclose);
+  std::string content;
+  std::array<char, 64 << 10> chunk{};
+  while (file) {
+    const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file.get());
+    content.append(chunk.data(), count);
+    if (count < chunk.size()) break;
+  }
+  if (!file || std::ferror(file.get()) != 0) {
+    return fail(Errc::invalid_argument, "cannot read " + path + ": " + std::strerror(errno));
+  }
+  return content;
+}
+
 }  // namespace
 
 int append(const Common& common, const AppendFlags& flags) {
   // Lives until the program ends: a reader thread may still wait for its input.
   static Appender* const appender = new Appender(common, flags);
   if (!flags.whole.empty()) {
-    std::ifstream file(flags.whole, std::ios::binary);
-    if (!file) return complain(Errc::invalid_argument, "cannot open " + flags.whole + ": " + std::strerror(errno));
-    std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    return appender->run({std::move(content)});
+    const auto content = read_whole(flags.whole);
+    if (!content) return complain(content.error().code, content.error().detail);
+    return appender->run({*content});
   }
   if (!flags.entries.empty()) return appender->run(flags.entries);
 

@@ -1,0 +1,130 @@
+#include "tests/cluster/history.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+namespace stele::test {
+namespace {
+
+using Log = std::vector<std::string>;
+using Places = std::unordered_map<std::string, std::uint64_t>;
+
+void check_equal(const std::vector<Log>& logs, std::vector<std::string>& wrong) {
+  for (std::size_t i = 1; i < logs.size(); ++i) {
+    if (logs[i] == logs[0]) continue;
+    const auto [a, b] = std::mismatch(logs[0].begin(), logs[0].end(), logs[i].begin(), logs[i].end());
+    wrong.push_back("logs 1 and " + std::to_string(i + 1) + " differ from LSN " +
+                    std::to_string(a - logs[0].begin() + 1) + " on (" +
+                    std::to_string(logs[0].size()) + " and " + std::to_string(logs[i].size()) +
+                    " entries)");
+  }
+}
+
+Places places_in(const Log& log, std::vector<std::string>& wrong) {
+  Places places;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    const auto [at, fresh] = places.emplace(log[i], i + 1);
+    if (!fresh) {
+      wrong.push_back("'" + log[i] + "' stands at LSN " + std::to_string(at->second) + " and again at " +
+                      std::to_string(i + 1));
+    }
+  }
+  return places;
+}
+
+void check_fates(const History& history, const Places& places, std::vector<std::string>& wrong) {
+  std::size_t found = 0;
+  for (const Append& append : history.appends) {
+    const auto place = places.find(append.payload);
+    if (place != places.end()) ++found;
+    if (append.fate == Append::Fate::acknowledged) {
+      if (place == places.end()) {
+        wrong.push_back("'" + append.payload + "' was acknowledged and is not in the log");
+      } else if (place->second != append.lsn) {
+        wrong.push_back("'" + append.payload + "' was acknowledged as LSN " +
+                        std::to_string(append.lsn) + " and stands at " +
+                        std::to_string(place->second));
+      }
+    } else if (append.fate == Append::Fate::refused && place != places.end()) {
+      wrong.push_back("'" + append.payload + "' was refused and is in the log");
+    }
+  }
+  if (found != places.size()) wrong.push_back("the log holds entries that nobody appended");
+}
+
+void check_writers(const History& history, const Places& places, std::vector<std::string>& wrong) {
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> last;
+  for (const Append& append : history.appends) {
+    const auto place = places.find(append.payload);
+    if (place == places.end()) continue;
+    auto& [lsn, payload] = last[append.writer];
+    if (place->second < lsn) {
+      wrong.push_back("writer " + std::to_string(append.writer) + " appended '" + append.payload +
+                      "' after '" + payload + "', but it stands before it");
+    }
+    lsn = place->second;
+    payload = append.payload;
+  }
+}
+
+void check_real_time(const History& history, const Places& places,
+                     std::vector<std::string>& wrong) {
+  struct Span {
+    std::int64_t began;
+    std::int64_t ended;
+    std::uint64_t lsn;
+  };
+  std::vector<Span> spans;
+  for (const Append& append : history.appends) {
+    const auto place = places.find(append.payload);
+    if (place == places.end()) continue;
+    // One that was not acknowledged may have taken effect at any later time.
+    const bool known = append.fate == Append::Fate::acknowledged;
+    spans.push_back({append.began, known ? append.ended : INT64_MAX, place->second});
+  }
+  std::vector<Span> by_end = spans;
+  std::sort(spans.begin(), spans.end(), [](auto& a, auto& b) { return a.began < b.began; });
+  std::sort(by_end.begin(), by_end.end(), [](auto& a, auto& b) { return a.ended < b.ended; });
+  std::uint64_t highest_ended = 0;
+  std::size_t next = 0;
+  for (const Span& span : spans) {
+    while (next < by_end.size() && by_end[next].ended < span.began) {
+      highest_ended = std::max(highest_ended, by_end[next++].lsn);
+    }
+    if (span.lsn < highest_ended) {
+      wrong.push_back("LSN " + std::to_string(span.lsn) + " was begun after LSN " +
+                      std::to_string(highest_ended) + " had been acknowledged");
+    }
+  }
+}
+
+void check_tail(const History& history, const Log& log, std::vector<std::string>& wrong) {
+  const std::size_t from = history.tailed_from - 1;
+  for (std::size_t i = 0; i < history.tailed.size(); ++i) {
+    if (from + i < log.size() && log[from + i] == history.tailed[i]) continue;
+    wrong.push_back("the tail delivered '" + history.tailed[i] + "' as LSN " +
+                    std::to_string(from + i + 1) + ", which is something else");
+    return;
+  }
+  if (!history.tailed.empty() && from + history.tailed.size() != log.size()) {
+    wrong.push_back("the tail delivered " + std::to_string(history.tailed.size()) + " entries of " +
+                    std::to_string(log.size() - from));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> check(const History& history,
+                               const std::vector<std::vector<std::string>>& logs) {
+  std::vector<std::string> wrong;
+  check_equal(logs, wrong);
+  const Places places = places_in(logs.at(0), wrong);
+  check_fates(history, places, wrong);
+  check_writers(history, places, wrong);
+  check_real_time(history, places, wrong);
+  check_tail(history, logs.at(0), wrong);
+  return wrong;
+}
+
+}  // namespace stele::test

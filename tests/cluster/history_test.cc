@@ -1,0 +1,116 @@
+#include "tests/cluster/history.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+namespace stele::test {
+namespace {
+
+/// Two writers, eight entries each, taking turns, all acknowledged; and the log that goes with them.
+struct Sound {
+  Sound() {
+    for (std::int64_t i = 0; i < 16; ++i) {
+      const std::uint64_t writer = static_cast<std::uint64_t>(i % 2) + 1;
+      const std::string payload = "w" + std::to_string(writer) + "-" + std::to_string(i / 2);
+      log.push_back(payload);
+      history.appends.push_back({writer, payload, 10 * i, 10 * i + 5, Append::Fate::acknowledged,
+                                 log.size()});
+    }
+    history.tailed = log;
+  }
+  [[nodiscard]] std::vector<std::string> verdict() const { return check(history, {log, log, log}); }
+
+  History history;
+  std::vector<std::string> log;
+};
+
+}  // namespace
+
+TEST_SUITE("cluster.history") {
+  TEST_CASE("check: finds nothing wrong with a sound history") { CHECK(Sound().verdict().empty()); }
+
+  TEST_CASE("check: an entry dropped") {
+    Sound sound;
+    sound.log.erase(sound.log.begin() + 5);
+    CHECK_FALSE(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: an entry dropped that was not acknowledged is allowed") {
+    Sound sound;
+    sound.history.appends.back().fate = Append::Fate::unknown;
+    sound.log.pop_back();
+    sound.history.tailed = sound.log;
+    CHECK(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: an entry doubled") {
+    Sound sound;
+    sound.log.push_back(sound.log[3]);
+    sound.history.tailed = sound.log;
+    CHECK_FALSE(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: two entries swapped, of one writer or of two") {
+    for (const std::size_t distance : {1U, 2U}) {
+      Sound sound;
+      std::swap(sound.log[4], sound.log[4 + distance]);
+      sound.history.tailed = sound.log;
+      CHECK_FALSE(sound.verdict().empty());
+    }
+  }
+
+  // Even if the told LSNs follow the swap: order of one writer, and real time between two.
+  TEST_CASE("check: swapped entries whose LSNs were told accordingly") {
+    for (const std::size_t distance : {1U, 2U}) {
+      Sound sound;
+      std::swap(sound.log[4], sound.log[4 + distance]);
+      std::swap(sound.history.appends[4].lsn, sound.history.appends[4 + distance].lsn);
+      sound.history.tailed = sound.log;
+      CHECK(sound.verdict().size() >= 1);
+    }
+  }
+
+  TEST_CASE("check: appends that overlapped may stand either way") {
+    Sound sound;
+    std::swap(sound.log[4], sound.log[5]);
+    std::swap(sound.history.appends[4].lsn, sound.history.appends[5].lsn);
+    sound.history.appends[4].ended = 1000;
+    sound.history.appends[5].ended = 1000;
+    sound.history.tailed = sound.log;
+    CHECK(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: a refused entry that is in the log") {
+    Sound sound;
+    sound.history.appends[7].fate = Append::Fate::refused;
+    CHECK_FALSE(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: an entry that nobody appended") {
+    Sound sound;
+    sound.log.emplace_back("stranger");
+    sound.history.tailed = sound.log;
+    CHECK_FALSE(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: nodes that differ") {
+    Sound sound;
+    auto other = sound.log;
+    other.pop_back();
+    CHECK_FALSE(check(sound.history, {sound.log, sound.log, other}).empty());
+  }
+
+  TEST_CASE("check: a tail with an entry missing, doubled, or cut short") {
+    for (const int kind : {0, 1, 2}) {
+      Sound sound;
+      auto& tailed = sound.history.tailed;
+      if (kind == 0) tailed.erase(tailed.begin() + 3);
+      if (kind == 1) tailed.insert(tailed.begin() + 3, tailed[3]);
+      if (kind == 2) tailed.pop_back();
+      CHECK_FALSE(sound.verdict().empty());
+    }
+  }
+}
+
+}  // namespace stele::test

@@ -1,0 +1,189 @@
+#include "paxos/learner.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/paxos/nodes.h"
+
+namespace stele::paxos {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Ballot kB1{1, kN1};
+constexpr Ballot kB2{2, kN2};
+
+struct Bench {
+  explicit Bench(Slot chosen_end = {1})
+      : learner(kN3, three_nodes(), chosen_end, milliseconds(400)) {}
+
+  void vote(std::uint64_t slot, Ballot ballot, std::string_view text) {
+    learner.on_voted(now, record(slot, ballot, text), out);
+  }
+  void hear(NodeId source, Body body) { learner.step(now, source, message(std::move(body)), out); }
+  void tick(Duration passed) {
+    now += passed;
+    learner.tick(now, out);
+  }
+
+  /// What has been applied, as texts, in order.
+  std::vector<std::string> applied() {
+    std::vector<std::string> texts;
+    for (const auto& applied : out.applied) texts.push_back(text_of(applied.record.value));
+    return texts;
+  }
+  std::vector<Fetch> fetches() { return all_of<Fetch>(out.sends); }
+
+  Learner learner;
+  Learner::Effects out;
+  Time now{milliseconds(1)};
+};
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_SUITE("paxos.learner") {
+  TEST_CASE("on_chosen: the own vote of that ballot is applied, in order") {
+    Bench bench;
+    bench.vote(1, kB1, "a");
+    bench.vote(2, kB1, "b");
+    bench.hear(kN1, Chosen{kB1, {2}, {3}});
+    CHECK(bench.applied().empty());
+    bench.hear(kN1, Chosen{kB1, {1}, {2}});
+    CHECK(bench.applied() == Texts{"a", "b"});
+    CHECK(bench.learner.chosen_end() == Slot{3});
+    CHECK_FALSE(bench.out.applied[0].learned);
+  }
+
+  // Design, "chosen": a vote of a lower ballot may be for another value.
+  TEST_CASE("on_chosen: a vote of a lower ballot is not applied, the value is fetched") {
+    Bench bench;
+    bench.vote(1, kB1, "old");
+    bench.hear(kN2, Chosen{kB2, {1}, {2}});
+    CHECK(bench.applied().empty());
+    bench.hear(kN2, Heartbeat{kB2, 1, {2}});
+    REQUIRE(bench.fetches().size() == 1);
+    bench.hear(kN2, Fetched{{1}, {2}, {record(1, kB2, "new")}});
+    CHECK(bench.applied() == Texts{"new"});
+    CHECK(bench.out.applied[0].learned);
+  }
+
+  TEST_CASE("on_chosen: a vote of a higher ballot than told is that same value") {
+    Bench bench;
+    bench.hear(kN1, Chosen{kB1, {1}, {2}});
+    bench.vote(1, kB2, "a");
+    CHECK(bench.applied() == Texts{"a"});
+  }
+
+  TEST_CASE("on_hint: marks nothing, and fetches from who has it") {
+    Bench bench;
+    bench.vote(1, kB1, "a");
+    bench.hear(kN2, Heartbeat{kB1, 1, {2}});
+    CHECK(bench.applied().empty());
+    REQUIRE(bench.out.sends.size() == 1);
+    CHECK(bench.out.sends[0].to == kN2);
+    CHECK(bench.fetches()[0] == Fetch{{1}});
+  }
+
+  TEST_CASE("on_fetched: goes on until it has caught up, one request at a time") {
+    Bench bench;
+    bench.hear(kN2, Heartbeat{kB1, 1, {4}});
+    bench.tick(milliseconds(10));
+    CHECK(bench.fetches().size() == 1);
+    bench.hear(kN2, Fetched{{1}, {4}, {record(1, kB1, "a"), record(2, kB1, "b")}});
+    REQUIRE(bench.fetches().size() == 2);
+    CHECK(bench.fetches()[1] == Fetch{{3}});
+    bench.hear(kN2, Fetched{{3}, {4}, {record(3, kB1, "c")}});
+    CHECK(bench.applied() == Texts{"a", "b", "c"});
+    CHECK(bench.fetches().size() == 2);
+  }
+
+  TEST_CASE("on_fetched: an answer nobody asked for is not taken") {
+    Bench bench;
+    bench.hear(kN2, Fetched{{1}, {2}, {record(1, kB1, "a")}});
+    bench.hear(kN1, Fetched{{1}, {2}, {record(1, kB1, "a")}});
+    CHECK(bench.applied().empty());
+  }
+
+  TEST_CASE("tick: a fetch without an answer goes to another node that has the value") {
+    Bench bench;
+    bench.hear(kN1, Heartbeat{kB1, 1, {2}});
+    bench.hear(kN2, HeartbeatAck{kB1, 1, kB1, {2}, false});
+    const NodeId first = bench.out.sends.at(0).to;
+    bench.tick(milliseconds(400));
+    REQUIRE(bench.out.sends.size() == 2);
+    CHECK(bench.out.sends[1].to != first);
+  }
+
+  TEST_CASE("on_fetched: empty answers from all who should have it are told as a failure") {
+    Bench bench;
+    bench.hear(kN1, Heartbeat{kB1, 1, {2}});
+    for (int i = 0; i < 10 && !bench.out.fetch_failed; ++i) {
+      bench.hear(kN1, Fetched{{1}, {2}, {}});
+      bench.tick(milliseconds(10));
+    }
+    CHECK(bench.out.fetch_failed);
+  }
+
+  TEST_CASE("set_paused: fetches nothing while the disk is behind") {
+    Bench bench;
+    bench.learner.set_paused(true);
+    bench.hear(kN1, Heartbeat{kB1, 1, {2}});
+    CHECK(bench.fetches().empty());
+    bench.learner.set_paused(false);
+    bench.tick(milliseconds(10));
+    CHECK(bench.fetches().size() == 1);
+  }
+
+  // After a restart the votes are on the disk, not in memory.
+  TEST_CASE("read_votes: own votes are read back before anything is fetched") {
+    Bench bench({5});
+    bench.hear(kN1, Chosen{kB1, {5}, {8}});
+    REQUIRE(bench.out.read_votes);
+    CHECK(*bench.out.read_votes == Learner::ReadVotes{{5}, {8}});
+    bench.hear(kN1, Heartbeat{kB1, 1, {8}});
+    CHECK(bench.fetches().empty());
+    const Learner::ReadVotes asked = *bench.out.read_votes;
+    bench.learner.on_votes(bench.now, asked, {record(5, kB1, "e"), record(6, kB1, "f")}, bench.out);
+    CHECK(bench.applied() == Texts{"e", "f"});
+    // Slot 7 was not among them: read again, and only if it is not there, fetched.
+    REQUIRE(*bench.out.read_votes == Learner::ReadVotes{{7}, {8}});
+    bench.learner.on_votes(bench.now, {{7}, {8}}, {}, bench.out);
+    CHECK(bench.fetches() == std::vector{Fetch{{7}}});
+  }
+
+  TEST_CASE("serve: a fetch is answered from the store") {
+    Bench bench;
+    bench.hear(kN1, Fetch{{3}});
+    CHECK(bench.out.serves == std::vector{Learner::Serve{kN1, {3}}});
+  }
+
+  TEST_CASE("on_voted: memory is bounded; what does not fit is read back in its turn") {
+    Bench bench;
+    const std::string big(1 << 20, 'x');
+    for (std::uint64_t slot = 1; slot <= 40; ++slot) bench.vote(slot, kB1, big);
+    bench.hear(kN1, Chosen{kB1, {1}, {41}});
+    CHECK(bench.out.applied.size() == Learner::kVotesBytesMax >> 20);
+    REQUIRE(bench.out.read_votes);
+    CHECK(bench.out.read_votes->slot_begin == bench.learner.chosen_end());
+  }
+
+  TEST_CASE("on_chosen: more ranges than are kept cost a fetch, not the value") {
+    Bench bench;
+    for (std::uint64_t i = 0; i < 2 * Learner::kRangesMax; ++i) {
+      bench.hear(kN1, Chosen{{i + 1, kN1}, {2 * i + 2}, {2 * i + 3}});
+    }
+    CHECK(bench.learner.known_end() == Slot{4 * Learner::kRangesMax + 1});
+    bench.hear(kN1, Heartbeat{kB1, 1, {600}});
+    CHECK(bench.fetches().size() == 1);
+  }
+
+  TEST_CASE("step: messages of another epoch are ignored") {
+    Bench bench;
+    bench.vote(1, kB1, "a");
+    bench.learner.step(bench.now, kN1, {{2}, Chosen{kB1, {1}, {2}}}, bench.out);
+    CHECK(bench.applied().empty());
+  }
+}
+
+}  // namespace stele::paxos
