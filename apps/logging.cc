@@ -106,7 +106,7 @@ Result<std::unique_ptr<EventLog>> EventLog::make(const std::string& level,
 
 void EventLog::event(net::Level level, std::string_view name,
                      std::initializer_list<net::Field> fields) {
-  if (level < impl_->least) return;
+  if (level < impl_->least || !impl_->logger) return;
   std::string line;
   if (impl_->json) {
     line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(word(level)) +
@@ -137,8 +137,8 @@ void EventLog::event(net::Level level, std::string_view name,
 
 void EventLog::flush() {
   if (!impl_->logger) return;
-  impl_->logger.reset();
   impl_->pool.reset();  // Joins its thread, which writes what is queued.
+  impl_->logger.reset();
 }
 
 }  // namespace stele::apps

@@ -19,7 +19,7 @@ class EventLog final : public net::Events {
 
   void event(net::Level level, std::string_view name,
              std::initializer_list<net::Field> fields) override;
-  /// Waits until everything is written.
+  /// Waits until everything is written; what comes afterwards is dropped.
   void flush();
 
  private:

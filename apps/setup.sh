@@ -29,7 +29,7 @@ build() {
   local preset=$1 log
   shift
   log=$(mktemp)
-  if ! { (cd "$root" && cmake --preset "$preset") && cmake --build "$root/build/$preset" --target "$@"; } \
+  if ! { (cd "$root" && cmake --preset "$preset" ${CI:+-DSTELE_WERROR=ON}) && cmake --build "$root/build/$preset" --target "$@"; } \
       >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"

@@ -192,7 +192,7 @@ void ClientCore::on_lost(Connection& lost, const std::string& reason) {
     status.nodes[address].detail = reason;
   }
   if (!addresses_.empty() && &connection(addresses_[target_index_ % addresses_.size()]) == &lost) {
-    leave_target({}, reason);
+    leave_target({}, {});
   }
   wake();
 }

@@ -51,7 +51,7 @@ class Acceptor {
 
   /// What survives a restart, read back from the store.
   struct State {
-    Ballot promised;
+    Ballot promised{};
     Slot chosen_end{1};
     bool promise_faulty = false;  // The record cannot be read: no promise and no vote, ever.
   };

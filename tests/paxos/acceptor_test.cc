@@ -77,7 +77,7 @@ TEST_SUITE("paxos.acceptor") {
   TEST_CASE("on_accept: votes of one step are acknowledged as exact ranges") {
     Acceptor acceptor = make_acceptor();
     Acceptor::Effects effects;
-    for (const std::uint64_t slot : {1, 2, 3, 5}) {
+    for (const std::uint64_t slot : {1U, 2U, 3U, 5U}) {
       acceptor.step(kN1, message(Accept{{1, kN1}, {slot}, value("x")}), effects);
     }
     CHECK(all_of<Accepted>(effects.sends) ==

@@ -1,0 +1,45 @@
+#include "log/data_directory.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "tests/log/directory.h"
+
+namespace stele::log {
+
+TEST_SUITE("log.data_directory") {
+  TEST_CASE("open: makes what is missing, and says that it is fresh") {
+    const TestDirectory directory;
+    const auto opened = DataDirectory::open(directory.sub("a/b"));
+    REQUIRE(opened);
+    CHECK(opened->fresh());
+  }
+
+  TEST_CASE("open: a directory that holds something else is refused") {
+    const TestDirectory directory;
+    std::ofstream(directory.sub("letter.txt")) << "dear reader";
+    const auto opened = DataDirectory::open(directory.path());
+    REQUIRE_FALSE(opened.has_value());
+    CHECK(opened.error().code == Errc::foreign_directory);
+  }
+
+  TEST_CASE("open: a file is no directory") {
+    const TestDirectory directory;
+    std::ofstream(directory.sub("file")) << "x";
+    CHECK(DataDirectory::open(directory.sub("file")).error().code == Errc::io);
+  }
+
+  TEST_CASE("open: the lock is held until it is given up, also when moved") {
+    const TestDirectory directory;
+    {
+      auto first = DataDirectory::open(directory.path());
+      REQUIRE(first);
+      const DataDirectory moved = *std::move(first);
+      CHECK(DataDirectory::open(directory.path()).error().code == Errc::in_use);
+    }
+    CHECK(DataDirectory::open(directory.path()).has_value());
+  }
+}
+
+}  // namespace stele::log

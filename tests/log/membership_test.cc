@@ -1,0 +1,107 @@
+#include "log/membership.h"
+
+#include <doctest/doctest.h>
+
+namespace stele::log {
+namespace {
+
+constexpr NodeId kN1{1};
+constexpr NodeId kN2{2};
+constexpr NodeId kN3{3};
+
+Membership fresh(NodeId self, std::uint64_t incarnation, std::string name = "stele") {
+  return *Membership::make({name, 0, self, incarnation, {}}, name, self, {kN1, kN2, kN3});
+}
+
+/// Three nodes that have heard each other and are born.
+struct Born {
+  Born() {
+    for (Membership* a : {&one, &two, &three}) {
+      for (Membership* b : {&one, &two, &three}) {
+        if (a != b) REQUIRE(a->admit(b->hello()).has_value());
+      }
+    }
+    for (Membership* node : {&one, &two, &three}) REQUIRE(node->take_birth());
+  }
+  Membership one = fresh(kN1, 101);
+  Membership two = fresh(kN2, 102);
+  Membership three = fresh(kN3, 103);
+};
+
+}  // namespace
+
+TEST_SUITE("log.membership") {
+  TEST_CASE("birth: only once all members have been heard, with one and the same list") {
+    Membership one = fresh(kN1, 101);
+    CHECK_FALSE(one.take_birth());
+    REQUIRE(one.admit(fresh(kN2, 102).hello()));
+    CHECK_FALSE(one.take_birth());
+    CHECK(one.missing() == std::vector<NodeId>{kN3});
+    REQUIRE(one.admit(fresh(kN3, 103).hello()));
+    CHECK(one.take_birth());
+    CHECK_FALSE(one.take_birth());
+    CHECK(one.identity().members == std::vector<net::Member>{{kN1, 101}, {kN2, 102}, {kN3, 103}});
+
+    const Born born;
+    CHECK(born.one.identity().cluster_id == born.two.identity().cluster_id);
+    CHECK(born.one.identity().cluster_id != 0);
+  }
+
+  TEST_CASE("birth: a cluster of one is born at once") {
+    auto alone = Membership::make({"stele", 0, kN1, 5, {}}, "stele", kN1, {kN1});
+    REQUIRE(alone);
+    CHECK(alone->take_birth());
+  }
+
+  // A wiped directory has forgotten its votes: it must not take part under its old id.
+  TEST_CASE("admit: a wiped directory is refused by the born, and refuses them") {
+    Born born;
+    Membership wiped = fresh(kN2, 999);
+    const auto refused = born.one.admit(wiped.hello());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().detail.find("wiped") != std::string::npos);
+    CHECK_FALSE(wiped.admit(born.one.hello()).has_value());
+    CHECK_FALSE(wiped.take_birth());
+  }
+
+  TEST_CASE("admit: an unborn node joins the born whose list holds its incarnation") {
+    Born born;
+    Membership late = fresh(kN3, 103);  // It crashed before it had stored the list.
+    REQUIRE(late.admit(born.one.hello()));
+    REQUIRE(late.admit(born.two.hello()));
+    CHECK(late.take_birth());
+    CHECK(late.identity().cluster_id == born.one.identity().cluster_id);
+    CHECK(born.one.admit(fresh(kN3, 103).hello()).has_value());
+  }
+
+  TEST_CASE("admit: another cluster, protocol version, name, or a stranger is refused") {
+    Born born;
+    net::Hello hello = born.two.hello();
+    hello.protocol_version = 99;
+    CHECK_FALSE(born.one.admit(hello).has_value());
+    hello = born.two.hello();
+    hello.cluster_name = "other";
+    CHECK_FALSE(born.one.admit(hello).has_value());
+    hello = born.two.hello();
+    hello.cluster_id ^= 1;
+    CHECK_FALSE(born.one.admit(hello).has_value());
+    hello = born.two.hello();
+    hello.node = {9};
+    CHECK_FALSE(born.one.admit(hello).has_value());
+    hello = born.one.hello();  // Itself.
+    CHECK_FALSE(born.one.admit(hello).has_value());
+    CHECK(born.one.admit(born.two.hello()).has_value());
+  }
+
+  TEST_CASE("make: the directory of another node, cluster, or set of members is refused") {
+    const Born born;
+    const Identity& identity = born.one.identity();
+    const auto code = [](const auto& made) { return made.error().code; };
+    CHECK(code(Membership::make(identity, "stele", kN2, {kN1, kN2, kN3})) == Errc::foreign_directory);
+    CHECK(code(Membership::make(identity, "other", kN1, {kN1, kN2, kN3})) == Errc::foreign_directory);
+    CHECK(code(Membership::make(identity, "stele", kN1, {kN1, kN2})) == Errc::foreign_directory);
+    CHECK(Membership::make(identity, "stele", kN1, {kN3, kN2, kN1}).has_value());
+  }
+}
+
+}  // namespace stele::log

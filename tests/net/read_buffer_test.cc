@@ -1,0 +1,108 @@
+#include "net/read_buffer.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+
+#include "tests/net/samples.h"
+
+namespace stele::net {
+namespace {
+
+/// Feeds bytes in steps of at most `step`, and takes all frames as they become whole.
+std::vector<Message> feed(ReadBuffer& buffer, std::span<const std::byte> bytes, std::size_t step,
+                          bool keep, std::vector<Message>* kept = nullptr) {
+  std::vector<Message> messages;
+  while (!bytes.empty()) {
+    const auto space = buffer.space();
+    REQUIRE(!space.empty());
+    const std::size_t count = std::min({space.size(), bytes.size(), step});
+    std::memcpy(space.data(), bytes.data(), count);
+    buffer.filled(count);
+    bytes = bytes.subspan(count);
+    while (true) {
+      auto frame = buffer.next();
+      REQUIRE(frame.has_value());
+      if (!*frame) break;
+      CHECK(reinterpret_cast<std::uintptr_t>((*frame)->header.data()) % 8 == 0);
+      auto message = decode(**frame);
+      REQUIRE(message.has_value());
+      messages.push_back(*message);
+      if (keep && kept != nullptr) kept->push_back(*message);
+    }
+  }
+  return messages;
+}
+
+Message accept_of(std::size_t bytes, char fill) {
+  return paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value(std::string(bytes, fill))}};
+}
+
+}  // namespace
+
+TEST_SUITE("net.read_buffer") {
+  TEST_CASE("frames come out whole, however the stream is cut") {
+    std::vector<std::byte> stream;
+    for (const Message& message : samples()) {
+      const auto bytes = wire_bytes(encode(message));
+      stream.insert(stream.end(), bytes.begin(), bytes.end());
+    }
+    for (const std::size_t step : {1U, 7U, 16U, 1000U, 1000000U}) {
+      ReadBuffer buffer;
+      buffer.set_frame_bytes_max(kFrameBytesMax);
+      CHECK(feed(buffer, stream, step, false).size() == samples().size());
+    }
+  }
+
+  TEST_CASE("what is kept of earlier frames is not overwritten by later ones") {
+    ReadBuffer buffer;
+    buffer.set_frame_bytes_max(kFrameBytesMax);
+    std::mt19937_64 random(4);
+    std::vector<Message> kept;
+    std::vector<std::size_t> sizes;
+    for (int i = 0; i < 400; ++i) {
+      const std::size_t size = random() % (i % 10 == 0 ? 700'000 : 3000);
+      sizes.push_back(size);
+      feed(buffer, wire_bytes(encode(accept_of(size, static_cast<char>('a' + i % 26)))), 5000,
+           true, &kept);
+    }
+    REQUIRE(kept.size() == 400);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      const auto& accept = std::get<paxos::Accept>(std::get<paxos::Message>(kept[i]).body);
+      CHECK(accept.value.size() == sizes[i]);
+      CHECK(intact(accept.value));
+    }
+  }
+
+  TEST_CASE("one small buffer serves an idle connection for ever") {
+    ReadBuffer buffer;
+    const std::byte* first = buffer.space().data();
+    for (int i = 0; i < 1000; ++i) {
+      feed(buffer, wire_bytes(encode(KeepAlive{})), 1000, false);
+      CHECK(buffer.space().data() == first);
+      CHECK(buffer.space().size() == ReadBuffer::kChunkBytesMin);
+    }
+  }
+
+  TEST_CASE("a frame above the limit is refused before it is read") {
+    ReadBuffer buffer;
+    const auto bytes = wire_bytes(encode(accept_of(kHelloBytesMax, 'x')));
+    const auto space = buffer.space();
+    std::memcpy(space.data(), bytes.data(), 16);
+    buffer.filled(16);
+    CHECK_FALSE(buffer.next().has_value());
+  }
+
+  TEST_CASE("a header that does not match its checksum is refused") {
+    ReadBuffer buffer;
+    auto bytes = wire_bytes(encode(StatusAsk{1}));
+    bytes[FramePrefix::kBytes + 12] ^= std::byte{1};
+    const auto space = buffer.space();
+    std::memcpy(space.data(), bytes.data(), bytes.size());
+    buffer.filled(bytes.size());
+    CHECK_FALSE(buffer.next().has_value());
+  }
+}
+
+}  // namespace stele::net

@@ -1,0 +1,77 @@
+// One message of every kind, with something in every field.
+#pragma once
+
+#include <vector>
+
+#include "net/codec.h"
+#include "net/digest.h"
+#include "net/message.h"
+#include "tests/paxos/nodes.h"
+
+namespace stele::net {
+
+inline Slice slice(std::string_view text) { return paxos::value(text).parts()[0]; }
+
+inline std::vector<Message> samples() {
+  using namespace paxos;
+  const Ballot b{7, kN2};
+  const std::vector<Record> records{{{4}, {1}, {6, kN1}, value("four")},
+                                    {{5}, {1}, {5, kN3}, Value{}},
+                                    {{6}, {1}, {6, kN1}, value("six")}};
+  std::vector<Message> all;
+  for (const Body& body : std::vector<Body>{
+           Prepare{b, {3}}, Promise{b, {3}, {7}, true, {4}, records}, Promise{b, {3}, {3}, false, {1}, {}},
+           Faulty{b, {9}}, Accept{b, {4}, value("batch")}, Accept{b, {4}, Value{}},
+           Accept{b, {4}, Value(ValueKind::stop_sign, {slice("stop")}, value_digest(slice("stop").bytes))},
+           Accepted{b, {4}, {9}}, Nack{b, {8, kN3}, true}, ChosenEnd{{12}}, Chosen{b, {4}, {9}},
+           Heartbeat{b, 77, {9}}, HeartbeatAck{b, 77, {0, {}}, {8}, true}, PreVote{3, {9}},
+           PreVoteAnswer{3, true, 11, {9}}, TakeOver{b}, Fetch{{4}}, Fetched{{4}, {7}, records},
+           Fetched{{4}, {9}, {}}}) {
+    all.push_back(paxos::Message{{1}, body});
+  }
+  all.push_back(Hello{1, Hello::Kind::peer, "stele", 99, kN3, 1234, {{kN1, 5}, {kN2, 6}}, 1 << 20, "stele 1"});
+  all.push_back(Hello{1, Hello::Kind::client, "", 0, {}, 0, {}, 0, ""});
+  all.push_back(Refused{"because"});
+  all.push_back(OpenSession{42, 4096, 60000});
+  all.push_back(SessionOpened{42, Outcome::not_leader, {17}, "host:1", 20});
+  all.push_back(Append{slice("a command")});
+  all.push_back(AppendResults{{{{17}, {3}, 5, Outcome::ok, {100}, {}}, {{17}, {8}, 1, Outcome::resend, {}, {8}}},
+                              "host:1", 20});
+  all.push_back(Read{5, {1}, {0}, 1000, true});
+  all.push_back(ReadResult{5, Outcome::ok, {1}, 2, {9}, {1}, "detail", "host:1", 20, {slice("ab"), slice("c")}});
+  all.push_back(Tail{6, {0}, 1 << 20});
+  all.push_back(TailCredit{6, 4096});
+  all.push_back(TailEntries{6, {9}, 3, {slice("entries")}});
+  all.push_back(TailEnd{6, Outcome::trimmed, {5}, "detail", "host:1"});
+  all.push_back(StatusAsk{8});
+  StatusAnswer status;
+  status.request = 8;
+  status.cluster_id = 99;
+  status.cluster_name = "stele";
+  status.node = kN1;
+  status.role = "leader";
+  status.ballot = b;
+  status.leader = kN1;
+  status.chosen_end = {10};
+  status.applied_lsn = {20};
+  status.first_lsn = {1};
+  status.disk_bytes = 4096;
+  status.uptime_s = 60;
+  status.state_hash = 0xabcdef;
+  status.version = "0.1.0";
+  status.fault = "none";
+  status.members = {{kN1, "host:1"}, {kN2, "host:2"}};
+  all.push_back(status);
+  all.push_back(KeepAlive{});
+  return all;
+}
+
+/// The bytes of a frame as they cross the wire, padding included.
+inline std::vector<std::byte> wire_bytes(const OutFrame& frame) {
+  std::vector<std::byte> bytes = frame.head;
+  for (const Slice& part : frame.body) bytes.insert(bytes.end(), part.bytes.begin(), part.bytes.end());
+  bytes.resize(frame.bytes());
+  return bytes;
+}
+
+}  // namespace stele::net
