@@ -55,6 +55,10 @@ void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
       ports_.send({read.to, {epoch_, paxos::Faulty{read.ballot, *found.faulty}}});
       return;
     }
+    // A vote of a higher ballot came in between: whoever asked is told so when it asks again.
+    for (const paxos::Record& record : found.records) {
+      if (record.ballot > read.ballot) return;
+    }
     paxos::Promise promise;
     promise.ballot = read.ballot;
     promise.slot_begin = read.slot_begin;

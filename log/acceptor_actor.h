@@ -27,7 +27,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch, Ports ports);
 
   void on_chosen_end(Slot chosen_end) { acceptor_.on_chosen_end(chosen_end); }
-  void set_space_low(bool low) { acceptor_.set_space_low(low); }
+  void set_space(bool low, bool full) { acceptor_.set_space(low, full); }
   [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
 
   static constexpr std::size_t kLettersMax = 65536;

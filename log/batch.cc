@@ -86,7 +86,8 @@ Result<Command> parse_command(std::span<const std::byte> bytes) {
   if (!bytes.empty()) return fail(Errc::malformed, "bytes behind a command");
   // Sequences and their ends stay far from where a counter wraps around.
   constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
-  if (command->count == 0 || command->sequence.value >= kSequenceMax) {
+  if (command->count == 0 || command->count > Command::kCountMax ||
+      command->sequence.value >= kSequenceMax) {
     return fail(Errc::malformed, "a command that consumes nothing, or out of range");
   }
   const bool in_session = command->kind != CommandKind::open_session;

@@ -32,6 +32,7 @@ struct Command {
   std::size_t largest_bytes = 0;  ///< Of the largest entry; found while reading, not stored.
 
   static constexpr std::size_t kHeaderBytes = 48;
+  static constexpr std::uint32_t kCountMax = 65536;
 };
 
 /// Before each entry's bytes: its length (u32), flags (u16), and room (u16) for a stream.

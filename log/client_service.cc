@@ -14,6 +14,10 @@ constexpr Duration kKeepAliveEvery = std::chrono::seconds(1);
 constexpr std::uint32_t kRetryMs = 20;
 /// Reads wait while this much is queued for a client.
 constexpr std::size_t kQueuedBytesMax = 4 << 20;
+/// Of one client at a time; each answer has up to 1 MiB.
+constexpr std::size_t kReadsUnderWayMax = 4;
+/// Results in one message.
+constexpr std::size_t kResultsMax = 8192;
 
 }  // namespace
 
@@ -28,6 +32,7 @@ class ClientService::Client final : public net::LinkHandler {
   }
 
   void on_message(net::Message message) override {
+    if (dropped_) return;
     if (const auto* append = std::get_if<net::Append>(&message)) {
       service_.on_append(*this, append->command);
     } else if (const auto* read = std::get_if<net::Read>(&message)) {
@@ -53,24 +58,29 @@ class ClientService::Client final : public net::LinkHandler {
   void add_result(const net::AppendResult& result) { results_.push_back(result); }
 
   void flush_results() {
-    if (results_.empty()) return;
-    net::AppendResults message;
-    message.results = std::exchange(results_, {});
-    for (const net::AppendResult& result : message.results) {
-      if (result.outcome == net::Outcome::not_leader || result.outcome == net::Outcome::unknown) {
-        message.leader = service_.ports_.leader_address();
+    const std::vector<net::AppendResult> results = std::exchange(results_, {});
+    for (std::size_t at = 0; at < results.size() && !dropped_; at += kResultsMax) {
+      net::AppendResults message;
+      const auto begin = results.begin() + static_cast<std::ptrdiff_t>(at);
+      const std::size_t count = std::min(kResultsMax, results.size() - at);
+      message.results.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+      for (const net::AppendResult& result : message.results) {
+        if (result.outcome == net::Outcome::not_leader || result.outcome == net::Outcome::unknown) {
+          message.leader = service_.ports_.leader_address();
+        }
+        if (result.outcome != net::Outcome::ok) message.retry_ms = kRetryMs;
       }
-      if (result.outcome != net::Outcome::ok) message.retry_ms = kRetryMs;
+      send(message);
     }
-    send(message);
   }
 
   /// An answer that cannot be queued would be lost: then the connection ends, and the client asks again.
   void send(const net::Message& message) {
-    if (!link_->send(message)) refuse("the client does not read its answers");
+    if (!dropped_ && !link_->send(message)) refuse("the client does not read its answers");
   }
 
   void refuse(const std::string& reason) {
+    if (std::exchange(dropped_, true)) return;
     service_.events_.event(net::Level::warning, "client_refused",
                            {{"client", link_->peer_name()}, {"reason", reason}});
     link_->send(net::Refused{reason});
@@ -86,7 +96,12 @@ class ClientService::Client final : public net::LinkHandler {
   }
 
   void pump_tails() {
-    for (auto& [request, tail] : tails_) pump(request, tail);
+    std::vector<std::uint64_t> requests;
+    for (const auto& [request, tail] : tails_) requests.push_back(request);
+    for (const std::uint64_t request : requests) {
+      const auto found = tails_.find(request);
+      if (found != tails_.end()) pump(request, found->second);
+    }
   }
 
   void end_tails(net::Outcome outcome) {
@@ -105,30 +120,41 @@ class ClientService::Client final : public net::LinkHandler {
   // --- Reads ---------------------------------------------------------------------------------------
 
   void on_read(const net::Read& read) {
-    if (reads_.size() >= kReadsWaitingMax) return send_refusal(read, net::Outcome::overloaded);
+    if (reads_.size() >= kReadsWaitingMax) return send(refused(read, net::Outcome::overloaded));
     reads_.push_back(read);
     serve_waiting_reads();
   }
 
   void serve_waiting_reads() {
-    while (!reads_.empty() && link_->queued_bytes() < kQueuedBytesMax) {
+    while (!reads_.empty() && reading_ < kReadsUnderWayMax &&
+           link_->queued_bytes() < kQueuedBytesMax) {
       const net::Read read = reads_.front();
       reads_.pop_front();
+      ++reading_;
       serve(read);
     }
   }
 
+  /// The answer to a read that serve() began.
+  void finish_read(const net::ReadResult& result) {
+    --reading_;
+    send(result);
+    service_.loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
+      if (alive.lock()) serve_waiting_reads();
+    });
+  }
+
   void serve(const net::Read& read) {
     Replica* replica = service_.replica_;
-    if (service_.shutting_down_) return send_refusal(read, net::Outcome::shutting_down);
-    if (replica == nullptr) return send_refusal(read, net::Outcome::not_leader);
+    if (service_.shutting_down_) return finish_refused(read, net::Outcome::shutting_down);
+    if (replica == nullptr) return finish_refused(read, net::Outcome::not_leader);
     if (!read.linearizable) return read_applied(read);
     replica->read_barrier([this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
       if (!alive.lock()) return;
       if (confirmed) {
         read_applied(read);
       } else {
-        send_refusal(read, net::Outcome::not_leader);
+        finish_refused(read, net::Outcome::not_leader);
       }
     });
   }
@@ -137,7 +163,7 @@ class ClientService::Client final : public net::LinkHandler {
     const StateNumbers& numbers = service_.replica_->state().numbers();
     const Lsn applied_end = numbers.next_lsn;
     const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
-    if (read.lsn_begin < numbers.first_lsn) return send_refusal(read, net::Outcome::trimmed);
+    if (read.lsn_begin < numbers.first_lsn) return finish_refused(read, net::Outcome::trimmed);
     const std::size_t bytes_max = std::clamp<std::size_t>(read.bytes_max, 1, kReadBytesMax);
     service_.replica_->read(
         read.lsn_begin, end, bytes_max,
@@ -151,16 +177,20 @@ class ClientService::Client final : public net::LinkHandler {
             result.outcome = net::Outcome::corrupt;
             result.detail = *found.fault;
           }
-          send(result);
+          finish_read(result);
         });
   }
 
-  void send_refusal(const net::Read& read, net::Outcome outcome) {
+  void finish_refused(const net::Read& read, net::Outcome outcome) {
+    finish_read(refused(read, outcome));
+  }
+
+  net::ReadResult refused(const net::Read& read, net::Outcome outcome) const {
     net::ReadResult result = blank(read);
     result.outcome = outcome;
     result.leader = service_.ports_.leader_address();
     result.retry_ms = kRetryMs;
-    send(result);
+    return result;
   }
 
   net::ReadResult blank(const net::Read& read) const {
@@ -241,9 +271,11 @@ class ClientService::Client final : public net::LinkHandler {
   ClientService& service_;
   std::unique_ptr<net::Link> link_;
   std::vector<net::AppendResult> results_;
-  std::deque<net::Read> reads_;  // Wait for room in the link's queue.
+  std::deque<net::Read> reads_;  // Wait for room in the link's queue,
+  std::size_t reading_ = 0;      // and are being served.
   std::map<std::uint64_t, TailState> tails_;
   Time kept_alive_at_{};
+  bool dropped_ = false;  // Refused; it only waits to be destroyed.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -336,7 +368,6 @@ void ClientService::on_append(Client& client, const Slice& bytes) {
         {command->session, command->sequence, command->count, outcome, {}, resend_from});
     client.flush_results();
   };
-  owners_[command->session] = &client;
   if (const net::Outcome refused = refusal(); refused != net::Outcome::ok) return answer(refused, {});
   if (command->largest_bytes > options_.entry_bytes_max) return answer(net::Outcome::too_large, {});
 
@@ -344,6 +375,7 @@ void ClientService::on_append(Client& client, const Slice& bytes) {
   const bool plain = command->kind != CommandKind::close_session;
   if (plain) {
     if (const auto known = replica_->state().recall(*command); !known.empty()) {
+      owners_[command->session] = &client;
       for (const net::AppendResult& result : known) client.add_result(result);
       return client.flush_results();
     }
@@ -353,8 +385,13 @@ void ClientService::on_append(Client& client, const Slice& bytes) {
   Sequence next = replica_->state().next_sequence(command->session);
   if (next == Sequence{} && replica_->caught_up()) return answer(net::Outcome::session_expired, {});
   if (submitted != expected_.end()) next = std::max(next, submitted->second);
-  // A gap would be void when applied: better told at once. (Unknown sessions are left to apply.)
-  if (next != Sequence{} && command->sequence > next) return answer(net::Outcome::resend, next);
+  // A gap would be void when applied: better told at once. A leader that has not applied everything
+  // yet does not know, and leaves it to apply.
+  const bool knows = replica_->caught_up() || submitted != expected_.end();
+  if (knows && next != Sequence{} && command->sequence > next) {
+    return answer(net::Outcome::resend, next);
+  }
+  owners_[command->session] = &client;
   // On its way in this leadership: its outcome comes, to the connection that asked last.
   if (plain && submitted != expected_.end() && end <= submitted->second) return;
 
@@ -367,12 +404,17 @@ void ClientService::on_append(Client& client, const Slice& bytes) {
 void ClientService::on_applied(const LogState::Applied& applied) {
   for (const net::AppendResult& result : applied.results) {
     const auto submitted = expected_.find(result.session);
+    // Void or expired: nothing of what was submitted is on its way any more.
     const bool all_answered =
         submitted != expected_.end() && (result.sequence + result.count >= submitted->second ||
-                                         result.outcome == net::Outcome::session_expired);
+                                         result.outcome == net::Outcome::session_expired ||
+                                         result.outcome == net::Outcome::resend);
     if (all_answered) expected_.erase(submitted);
     const auto owner = owners_.find(result.session);
-    if (owner != owners_.end()) owner->second->add_result(result);
+    if (owner == owners_.end()) continue;
+    owner->second->add_result(result);
+    const bool gone = replica_->state().next_sequence(result.session) == Sequence{};
+    if (gone) owners_.erase(owner);
   }
   for (net::SessionOpened opened : applied.opened) {
     const auto opener = opening_.find(opened.nonce);

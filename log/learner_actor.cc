@@ -24,7 +24,7 @@ void LearnerActor::on_voted(const paxos::Record& record) {
 }
 
 void LearnerActor::tick() {
-  learner_.set_paused(store_.backlog_bytes() > kBacklogBytesMax);
+  set_paused();
   learner_.tick(loop().now(), effects_);
   if (std::exchange(dirty_, false)) store_.flush();
   flush();
@@ -39,7 +39,7 @@ void LearnerActor::flush() {
     store_.write_state(std::exchange(write_, {}));
     dirty_ = true;
     recent_.on_durable(store_.durable_lsn());
-    learner_.set_paused(store_.backlog_bytes() > kBacklogBytesMax);
+    set_paused();
     ports_.chosen_end(learner_.chosen_end());
   }
   for (const paxos::Send& send : effects.sends) ports_.send(send);
@@ -54,6 +54,10 @@ void LearnerActor::flush() {
                       });
   }
   if (effects.fetch_failed) ports_.fetch_failed();
+}
+
+void LearnerActor::set_paused() {
+  learner_.set_paused(space_full_ || store_.backlog_bytes() > kBacklogBytesMax);
 }
 
 void LearnerActor::apply(const paxos::Learner::Applied& applied) {

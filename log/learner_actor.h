@@ -31,6 +31,8 @@ class LearnerActor final : public net::Actor<Letter> {
   /// The own acceptor has queued a vote.
   void on_voted(const paxos::Record& record);
   void tick();
+  /// While the disk is full, nothing is fetched.
+  void set_space_full(bool full) { space_full_ = full; }
 
   /// Entries from `lsn_begin` on, below `lsn_end`, as far as applied: from memory at once, or from the
   /// store a little later.
@@ -49,6 +51,7 @@ class LearnerActor final : public net::Actor<Letter> {
   void flush() override;
   void apply(const paxos::Learner::Applied& applied);
   void serve(const paxos::Learner::Serve& serve);
+  void set_paused();
 
   Store& store_;
   paxos::Learner learner_;
@@ -58,7 +61,8 @@ class LearnerActor final : public net::Actor<Letter> {
   paxos::Learner::Effects effects_;
   RecentLog recent_;
   StateWrite write_;
-  bool dirty_ = false;      // The store has been given state that no flush has covered.
+  bool space_full_ = false;
+  bool dirty_ = false;        // The store has been given state that no flush has covered.
   std::set<NodeId> serving_;  // One fetch at a time for each node.
 };
 

@@ -56,7 +56,6 @@ Lmdb& Lmdb::operator=(Lmdb&& other) noexcept {
 
 Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   const std::string file = directory + "/data.mdb";
-  const bool fresh = !std::filesystem::exists(file);
   Lmdb lmdb;
   int code = mdb_env_create(&lmdb.env_);
   if (code != 0) return lmdb_error(code, "cannot create an LMDB environment");
@@ -91,12 +90,10 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
 
   // A vote that a killed process left in the page cache must be durable before it is repeated.
   if (const auto synced = lmdb.sync(); !synced) return tl::unexpected<Error>(synced.error());
-  if (fresh) {
-    // LMDB syncs data, never the directory that names it.
-    const auto parent = std::filesystem::absolute(directory).parent_path().string();
-    for (const std::string& path : {file, directory, parent}) {
-      if (const auto synced = sync_path(path); !synced) return tl::unexpected<Error>(synced.error());
-    }
+  // LMDB syncs data, never the directory that names it; nor may the process that made it have come so far.
+  const auto parent = std::filesystem::absolute(directory).parent_path().string();
+  for (const std::string& path : {file, directory, parent}) {
+    if (const auto synced = sync_path(path); !synced) return tl::unexpected<Error>(synced.error());
   }
   return lmdb;
 }

@@ -511,6 +511,14 @@ void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
 Lsn LmdbStore::durable_lsn() const { return impl_->durable_lsn; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->backlog; }
 
+void LmdbStore::measure_space() {
+  {
+    const std::lock_guard lock(impl_->read_mutex);
+    impl_->reads.push_back([impl = impl_] { impl->measure_space(); });
+  }
+  impl_->read_work.notify_one();
+}
+
 Space LmdbStore::space() const { return {impl_->used_bytes, impl_->free_space}; }
 
 }  // namespace stele::log

@@ -42,6 +42,7 @@ class LmdbStore final : public Store {
   [[nodiscard]] Lsn durable_lsn() const override;
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
+  void measure_space() override;
 
  private:
   struct Impl;

@@ -11,6 +11,7 @@ namespace stele::log {
 namespace {
 
 constexpr std::uint64_t kSweepEveryUs = 60'000'000;
+constexpr std::size_t kResultsMax = 65536;
 
 }  // namespace
 
@@ -72,7 +73,10 @@ void LogState::on_append(const Command& command, std::uint32_t index, Applied& o
 
   const auto duplicates =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(next - command.sequence, command.count));
-  if (duplicates != 0) session->recall(command.session, command.sequence, duplicates, out.results);
+  // Who sends nothing but duplicates gets some answers, and the rest when it asks again.
+  if (duplicates != 0 && out.results.size() < kResultsMax) {
+    session->recall(command.session, command.sequence, duplicates, out.results);
+  }
   const std::uint32_t fresh = command.count - duplicates;
   std::uint32_t skipped = duplicates;
   if (fresh != 0) {

@@ -94,13 +94,19 @@ Result<void> Membership::admit(const net::Hello& hello) {
     }
     return {};
   }
-  // Before birth: what is heard must fit together.
-  for (const net::Member& member : hello.members) {
-    const auto heard = heard_.find(member.node);
-    if (heard != heard_.end() && heard->second != member.incarnation) {
-      return fail(Errc::refused, name_of(hello.node) + " knows " + name_of(member.node) +
-                                     " with another data directory");
-    }
+  // Before birth: a list that others were born with is the one to be born with.
+  if (others_list_.empty() && !hello.members.empty()) {
+    others_list_ = hello.members;
+    std::erase_if(heard_, [&](const auto& heard) {
+      return !lists(others_list_, heard.first, heard.second);
+    });
+  }
+  const bool fits = others_list_.empty() ||
+                    (lists(others_list_, hello.node, hello.incarnation) &&
+                     (hello.members.empty() || hello.members == others_list_));
+  if (!fits) {
+    return fail(Errc::refused, name_of(hello.node) +
+                                   " has another data directory than the one its cluster was born with");
   }
   heard_[hello.node] = hello.incarnation;
   return {};

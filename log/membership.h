@@ -37,6 +37,7 @@ class Membership {
   Identity identity_;
   std::vector<NodeId> nodes_;  // Ascending.
   std::map<NodeId, std::uint64_t> heard_;
+  std::vector<net::Member> others_list_;  // Before birth: the list of the first born node heard.
 };
 
 /// A cluster's id, made of its members' incarnations.

@@ -1,5 +1,6 @@
 #include "log/node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "log/version.h"
@@ -46,6 +47,11 @@ class Node::Inbound final : public net::LinkHandler {
 
   void on_closed(const std::string&) override { node_.drop(*this); }
 
+  [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
+    const net::Member self{peer_, incarnation_};
+    return peer_ != NodeId{} && std::find(members.begin(), members.end(), self) == members.end();
+  }
+
  private:
   void on_client(const net::Hello& hello) {
     if (hello.protocol_version != net::kProtocolVersion) {
@@ -66,6 +72,7 @@ class Node::Inbound final : public net::LinkHandler {
     if (!admitted) return refuse(admitted.error().detail);
     deadline_.reset();
     peer_ = hello.node;
+    incarnation_ = hello.incarnation;
     link_->set_frame_bytes_max(net::kFrameBytesMax);
     link_->send(node_.hello());
   }
@@ -80,6 +87,7 @@ class Node::Inbound final : public net::LinkHandler {
   std::unique_ptr<net::Link> link_;
   std::unique_ptr<net::Timer> deadline_;
   NodeId peer_;
+  std::uint64_t incarnation_ = 0;
 };
 
 Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::Dialer& dialer,
@@ -137,6 +145,7 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
 Node::~Node() = default;
 
 void Node::begin() {
+  begun_ = true;
   for (const auto& [node, address] : options_.cluster) {
     if (node != options_.self) peers_.add(node, address);
   }
@@ -161,6 +170,12 @@ Result<void> Node::admit(const net::Hello& hello) {
 
 void Node::be_born() {
   if (!membership_.take_birth()) return;
+  // What spoke before under a member's id, from another directory, speaks no more.
+  std::vector<Inbound*> strangers;
+  for (const auto& [inbound, owned] : inbound_) {
+    if (inbound->is_stranger_to(membership_.identity().members)) strangers.push_back(inbound);
+  }
+  for (Inbound* stranger : strangers) drop(*stranger);
   events_.event(net::Level::info, "cluster_born",
                 {{"cluster_id", std::to_string(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
@@ -208,6 +223,7 @@ void Node::tick() {
     }
   }
   if (!stopped_) return;
+  if (replica_) replica_->hand_over();
   const bool leads = replica_ && replica_->proposer().leads() && options_.cluster.size() > 1;
   if ((service_.idle() && !leads) || now >= stop_by_) {
     timer_.reset();
@@ -224,7 +240,7 @@ void Node::stop(std::function<void()> done) {
 }
 
 void Node::on_link(std::unique_ptr<net::Link> link) {
-  if (inbound_.size() >= kInboundMax) return;  // Closes it.
+  if (!begun_ || inbound_.size() >= kInboundMax) return;  // Closes it.
   auto inbound = std::make_unique<Inbound>(*this, std::move(link));
   Inbound* key = inbound.get();
   inbound_.emplace(key, std::move(inbound));

@@ -76,6 +76,7 @@ class Node {
   Time started_at_;
   Time waiting_told_at_;
   NodeId leader_told_;
+  bool begun_ = false;  // The own incarnation is durable.
   bool ready_told_ = false;
   std::function<void()> stopped_;
   Time stop_by_{};

@@ -25,7 +25,7 @@ void ProposerActor::read(std::uint64_t id) {
 }
 
 void ProposerActor::hand_over() {
-  proposer_.hand_over();
+  proposer_.hand_over(loop().now());
   wake();
 }
 
@@ -47,7 +47,7 @@ void ProposerActor::on_fetch_failed() {
 void ProposerActor::tick() {
   proposer_.tick(loop().now(), effects_);
   const bool idle = loop().now() - proposed_at_ >= limits_.time_slot_every;
-  if (idle && proposer_.window_open()) propose_batch();
+  if (idle && proposer_.window_open() && !proposer_.space_low()) propose_batch();
   flush();
 }
 
@@ -58,6 +58,7 @@ void ProposerActor::handle(Letter& letter) {
 void ProposerActor::flush() {
   propose_waiting();
   paxos::Proposer::Effects effects = std::exchange(effects_, {});
+  for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
     waiting_.clear();
     ports_.stopped();
@@ -67,7 +68,6 @@ void ProposerActor::flush() {
     ports_.began(*effects.began);
   }
   for (const paxos::Send& send : effects.sends) ports_.send(send);
-  for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   for (std::uint64_t read : effects.reads_refused) ports_.read_refused(read);
 }
 

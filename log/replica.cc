@@ -6,6 +6,7 @@ namespace stele::log {
 namespace {
 
 constexpr std::size_t kReadsMax = 65536;
+constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 
 paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
                               Time now) {
@@ -93,6 +94,10 @@ void Replica::deliver(NodeId from, paxos::Message message) {
   const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
                        std::holds_alternative<paxos::HeartbeatAck>(message.body);
   if (is_hint && from != options_.self) learner_.tell({from, message});
+  if (const auto* promise = std::get_if<paxos::Promise>(&message.body);
+      promise != nullptr && from != options_.self) {
+    learner_.tell({from, {message.epoch, paxos::ChosenEnd{promise->chosen_end}}});
+  }
 
   switch (paxos::role_of(message.body)) {
     case paxos::Role::acceptor: acceptor_.tell({from, std::move(message)}); return;
@@ -103,12 +108,17 @@ void Replica::deliver(NodeId from, paxos::Message message) {
 
 net::Outcome Replica::submit(CommandKind kind, Slice command) {
   if (!proposer_.role().leads()) return net::Outcome::not_leader;
-  if (space_low_ || proposer_.role().space_low()) return net::Outcome::no_space;
+  if (proposer_.role().space_low()) return net::Outcome::no_space;
+  // Only this node's disk is full: another one takes over in a moment.
+  if (space_low_) {
+    return proposer_.role().others_have_space() ? net::Outcome::overloaded : net::Outcome::no_space;
+  }
   return proposer_.submit(kind, std::move(command));
 }
 
 void Replica::read_barrier(std::function<void(bool)> done) {
-  if (!proposer_.role().leads() || unconfirmed_reads_.size() >= kReadsMax) return done(false);
+  const std::size_t waiting = unconfirmed_reads_.size() + confirmed_reads_.size();
+  if (!proposer_.role().leads() || waiting >= kReadsMax) return done(false);
   const std::uint64_t id = ++reads_;
   unconfirmed_reads_.emplace(id, std::move(done));
   proposer_.read(id);
@@ -137,14 +147,24 @@ void Replica::tick() {
 }
 
 void Replica::check_space() {
-  const bool low = store_.space().free_bytes < options_.reserve_bytes;
+  if (loop_.now() - space_measured_at_ >= kMeasureSpaceEvery) {
+    space_measured_at_ = loop_.now();
+    store_.measure_space();
+  }
+  // Two steps: at the first the leader takes no more appends, so that what is in flight still fits
+  // above the second, where batches are refused and nothing is fetched.
+  const std::uint64_t free_bytes = store_.space().free_bytes;
+  const bool low = free_bytes < options_.reserve_bytes;
+  const bool full = free_bytes < options_.reserve_bytes / 2;
   if (low != space_low_) {
     space_low_ = low;
     events_.event(low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
                   {{"free_bytes", store_.space().free_bytes},
                    {"reserve_bytes", options_.reserve_bytes}});
   }
-  acceptor_.set_space_low(low);
+  acceptor_.set_space(low, full);
+  learner_.set_space_full(full);
+  if (low && proposer_.role().leads() && proposer_.role().others_have_space()) hand_over();
 }
 
 void Replica::on_faulty_slot(Slot slot) {

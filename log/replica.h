@@ -95,6 +95,7 @@ class Replica {
   std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
   bool space_low_ = false;
+  Time space_measured_at_{};
   std::string fault_;
 };
 

@@ -84,8 +84,10 @@ class Store {
   [[nodiscard]] virtual Lsn durable_lsn() const = 0;
   /// Bytes queued for the next commits.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
-  /// As of the last commit or flush.
+  /// As of the last commit or measurement.
   [[nodiscard]] virtual Space space() const = 0;
+  /// Measures again, a little later: others may have freed or filled the disk.
+  virtual void measure_space() = 0;
 };
 
 }  // namespace stele::log

@@ -443,7 +443,7 @@ class Decoder {
       }
       case wire::Paxos::NACK: {
         const auto m = from.getNack();
-        return paxos::Nack{ballot(m.getBallot()), ballot(m.getPromised()), m.getNoSpace()};
+        return paxos::Nack{ballot(m.getBallot()), any_ballot(m.getPromised()), m.getNoSpace()};
       }
       case wire::Paxos::CHOSEN_END: return paxos::ChosenEnd{slot(from.getChosenEnd())};
       case wire::Paxos::CHOSEN: {

@@ -17,8 +17,13 @@ void Acceptor::step(NodeId source, const Message& message, Effects& out) {
   if (message.epoch != configuration_.epoch() || !configuration_.contains(source)) return;
   // A node promises and votes in an epoch only once it knows all slots before that epoch.
   if (chosen_end_ < configuration_.slot_begin()) return;
-  // What was promised is unknown, so every promise and every vote might break it: learner only.
-  if (promise_faulty_) return;
+  if (promise_faulty_) {
+    // What was promised is unknown, so every promise and every vote might break it: learner only. It
+    // hears the leader all the same.
+    const auto* heartbeat = std::get_if<Heartbeat>(&message.body);
+    if (heartbeat != nullptr) out.heard = std::max(out.heard, heartbeat->ballot);
+    return;
+  }
 
   if (const auto* prepare = std::get_if<Prepare>(&message.body)) {
     on_prepare(source, *prepare, out);
@@ -59,7 +64,7 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
     send(source, ChosenEnd{chosen_end_}, out);
     return;
   }
-  if (space_low_ && accept.value.kind() == ValueKind::batch) {
+  if (space_full_ && accept.value.kind() == ValueKind::batch) {
     send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
     return;
   }

@@ -63,8 +63,12 @@ class Acceptor {
 
   /// The own learner has marked all slots below `chosen_end`.
   void on_chosen_end(Slot chosen_end);
-  /// While space is low, batches are refused; noops and stop-signs are not.
-  void set_space_low(bool low) { space_low_ = low; }
+  /// `low`: told to the leader, which takes no more appends. `full`: batches are refused; noops and
+  /// stop-signs are not.
+  void set_space(bool low, bool full) {
+    space_low_ = low;
+    space_full_ = full;
+  }
 
   [[nodiscard]] Ballot promised() const { return promised_; }
   [[nodiscard]] bool faulty() const { return promise_faulty_; }
@@ -81,6 +85,7 @@ class Acceptor {
   Slot chosen_end_;
   bool promise_faulty_;
   bool space_low_ = false;
+  bool space_full_ = false;
 };
 
 }  // namespace stele::paxos

@@ -69,7 +69,7 @@ void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Recor
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
   }
-  if (!votes_.contains(chosen_end_)) votes_missing_ = chosen_end_;
+  if (asked.slot_begin == chosen_end_ && !votes_.contains(chosen_end_)) votes_missing_ = chosen_end_;
   advance(now, out);
 }
 
@@ -97,7 +97,11 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   on_hint(source, fetched.chosen_end);
   if (!fetch_ || fetch_->to != source || fetch_->slot_begin != fetched.slot_begin) return;
   if (fetched.records.empty()) {
-    fetch_failed(now, out);
+    if (fetched.chosen_end <= fetched.slot_begin) {
+      fetch_.reset();  // Not there yet, as its hint says by now.
+    } else {
+      fetch_failed(now, out);
+    }
     return;
   }
   fetch_.reset();

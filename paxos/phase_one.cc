@@ -7,11 +7,17 @@
 
 namespace stele::paxos {
 
-PhaseOne::PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_begin)
-    : configuration_(configuration), ballot_(ballot), slot_begin_(slot_begin), base_(slot_begin) {}
+PhaseOne::PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_begin,
+                   bool ignore_ahead)
+    : configuration_(configuration),
+      ballot_(ballot),
+      slot_begin_(slot_begin),
+      ignore_ahead_(ignore_ahead),
+      base_(slot_begin) {}
 
 bool PhaseOne::on_promise(NodeId source, const Promise& promise) {
   if (promise.ballot != ballot_ || !configuration_.contains(source)) return false;
+  if (ignore_ahead_ && promise.chosen_end > slot_begin_) return false;
   const auto found = told_end_.find(source);
   const Slot told_end = found == told_end_.end() ? slot_begin_ : found->second;
   // A piece counts only if it joins what this node told before: a gap might hide a vote. Below base

@@ -14,7 +14,10 @@ namespace stele::paxos {
 /// so a long promise is worked off piece by piece, in bounded memory.
 class PhaseOne {
  public:
-  PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_begin);
+  /// `ignore_ahead`: do not count acceptors whose chosen_end is above `slot_begin`; for a leader that
+  /// could not fetch a slot from those who say that it is chosen. Any q1 of the others will do.
+  PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_begin,
+           bool ignore_ahead = false);
 
   /// Takes a piece; false if it belongs elsewhere, or would leave a gap (then it is ignored).
   bool on_promise(NodeId source, const Promise& promise);
@@ -50,6 +53,7 @@ class PhaseOne {
   Configuration configuration_;
   Ballot ballot_;
   Slot slot_begin_;
+  bool ignore_ahead_;
   Slot base_;
   Slot taken_end_{0};                // Slots below have been proposed in this ballot.
   std::map<NodeId, Slot> told_end_;  // Per node that promised: slots below are told.

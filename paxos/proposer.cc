@@ -72,18 +72,19 @@ void Proposer::tick(Time now, Effects& out) {
   repropose(now, out);
   resend(now, out);
   if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
+  if (now - handing_over_since_ >= options_.timing.election_timeout) handing_over_ = false;
   finish_hand_over(now, out);
 }
 
 // --- Phase 1 ------------------------------------------------------------------------------------
 
-void Proposer::campaign(Time now, Effects& out) {
+void Proposer::campaign(Time now, Effects& out, bool ignore_ahead) {
   standing_ = Standing::preparing;
   ballot_ = {round_seen_ + 1, self_};
   round_seen_ = ballot_.round;
   campaigned_at_ = now;
   handing_over_ = false;
-  phase_one_.emplace(configuration_, ballot_, chosen_end_);
+  phase_one_.emplace(configuration_, ballot_, chosen_end_, ignore_ahead);
   peers_.clear();
   for (NodeId node : configuration_.members()) peers_[node];
   in_flight_.clear();
@@ -166,7 +167,15 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
     return;
   }
   if (nack.promised <= ballot_) return;
-  if (standing_ != Standing::leader || handing_over_) {
+  if (standing_ != Standing::leader) {
+    // As long as a q1 quorum may still promise, one refusal is not the end.
+    peers_[source].nacked = true;
+    const auto refused = static_cast<std::size_t>(std::count_if(
+        peers_.begin(), peers_.end(), [](const auto& peer) { return peer.second.nacked; }));
+    if (source == self_ || peers_.size() - refused < configuration_.q1()) give_up(now, out);
+    return;
+  }
+  if (handing_over_) {
     give_up(now, out);
     return;
   }
@@ -258,7 +267,8 @@ void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
 void Proposer::on_fetch_failed(Time now, Effects& out) {
   if (!leads() || chosen_end_ >= in_flight_begin_) return;
   give_up(now, out);
-  campaign(now, out);
+  // Whoever says that the slot is chosen does not serve it: the votes of the others must do.
+  campaign(now, out, true);
 }
 
 // Messages get lost with connections; a vote is idempotent, so asking again is harmless.
@@ -353,7 +363,11 @@ void Proposer::confirm_reads(Time now, Effects& out) {
   if (!waiting_reads_.empty() && !round_under_way) start_round(now, out);
 }
 
-void Proposer::hand_over() { handing_over_ = leads(); }
+void Proposer::hand_over(Time now) {
+  if (handing_over_ || !leads() || configuration_.members().size() == 1) return;
+  handing_over_ = true;
+  handing_over_since_ = now;
+}
 
 void Proposer::finish_hand_over(Time now, Effects& out) {
   // Everything proposed is chosen and applied here, so its callers have been answered.
@@ -362,7 +376,9 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   NodeId target = self_;
   for (const auto& [node, peer] : peers_) {
     if (node == self_ || now - peer.fresh_at >= options_.timing.election_timeout) continue;
-    if (best != nullptr && peer.chosen_end <= best->chosen_end) continue;
+    const bool better = best == nullptr || (best->no_space && !peer.no_space) ||
+                        (best->no_space == peer.no_space && peer.chosen_end > best->chosen_end);
+    if (!better) continue;
     best = &peer;
     target = node;
   }
@@ -394,6 +410,14 @@ bool Proposer::space_low() const {
   std::size_t with_space = 0;
   for (const auto& [node, peer] : peers_) with_space += peer.no_space ? 0 : 1;
   return leads() && with_space < configuration_.q2();
+}
+
+bool Proposer::others_have_space() const {
+  std::size_t with_space = 0;
+  for (const auto& [node, peer] : peers_) {
+    if (node != self_ && peer.round != 0 && !peer.no_space) ++with_space;
+  }
+  return leads() && with_space >= configuration_.q2();
 }
 
 bool Proposer::hears_quorum(Time now) const {

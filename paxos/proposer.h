@@ -72,8 +72,9 @@ class Proposer {
   /// Answered by `reads` or `reads_refused` of this call or a later one.
   void read(Time now, std::uint64_t id, Effects& out);
 
-  /// Starts no new slot; once nothing is in flight, asks the best follower to take over and gives up.
-  void hand_over();
+  /// Starts no new slot; once everything is applied, asks the best follower to take over and gives up.
+  /// Goes back to leading if that has not happened within an election time-out.
+  void hand_over(Time now);
 
   [[nodiscard]] Standing standing() const { return standing_; }
   [[nodiscard]] bool leads() const { return standing_ == Standing::leader; }
@@ -82,6 +83,8 @@ class Proposer {
   [[nodiscard]] std::optional<NodeId> leader(Time now) const;
   /// Fewer than q2 acceptors have room for a batch.
   [[nodiscard]] bool space_low() const;
+  /// q2 acceptors other than this node's have room, and answer.
+  [[nodiscard]] bool others_have_space() const;
   /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
   /// been worked off.
   [[nodiscard]] std::optional<Slot> recovered_slot() const {
@@ -101,6 +104,7 @@ class Proposer {
     Time fresh_at{};          // When that round was sent.
     Slot chosen_end;
     bool no_space = false;
+    bool nacked = false;  // It refused this ballot.
   };
   struct WaitingRead {
     std::uint64_t id;
@@ -114,7 +118,7 @@ class Proposer {
   void on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out);
   void on_take_over(Time now, const TakeOver& message, Effects& out);
 
-  void campaign(Time now, Effects& out);
+  void campaign(Time now, Effects& out, bool ignore_ahead = false);
   void give_up(Time now, Effects& out);
   void pull_promises(Time now, Effects& out);
   void begin_leading(Time now, Effects& out);
@@ -157,6 +161,7 @@ class Proposer {
   std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
   std::vector<WaitingRead> waiting_reads_;
   bool handing_over_ = false;
+  Time handing_over_since_{};
 };
 
 }  // namespace stele::paxos

@@ -74,6 +74,19 @@ TEST_SUITE("log.membership") {
     CHECK(born.one.admit(fresh(kN3, 103).hello()).has_value());
   }
 
+  // Otherwise two nodes could be born with different lists, and refuse each other for ever.
+  TEST_CASE("admit: before birth the list of a born node counts more than what was heard") {
+    Born born;
+    Membership late = fresh(kN2, 102);
+    REQUIRE(late.admit(fresh(kN3, 999).hello()));       // Wiped since the others were born.
+    REQUIRE(late.admit(born.one.hello()));
+    CHECK_FALSE(late.take_birth());
+    CHECK_FALSE(late.admit(fresh(kN3, 999).hello()).has_value());
+    REQUIRE(late.admit(born.three.hello()));
+    CHECK(late.take_birth());
+    CHECK(late.identity().members == born.one.identity().members);
+  }
+
   TEST_CASE("admit: another cluster, protocol version, name, or a stranger is refused") {
     Born born;
     net::Hello hello = born.two.hello();

@@ -84,9 +84,12 @@ TEST_SUITE("paxos.acceptor") {
           std::vector{Accepted{{1, kN1}, {1}, {4}}, Accepted{{1, kN1}, {5}, {6}}});
   }
 
-  TEST_CASE("on_accept: while space is low batches are refused, noops are not") {
+  TEST_CASE("on_accept: low space is told, on a full disk batches are refused, noops are not") {
     Acceptor acceptor = make_acceptor();
-    acceptor.set_space_low(true);
+    acceptor.set_space(true, false);
+    CHECK(all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1, {1}}).sends).at(0).no_space);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")}).writes.size() == 1);
+    acceptor.set_space(true, true);
     const auto batch = step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")});
     CHECK(batch.writes.empty());
     REQUIRE(all_of<Nack>(batch.sends).size() == 1);
@@ -115,6 +118,8 @@ TEST_SUITE("paxos.acceptor") {
     CHECK((prepare.writes.empty() && prepare.promises.empty() && prepare.sends.empty()));
     const auto accept = step(acceptor, kN1, Accept{{9, kN1}, {1}, value("x")});
     CHECK((accept.writes.empty() && accept.sends.empty()));
+    // It hears the leader, so that it does not help to unseat it.
+    CHECK(step(acceptor, kN1, Heartbeat{{9, kN1}, 1, {1}}).heard == Ballot{9, kN1});
   }
 
   TEST_CASE("step: another epoch, or a stranger, is ignored") {

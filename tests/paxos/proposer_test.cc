@@ -374,7 +374,7 @@ TEST_SUITE("paxos.proposer") {
     Bench bench;
     bench.confirm(bench.lead());
     bench.propose("a");
-    bench.proposer.hand_over();
+    bench.proposer.hand_over(bench.now);
     CHECK_FALSE(bench.proposer.window_open());
     CHECK(all_of<TakeOver>(bench.tick(milliseconds(10)).sends).empty());
     Proposer::Effects out;
