@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -27,6 +28,7 @@ namespace {
 
 /// Entries read ahead of the appends at most.
 constexpr std::size_t kReadAheadMax = 4096;
+constexpr std::size_t kReadAheadBytesMax = 16 << 20;
 
 /// Appends what a reader thread, or the command line, gives it, and prints LSNs in input order.
 class Appender {
@@ -95,11 +97,16 @@ class Appender {
       if (!entries || entries->empty()) {
         ended_ = true;
       } else {
-        for (std::string& entry : *entries) input_.push_back(std::move(entry));
+        for (std::string& entry : *entries) {
+          input_bytes_ += entry.size();
+          input_.push_back(std::move(entry));
+        }
       }
       asio::post(context_, [this] { pump(); });
       if (ended_) return;
-      room_.wait(lock, [this] { return input_.size() < kReadAheadMax || stopped_; });
+      room_.wait(lock, [this] {
+        return (input_.size() < kReadAheadMax && input_bytes_ < kReadAheadBytesMax) || stopped_;
+      });
       if (stopped_) return;
     }
   }
@@ -110,15 +117,16 @@ class Appender {
     while (waiting_.size() < flags_.in_flight && !input_.empty()) {
       const std::string entry = std::move(input_.front());
       input_.pop_front();
+      input_bytes_ -= std::min(input_bytes_, entry.size());
       lock.unlock();
       append(entry);
       lock.lock();
     }
-    if (input_.size() < kReadAheadMax / 2) room_.notify_one();
+    if (input_.size() < kReadAheadMax / 2 && input_bytes_ < kReadAheadBytesMax) room_.notify_one();
     const bool all_done = ended_ && input_.empty() && waiting_.empty();
     lock.unlock();
     if (!all_done) return;
-    if (!read_error_.empty()) exit_code_ = complain(Errc::io, read_error_);
+    if (!read_error_.empty()) exit_code_ = complain(Errc::invalid_argument, read_error_);
     end();
   }
 
@@ -152,7 +160,12 @@ class Appender {
       ++acknowledged_;
       waiting_.pop_front();
     }
-    if (!output_.flush()) return end();
+    if (!output_.flush()) {
+      failed_ = true;
+      std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
+      exit_code_ = kFailed;
+      return end();
+    }
     pump();
   }
 
@@ -220,7 +233,8 @@ class Appender {
 
   std::mutex mutex_;
   std::condition_variable room_;
-  std::deque<std::string> input_;  // Guarded by mutex_, as are the next three.
+  std::deque<std::string> input_;  // Guarded by mutex_, as are the next four.
+  std::size_t input_bytes_ = 0;
   bool ended_ = false;
   bool stopped_ = false;
   std::string read_error_;

@@ -2,7 +2,10 @@
 
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 
 #include "apps/cli.h"
 #include "apps/exit_codes.h"
@@ -17,6 +20,11 @@ ClientOptions options_for(const Common& common) {
   options.addresses = common.cluster;
   options.cluster_name = common.cluster_name;
   return options;
+}
+
+int cannot_write() {
+  std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
+  return kFailed;
 }
 
 }  // namespace
@@ -40,7 +48,7 @@ int read(const Common& common, const ReadFlags& flags) {
       return complain(page.error().code, page.error().detail);
     }
     for (const Entry& entry : page->entries) output.add(entry);
-    if (!output.flush()) return kFailed;
+    if (!output.flush()) return cannot_write();
     if (options.lsn_end == Lsn{} || page->lsn_end < options.lsn_end) {
       options.lsn_end = std::max(page->lsn_end, Lsn{1});
     }
@@ -76,7 +84,11 @@ int tail(const Common& common, const TailFlags& flags) {
           --left;
           output.add(entry);
         }
-        if (!output.flush() || left == 0) return end();
+        if (!output.flush()) {
+          exit_code = cannot_write();
+          return end();
+        }
+        if (left == 0) return end();
         client.async_tail(result.lsn_next, std::ref(on_entries));
       };
   if (left != 0) {

@@ -212,6 +212,13 @@ Result<Config> make_config(const Settings& settings) {
   }
   config.log_level = settings.log_level.value_or("info");
   config.log_format = settings.log_format.value_or("text");
+  const std::string& level = config.log_level;
+  if (level != "debug" && level != "info" && level != "warning" && level != "error") {
+    return fail(Errc::invalid_argument, "--log-level is debug, info, warning or error, not '" + level + "'");
+  }
+  if (config.log_format != "text" && config.log_format != "json") {
+    return fail(Errc::invalid_argument, "--log-format is text or json, not '" + config.log_format + "'");
+  }
   return config;
 }
 

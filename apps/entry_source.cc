@@ -29,6 +29,10 @@ Result<std::vector<std::string>> EntrySource::next() {
       rest.remove_prefix(at + 1);
     }
     partial_.append(rest);
+    if (partial_.size() > kEntryBytesMax) {
+      return fail(Errc::too_large, "an entry of the input has more than " +
+                                       std::to_string(kEntryBytesMax) + " bytes");
+    }
   }
   return entries;
 }

@@ -1,5 +1,6 @@
 #include "apps/server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "log/data_directory.h"
@@ -7,17 +8,27 @@
 
 namespace stele::apps {
 
-Server::Server(net::AsioLoop& loop) : dialer_(loop, {}) {}
+namespace {
+
+/// Several of the largest frames must fit into a queue.
+net::TcpOptions tcp_options(const Config& config, std::size_t least) {
+  net::TcpOptions options;
+  options.queue_bytes_max = std::max<std::size_t>(least, 4 * (config.entry_bytes_max + (1 << 20)));
+  return options;
+}
+
+}  // namespace
+
+Server::Server(net::AsioLoop& loop, const Config& config)
+    : dialer_(loop, tcp_options(config, 16 << 20)) {}
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoop& loop,
                                               net::Events& events,
                                               std::function<void(Error)> on_failure) {
-  auto server = std::unique_ptr<Server>(new Server(loop));
+  auto server = std::unique_ptr<Server>(new Server(loop, config));
   // The port first: a second node with the same flags should say so before it touches the directory.
-  net::TcpOptions options;
-  options.queue_bytes_max = 8 << 20;
   auto listener = net::TcpListener::listen(
-      loop, config.listen, options, [self = server.get()](std::unique_ptr<net::Link> link) {
+      loop, config.listen, tcp_options(config, 8 << 20), [self = server.get()](std::unique_ptr<net::Link> link) {
         if (self->node_) self->node_->on_link(std::move(link));
       });
   if (!listener) {

@@ -24,7 +24,7 @@ class Server {
   void stop(std::function<void()> done);
 
  private:
-  Server(net::AsioLoop& loop);
+  Server(net::AsioLoop& loop, const Config& config);
   net::TcpDialer dialer_;
   std::unique_ptr<log::Node> node_;
   std::unique_ptr<net::TcpListener> listener_;

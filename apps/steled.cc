@@ -96,6 +96,7 @@ int run(const Config& config) {
   context.run();
   server->reset();
   log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
+  log.flush();
   return exit_code;
 }
 

@@ -24,6 +24,11 @@ void ClientCore::Connection::dial() {
   link_->send(hello);
 }
 
+bool ClientCore::Connection::may_dial() const {
+  constexpr Duration kPause = std::chrono::milliseconds(50);
+  return !link_ && (dialled_at_ == Time{} || loop_.now() - dialled_at_ >= kPause);
+}
+
 void ClientCore::Connection::fail(const std::string& reason) {
   if (!link_) return;
   link_.reset();
@@ -45,6 +50,10 @@ void ClientCore::Connection::on_message(net::Message message) {
   if (ready_) return ports_.message(*this, message);
   auto* hello = std::get_if<net::Hello>(&message);
   if (hello == nullptr) return fail("it did not answer the handshake");
+  if (hello->protocol_version != net::kProtocolVersion) {
+    return fail("it speaks protocol version " + std::to_string(hello->protocol_version) +
+                ", this client version " + std::to_string(net::kProtocolVersion));
+  }
   hello_ = std::move(*hello);
   ready_ = true;
   ports_.ready(*this);

@@ -31,6 +31,8 @@ class ClientCore::Connection final : public net::LinkHandler {
   void close_gently();
 
   [[nodiscard]] bool down() const { return !link_; }
+  /// Down, and not tried a moment ago.
+  [[nodiscard]] bool may_dial() const;
   [[nodiscard]] bool ready() const { return ready_; }
   /// Dialled longer than `limit` ago, and still not ready.
   [[nodiscard]] bool overdue(Time now, Duration limit) const {
@@ -39,6 +41,8 @@ class ClientCore::Connection final : public net::LinkHandler {
   [[nodiscard]] const net::Address& address() const { return address_; }
   /// Of the node, as it said in its handshake; {} and 0 before.
   [[nodiscard]] NodeId node() const { return hello_.node; }
+  [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
+  [[nodiscard]] std::size_t queued_bytes() const { return link_ ? link_->queued_bytes() : 0; }
   [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
 
  private:

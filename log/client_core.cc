@@ -41,31 +41,34 @@ ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions optio
 }
 
 ClientCore::~ClientCore() {
+  abort_all("the client was destroyed");
   for (const auto& call : std::exchange(completed_, {})) call();
-  const std::string detail = "the client was destroyed";
+}
+
+void ClientCore::abort_all(const std::string& detail) {
   for (Pending& entry : std::exchange(appends_, {})) {
-    if (!entry.done) continue;
     AppendResult result;
     result.may_be_appended = entry.attempts != 0;
     result.detail = detail;
-    entry.done->done(Errc::shutting_down, std::move(result));
+    finish(entry, Errc::shutting_down, std::move(result));
   }
-  for (auto& [request, read] : std::exchange(reads_, {})) {
+  const auto abort_read = [&](ReadDone done) {
     ReadResult result;
     result.detail = detail;
-    read.done(Errc::shutting_down, std::move(result));
-  }
-  if (tail_.waiting) {
-    ReadResult result;
-    result.detail = detail;
-    std::exchange(tail_.waiting, nullptr)(Errc::shutting_down, std::move(result));
+    completed_.push_back([done = std::move(done), result] { done(Errc::shutting_down, result); });
+  };
+  for (auto& [request, read] : std::exchange(reads_, {})) abort_read(std::move(read.done));
+  if (tail_.waiting) abort_read(std::move(tail_.waiting));
+  tail_ = {};
+  for (auto& [request, status] : std::exchange(statuses_, {})) {
+    completed_.push_back([done = std::move(status.done)] { done({}); });
   }
 }
 
 // --- Turns -------------------------------------------------------------------------------------------
 
 void ClientCore::wake() {
-  if (!timer_) tick();
+  if (!timer_ && !closed_) tick();
   if (std::exchange(woken_, true)) return;
   loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.lock()) turn();
@@ -79,6 +82,8 @@ void ClientCore::turn() {
     call();
     if (alive.expired()) return;  // The caller destroyed the client.
   }
+  if (closed_) return;
+  send_tail_credit();
   if (needs_target()) {
     if (Connection* leader = target(); leader != nullptr && leader->ready()) {
       if (!appends_.empty()) {
@@ -116,16 +121,17 @@ void ClientCore::tick() {
       connection->fail("no handshake within the time-out");
     }
   }
-  if (!target_owes()) waiting_since_ = now;
+  // A large upload over a slow line is progress, though nothing is answered.
+  Connection* asked = needs_target() ? target() : nullptr;
+  const std::size_t queued = asked == nullptr ? 0 : asked->queued_bytes();
+  if (!target_owes() || queued != target_queued_) waiting_since_ = now;
+  target_queued_ = queued;
   const bool only_tail = next_send_ == first_ && opening_nonce_ == 0 &&
                          std::none_of(reads_.begin(), reads_.end(), [](const auto& read) {
                            return read.second.asked != nullptr;
                          });
   const Duration limit = only_tail ? kTailSilenceMax : Duration(options_.attempt_timeout);
-  if (now - waiting_since_ >= limit) {
-    Connection* silent = target();
-    if (silent != nullptr) silent->fail("no answer within the time-out");
-  }
+  if (asked != nullptr && now - waiting_since_ >= limit) asked->fail("no answer within the time-out");
   turn();
 }
 
@@ -171,6 +177,11 @@ void ClientCore::learn(const std::string& address) {
 }
 
 void ClientCore::on_ready(Connection& ready) {
+  // Sessions and LSNs of one cluster mean nothing in another.
+  if (ready.cluster_id() != 0 && cluster_id_ != 0 && ready.cluster_id() != cluster_id_) {
+    return ready.fail("it belongs to another cluster than the one this client has spoken to");
+  }
+  if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
   ever_connected_ = true;
   waiting_since_ = loop_.now();
   ready.send(net::StatusAsk{0});  // Tells the members and their addresses.
@@ -201,7 +212,6 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   if (!reason.empty()) last_failure_ = reason;
   opening_nonce_ = 0;
   next_send_ = first_;
-  rewound_to_ = {};
   tail_.request = 0;
   waiting_since_ = loop_.now();
   for (auto& [request, read] : reads_) {
@@ -261,6 +271,7 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
     refused.retry_after = std::chrono::milliseconds(10);
     return complete_later(std::move(done), Errc::overloaded, std::move(refused));
   }
+  closed_ = false;
   waiting_bytes_ += payload.size();
   appends_.push_back({{payload.begin(), payload.end()}, condition, loop_.now() + timeout,
                       std::move(done)});
@@ -287,6 +298,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
   if (opened.outcome == net::Outcome::ok) {
     session_ = opened.session;
     first_ = next_send_ = Sequence{1};
+    told_end_ = {};
     backoff_ = {};
   } else if (opened.outcome == net::Outcome::not_leader ||
              opened.outcome == net::Outcome::shutting_down ||
@@ -326,7 +338,10 @@ void ClientCore::send_appends(Connection& leader) {
     while (index + count < most && first.condition == Lsn{}) {
       const Pending& next = appends_[index + count];
       const std::size_t more = next.payload.size() + kEntryHeaderBytes;
-      const bool fits = first.skip || bytes + more <= kCommandBytesMax;
+      // One that is over the limit is told so when its own turn comes, not with its neighbours.
+      const bool over = !next.skip && leader.entry_bytes_max() != 0 &&
+                        next.payload.size() > leader.entry_bytes_max();
+      const bool fits = first.skip || (bytes + more <= kCommandBytesMax && !over);
       if (next.skip != first.skip || next.condition != Lsn{} || !fits) break;
       bytes += more;
       ++count;
@@ -377,6 +392,8 @@ void ClientCore::on_results(Connection& from, const net::AppendResults& results)
     if (result.session == session_) on_result(from, result, results);
   }
   drop_consumed();
+  // Outcomes come in order: if a later one has been told, an earlier answer was lost on its way.
+  if (told_end_ > first_) resend_from(first_);
   wake();
 }
 
@@ -389,7 +406,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::skipped:
     case net::Outcome::condition_failed: {
       backoff_ = {};
-      rewound_to_ = {};
+      told_end_ = std::max(told_end_, result.sequence + result.count);
       Sequence at = std::max(result.sequence, first_);
       for (Pending* entry : range_of(result)) {
         AppendResult told;
@@ -398,6 +415,10 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
         if (result.outcome == net::Outcome::condition_failed) {
           error = Errc::condition_failed;
           told.detail = "the next entry's LSN is not the one asked for";
+        } else if (result.outcome == net::Outcome::skipped && entry->done) {
+          error = Errc::timed_out;
+          told.may_be_appended = true;
+          told.detail = "another client has used this session";
         }
         entry->consumed = true;
         finish(*entry, error, std::move(told));
@@ -435,11 +456,18 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
 
 // A refusal is definite only if no attempt may have been proposed.
 void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
-  for (Pending* entry : range_of(result)) {
-    if (!entry->done || entry->attempts > 1) continue;
+  const bool too_large = error == Errc::too_large;
+  std::vector<Pending*> refused = range_of(result);
+  if (!too_large) {
+    // Nothing passes a sequence that is not consumed: what follows is refused as well.
+    const Sequence end = std::max(result.sequence + result.count, first_);
+    for (std::size_t i = end - first_; i < appends_.size(); ++i) refused.push_back(&appends_[i]);
+  }
+  for (Pending* entry : refused) {
+    if (!entry->done || (entry->attempts > 1 && !too_large)) continue;
     AppendResult told;
-    told.detail = error == Errc::no_space ? "the cluster's disks are full"
-                                          : "the entry is over the cluster's limit";
+    told.may_be_appended = entry->attempts > 1;
+    told.detail = too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
     finish(*entry, error, std::move(told));
   }
 }
@@ -448,10 +476,13 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
   session_ = {};
   const std::vector<Pending*> refused = range_of(result);
   std::deque<Pending> kept;
+  // Sequences are consumed without gaps: behind one that surely was not, none was.
+  bool surely_not_appended = false;
   for (Pending& entry : appends_) {
     if (!entry.done) continue;  // Nobody waits, and the new session does not know the sequence.
     const bool in_result = std::find(refused.begin(), refused.end(), &entry) != refused.end();
-    const bool surely_not_appended = entry.attempts == 0 || (entry.attempts == 1 && in_result);
+    surely_not_appended = surely_not_appended || entry.attempts == 0 ||
+                          (entry.attempts == 1 && in_result);
     if (surely_not_appended) {
       entry.attempts = 0;
       kept.push_back(std::move(entry));
@@ -464,7 +495,7 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
   }
   appends_ = std::move(kept);
   first_ = next_send_ = Sequence{1};
-  rewound_to_ = {};
+  told_end_ = {};
 }
 
 /// Tells the caller. Unless its sequence is consumed, the entry stays as a skip.
@@ -501,9 +532,10 @@ void ClientCore::expire_appends(Time now) {
 
 void ClientCore::resend_from(Sequence sequence) {
   sequence = std::max(sequence, first_);
-  if (rewound_to_ == sequence || sequence >= next_send_) return;
-  rewound_to_ = sequence;
+  if (sequence >= next_send_) return;
   next_send_ = sequence;
+  // A moment for the other answers of the same burst, which say the same.
+  appends_again_at_ = std::max(appends_again_at_, loop_.now() + kBackoffMin);
 }
 
 void ClientCore::close() {
@@ -521,13 +553,21 @@ void ClientCore::close() {
     const std::span<const std::byte> view(*bytes);
     leader->send(net::Append{{std::move(bytes), view}});
   }
-  for (auto& [address, connection] : connections_) connection->close_gently();
+  closed_ = true;
   timer_.reset();
+  opening_nonce_ = 0;
+  session_ = {};
+  first_ = next_send_ = Sequence{1};
+  told_end_ = {};
+  abort_all("the client was closed");
+  for (auto& [address, connection] : connections_) connection->close_gently();
+  if (!completed_.empty()) wake();
 }
 
 // --- Reads ---------------------------------------------------------------------------------------------
 
 void ClientCore::read(const ReadOptions& options, ReadDone done) {
+  closed_ = false;
   PendingRead pending;
   pending.options = options;
   pending.done = std::move(done);
@@ -546,7 +586,7 @@ ClientCore::Connection* ClientCore::connection_for(const PendingRead& read) {
   for (const net::Address& address : std::vector<net::Address>(addresses_)) {
     Connection& any = connection(address);
     if (any.ready() && any.node() == read.options.node) return &any;
-    if (any.down()) any.dial();
+    if (any.may_dial()) any.dial();
   }
   return nullptr;
 }
@@ -557,7 +597,7 @@ void ClientCore::send_reads() {
     if (read.asked != nullptr || now < read.again_at) continue;
     Connection* to = connection_for(read);
     if (to == nullptr) continue;
-    if (to->down() && read.options.node != NodeId{}) to->dial();
+    if (read.options.node != NodeId{} && to->may_dial()) to->dial();
     if (!to->ready()) continue;
     const net::Read message{request, read.options.lsn_begin, read.options.lsn_end,
                             static_cast<std::uint32_t>(read.options.bytes_max),
@@ -618,6 +658,7 @@ void ClientCore::end_read(std::uint64_t request, std::optional<Errc> error, Read
 // --- Tails ---------------------------------------------------------------------------------------------
 
 void ClientCore::tail(Lsn lsn_begin, ReadDone done) {
+  closed_ = false;
   const bool goes_on = lsn_begin != Lsn{} && lsn_begin == tail_.told;
   if (!goes_on) {
     tail_ = {};
@@ -669,28 +710,31 @@ void ClientCore::deliver_tail() {
   }
   tail_.told = result.lsn_next = result.lsn_end = tail_.next;
   tail_.credit_used += static_cast<std::uint32_t>(bytes);
-  if (tail_.request != 0 && tail_.credit_used >= kTailCreditBytes / 2) {
-    Connection* leader = target();
-    if (leader != nullptr && leader->ready() &&
-        leader->send(net::TailCredit{tail_.request, tail_.credit_used})) {
-      tail_.credit_used = 0;
-    }
-  }
+  send_tail_credit();
   completed_.push_back([done = std::exchange(tail_.waiting, nullptr),
                         result = std::move(result)]() mutable { done({}, std::move(result)); });
   wake();
 }
 
+void ClientCore::send_tail_credit() {
+  if (tail_.request == 0 || tail_.credit_used < kTailCreditBytes / 2) return;
+  Connection* leader = target();
+  if (leader == nullptr || !leader->ready()) return;
+  if (leader->send(net::TailCredit{tail_.request, tail_.credit_used})) tail_.credit_used = 0;
+}
+
 void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
   if (end.request != tail_.request || tail_.request == 0) return;
   tail_.request = 0;
-  if (end.outcome == net::Outcome::trimmed && tail_.waiting) {
+  const bool trimmed = end.outcome == net::Outcome::trimmed;
+  if ((trimmed || end.outcome == net::Outcome::corrupt) && tail_.waiting) {
     ReadResult result;
     result.first_lsn = end.first_lsn;
-    result.detail = "entries below " + std::to_string(end.first_lsn.value) + " are trimmed";
-    completed_.push_back([done = std::exchange(tail_.waiting, nullptr),
+    result.detail = trimmed ? "entries below " + std::to_string(end.first_lsn.value) + " are trimmed"
+                            : end.detail;
+    completed_.push_back([done = std::exchange(tail_.waiting, nullptr), trimmed,
                           result = std::move(result)]() mutable {
-      done(Errc::trimmed, std::move(result));
+      done(trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
     });
   } else if (&from == target()) {
     leave_target(end.leader, net::to_string(from.address()) + " ended the tail");
@@ -701,6 +745,7 @@ void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
 // --- Status --------------------------------------------------------------------------------------------
 
 void ClientCore::status(Duration timeout, StatusDone done) {
+  closed_ = false;
   PendingStatus pending;
   pending.done = std::move(done);
   pending.deadline = loop_.now() + timeout;
@@ -721,7 +766,7 @@ void ClientCore::send_status() {
       Connection& to = connection(address);
       if (fresh) {
         node.detail = "no answer within the time-out";
-        if (to.down()) to.dial();
+        if (to.may_dial()) to.dial();
         status.answered[name] = false;
       }
       if (!status.answered[name]) all = false;

@@ -38,7 +38,8 @@ class ClientCore {
   void tail(Lsn lsn_begin, ReadDone done);
   /// Asks every node it knows or hears of.
   void status(Duration timeout, StatusDone done);
-  /// Closes the session, if there is one and nothing is in flight.
+  /// Closes the session, if nothing is in flight, and all connections; what is pending ends with
+  /// shutting_down. A later operation opens them again.
   void close();
 
   static constexpr std::size_t kCommandBytesMax = 64 << 10;
@@ -109,6 +110,7 @@ class ClientCore {
   void expire_appends(Time now);
   void resend_from(Sequence sequence);
   std::vector<Pending*> range_of(const net::AppendResult& result);
+  void abort_all(const std::string& detail);
   void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                       AppendResult result);
 
@@ -121,6 +123,7 @@ class ClientCore {
   void on_tail_entries(const net::TailEntries& entries);
   void on_tail_end(Connection& connection, const net::TailEnd& end);
   void deliver_tail();
+  void send_tail_credit();
   void send_status();
   void on_status(Connection& connection, const net::StatusAnswer& answer);
 
@@ -129,16 +132,19 @@ class ClientCore {
   ClientOptions options_;
   std::unique_ptr<net::Timer> timer_;
   bool woken_ = false;
+  bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   std::vector<net::Address> addresses_;  // Known nodes; the user's first.
   std::map<NodeId, std::string> members_;
   std::map<std::string, std::unique_ptr<Connection>> connections_;
+  std::uint64_t cluster_id_ = 0;  // Of the first node that told one.
   std::size_t target_index_ = 0;
   bool ever_connected_ = false;
   std::string last_failure_;
   Time target_again_at_{};
   Duration backoff_{};
+  std::size_t target_queued_ = 0;  // Bytes, at the last tick.
   Time waiting_since_{};  // Since when the target owes an answer without having told anything.
 
   SessionId session_;
@@ -147,7 +153,7 @@ class ClientCore {
   std::size_t waiting_bytes_ = 0;
   Sequence first_{1};
   Sequence next_send_{1};
-  Sequence rewound_to_;  // Answers to what was sent before the rewinding are not to rewind again.
+  Sequence told_end_;  // One past the highest sequence whose outcome has been told.
   Time appends_again_at_{};
   std::vector<std::function<void()>> completed_;  // Called in the next turn, in order.
 

@@ -208,9 +208,8 @@ class ClientService::Client final : public net::LinkHandler {
   void on_tail(const net::Tail& tail) {
     const Replica* replica = service_.replica_;
     const bool leads = replica != nullptr && replica->proposer().leads() && replica->caught_up();
-    if (service_.shutting_down_ || !leads || tails_.size() >= kTailsMax) {
+    if (service_.shutting_down_ || !leads) {
       const net::Outcome outcome = service_.shutting_down_ ? net::Outcome::shutting_down
-                                   : leads                 ? net::Outcome::overloaded
                                                            : net::Outcome::not_leader;
       return send(net::TailEnd{tail.request, outcome, {}, {}, service_.ports_.leader_address()});
     }
@@ -219,6 +218,7 @@ class ClientService::Client final : public net::LinkHandler {
     if (next < numbers.first_lsn) {
       return send(net::TailEnd{tail.request, net::Outcome::trimmed, numbers.first_lsn, {}, {}});
     }
+    if (tails_.size() >= kTailsMax) tails_.erase(tails_.begin());  // The oldest: the client left it.
     TailState& state = tails_[tail.request];
     state = {next, tail.credit_bytes, false};
     kept_alive_at_ = service_.loop_.now();
@@ -347,6 +347,10 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
   put_command_header(command, 0, *bytes);
 
   net::Outcome outcome = refusal();
+  // Each takes a slot of its own: a flood must not stand before everybody's appends.
+  if (opening_.size() >= kOpeningMax || opening_.contains(open.nonce)) {
+    outcome = net::Outcome::overloaded;
+  }
   if (outcome == net::Outcome::ok) {
     const std::span<const std::byte> view(*bytes);
     outcome = replica_->submit(command.kind, {std::move(bytes), view});
@@ -383,7 +387,6 @@ void ClientService::on_append(Client& client, const Slice& bytes) {
   const Sequence end = command->sequence + command->count;
   const auto submitted = expected_.find(command->session);
   Sequence next = replica_->state().next_sequence(command->session);
-  if (next == Sequence{} && replica_->caught_up()) return answer(net::Outcome::session_expired, {});
   if (submitted != expected_.end()) next = std::max(next, submitted->second);
   // A gap would be void when applied: better told at once. A leader that has not applied everything
   // yet does not know, and leaves it to apply.
@@ -393,23 +396,42 @@ void ClientService::on_append(Client& client, const Slice& bytes) {
   }
   owners_[command->session] = &client;
   // On its way in this leadership: its outcome comes, to the connection that asked last.
-  if (plain && submitted != expected_.end() && end <= submitted->second) return;
+  if (plain && submitted != expected_.end() && end <= submitted->second) {
+    tell_applied_part(client, *command);
+    return;
+  }
 
-  const net::Outcome outcome = replica_->submit(command->kind, bytes);
+  // Whether an unknown session has expired is for apply to say: this node may lead no more.
+  const bool full = expected_.size() >= LogState::kSessionsMax;
+  const net::Outcome outcome =
+      full ? net::Outcome::overloaded : replica_->submit(command->kind, bytes);
   if (outcome != net::Outcome::ok) return answer(outcome, {});
   Sequence& expected = expected_[command->session];
   expected = std::max(expected, end);
 }
 
+/// A command that is partly applied and partly on its way: nobody else tells the first part.
+void ClientService::tell_applied_part(Client& client, const Command& command) {
+  const Sequence next = replica_->state().next_sequence(command.session);
+  if (command.sequence >= next) return;
+  Command applied = command;
+  applied.count = static_cast<std::uint32_t>(next - command.sequence);
+  for (const net::AppendResult& result : replica_->state().recall(applied)) client.add_result(result);
+  client.flush_results();
+}
+
 void ClientService::on_applied(const LogState::Applied& applied) {
   for (const net::AppendResult& result : applied.results) {
     const auto submitted = expected_.find(result.session);
-    // Void or expired: nothing of what was submitted is on its way any more.
-    const bool all_answered =
-        submitted != expected_.end() && (result.sequence + result.count >= submitted->second ||
-                                         result.outcome == net::Outcome::session_expired ||
-                                         result.outcome == net::Outcome::resend);
-    if (all_answered) expected_.erase(submitted);
+    if (submitted != expected_.end()) {
+      const bool all_answered = result.sequence + result.count >= submitted->second ||
+                                result.outcome == net::Outcome::session_expired;
+      if (all_answered) {
+        expected_.erase(submitted);
+      } else if (result.outcome == net::Outcome::resend) {
+        submitted->second = std::min(submitted->second, result.resend_from);  // The rest is void, too.
+      }
+    }
     const auto owner = owners_.find(result.session);
     if (owner == owners_.end()) continue;
     owner->second->add_result(result);

@@ -47,6 +47,7 @@ class ClientService final : public ReplicaListener {
   static constexpr std::size_t kReadBytesMax = 1 << 20;
   static constexpr std::size_t kReadsWaitingMax = 64;
   static constexpr std::size_t kTailsMax = 64;
+  static constexpr std::size_t kOpeningMax = 256;
 
  private:
   class Client;
@@ -54,6 +55,7 @@ class ClientService final : public ReplicaListener {
 
   void on_open(Client& client, const net::OpenSession& open);
   void on_append(Client& client, const Slice& bytes);
+  void tell_applied_part(Client& client, const Command& command);
   net::Outcome refusal() const;
   void tick();
   void drop(Client& client);

@@ -79,7 +79,7 @@ class LogState {
 
   static constexpr std::size_t kSessionsMax = 16384;
   static constexpr std::uint32_t kWindowMax = 65536;
-  static constexpr std::uint64_t kTtlMaxUs = 24ULL * 3600 * 1000000;
+  static constexpr std::uint64_t kTtlMaxUs = 3600ULL * 1000000;
 
  private:
   void on_append(const Command& command, std::uint32_t index, Applied& out);

@@ -35,6 +35,8 @@ class Peers::Peer final : public LinkHandler {
     ready_ = false;
     link_ = peers_.dialer_.dial(address_, *this);
     link_->send(peers_.handshake_.hello());
+    retry_ = peers_.loop_.after(kHandshakeWithin,
+                                [this] { lost("no handshake within the time-out"); });
   }
 
   void on_hello(const Hello& hello) {
@@ -44,6 +46,7 @@ class Peers::Peer final : public LinkHandler {
     if (const auto admitted = peers_.handshake_.admit(hello); !admitted) {
       return lost(admitted.error().detail);
     }
+    retry_.reset();
     ready_ = true;
     complained_ = false;
     backoff_ = kBackoffMin;

@@ -37,6 +37,7 @@ class Peers final : public Transport {
 
   static constexpr Duration kBackoffMin = std::chrono::milliseconds(20);
   static constexpr Duration kBackoffMax = std::chrono::seconds(1);
+  static constexpr Duration kHandshakeWithin = std::chrono::seconds(5);
 
  private:
   class Peer;

@@ -20,9 +20,14 @@ std::span<std::byte> ReadBuffer::space() {
   const std::size_t needed = std::max(frame_bytes_, FramePrefix::kBytes);
   const std::size_t room_min = needed > pending ? std::min(needed - pending, kRoomMin) : kRoomMin;
   if (begin_ + needed > capacity_ || capacity_ - end_ < room_min) {
-    move_to_chunk(std::max(chunk_bytes_, needed));
+    move_to_chunk(std::max({chunk_bytes_, needed, pending + kRoomMin}));
   }
   return {chunk_.get() + end_, capacity_ - end_};
+}
+
+void ReadBuffer::discard() {
+  chunk_.reset();
+  capacity_ = begin_ = end_ = frame_bytes_ = 0;
 }
 
 void ReadBuffer::move_to_chunk(std::size_t bytes) {

@@ -22,6 +22,9 @@ class ReadBuffer {
   /// The next whole frame, nothing if it has not arrived. Errors: malformed; the stream is then dead.
   [[nodiscard]] Result<std::optional<InFrame>> next();
 
+  /// Drops everything: what was read and what is to come is for nobody.
+  void discard();
+
   /// Applies to frames that have not begun to arrive.
   void set_frame_bytes_max(std::size_t bytes) { frame_bytes_max_ = bytes; }
 

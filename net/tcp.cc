@@ -36,7 +36,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
 
   void set_handler(LinkHandler* handler) { handler_ = handler; }
   void set_frame_bytes_max(std::size_t bytes) { reader_.set_frame_bytes_max(bytes); }
-  [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
+  [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ - written_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool connected() const { return connected_; }
 
@@ -111,20 +111,29 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     deadline_.cancel();
     if (resolver_) resolver_->cancel();
     queue_.clear();
+    queued_bytes_ = written_ = 0;
   }
 
   void close_gently() {
     handler_ = nullptr;
     closing_ = true;
     if (closed_) return;
-    if (queue_.empty() || !connected_) return close();
+    if (!connected_) return close();
     deadline_.expires_after(std::chrono::seconds(1));
     deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
       if (!error) self->close();
     });
+    if (queue_.empty()) end_output();
   }
 
  private:
+  /// Says that no more comes, and waits for the other side to close: closing with unread input would
+  /// take back what was sent last.
+  void end_output() {
+    asio::error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  }
+
   void connect_to(std::vector<tcp::endpoint> endpoints) {
     asio::async_connect(socket_, endpoints,
                         [self = shared_from_this()](asio::error_code error, const tcp::endpoint&) {
@@ -169,6 +178,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       frame->reset();  // The message holds what it needs of the buffer.
       handler_->on_message(*std::move(message));
     }
+    reader_.discard();  // Closing gently: what comes now is for nobody.
     return !closed_;
   }
 
@@ -216,7 +226,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       queued_bytes_ -= queue_.front().bytes();
       queue_.pop_front();
     }
-    if (queue_.empty() && closing_) return close();
+    if (queue_.empty() && closing_) return end_output();
     write();
     if (refused_ && queued_bytes_ < options_.queue_bytes_max / 2 && handler_ != nullptr) {
       refused_ = false;
