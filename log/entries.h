@@ -19,6 +19,7 @@ struct EntriesRead {
   std::size_t bytes = 0;
   std::vector<Slice> entries;
   std::optional<std::string> fault;  ///< Why reading ended early: names the slot.
+  std::optional<Slot> faulty_slot;   ///< If it is a slot's record.
 
   [[nodiscard]] Lsn lsn_end() const { return lsn_begin + count; }
 };

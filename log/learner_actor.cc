@@ -34,13 +34,17 @@ void LearnerActor::flush() {
   paxos::Learner::Effects effects = std::exchange(effects_, {});
   for (const paxos::Learner::Applied& applied : effects.applied) apply(applied);
   if (!effects.applied.empty()) {
-    write_.numbers = state_.numbers();
-    write_.sessions = state_.take_changed_sessions();
-    store_.write_state(std::exchange(write_, {}));
-    dirty_ = true;
+    write_state();
     recent_.on_durable(store_.durable_lsn());
     set_paused();
     ports_.chosen_end(learner_.chosen_end());
+  }
+  if (!effects.repaired.empty()) {
+    for (const paxos::Record& record : effects.repaired) {
+      write_.learned.push_back(record);
+      ports_.repaired_slot(record.slot);
+    }
+    write_state();
   }
   for (const paxos::Send& send : effects.sends) ports_.send(send);
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
@@ -48,12 +52,25 @@ void LearnerActor::flush() {
     const paxos::Learner::ReadVotes asked = *effects.read_votes;
     store_.read_votes(asked.slot_begin, asked.slot_end, paxos::kPieceBytesMax,
                       [this, asked](const SlotsRead& found) {
-                        if (found.faulty) ports_.faulty_slot(*found.faulty);
+                        if (found.faulty) on_faulty(*found.faulty);
                         learner_.on_votes(loop().now(), asked, found.records, effects_);
                         flush();
                       });
   }
   if (effects.fetch_failed) ports_.fetch_failed();
+}
+
+void LearnerActor::write_state() {
+  write_.numbers = state_.numbers();
+  write_.sessions = state_.take_changed_sessions();
+  store_.write_state(std::exchange(write_, {}));
+  dirty_ = true;
+}
+
+void LearnerActor::on_faulty(Slot slot) {
+  ports_.faulty_slot(slot);
+  learner_.repair(loop().now(), slot, effects_);
+  wake();
 }
 
 void LearnerActor::set_paused() {
@@ -75,7 +92,7 @@ void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   if (!serving_.insert(asked.to).second) return;
   store_.read_chosen(asked.slot_begin, paxos::kPieceBytesMax, [this, asked](SlotsRead found) {
     serving_.erase(asked.to);
-    if (found.faulty) ports_.faulty_slot(*found.faulty);
+    if (found.faulty) on_faulty(*found.faulty);
     paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};
     // Dense from the slot asked for; what is trimmed or faulty is not served.
     for (paxos::Record& record : found.records) {
@@ -91,7 +108,11 @@ void LearnerActor::read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
   if (recent_.holds(lsn_begin)) {
     done(recent_.read(lsn_begin, lsn_end, bytes_max));
   } else {
-    store_.read_entries(lsn_begin, lsn_end, bytes_max, std::move(done));
+    store_.read_entries(lsn_begin, lsn_end, bytes_max,
+                        [this, done = std::move(done)](EntriesRead read) {
+                          if (read.faulty_slot) on_faulty(*read.faulty_slot);
+                          done(std::move(read));
+                        });
   }
 }
 

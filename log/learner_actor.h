@@ -23,6 +23,7 @@ class LearnerActor final : public net::Actor<Letter> {
     std::function<void(Slot)> chosen_end;  ///< After everything that one turn applied.
     std::function<void()> fetch_failed;
     std::function<void(Slot)> faulty_slot;
+    std::function<void(Slot)> repaired_slot;  ///< Its record is on its way to the disk again.
   };
 
   LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
@@ -52,6 +53,8 @@ class LearnerActor final : public net::Actor<Letter> {
   void apply(const paxos::Learner::Applied& applied);
   void serve(const paxos::Learner::Serve& serve);
   void set_paused();
+  void on_faulty(Slot slot);
+  void write_state();
 
   Store& store_;
   paxos::Learner learner_;

@@ -94,6 +94,7 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, Lsn begin, Lsn end, std::size_t 
                                                         " is missing"));
     if (!record) {
       read.fault = record.error().detail;
+      read.faulty_slot = row->slot;
       return read;
     }
     if (!add_entries(record->value, *row, end, bytes_max, read)) return read;

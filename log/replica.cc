@@ -53,7 +53,8 @@ LearnerActor::Ports Replica::learner_ports() {
           [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
           [this](Slot chosen_end) { on_chosen_end(chosen_end); },
           [this] { proposer_.on_fetch_failed(); },
-          [this](Slot slot) { on_faulty_slot(slot); }};
+          [this](Slot slot) { on_faulty_slot(slot); },
+          [this](Slot slot) { on_repaired_slot(slot); }};
 }
 
 ProposerActor::Ports Replica::proposer_ports() {
@@ -172,7 +173,13 @@ void Replica::on_faulty_slot(Slot slot) {
                            " does not match its checksum: it is neither served nor promised over";
   if (text == fault_) return;
   fault_ = text;
-  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}});
+  faulty_slot_ = slot;
+  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", text}});
+}
+
+void Replica::on_repaired_slot(Slot slot) {
+  events_.event(net::Level::warning, "slot_repaired", {{"slot", slot.value}});
+  if (slot == faulty_slot_) fault_.clear();
 }
 
 std::optional<NodeId> Replica::leader() const { return proposer_.role().leader(loop_.now()); }

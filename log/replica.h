@@ -75,6 +75,7 @@ class Replica {
   void on_chosen_end(Slot chosen_end);
   void release_reads();
   void on_faulty_slot(Slot slot);
+  void on_repaired_slot(Slot slot);
   AcceptorActor::Ports acceptor_ports();
   LearnerActor::Ports learner_ports();
   ProposerActor::Ports proposer_ports();
@@ -97,6 +98,7 @@ class Replica {
   bool space_low_ = false;
   Time space_measured_at_{};
   std::string fault_;
+  Slot faulty_slot_{0};
 };
 
 }  // namespace stele::log

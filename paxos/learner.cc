@@ -106,6 +106,10 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   }
   fetch_.reset();
   fetch_failures_ = 0;
+  if (repairs_.erase(fetched.slot_begin) != 0) {
+    out.repaired.push_back(fetched.records.front());
+    return;
+  }
   for (const Record& record : fetched.records) {
     if (record.slot < chosen_end_) continue;  // Applied from the own votes meanwhile.
     if (record.slot != chosen_end_ || record.epoch != configuration_.epoch()) break;
@@ -161,19 +165,31 @@ void Learner::apply(Record record, bool learned, Effects& out) {
   }
 }
 
+void Learner::repair(Time now, Slot slot, Effects& out) {
+  if (slot >= chosen_end_ || repairs_.size() >= kRepairsMax) return;
+  repairs_.insert(slot);
+  fetch(now, out);
+}
+
 void Learner::fetch(Time now, Effects& out) {
-  if (fetch_ || reading_ || paused_ || now < fetch_again_at_ || chosen_end_ >= known_end_) return;
+  if (fetch_ || paused_ || now < fetch_again_at_) return;
   // The own vote serves if it is known to be the chosen value; else the value must come from others.
   const bool own_serves = chosen_ballot(chosen_end_) && votes_missing_ != chosen_end_;
-  if (own_serves) return;
+  if (!reading_ && !own_serves && chosen_end_ < known_end_) {
+    fetch_from_others(now, chosen_end_, out);
+  } else if (!repairs_.empty()) {
+    fetch_from_others(now, *repairs_.begin(), out);
+  }
+}
 
+void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
   const std::vector<NodeId>& members = configuration_.members();
   for (std::size_t tried = 0; tried < members.size(); ++tried) {
     const NodeId to = members[fetch_target_ % members.size()];
     const auto hint = hints_.find(to);
-    if (to != self_ && hint != hints_.end() && hint->second > chosen_end_) {
-      fetch_ = FetchUnderWay{to, chosen_end_, now};
-      out.sends.push_back({to, {configuration_.epoch(), Fetch{chosen_end_}}});
+    if (to != self_ && hint != hints_.end() && hint->second > slot) {
+      fetch_ = FetchUnderWay{to, slot, now};
+      out.sends.push_back({to, {configuration_.epoch(), Fetch{slot}}});
       return;
     }
     ++fetch_target_;
@@ -181,12 +197,13 @@ void Learner::fetch(Time now, Effects& out) {
 }
 
 void Learner::fetch_failed(Time now, Effects& out) {
+  const bool repair = fetch_->slot_begin < chosen_end_;
   fetch_.reset();
   ++fetch_target_;
   if (++fetch_failures_ < configuration_.members().size()) return;
   fetch_failures_ = 0;
   fetch_again_at_ = now + fetch_timeout_ / 2;
-  out.fetch_failed = true;
+  out.fetch_failed = !repair;
 }
 
 }  // namespace stele::paxos

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "paxos/configuration.h"
@@ -36,6 +37,7 @@ class Learner {
     std::vector<Applied> applied;         ///< In order, dense; chosen_end() is past the last one.
     std::vector<Send> sends;
     std::vector<Serve> serves;            ///< Read chosen records from the store and send Fetched.
+    std::vector<Record> repaired;         ///< Chosen records to be written over faulty ones.
     std::optional<ReadVotes> read_votes;  ///< Read own votes back; answer with on_votes.
     bool fetch_failed = false;            ///< No reachable node serves the slot chosen_end().
   };
@@ -49,6 +51,9 @@ class Learner {
   void on_voted(Time now, const Record& record, Effects& out);
   /// The answer to `read_votes`: what the store holds in that range, dense or not.
   void on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes, Effects& out);
+  /// The record of `slot`, below chosen_end, cannot be read: fetches it from others (Protocol-Aware
+  /// Recovery: faulty is not absent, and the others have it).
+  void repair(Time now, Slot slot, Effects& out);
   /// While paused (the disk is behind), nothing is fetched.
   void set_paused(bool paused) { paused_ = paused; }
 
@@ -59,6 +64,7 @@ class Learner {
 
   static constexpr std::size_t kVotesBytesMax = 16 << 20;
   static constexpr std::size_t kRangesMax = 256;
+  static constexpr std::size_t kRepairsMax = 64;
 
  private:
   struct FetchUnderWay {
@@ -74,6 +80,7 @@ class Learner {
   void apply(Record record, bool learned, Effects& out);
   bool apply_own_vote(Effects& out);
   void fetch(Time now, Effects& out);
+  void fetch_from_others(Time now, Slot slot, Effects& out);
   void fetch_failed(Time now, Effects& out);
   [[nodiscard]] std::optional<Ballot> chosen_ballot(Slot slot) const;
 
@@ -91,6 +98,7 @@ class Learner {
 
   std::map<NodeId, Slot> hints_;  // Per node, its chosen_end as last heard.
   std::optional<FetchUnderWay> fetch_;
+  std::set<Slot> repairs_;        // Slots below chosen_end_ to be fetched again.
   std::size_t fetch_target_ = 0;  // Rotates over the members.
   std::size_t fetch_failures_ = 0;
   Time fetch_again_at_{};

@@ -94,6 +94,18 @@ TEST_SUITE("net.read_buffer") {
     CHECK_FALSE(buffer.next().has_value());
   }
 
+  // Reading may go on while nobody takes frames; the buffer must not be overrun, nor be full for ever.
+  TEST_CASE("what is read and not taken never overruns the buffer; discard drops it") {
+    ReadBuffer buffer;
+    for (int i = 0; i < 100; ++i) {
+      const auto space = buffer.space();
+      REQUIRE_FALSE(space.empty());
+      std::memset(space.data(), 'x', space.size());
+      buffer.filled(space.size());
+      if (i % 7 == 6) buffer.discard();
+    }
+  }
+
   TEST_CASE("a header that does not match its checksum is refused") {
     ReadBuffer buffer;
     auto bytes = wire_bytes(encode(StatusAsk{1}));

@@ -178,6 +178,31 @@ TEST_SUITE("paxos.learner") {
     CHECK(bench.fetches().size() == 1);
   }
 
+  // Protocol-Aware Recovery: a rotten record below chosen_end is fetched again; nothing is applied twice.
+  TEST_CASE("repair: a chosen record that cannot be read is fetched from others") {
+    Bench bench({5});
+    bench.hear(kN1, Heartbeat{kB1, 1, {5}});
+    bench.learner.repair(bench.now, {3}, bench.out);
+    CHECK(bench.fetches() == std::vector{Fetch{{3}}});
+    bench.hear(kN1, Fetched{{3}, {5}, {record(3, kB1, "c"), record(4, kB1, "d")}});
+    REQUIRE(bench.out.repaired.size() == 1);
+    CHECK(bench.out.repaired[0] == record(3, kB1, "c"));
+    CHECK(bench.applied().empty());
+    CHECK(bench.learner.chosen_end() == Slot{5});
+  }
+
+  TEST_CASE("repair: that nobody can serve does not unseat the leader") {
+    Bench bench({5});
+    bench.hear(kN1, Heartbeat{kB1, 1, {5}});
+    bench.learner.repair(bench.now, {3}, bench.out);
+    for (int i = 0; i < 10; ++i) {
+      bench.hear(kN1, Fetched{{3}, {5}, {}});
+      bench.tick(milliseconds(10));
+    }
+    CHECK_FALSE(bench.out.fetch_failed);
+    CHECK(bench.fetches().size() > 1);
+  }
+
   TEST_CASE("step: messages of another epoch are ignored") {
     Bench bench;
     bench.vote(1, kB1, "a");
