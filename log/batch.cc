@@ -195,9 +195,12 @@ paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max
   return {paxos::ValueKind::batch, std::move(parts), digest};
 }
 
-void BatchBuilder::clear() {
+std::vector<Slice> BatchBuilder::take_all() {
+  std::vector<Slice> commands;
+  for (Waiting& waiting : waiting_) commands.push_back(std::move(waiting.bytes));
   waiting_.clear();
   bytes_ = 0;
+  return commands;
 }
 
 }  // namespace stele::log

@@ -91,7 +91,8 @@ class BatchBuilder {
   /// open_session is the last of its batch. Without commands: a batch that only carries time.
   [[nodiscard]] paxos::Value take(const BatchHeader& header, std::size_t bytes_max);
 
-  void clear();
+  /// Gives back everything that waits.
+  [[nodiscard]] std::vector<Slice> take_all();
 
   static constexpr std::size_t kCopyBytesMax = 8192;
 

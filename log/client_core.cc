@@ -32,6 +32,19 @@ bool read_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count
   return found == count;
 }
 
+/// The outcomes of an attempt that had no effect and never will have.
+bool is_refusal(net::Outcome outcome) {
+  switch (outcome) {
+    case net::Outcome::not_leader:
+    case net::Outcome::overloaded:
+    case net::Outcome::too_large:
+    case net::Outcome::no_space:
+    case net::Outcome::shutting_down:
+    case net::Outcome::resend: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions options)
@@ -400,6 +413,12 @@ void ClientCore::on_results(Connection& from, const net::AppendResults& results)
 void ClientCore::on_result(Connection& from, const net::AppendResult& result,
                            const net::AppendResults& all) {
   const bool from_target = &from == target();
+  if (is_refusal(result.outcome)) {
+    // That attempt was surely not appended: it counts no more.
+    for (Pending* entry : range_of(result)) {
+      if (entry->attempts != 0) --entry->attempts;
+    }
+  }
   switch (result.outcome) {
     case net::Outcome::ok:
     case net::Outcome::forgotten:
@@ -457,18 +476,24 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
 // A refusal is definite only if no attempt may have been proposed.
 void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
   const bool too_large = error == Errc::too_large;
-  std::vector<Pending*> refused = range_of(result);
-  if (!too_large) {
-    // Nothing passes a sequence that is not consumed: what follows is refused as well.
-    const Sequence end = std::max(result.sequence + result.count, first_);
-    for (std::size_t i = end - first_; i < appends_.size(); ++i) refused.push_back(&appends_[i]);
-  }
-  for (Pending* entry : refused) {
-    if (!entry->done || (entry->attempts > 1 && !too_large)) continue;
+  bool surely_not_appended = false;
+  const auto tell = [&](Pending& entry) {
     AppendResult told;
-    told.may_be_appended = entry->attempts > 1;
+    told.may_be_appended = !surely_not_appended;
     told.detail = too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
-    finish(*entry, error, std::move(told));
+    finish(entry, error, std::move(told));
+  };
+  for (Pending* entry : range_of(result)) {
+    surely_not_appended = entry->attempts == 0;
+    if (surely_not_appended || too_large) tell(*entry);
+  }
+  if (too_large || !surely_not_appended) return;
+  // Nothing passes a sequence that was never proposed: neither does what this connection was given
+  // behind it, if that was its only attempt.
+  for (Sequence at = std::max(result.sequence + result.count, first_);
+       at < first_ + appends_.size(); ++at) {
+    Pending& entry = appends_[at - first_];
+    if (entry.attempts == 0 || (entry.attempts == 1 && at < next_send_)) tell(entry);
   }
 }
 

@@ -54,7 +54,7 @@ class ClientCore {
     Lsn condition;
     Time deadline;
     std::unique_ptr<AppendDone> done;  // Null once told: the sequence is still to be consumed.
-    std::uint32_t attempts = 0;
+    std::uint32_t attempts = 0;  // Those that may have been proposed.
     bool skip = false;      // Given up: what is sent from now on only consumes the sequence.
     bool consumed = false;  // Its outcome is known.
   };

@@ -457,7 +457,24 @@ void ClientService::on_turn_end() {
   }
 }
 
-void ClientService::on_began() {}
+void ClientService::on_dropped(const Slice& bytes) {
+  const auto command = parse_command(bytes.bytes);
+  if (!command) return;
+  if (command->kind == CommandKind::open_session) {
+    const auto opener = opening_.find(command->session.value);
+    if (opener == opening_.end()) return;
+    if (opener->second != nullptr) {
+      opener->second->send(
+          net::SessionOpened{command->session.value, net::Outcome::not_leader, {}, {}, kRetryMs});
+    }
+    opening_.erase(opener);
+    return;
+  }
+  const auto owner = owners_.find(command->session);
+  if (owner == owners_.end()) return;
+  owner->second->add_result(
+      {command->session, command->sequence, command->count, net::Outcome::not_leader, {}, {}});
+}
 
 void ClientService::on_stopped() {
   // What was submitted may yet be chosen: unknown. The client sends it again, elsewhere.

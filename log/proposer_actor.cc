@@ -60,7 +60,7 @@ void ProposerActor::flush() {
   paxos::Proposer::Effects effects = std::exchange(effects_, {});
   for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
-    waiting_.clear();
+    for (const Slice& command : waiting_.take_all()) ports_.dropped(command);
     ports_.stopped();
   }
   if (effects.began) {

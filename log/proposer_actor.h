@@ -18,7 +18,8 @@ class ProposerActor final : public net::Actor<Letter> {
   struct Ports {
     std::function<void(const paxos::Send&)> send;
     std::function<void(Ballot)> began;  ///< Leads in this ballot.
-    std::function<void()> stopped;      ///< Does not any more; what was proposed may yet be chosen.
+    std::function<void(const Slice&)> dropped;  ///< A command that was never proposed; before stopped.
+    std::function<void()> stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;
   };

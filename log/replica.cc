@@ -63,8 +63,8 @@ ProposerActor::Ports Replica::proposer_ports() {
             events_.event(net::Level::info, "leader_began",
                           {{"ballot", std::to_string(ballot.round) + "." +
                                           std::to_string(ballot.node.value)}});
-            listener_.on_began();
           },
+          [this](const Slice& command) { listener_.on_dropped(command); },
           [this] {
             events_.event(net::Level::info, "leader_stopped", {});
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);

@@ -1,0 +1,338 @@
+// Bad input and faults, told to real processes: a clear sentence, the right exit code, nothing lost.
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <random>
+
+#include "log/batch.h"
+#include "tests/cluster/cluster.h"
+#include "tests/cluster/raw_socket.h"
+
+namespace stele::test {
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// A start that must fail: exit code and what was said.
+Run start_and_fail(const Cluster& cluster, std::uint64_t id, const std::vector<std::string>& flags = {}) {
+  auto arguments = cluster.arguments(id);
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  return run(arguments);
+}
+
+net::Hello client_hello() {
+  net::Hello hello;
+  hello.kind = net::Hello::Kind::client;
+  return hello;
+}
+
+Slice append_of(std::size_t payload_bytes) {
+  auto bytes = std::make_shared<std::vector<std::byte>>();
+  log::Command command;
+  command.session = {1};
+  command.sequence = {1};
+  command.count = 1;
+  log::put_command_header(command, payload_bytes + log::kEntryHeaderBytes, *bytes);
+  log::put_entry(std::vector<std::byte>(payload_bytes), *bytes);
+  const std::span<const std::byte> view(*bytes);
+  return {std::move(bytes), view};
+}
+
+/// Changes a byte of a file wherever `needle` stands: LMDB leaves copies of pages behind.
+bool damage(const std::string& path, const std::string& needle) {
+  const std::string content = read_file(path);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "r+b"),
+                                                             &std::fclose);
+  bool any = false;
+  for (std::size_t at = content.find(needle); at != std::string::npos; at = content.find(needle, at + 1)) {
+    std::fseek(file.get(), static_cast<long>(at), SEEK_SET);
+    any = std::fputc(needle[0] ^ 1, file.get()) != EOF;
+  }
+  return any;
+}
+
+}  // namespace
+
+TEST_SUITE("cluster.bad_input") {
+  TEST_CASE("steled: wrong usage ends with 2 and says what is wrong") {
+    const TempDirectory directory;
+    const auto steled = [&](std::vector<std::string> arguments) {
+      arguments.insert(arguments.begin(), program("steled"));
+      return run(arguments);
+    };
+    const std::string data = directory.path() + "/data";
+    struct Case {
+      std::vector<std::string> arguments;
+      std::string said;
+    };
+    const std::vector<Case> cases{
+        {{}, "--id is missing"},
+        {{"--frobnicate"}, "frobnicate"},
+        {{"--id", "x", "--cluster", "1=a:1", "--data", data}, "--id"},
+        {{"--id", "1", "--cluster", "1=a:1"}, "--data is missing"},
+        {{"--id", "2", "--cluster", "1=127.0.0.1:7001", "--data", data}, "own id 2"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001,1=127.0.0.1:7002", "--data", data}, "second time"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001,2=127.0.0.1:7001", "--data", data}, "address of node 1"},
+        {{"--id", "1", "--cluster", "1:127.0.0.1:7001", "--data", data}, "no '='"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1", "--data", data}, "no port"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:99999", "--data", data}, "port"},
+        {{"--id", "1", "--cluster", "0=127.0.0.1:7001", "--data", data}, "from 1 to 63"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001", "--data", data, "--log-level", "loud"}, "log-level"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001", "--data", data, "--election-timeout-ms", "1"}, "election-timeout"},
+        {{"--config", directory.path() + "/none.toml"}, "none.toml"},
+    };
+    for (const Case& wrong : cases) {
+      auto arguments = wrong.arguments;
+      arguments.emplace_back("--check-config");
+      const Run ended = steled(arguments);
+      CAPTURE(ended.out);
+      CHECK(ended.exit_code == 2);
+      CHECK(has(ended.out, wrong.said));
+    }
+    CHECK_FALSE(std::filesystem::exists(data));
+    CHECK(steled({"--id", "1", "--cluster", "1=localhost:7001,2=[::1]:7002", "--data", data, "--check-config"})
+              .exit_code == 0);
+    CHECK(steled({"--help"}).exit_code == 0);
+    CHECK(has(steled({"--help"}).out, "Exit codes"));
+    CHECK(steled({"--version"}).exit_code == 0);
+  }
+
+  TEST_CASE("steled: a file of settings, and flags that win over it") {
+    const TempDirectory directory;
+    const std::string file = directory.path() + "/stele.toml";
+    const auto check = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> arguments{program("steled"), "--check-config", "--config", file};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      return run(arguments);
+    };
+    write_file(file, "id = 1\ndata = \"d\"\nheartbeat-ms = 20\n[cluster]\n1 = \"localhost:7001\"\n2 = \"localhost:7002\"\n");
+    CHECK(check({}).exit_code == 0);
+    CHECK(check({"--id", "3"}).exit_code == 2);
+    write_file(file, "id = 1\ndata = \"d\"\nhartbeat-ms = 20\n");
+    CHECK(check({}).exit_code == 2);
+    CHECK(has(check({}).out, ":3: there is no setting 'hartbeat-ms'"));
+    write_file(file, "id = \"one\"\n");
+    CHECK(has(check({}).out, "id is a number"));
+    write_file(file, "id = = 1\n");
+    CHECK(check({}).exit_code == 2);
+  }
+
+  TEST_CASE("stele: wrong usage ends with 2, an unreachable cluster with 3") {
+    const auto stele = [](std::vector<std::string> arguments) {
+      arguments.insert(arguments.begin(), program("stele"));
+      return run(arguments);
+    };
+    CHECK(stele({}).exit_code == 2);
+    CHECK(stele({"frobnicate"}).exit_code == 2);
+    CHECK(stele({"append", "x"}).exit_code == 2);
+    CHECK(stele({"append", "--cluster", "nonsense", "x"}).exit_code == 2);
+    CHECK(stele({"read", "--cluster", "127.0.0.1:1", "--from", "0"}).exit_code == 2);
+    CHECK(stele({"read", "--cluster", "127.0.0.1:1", "--format", "xml"}).exit_code == 2);
+    CHECK(stele({"tail", "--cluster", "127.0.0.1:1", "--from", "0"}).exit_code == 2);
+    CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "/none"}).exit_code == 2);
+    CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "/tmp"}).exit_code == 2);
+    CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "a", "--whole", "b"}).exit_code == 2);
+    CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--timeout-ms", "300", "x"}).exit_code == 3);
+    CHECK(stele({"--cluster", "127.0.0.1:1", "read", "--timeout-ms", "300"}).exit_code == 3);
+    CHECK(stele({"read", "--node", "2", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"}).exit_code == 3);
+    CHECK(stele({"status", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"}).exit_code == 3);
+    CHECK(stele({"verify", "--data", "/none"}).exit_code == 4);
+    for (const char* sub : {"append", "read", "tail", "status", "dev", "verify"}) {
+      CHECK(stele({sub, "--help"}).exit_code == 0);
+    }
+  }
+
+  TEST_CASE("a directory in use, of another node or cluster, foreign, or a port in use are refused") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
+
+    const Run port = start_and_fail(cluster, 1);
+    CHECK(port.exit_code == 2);
+    CHECK(has(port.out, "in use"));
+
+    Cluster other(3);
+    const auto with_data = [&](std::uint64_t id, const std::string& data) {
+      auto arguments = other.arguments(id);
+      arguments[6] = data;
+      return run(arguments);
+    };
+    const Run used = with_data(1, cluster.data(1));
+    CHECK(used.exit_code == 4);
+    CHECK(has(used.out, "in use by another process"));
+    CHECK(run({program("stele"), "verify", "--data", cluster.data(1)}).exit_code == 4);
+
+    cluster.kill(1);
+    const Run wrong_node = with_data(2, cluster.data(1));
+    CHECK(wrong_node.exit_code == 4);
+    CHECK(has(wrong_node.out, "belongs to node 1"));
+    auto named = other.arguments(1);
+    named[6] = cluster.data(1);
+    named.insert(named.end(), {"--cluster-name", "other"});
+    const Run wrong_cluster = run(named);
+    CHECK(wrong_cluster.exit_code == 4);
+    CHECK(has(wrong_cluster.out, "belongs to the cluster 'stele'"));
+
+    const TempDirectory letters;
+    write_file(letters.path() + "/letter.txt", "dear reader");
+    CHECK(with_data(1, letters.path()).exit_code == 4);
+    const TempDirectory garbage;
+    write_file(garbage.path() + "/data.mdb", std::string(100'000, 'x'));
+    const Run not_ours = with_data(1, garbage.path());
+    CHECK(not_ours.exit_code == 4);
+    CHECK(has(not_ours.out, "not a store of Stele"));
+    write_file(garbage.path() + "/file", "x");
+    CHECK(with_data(1, garbage.path() + "/file").exit_code == 4);
+  }
+
+  // A wiped directory may have forgotten its votes.
+  TEST_CASE("a wiped directory is refused, by name, and the others go on") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
+    REQUIRE(cluster.settle());
+    cluster.kill(2);
+    std::filesystem::remove_all(cluster.data(2));
+    cluster.start(2);
+    CHECK(eventually([&] { return has(cluster.log(1) + cluster.log(3), "wiped or replaced directory"); }));
+    CHECK(cluster.stele({"append", "y"}).exit_code == 0);
+    for (const NodeStatus& node : cluster.status()) {
+      if (node.answer.node == NodeId{2}) CHECK(node.answer.role == "unborn");
+    }
+  }
+
+  TEST_CASE("random bytes, huge lengths, silence, strangers: the node lives, and serves") {
+    Cluster cluster(3);
+    cluster.start_all();
+    const net::Address address = cluster.address(cluster.leader());
+    std::mt19937_64 random(9);
+    std::vector<std::unique_ptr<RawSocket>> silent;
+    for (int i = 0; i < 300; ++i) silent.push_back(std::make_unique<RawSocket>(address));
+    for (int i = 0; i < 50; ++i) {
+      std::string noise(1 + random() % 3000, '\0');
+      for (char& c : noise) c = static_cast<char>(random());
+      if (i % 2 == 0) noise.replace(0, 4, "STL1");
+      RawSocket socket(address);
+      socket.send(noise);
+    }
+    RawSocket huge(address);
+    huge.send(std::string("STL1\x08\x00\x00\x00\xff\xff\xff\x7f\x00\x00\x00\x00", 16));
+    CHECK(huge.closed_by_peer());
+
+    RawSocket old(address);
+    net::Hello hello = client_hello();
+    hello.protocol_version = 99;
+    old.send(hello);
+    const auto refused = old.receive();
+    REQUIRE(refused);
+    CHECK(has(std::get<net::Refused>(*refused).reason, "protocol version"));
+    CHECK(old.closed_by_peer());
+
+    RawSocket stranger(address);
+    net::Hello peer;
+    peer.cluster_name = "another";
+    peer.node = {2};
+    stranger.send(peer);
+    const auto no = stranger.receive();
+    REQUIRE(no);
+    CHECK(has(std::get<net::Refused>(*no).reason, "another"));
+
+    RawSocket rude(address);
+    rude.send(net::StatusAsk{1});  // Before any hello.
+    CHECK(rude.closed_by_peer());
+
+    // What a client may not say, with more behind it than the refusal waits for.
+    RawSocket flood(address);
+    flood.send(client_hello());
+    flood.send(net::Append{append_of(100'000)});
+    flood.send(client_hello());
+    for (int i = 0; i < 100 && flood.send(std::string(100'000, 'x')); ++i) {
+    }
+    CHECK(flood.closed_by_peer());
+
+    RawSocket voter(address);
+    voter.send(client_hello());
+    voter.send(paxos::Message{{1}, paxos::Prepare{{99, {2}}, {1}}});
+    CHECK(voter.closed_by_peer());
+
+    CHECK(cluster.stele({"append", "still here"}).exit_code == 0);
+    CHECK(cluster.process(cluster.leader()).running());
+    for (std::uint64_t id = 1; id <= 3; ++id) CHECK_FALSE(has(cluster.log(id), "check_failed"));
+  }
+
+  TEST_CASE("an entry over the limit is refused for certain, exactly the limit is not") {
+    Cluster cluster(3, {"--entry-bytes-max", "1000"});
+    cluster.start_all();
+    CHECK(cluster.stele({"append", std::string(1000, 'x')}).exit_code == 0);
+    const Run over = cluster.stele({"append", "small", std::string(1001, 'y'), "after"});
+    CHECK(over.exit_code == 1);
+    CHECK(has(over.out, "too_large"));
+    CHECK(has(over.out, "entry 2"));
+    CHECK(has(over.out, "it is not in the log"));
+    CHECK(has(over.out, "2\n"));
+    CHECK_FALSE(has(cluster.stele({"read"}).out, "yyy"));
+  }
+
+  // Faulty is not absent: named, not served, fetched again from the others.
+  TEST_CASE("a rotten record is named, not served, and healed from the others") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "first", "needle-in-the-log", "last"}).exit_code == 0);
+    REQUIRE(cluster.stele({"append", "more"}).exit_code == 0);
+    REQUIRE(cluster.settle());
+    const std::uint64_t victim = cluster.leader() == 1 ? 2 : 1;
+    cluster.kill(victim);
+    REQUIRE(damage(cluster.data(victim) + "/data.mdb", "needle-in-the-log"));
+    const Run verdict = run({program("stele"), "verify", "--data", cluster.data(victim)});
+    CHECK(verdict.exit_code == 4);
+    CHECK(has(verdict.out, "slots/"));
+    cluster.start(victim);
+    REQUIRE(cluster.settle());
+    const std::string node = std::to_string(victim);
+    const Run first = cluster.stele({"read", "--node", node});
+    CHECK(first.exit_code != 0);
+    CHECK(has(first.out, "corrupt"));
+    CHECK(has(first.out, "slots/"));
+    CHECK_FALSE(has(first.out, "needle"));
+    CHECK(eventually([&] { return cluster.stele({"read", "--node", node}).exit_code == 0; }));
+    CHECK(cluster.stele({"read", "--node", node}).out == "first\nneedle-in-the-log\nlast\nmore\n");
+    CHECK(has(cluster.log(victim), "slot_faulty"));
+    CHECK(has(cluster.log(victim), "slot_repaired"));
+    REQUIRE(cluster.settle());
+    cluster.process(victim).signal(SIGTERM);
+    CHECK(cluster.process(victim).wait() == 0);
+    CHECK(run({program("stele"), "verify", "--data", cluster.data(victim)}).exit_code == 0);
+  }
+
+  TEST_CASE("a full disk: appends get no_space, reads go on, and it names itself") {
+    Cluster cluster(3, {"--disk-bytes-max", "33554432", "--disk-reserve-bytes", "8388608"});
+    cluster.start_all();
+    const std::string line = std::string(2000, 'x') + "\n";
+    std::string lines;
+    for (int i = 0; i < 20'000; ++i) lines += line;
+    const Run full = cluster.stele({"append", "--timeout-ms", "20000"}, lines);
+    CHECK(full.exit_code == 1);
+    CHECK_MESSAGE(has(full.out, "no_space"), full.out.substr(full.out.size() - 300));
+    const Run again = cluster.stele({"append", "--timeout-ms", "20000", "one more"});
+    CHECK(again.exit_code == 1);
+    CHECK(has(again.out, "no_space"));
+    const Run read = cluster.stele({"read", "--count", "1"});
+    CHECK(read.exit_code == 0);
+    CHECK(read.out == line);
+    for (std::uint64_t id = 1; id <= 3; ++id) CHECK(cluster.process(id).running());
+    CHECK(has(cluster.log(1) + cluster.log(2) + cluster.log(3), "space_low"));
+    // Also after a restart of all.
+    for (std::uint64_t id = 1; id <= 3; ++id) cluster.kill(id);
+    for (std::uint64_t id = 1; id <= 3; ++id) cluster.start(id);
+    REQUIRE(eventually([&] { return cluster.leader() != 0; }));
+    CHECK(cluster.stele({"read", "--count", "1"}).out == line);
+    CHECK(has(cluster.stele({"append", "--timeout-ms", "20000", "one more"}).out, "no_space"));
+  }
+}
+
+}  // namespace stele::test

@@ -1,0 +1,183 @@
+// The tools as a user meets them.
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "tests/cluster/cluster.h"
+
+namespace stele::test {
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_SUITE("cluster.tools") {
+  TEST_CASE("append: lines, NULs, files, whole files; bytes are kept as they are") {
+    Cluster cluster(1);
+    cluster.start_all();
+    const TempDirectory directory;
+    CHECK(cluster.stele({"append", "a", "", "c d"}).out == "1\n2\n3\n");
+    CHECK(cluster.stele({"append"}, "line\r\n\nlast without newline").out == "4\n5\n6\n");
+    CHECK(cluster.stele({"append", "--null"}, std::string("x\ny\0z\0", 6)).out == "7\n8\n");
+    write_file(directory.path() + "/file", "f1\nf2\n");
+    CHECK(cluster.stele({"append", "--file", directory.path() + "/file"}).out == "9\n10\n");
+    CHECK(cluster.stele({"append", "--whole", directory.path() + "/file"}).out == "11\n");
+    CHECK(cluster.stele({"append"}, "").out.empty());
+    CHECK(cluster.stele({"read", "--null"}).out ==
+          std::string("a\0\0c d\0line\r\0\0last without newline\0x\ny\0z\0f1\0f2\0f1\nf2\n\0", 54));
+  }
+
+  TEST_CASE("read: ranges, formats, and past the end") {
+    Cluster cluster(1);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "one", "two", "three"}).exit_code == 0);
+    REQUIRE(cluster.stele({"append", "--null"}, std::string("\xff\xfe\0", 3)).exit_code == 0);
+    CHECK(cluster.stele({"read", "--to", "4"}).out == "one\ntwo\nthree\n");
+    CHECK(cluster.stele({"read", "--from", "2", "--to", "3"}).out == "two\n");
+    CHECK(cluster.stele({"read", "--from", "2", "--count", "2"}).out == "two\nthree\n");
+    CHECK(cluster.stele({"read", "--from", "2", "--count", "0"}).out.empty());
+    CHECK(cluster.stele({"read", "--from", "3", "--format", "json"}).out ==
+          "{\"lsn\":3,\"payload\":\"three\"}\n{\"lsn\":4,\"payload_base64\":\"//4=\"}\n");
+    CHECK(cluster.stele({"read", "--from", "4", "--format", "hex"}).out == "4 fffe\n");
+    CHECK(cluster.stele({"read", "--node", "1", "--count", "1"}).out == "one\n");
+    const Run beyond = cluster.stele({"read", "--from", "100"});
+    CHECK((beyond.exit_code == 0 && beyond.out.empty()));
+    // Flags of the tool may stand behind the subcommand.
+    CHECK(run({program("stele"), "read", "--count", "1", "--cluster", cluster.addresses()}).out == "one\n");
+  }
+
+  TEST_CASE("append: twenty thousand lines keep their order, and LSNs come in input order") {
+    Cluster cluster(3);
+    cluster.start_all();
+    std::string lines;
+    std::string lsns;
+    for (int i = 1; i <= 20'000; ++i) {
+      lines += "line " + std::to_string(i) + "\n";
+      lsns += std::to_string(i) + "\n";
+    }
+    CHECK(cluster.stele({"append"}, lines).out == lsns);
+    CHECK(cluster.stele({"read"}).out == lines);
+    CHECK(cluster.stele({"append", "--in-flight", "1", "x"}).out == "20001\n");
+  }
+
+  TEST_CASE("output that cannot be written ends with 1, and does not hang") {
+    Cluster cluster(1);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "a", "b"}).exit_code == 0);
+    for (const char* command : {"append x y", "read", "tail --from 1"}) {
+      const Run ended = run({"/bin/sh", "-c", program("stele") + " --cluster " + cluster.addresses() + " " +
+                                                  command + " >/dev/full"});
+      CAPTURE(command);
+      CHECK(ended.exit_code == 1);
+      CHECK(has(ended.out, "cannot write"));
+    }
+  }
+
+  TEST_CASE("tail: a number of entries, from an LSN or from now, ended by Ctrl-C") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "one", "two"}).exit_code == 0);
+    CHECK(cluster.stele({"tail", "--from", "1", "--count", "2"}).out == "one\ntwo\n");
+    CHECK(cluster.stele({"tail", "--count", "0"}).out.empty());
+
+    const TempDirectory directory;
+    const std::string out = directory.path() + "/out";
+    Process tail({program("stele"), "--cluster", cluster.addresses(), "tail", "--from", "2"}, out);
+    REQUIRE(eventually([&] { return read_file(out) == "two\n"; }));
+    REQUIRE(cluster.stele({"append", "three"}).exit_code == 0);
+    CHECK(eventually([&] { return read_file(out) == "two\nthree\n"; }));
+    cluster.kill(cluster.leader());
+    REQUIRE(cluster.stele({"append", "four"}).exit_code == 0);
+    CHECK(eventually([&] { return read_file(out) == "two\nthree\nfour\n"; }));
+    tail.signal(SIGINT);
+    CHECK(tail.wait() == 0);
+  }
+
+  TEST_CASE("status: as a table and as JSON; 0 only if a leader serves") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
+    REQUIRE(cluster.settle());
+    const Run table = cluster.stele({"status"});
+    CHECK(table.exit_code == 0);
+    CHECK(has(table.out, "leader"));
+    const Run json = cluster.stele({"status", "--json"});
+    CHECK(json.exit_code == 0);
+    for (const char* key : {"cluster_id", "id", "address", "reachable", "role", "ballot", "leader",
+                            "chosen_end", "applied_lsn", "first_lsn", "disk_bytes", "version",
+                            "uptime_s", "fault"}) {
+      CHECK_MESSAGE(has(json.out, "\"" + std::string(key) + "\""), key);
+    }
+    cluster.kill(1);
+    cluster.kill(2);
+    CHECK(eventually([&] { return cluster.stele({"status", "--timeout-ms", "500"}).exit_code == 1; }));
+  }
+
+  TEST_CASE("steled: SIGTERM hands over, answers, and ends with 0; its log has a line for each event") {
+    Cluster cluster(3, {"--log-format", "json"});
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
+    const std::uint64_t leader = cluster.leader();
+    cluster.process(leader).signal(SIGTERM);
+    CHECK(cluster.process(leader).wait() == 0);
+    CHECK(has(cluster.log(leader), "\"event\":\"ready\""));
+    CHECK(has(cluster.log(leader), "\"event\":\"stopped\""));
+    CHECK(cluster.stele({"append", "y"}).out == "2\n");
+  }
+
+  TEST_CASE("verify: a sound directory, with what is in it") {
+    Cluster cluster(1);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "one", "two"}).exit_code == 0);
+    cluster.process(1).signal(SIGTERM);
+    REQUIRE(cluster.process(1).wait() == 0);
+    const Run verdict = run({program("stele"), "verify", "--data", cluster.data(1)});
+    CHECK(verdict.exit_code == 0);
+    CHECK(has(verdict.out, "entries      2"));
+    CHECK(has(verdict.out, "all checksums match"));
+  }
+
+  TEST_CASE("dev: a whole cluster in one process") {
+    const TempDirectory directory;
+    const std::string out = directory.path() + "/out";
+    const Cluster ports(1);  // For a port; its neighbours are free, most likely.
+    const std::uint16_t port = ports.address(1).port;
+    Process dev({program("stele"), "dev", "--data", directory.path() + "/data", "--port",
+                 std::to_string(port), "--nodes", "3"},
+                out);
+    REQUIRE(eventually([&] { return has(read_file(out), "STELE_CLUSTER") || !dev.running(); }));
+    if (dev.running()) {
+      const Run append = run({program("stele"), "--cluster", "127.0.0.1:" + std::to_string(port), "append", "x"});
+      CHECK(append.out == "1\n");
+      dev.signal(SIGINT);
+      CHECK(dev.wait() == 0);
+    } else {
+      CHECK(dev.wait() == 2);
+      CHECK(has(read_file(out), "cannot listen"));
+    }
+  }
+
+  TEST_CASE("memory: a node stays under 64 MiB of its own, whatever the length of the log") {
+    if (std::string_view(STELE_SANITIZERS) != "") return;  // Sanitizers have their own idea of memory.
+    Cluster cluster(3);
+    cluster.start_all();
+    std::string lines;
+    for (int i = 0; i < 150'000; ++i) lines += std::string(500, 'x') + "\n";
+    REQUIRE(cluster.stele({"append", "--in-flight", "2048"}, lines).exit_code == 0);
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      std::ifstream status("/proc/" + std::to_string(cluster.process(id).pid()) + "/status");
+      std::string line;
+      while (std::getline(status, line)) {
+        if (!line.starts_with("RssAnon:")) continue;
+        MESSAGE("node " << id << ": " << line);
+        CHECK(std::stoul(line.substr(8)) < 64 * 1024);
+      }
+    }
+  }
+}
+
+}  // namespace stele::test
