@@ -89,13 +89,16 @@ void Learner::on_chosen(const Chosen& chosen) {
 
 void Learner::on_hint(NodeId source, Slot chosen_end) {
   if (source == self_) return;
-  hints_[source] = chosen_end;
+  // Messages may overtake each other; only an answer to a fetch takes a hint back.
+  Slot& hint = hints_[source];
+  hint = std::max(hint, chosen_end);
   known_end_ = std::max(known_end_, chosen_end);
 }
 
 void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out) {
   on_hint(source, fetched.chosen_end);
   if (!fetch_ || fetch_->to != source || fetch_->slot_begin != fetched.slot_begin) return;
+  hints_[source] = fetched.chosen_end;
   if (fetched.records.empty()) {
     if (fetched.chosen_end <= fetched.slot_begin) {
       fetch_.reset();  // Not there yet, as its hint says by now.
@@ -200,7 +203,10 @@ void Learner::fetch_failed(Time now, Effects& out) {
   const bool repair = fetch_->slot_begin < chosen_end_;
   fetch_.reset();
   ++fetch_target_;
-  if (++fetch_failures_ < configuration_.members().size()) return;
+  // All who should have it have failed, and one of them at least twice: a message may get lost.
+  std::size_t hinted = 0;
+  for (const auto& [node, hint] : hints_) hinted += hint > chosen_end_ ? 1U : 0U;
+  if (++fetch_failures_ < std::max<std::size_t>(hinted, 2)) return;
   fetch_failures_ = 0;
   fetch_again_at_ = now + fetch_timeout_ / 2;
   out.fetch_failed = !repair;

@@ -105,6 +105,16 @@ TEST_SUITE("paxos.learner") {
     CHECK(bench.applied().empty());
   }
 
+  TEST_CASE("on_hint: an older hint that arrives late does not take back a newer one") {
+    Bench bench;
+    bench.learner.set_paused(true);
+    bench.hear(kN2, Heartbeat{kB1, 2, {5}});
+    bench.hear(kN2, Heartbeat{kB1, 1, {1}});
+    bench.learner.set_paused(false);
+    bench.tick(milliseconds(10));
+    CHECK(bench.fetches().size() == 1);
+  }
+
   TEST_CASE("tick: a fetch without an answer goes to another node that has the value") {
     Bench bench;
     bench.hear(kN1, Heartbeat{kB1, 1, {2}});
