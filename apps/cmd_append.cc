@@ -179,7 +179,8 @@ class Appender {
                                             first.result.detail + "; " + fate);
     const std::size_t others = waiting_.size() - 1;
     if (others != 0) {
-      std::fprintf(stderr, "stele: the %zu entries after it were on their way; they may be in the log\n",
+      std::fprintf(stderr,
+                   "stele: the %zu entries after it were on their way; they may be in the log\n",
                    others);
     }
     end();
@@ -272,7 +273,8 @@ int append(const Common& common, const AppendFlags& flags) {
   if (!flags.file.empty()) {
     descriptor = ::open(flags.file.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
-      return complain(Errc::invalid_argument, "cannot open " + flags.file + ": " + std::strerror(errno));
+      return complain(Errc::invalid_argument,
+                      "cannot open " + flags.file + ": " + std::strerror(errno));
     }
   }
   return appender->run(descriptor, flags.null_separated ? '\0' : '\n');

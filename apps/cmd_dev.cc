@@ -14,7 +14,8 @@ namespace stele::apps {
 
 int dev(const DevFlags& flags) {
   if (flags.nodes == 0 || flags.nodes > kMembersMax) {
-    return complain(Errc::invalid_argument, "--nodes ranges from 1 to " + std::to_string(kMembersMax));
+    return complain(Errc::invalid_argument,
+                    "--nodes ranges from 1 to " + std::to_string(kMembersMax));
   }
   auto events = EventLog::make(flags.log_level, "text");
   if (!events) return complain(events.error().code, events.error().detail);

@@ -73,24 +73,24 @@ int tail(const Common& common, const TailFlags& flags) {
     if (!error) context.stop();  // Ctrl-C is how a tail ends.
   });
 
-  std::function<void(asio::error_code, ReadResult)> on_entries =
-      [&](asio::error_code error, const ReadResult& result) {
-        if (error) {
-          exit_code = complain(static_cast<Errc>(error.value()), result.detail);
-          return end();
-        }
-        for (const Entry& entry : result.entries) {
-          if (left == 0) break;
-          --left;
-          output.add(entry);
-        }
-        if (!output.flush()) {
-          exit_code = cannot_write();
-          return end();
-        }
-        if (left == 0) return end();
-        client.async_tail(result.lsn_next, std::ref(on_entries));
-      };
+  std::function<void(asio::error_code, ReadResult)> on_entries = [&](asio::error_code error,
+                                                                     const ReadResult& result) {
+    if (error) {
+      exit_code = complain(static_cast<Errc>(error.value()), result.detail);
+      return end();
+    }
+    for (const Entry& entry : result.entries) {
+      if (left == 0) break;
+      --left;
+      output.add(entry);
+    }
+    if (!output.flush()) {
+      exit_code = cannot_write();
+      return end();
+    }
+    if (left == 0) return end();
+    client.async_tail(result.lsn_next, std::ref(on_entries));
+  };
   if (left != 0) {
     client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
     context.run();

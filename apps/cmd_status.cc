@@ -57,10 +57,11 @@ void print_table(const std::vector<NodeStatus>& nodes) {
       std::printf("%-3s %-22s %-10s %s\n", id.c_str(), address.c_str(), "-", node.detail.c_str());
       continue;
     }
-    const std::string leader = answer.leader == NodeId{} ? "-" : std::to_string(answer.leader.value);
+    const std::string leader =
+        answer.leader == NodeId{} ? "-" : std::to_string(answer.leader.value);
     std::printf("%-3s %-22s %-10s %-8s %-6s %12llu %12llu %10llu %10llu %9llu  %s\n", id.c_str(),
-                address.c_str(), answer.role.c_str(), text_of(answer.ballot).c_str(), leader.c_str(),
-                static_cast<unsigned long long>(answer.chosen_end.value),
+                address.c_str(), answer.role.c_str(), text_of(answer.ballot).c_str(),
+                leader.c_str(), static_cast<unsigned long long>(answer.chosen_end.value),
                 static_cast<unsigned long long>(answer.applied_lsn.value),
                 static_cast<unsigned long long>(answer.first_lsn.value),
                 static_cast<unsigned long long>(answer.disk_bytes >> 20),
@@ -91,7 +92,8 @@ int status(const Common& common, const StatusFlags& flags) {
     whole["cluster_id"] = hex(cluster_id);
     whole["nodes"] = nlohmann::ordered_json::array();
     for (const NodeStatus& node : nodes) whole["nodes"].push_back(to_json(node));
-    std::printf("%s\n", whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n",
+                whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     std::printf("cluster %s\n", cluster_id == 0 ? "not born yet" : hex(cluster_id).c_str());
     print_table(nodes);

@@ -1,8 +1,8 @@
 #include "apps/config.h"
 
+#include <toml++/toml.h>
 #include <charconv>
 #include <string_view>
-#include <toml++/toml.h>
 
 #include "paxos/configuration.h"
 
@@ -12,7 +12,8 @@ namespace {
 constexpr std::uint64_t kEntryBytesLimit = 64ULL << 20;
 constexpr std::uint64_t kDiskBytesMin = 16ULL << 20;
 #ifdef STELE_SANITIZED
-constexpr std::uint64_t kDiskBytesDefault = 16ULL << 30;  // What the sanitizers' maps leave room for.
+constexpr std::uint64_t kDiskBytesDefault = 16ULL
+                                            << 30;  // What the sanitizers' maps leave room for.
 #else
 constexpr std::uint64_t kDiskBytesDefault = 1ULL << 40;
 #endif
@@ -42,7 +43,8 @@ std::string where(const std::string& path, const toml::node& node) {
 Result<std::string> cluster_of(const std::string& path, const toml::node& node) {
   const auto* table = node.as_table();
   if (table == nullptr) {
-    return fail(Errc::invalid_argument, where(path, node) + "cluster is a table of ID = \"HOST:PORT\"");
+    return fail(Errc::invalid_argument,
+                where(path, node) + "cluster is a table of ID = \"HOST:PORT\"");
   }
   std::string cluster;
   for (const auto& [id, address] : *table) {
@@ -175,8 +177,8 @@ Result<Config> make_config(const Settings& settings) {
   config.data = *settings.data;
   const auto self = config.cluster.find(config.id);
   if (self == config.cluster.end()) {
-    return fail(Errc::invalid_argument, "this node's own id " + text_of(config.id.value) +
-                                            " is not in --cluster");
+    return fail(Errc::invalid_argument,
+                "this node's own id " + text_of(config.id.value) + " is not in --cluster");
   }
   config.listen = self->second;
   if (settings.listen) {
@@ -206,18 +208,21 @@ Result<Config> make_config(const Settings& settings) {
   config.heartbeat_ms = settings.heartbeat_ms.value_or(50);
   if (config.heartbeat_ms == 0 || config.election_timeout_ms < 2 * config.heartbeat_ms ||
       config.election_timeout_ms > 600'000) {
-    return fail(Errc::invalid_argument,
-                "--election-timeout-ms is at least twice --heartbeat-ms, which is at least 1, and at "
-                "most 600000");
+    return fail(
+        Errc::invalid_argument,
+        "--election-timeout-ms is at least twice --heartbeat-ms, which is at least 1, and at "
+        "most 600000");
   }
   config.log_level = settings.log_level.value_or("info");
   config.log_format = settings.log_format.value_or("text");
   const std::string& level = config.log_level;
   if (level != "debug" && level != "info" && level != "warning" && level != "error") {
-    return fail(Errc::invalid_argument, "--log-level is debug, info, warning or error, not '" + level + "'");
+    return fail(Errc::invalid_argument,
+                "--log-level is debug, info, warning or error, not '" + level + "'");
   }
   if (config.log_format != "text" && config.log_format != "json") {
-    return fail(Errc::invalid_argument, "--log-format is text or json, not '" + config.log_format + "'");
+    return fail(Errc::invalid_argument,
+                "--log-format is text or json, not '" + config.log_format + "'");
   }
   return config;
 }

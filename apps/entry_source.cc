@@ -15,7 +15,8 @@ Result<std::vector<std::string>> EntrySource::next() {
   while (entries.empty() && !ended_) {
     const ssize_t count = ::read(descriptor_, chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(Errc::io, std::string("cannot read the input: ") + std::strerror(errno));
+    if (count < 0)
+      return fail(Errc::io, std::string("cannot read the input: ") + std::strerror(errno));
     if (count == 0) {
       ended_ = true;
       if (!partial_.empty()) entries.push_back(std::exchange(partial_, {}));

@@ -7,10 +7,10 @@ namespace stele::apps {
 
 enum ExitCode : int {
   kDone = 0,
-  kFailed = 1,          // The operation failed; the outcome word is on standard error.
-  kUsage = 2,           // Wrong usage or configuration.
-  kUnreachable = 3,     // No node of the cluster could be reached.
-  kDataDirectory = 4,   // The data directory is at fault.
+  kFailed = 1,         // The operation failed; the outcome word is on standard error.
+  kUsage = 2,          // Wrong usage or configuration.
+  kUnreachable = 3,    // No node of the cluster could be reached.
+  kDataDirectory = 4,  // The data directory is at fault.
 };
 
 inline constexpr const char* kExitCodesHelp =

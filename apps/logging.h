@@ -14,7 +14,8 @@ namespace stele::apps {
 class EventLog final : public net::Events {
  public:
   /// `level`: debug, info, warning, error. `format`: text, json. Errors: invalid_argument.
-  static Result<std::unique_ptr<EventLog>> make(const std::string& level, const std::string& format);
+  static Result<std::unique_ptr<EventLog>> make(const std::string& level,
+                                                const std::string& format);
   ~EventLog() override;
 
   void event(net::Level level, std::string_view name,

@@ -1,8 +1,8 @@
 #include "apps/output.h"
 
+#include <unistd.h>
 #include <cerrno>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 namespace stele::apps {
 namespace {
@@ -102,7 +102,8 @@ void Output::add_line(const std::string& line) {
 bool Output::flush() {
   std::size_t written = 0;
   while (written < buffer_.size()) {
-    const ssize_t count = ::write(STDOUT_FILENO, buffer_.data() + written, buffer_.size() - written);
+    const ssize_t count =
+        ::write(STDOUT_FILENO, buffer_.data() + written, buffer_.size() - written);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return false;
     written += static_cast<std::size_t>(count);

@@ -13,7 +13,8 @@ namespace stele::apps {
 /// Collects what is to be written and writes it at once. SIGPIPE ends the program, as it should.
 class Output {
  public:
-  Output(Format format, bool null_separated) : format_(format), separator_(null_separated ? '\0' : '\n') {}
+  Output(Format format, bool null_separated)
+      : format_(format), separator_(null_separated ? '\0' : '\n') {}
   ~Output() { flush(); }
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;

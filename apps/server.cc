@@ -26,11 +26,12 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
                                               net::Events& events,
                                               std::function<void(Error)> on_failure) {
   auto server = std::unique_ptr<Server>(new Server(loop, config));
-  // The port first: a second node with the same flags should say so before it touches the directory.
-  auto listener = net::TcpListener::listen(
-      loop, config.listen, tcp_options(config, 8 << 20), [self = server.get()](std::unique_ptr<net::Link> link) {
-        if (self->node_) self->node_->on_link(std::move(link));
-      });
+  // The port first: a second node with the same flags should say so before it touches the
+  // directory.
+  auto listener = net::TcpListener::listen(loop, config.listen, tcp_options(config, 8 << 20),
+                                           [self = server.get()](std::unique_ptr<net::Link> link) {
+                                             if (self->node_) self->node_->on_link(std::move(link));
+                                           });
   if (!listener) {
     return fail(Errc::invalid_argument, listener.error().detail);
   }
@@ -50,8 +51,8 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.disk_reserve_bytes = config.disk_reserve_bytes;
   node_options.timing.heartbeat = std::chrono::milliseconds(config.heartbeat_ms);
   node_options.timing.election_timeout = std::chrono::milliseconds(config.election_timeout_ms);
-  auto node = log::Node::make(std::move(node_options), loop, server->dialer_, events,
-                              *std::move(store));
+  auto node =
+      log::Node::make(std::move(node_options), loop, server->dialer_, events, *std::move(store));
   if (!node) return tl::unexpected<Error>(node.error());
   server->node_ = *std::move(node);
   return server;

@@ -54,31 +54,40 @@ struct Commands {
 
 void add_append(CLI::App& app, Commands& c) {
   CLI::App* sub = app.add_subcommand("append", "Append entries; prints the LSN of each");
-  sub->add_option("entries", c.append.entries, "One entry each; without: one per line of the input");
-  auto* file = sub->add_option("--file", c.append.file, "Read lines from this file, not standard input");
+  sub->add_option("entries", c.append.entries,
+                  "One entry each; without: one per line of the input");
+  auto* file =
+      sub->add_option("--file", c.append.file, "Read lines from this file, not standard input");
   auto* whole = sub->add_option("--whole", c.append.whole, "Append this file as one entry");
   file->excludes(whole);
-  sub->add_flag("--null", c.append.null_separated, "Entries of the input end with NUL, not newline");
+  sub->add_flag("--null", c.append.null_separated,
+                "Entries of the input end with NUL, not newline");
   sub->add_option("--in-flight", c.append.in_flight, "Unacknowledged entries at most")
-      ->check(CLI::Range(1, 65536))->capture_default_str();
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
   sub->add_option("--timeout-ms", c.append.timeout_ms, "For each entry")
-      ->check(CLI::Range(1, 86'400'000))->capture_default_str();
+      ->check(CLI::Range(1, 86'400'000))
+      ->capture_default_str();
   sub->callback([&c] { c.chosen = [&c] { return append(c.common, c.append); }; });
 }
 
 void add_read(CLI::App& app, Commands& c) {
   CLI::App* sub = app.add_subcommand("read", "Print entries of the log");
-  sub->add_option("--from", c.read.from, "The first LSN")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 61));
-  auto* to = sub->add_option("--to", c.read.to, "The LSN before which to end (default: the present end)")
+  sub->add_option("--from", c.read.from, "The first LSN")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 61));
+  auto* to =
+      sub->add_option("--to", c.read.to, "The LSN before which to end (default: the present end)")
+          ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 61));
   sub->add_option("--count", c.read.count, "How many entries at most")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 61))->excludes(to);
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 61))
+      ->excludes(to);
   sub->add_option("--node", c.read.node, "Read this node's own state, which may be behind")
       ->check(CLI::Range(std::uint64_t{1}, kNodeIdMax));
   sub->add_option("--format", c.read.format, "raw, json or hex")
       ->transform(CLI::CheckedTransformer(kFormats));
   sub->add_flag("--null", c.read.null_separated, "End entries with NUL, not newline");
-  sub->add_option("--timeout-ms", c.read.timeout_ms, "For each page")->check(CLI::Range(1, 86'400'000))
+  sub->add_option("--timeout-ms", c.read.timeout_ms, "For each page")
+      ->check(CLI::Range(1, 86'400'000))
       ->capture_default_str();
   sub->callback([&c] { c.chosen = [&c] { return read(c.common, c.read); }; });
 }
@@ -91,7 +100,8 @@ void add_tail(CLI::App& app, Commands& c) {
                             text.find_first_not_of("0123456789") == std::string::npos;
         return text == "now" || number ? std::string()
                                        : "'" + text + "' is neither an LSN (from 1) nor now";
-      })->capture_default_str();
+      })
+      ->capture_default_str();
   sub->add_option("--count", c.tail.count, "End after that many entries");
   sub->add_option("--format", c.tail.format, "raw, json or hex")
       ->transform(CLI::CheckedTransformer(kFormats));
@@ -105,20 +115,26 @@ void add_tail(CLI::App& app, Commands& c) {
 }
 
 void add_others(CLI::App& app, Commands& c) {
-  CLI::App* status_sub = app.add_subcommand("status", "What every node is doing; 0 if a leader serves");
+  CLI::App* status_sub =
+      app.add_subcommand("status", "What every node is doing; 0 if a leader serves");
   status_sub->add_flag("--json", c.status.json, "As JSON");
   status_sub->add_option("--timeout-ms", c.status.timeout_ms, "How long to wait for a node")
-      ->check(CLI::Range(1, 86'400'000))->capture_default_str();
+      ->check(CLI::Range(1, 86'400'000))
+      ->capture_default_str();
   status_sub->callback([&c] { c.chosen = [&c] { return status(c.common, c.status); }; });
 
-  CLI::App* dev_sub = app.add_subcommand("dev", "Run a whole cluster in this process, for development");
+  CLI::App* dev_sub =
+      app.add_subcommand("dev", "Run a whole cluster in this process, for development");
   dev_sub->add_option("--nodes", c.dev.nodes, "How many nodes, 1 to 7")->capture_default_str();
   dev_sub->add_option("--data", c.dev.data, "The directory for their data")->required();
-  dev_sub->add_option("--port", c.dev.port, "Of the first node; the others follow")->capture_default_str();
-  dev_sub->add_option("--log-level", c.dev.log_level, "debug, info, warning or error")->capture_default_str();
+  dev_sub->add_option("--port", c.dev.port, "Of the first node; the others follow")
+      ->capture_default_str();
+  dev_sub->add_option("--log-level", c.dev.log_level, "debug, info, warning or error")
+      ->capture_default_str();
   dev_sub->callback([&c] { c.chosen = [&c] { return dev(c.dev); }; });
 
-  CLI::App* verify_sub = app.add_subcommand("verify", "Check a data directory while its node is down");
+  CLI::App* verify_sub =
+      app.add_subcommand("verify", "Check a data directory while its node is down");
   verify_sub->add_option("--data", c.verify_data, "The directory")->required();
   verify_sub->callback([&c] { c.chosen = [&c] { return verify(c.verify_data); }; });
 }
@@ -145,17 +161,20 @@ int main(int argc, char** argv) {
   const bool offline = app.got_subcommand("dev") || app.got_subcommand("verify");
   if (!offline) {
     if (c.cluster.empty()) {
-      return complain(Errc::invalid_argument, "say where the cluster is: --cluster HOST:PORT,… or STELE_CLUSTER");
+      return complain(Errc::invalid_argument,
+                      "say where the cluster is: --cluster HOST:PORT,… or STELE_CLUSTER");
     }
     auto addresses = parse_addresses(c.cluster);
-    if (!addresses) return complain(Errc::invalid_argument, "--cluster: " + addresses.error().detail);
+    if (!addresses)
+      return complain(Errc::invalid_argument, "--cluster: " + addresses.error().detail);
     c.common.cluster = *std::move(addresses);
   }
   if (app.got_subcommand("append")) {
     const int sources = (c.append.entries.empty() ? 0 : 1) + (c.append.file.empty() ? 0 : 1) +
                         (c.append.whole.empty() ? 0 : 1);
     if (sources > 1) {
-      return complain(Errc::invalid_argument, "give entries, --file or --whole, not several of them");
+      return complain(Errc::invalid_argument,
+                      "give entries, --file or --whole, not several of them");
     }
   }
   return c.chosen();

@@ -30,7 +30,8 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--data", s.data, "The directory for this node's data; made if it is missing");
   app.add_option("--config", flags.config_path,
                  "A TOML file with these flags as keys, [cluster] as a table; flags win");
-  app.add_option("--listen", s.listen, "HOST:PORT to listen on (default: the own one in --cluster)");
+  app.add_option("--listen", s.listen,
+                 "HOST:PORT to listen on (default: the own one in --cluster)");
   app.add_option("--cluster-name", s.cluster_name,
                  "Nodes and clients of other clusters are refused (default: stele)");
   app.add_option("--entry-bytes-max", s.entry_bytes_max, "Largest entry (default: 1048576)");
@@ -74,7 +75,9 @@ int run(const Config& config) {
   net::AsioLoop loop(context);
   int exit_code = kDone;
   log.event(net::Level::info, "starting",
-            {{"node", config.id.value}, {"version", kVersion}, {"data", config.data},
+            {{"node", config.id.value},
+             {"version", kVersion},
+             {"data", config.data},
              {"listen", net::to_string(config.listen)}});
   auto server = Server::start(config, loop, log, [&](const Error& error) {
     log.event(net::Level::error, "store_failed", {{"reason", error.detail}});
@@ -82,9 +85,9 @@ int run(const Config& config) {
     context.stop();
   });
   if (!server) {
-    log.event(net::Level::error, "cannot_start",
-              {{"code", std::string(to_string(server.error().code))},
-               {"reason", server.error().detail}});
+    log.event(
+        net::Level::error, "cannot_start",
+        {{"code", std::string(to_string(server.error().code))}, {"reason", server.error().detail}});
     return exit_code_of(server.error().code);
   }
   asio::signal_set signals(context, SIGINT, SIGTERM);

@@ -47,7 +47,8 @@ void AcceptorActor::flush() {
   for (const paxos::Record& record : voted) ports_.voted(record);
 }
 
-// Durability (b): the votes are read in their place among the writes, never beside a pending commit.
+// Durability (b): the votes are read in their place among the writes, never beside a pending
+// commit.
 void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
   const auto send_promise = [this, read](SlotsRead found) {
     if (found.records.empty() && found.faulty) {

@@ -15,8 +15,8 @@ namespace stele::log {
 
 enum class CommandKind : std::uint8_t {
   append = 1,
-  skip = 2,           ///< Consumes sequences without an entry: the client gave up on them.
-  open_session = 3,   ///< session: a nonce; count: the window; acked: the time to live in µs.
+  skip = 2,          ///< Consumes sequences without an entry: the client gave up on them.
+  open_session = 3,  ///< session: a nonce; count: the window; acked: the time to live in µs.
   close_session = 4,
 };
 
@@ -78,8 +78,8 @@ struct Batch {
 /// Errors: malformed.
 [[nodiscard]] Result<Batch> parse_batch(const paxos::Value& value);
 
-/// Collects commands for the next batches. Small commands are copied together, large ones stay in the
-/// buffer in which they arrived.
+/// Collects commands for the next batches. Small commands are copied together, large ones stay in
+/// the buffer in which they arrived.
 class BatchBuilder {
  public:
   /// `bytes` is one valid command of the given kind.

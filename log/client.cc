@@ -66,17 +66,19 @@ void Client::start_append(asio::const_buffer payload, Lsn lsn, std::chrono::mill
 
 void Client::start_read(const ReadOptions& options,
                         std::unique_ptr<Completion<ReadResult>> completion) {
-  impl_->core.read(options, [shared = std::shared_ptr<Completion<ReadResult>>(
-                                 std::move(completion))](std::optional<Errc> error, ReadResult result) {
-    shared->complete(to_code(error), std::move(result));
-  });
+  impl_->core.read(options,
+                   [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
+                       std::optional<Errc> error, ReadResult result) {
+                     shared->complete(to_code(error), std::move(result));
+                   });
 }
 
 void Client::start_tail(Lsn lsn_begin, std::unique_ptr<Completion<ReadResult>> completion) {
-  impl_->core.tail(lsn_begin, [shared = std::shared_ptr<Completion<ReadResult>>(
-                                   std::move(completion))](std::optional<Errc> error, ReadResult result) {
-    shared->complete(to_code(error), std::move(result));
-  });
+  impl_->core.tail(lsn_begin,
+                   [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
+                       std::optional<Errc> error, ReadResult result) {
+                     shared->complete(to_code(error), std::move(result));
+                   });
 }
 
 void Client::start_status(std::chrono::milliseconds timeout,
@@ -87,7 +89,8 @@ void Client::start_status(std::chrono::milliseconds timeout,
   });
 }
 
-// --- BlockingClient ------------------------------------------------------------------------------------
+// --- BlockingClient
+// ------------------------------------------------------------------------------------
 
 BlockingClient::BlockingClient(ClientOptions options)
     : client_(std::make_unique<Client>(context_, std::move(options))) {}

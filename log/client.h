@@ -29,9 +29,9 @@ namespace stele {
 [[nodiscard]] const asio::error_category& error_category();
 [[nodiscard]] asio::error_code make_error_code(Errc code);
 
-/// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context. Completion
-/// handlers run through their associated executor, never from within the call that took them. When it
-/// is destroyed, everything pending completes with shutting_down.
+/// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context.
+/// Completion handlers run through their associated executor, never from within the call that took
+/// them. When it is destroyed, everything pending completes with shutting_down.
 class Client {
  public:
   using Executor = asio::io_context::executor_type;
@@ -42,12 +42,12 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// Appends one entry; completes with its LSN once it is chosen, durable on a quorum, and applied by
-  /// the leader. Retries through leader changes until `timeout`; takes effect at most once; appends of
-  /// one client get their LSNs in the order of the calls. `payload` is copied; its bound is the
-  /// cluster's (1 MiB unless configured).
-  /// Errors: too_large, overloaded (this client's queue is full), no_space, session_expired, timed_out,
-  /// unreachable, shutting_down. The result says whether the entry may yet be in the log.
+  /// Appends one entry; completes with its LSN once it is chosen, durable on a quorum, and applied
+  /// by the leader. Retries through leader changes until `timeout`; takes effect at most once;
+  /// appends of one client get their LSNs in the order of the calls. `payload` is copied; its bound
+  /// is the cluster's (1 MiB unless configured). Errors: too_large, overloaded (this client's queue
+  /// is full), no_space, session_expired, timed_out, unreachable, shutting_down. The result says
+  /// whether the entry may yet be in the log.
   template <asio::completion_token_for<void(asio::error_code, AppendResult)> Token>
   auto async_append(asio::const_buffer payload, std::chrono::milliseconds timeout, Token&& token) {
     return async_append_at(payload, Lsn{}, timeout, std::forward<Token>(token));
@@ -75,10 +75,10 @@ class Client {
         token, options);
   }
 
-  /// Waits for entries from `lsn_begin` on ({}: those appended from now on) and completes with the next
-  /// ones, through leader changes, none twice, none missing. Call again with `lsn_next`: between the
-  /// calls the cluster goes on pushing, up to 1 MiB ahead. One tail per client at a time.
-  /// Errors: trimmed, shutting_down.
+  /// Waits for entries from `lsn_begin` on ({}: those appended from now on) and completes with the
+  /// next ones, through leader changes, none twice, none missing. Call again with `lsn_next`:
+  /// between the calls the cluster goes on pushing, up to 1 MiB ahead. One tail per client at a
+  /// time. Errors: trimmed, shutting_down.
   template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
   auto async_tail(Lsn lsn_begin, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
@@ -121,10 +121,10 @@ class Client {
 
     void complete(asio::error_code error, Result result) override {
       const auto executor = work_.get_executor();
-      asio::dispatch(executor, [handler = std::move(handler_), error,
-                                told = std::move(result)]() mutable {
-        std::move(handler)(error, std::move(told));
-      });
+      asio::dispatch(executor,
+                     [handler = std::move(handler_), error, told = std::move(result)]() mutable {
+                       std::move(handler)(error, std::move(told));
+                     });
       work_.reset();
     }
 

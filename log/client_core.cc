@@ -78,7 +78,8 @@ void ClientCore::abort_all(const std::string& detail) {
   }
 }
 
-// --- Turns -------------------------------------------------------------------------------------------
+// --- Turns
+// -------------------------------------------------------------------------------------------
 
 void ClientCore::wake() {
   if (!timer_ && !closed_) tick();
@@ -126,7 +127,8 @@ void ClientCore::tick() {
   for (std::uint64_t request : late) {
     ReadResult result;
     result.detail = last_failure_;
-    const bool reached = reads_[request].asked != nullptr || (ever_connected_ && reads_[request].options.node == NodeId{});
+    const bool reached = reads_[request].asked != nullptr ||
+                         (ever_connected_ && reads_[request].options.node == NodeId{});
     end_read(request, reached ? Errc::timed_out : Errc::unreachable, std::move(result));
   }
   for (auto& [address, connection] : connections_) {
@@ -144,7 +146,8 @@ void ClientCore::tick() {
                            return read.second.asked != nullptr;
                          });
   const Duration limit = only_tail ? kTailSilenceMax : Duration(options_.attempt_timeout);
-  if (asked != nullptr && now - waiting_since_ >= limit) asked->fail("no answer within the time-out");
+  if (asked != nullptr && now - waiting_since_ >= limit)
+    asked->fail("no answer within the time-out");
   turn();
 }
 
@@ -161,7 +164,8 @@ bool ClientCore::target_owes() const {
   });
 }
 
-// --- Connections and the leader ------------------------------------------------------------------------
+// --- Connections and the leader
+// ------------------------------------------------------------------------
 
 ClientCore::Connection& ClientCore::connection(const net::Address& address) {
   auto& found = connections_[net::to_string(address)];
@@ -185,7 +189,8 @@ ClientCore::Connection* ClientCore::target() {
 
 void ClientCore::learn(const std::string& address) {
   const auto parsed = net::parse_address(address);
-  if (!parsed || std::find(addresses_.begin(), addresses_.end(), *parsed) != addresses_.end()) return;
+  if (!parsed || std::find(addresses_.begin(), addresses_.end(), *parsed) != addresses_.end())
+    return;
   addresses_.push_back(*parsed);
 }
 
@@ -232,8 +237,8 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   }
   const auto hinted = net::parse_address(leader);
   if (hinted) learn(leader);
-  const auto found = hinted ? std::find(addresses_.begin(), addresses_.end(), *hinted)
-                            : addresses_.end();
+  const auto found =
+      hinted ? std::find(addresses_.begin(), addresses_.end(), *hinted) : addresses_.end();
   if (found != addresses_.end()) {
     target_index_ = static_cast<std::size_t>(found - addresses_.begin());
   } else {
@@ -264,7 +269,8 @@ void ClientCore::on_message(Connection& from, net::Message& message) {
   }
 }
 
-// --- Appends -------------------------------------------------------------------------------------------
+// --- Appends
+// -------------------------------------------------------------------------------------------
 
 void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
                         std::unique_ptr<AppendDone> done) {
@@ -276,9 +282,9 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
                      std::to_string(limit);
     return complete_later(std::move(done), Errc::too_large, std::move(refused));
   }
-  const bool full = appends_.size() >= options_.waiting_max ||
-                    (waiting_bytes_ != 0 &&
-                     waiting_bytes_ + payload.size() > options_.waiting_bytes_max);
+  const bool full =
+      appends_.size() >= options_.waiting_max ||
+      (waiting_bytes_ != 0 && waiting_bytes_ + payload.size() > options_.waiting_bytes_max);
   if (full) {
     refused.detail = "too many appends wait in this client";
     refused.retry_after = std::chrono::milliseconds(10);
@@ -286,8 +292,8 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
   }
   closed_ = false;
   waiting_bytes_ += payload.size();
-  appends_.push_back({{payload.begin(), payload.end()}, condition, loop_.now() + timeout,
-                      std::move(done)});
+  appends_.push_back(
+      {{payload.begin(), payload.end()}, condition, loop_.now() + timeout, std::move(done)});
   wake();
 }
 
@@ -359,7 +365,8 @@ void ClientCore::send_appends(Connection& leader) {
       bytes += more;
       ++count;
     }
-    if (!send_command(leader, index, count)) return;  // Its queue is full: goes on when it has drained.
+    if (!send_command(leader, index, count))
+      return;  // Its queue is full: goes on when it has drained.
     next_send_ = next_send_ + count;
   }
 }
@@ -480,7 +487,8 @@ void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
   const auto tell = [&](Pending& entry) {
     AppendResult told;
     told.may_be_appended = !surely_not_appended;
-    told.detail = too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
+    told.detail =
+        too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
     finish(entry, error, std::move(told));
   };
   for (Pending* entry : range_of(result)) {
@@ -506,8 +514,8 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
   for (Pending& entry : appends_) {
     if (!entry.done) continue;  // Nobody waits, and the new session does not know the sequence.
     const bool in_result = std::find(refused.begin(), refused.end(), &entry) != refused.end();
-    surely_not_appended = surely_not_appended || entry.attempts == 0 ||
-                          (entry.attempts == 1 && in_result);
+    surely_not_appended =
+        surely_not_appended || entry.attempts == 0 || (entry.attempts == 1 && in_result);
     if (surely_not_appended) {
       entry.attempts = 0;
       kept.push_back(std::move(entry));
@@ -589,7 +597,8 @@ void ClientCore::close() {
   if (!completed_.empty()) wake();
 }
 
-// --- Reads ---------------------------------------------------------------------------------------------
+// --- Reads
+// ---------------------------------------------------------------------------------------------
 
 void ClientCore::read(const ReadOptions& options, ReadDone done) {
   closed_ = false;
@@ -666,21 +675,19 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
     default: break;
   }
   read.asked = nullptr;
-  read.again_at = std::max(read.again_at,
-                           loop_.now() + std::chrono::milliseconds(result.retry_ms));
+  read.again_at = std::max(read.again_at, loop_.now() + std::chrono::milliseconds(result.retry_ms));
 }
 
 void ClientCore::end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result) {
   auto read = reads_.extract(request);
   if (read.empty()) return;
-  completed_.push_back(
-      [done = std::move(read.mapped().done), error, result = std::move(result)]() mutable {
-        done(error, std::move(result));
-      });
+  completed_.push_back([done = std::move(read.mapped().done), error,
+                        result = std::move(result)]() mutable { done(error, std::move(result)); });
   wake();
 }
 
-// --- Tails ---------------------------------------------------------------------------------------------
+// --- Tails
+// ---------------------------------------------------------------------------------------------
 
 void ClientCore::tail(Lsn lsn_begin, ReadDone done) {
   closed_ = false;
@@ -755,8 +762,9 @@ void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
   if ((trimmed || end.outcome == net::Outcome::corrupt) && tail_.waiting) {
     ReadResult result;
     result.first_lsn = end.first_lsn;
-    result.detail = trimmed ? "entries below " + std::to_string(end.first_lsn.value) + " are trimmed"
-                            : end.detail;
+    result.detail = trimmed
+                        ? "entries below " + std::to_string(end.first_lsn.value) + " are trimmed"
+                        : end.detail;
     completed_.push_back([done = std::exchange(tail_.waiting, nullptr), trimmed,
                           result = std::move(result)]() mutable {
       done(trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
@@ -767,7 +775,8 @@ void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
   wake();
 }
 
-// --- Status --------------------------------------------------------------------------------------------
+// --- Status
+// --------------------------------------------------------------------------------------------
 
 void ClientCore::status(Duration timeout, StatusDone done) {
   closed_ = false;
@@ -819,9 +828,8 @@ void ClientCore::send_status() {
       return a.answer.node != NodeId{} && a.answer.node == b.answer.node;
     };
     nodes.erase(std::unique(nodes.begin(), nodes.end(), same), nodes.end());
-    completed_.push_back([done = std::move(status.mapped().done), nodes = std::move(nodes)] {
-      done(nodes);
-    });
+    completed_.push_back(
+        [done = std::move(status.mapped().done), nodes = std::move(nodes)] { done(nodes); });
     wake();
   }
 }

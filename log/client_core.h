@@ -1,4 +1,5 @@
-// The client without its dress: sessions, retries, finding the leader. log/client.h is its public face.
+// The client without its dress: sessions, retries, finding the leader. log/client.h is its public
+// face.
 #pragma once
 
 #include <deque>
@@ -15,8 +16,8 @@
 
 namespace stele::log {
 
-/// One session and one sequence for all retries: an append takes effect at most once, in the order of
-/// the calls. Loop thread only. Pending operations end with shutting_down when it is destroyed.
+/// One session and one sequence for all retries: an append takes effect at most once, in the order
+/// of the calls. Loop thread only. Pending operations end with shutting_down when it is destroyed.
 class ClientCore {
  public:
   /// Gets called once, on the loop, never from within the call that took it.
@@ -54,7 +55,7 @@ class ClientCore {
     Lsn condition;
     Time deadline;
     std::unique_ptr<AppendDone> done;  // Null once told: the sequence is still to be consumed.
-    std::uint32_t attempts = 0;  // Those that may have been proposed.
+    std::uint32_t attempts = 0;        // Those that may have been proposed.
     bool skip = false;      // Given up: what is sent from now on only consumes the sequence.
     bool consumed = false;  // Its outcome is known.
   };

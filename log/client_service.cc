@@ -74,7 +74,8 @@ class ClientService::Client final : public net::LinkHandler {
     }
   }
 
-  /// An answer that cannot be queued would be lost: then the connection ends, and the client asks again.
+  /// An answer that cannot be queued would be lost: then the connection ends, and the client asks
+  /// again.
   void send(const net::Message& message) {
     if (!dropped_ && !link_->send(message)) refuse("the client does not read its answers");
   }
@@ -117,7 +118,8 @@ class ClientService::Client final : public net::LinkHandler {
     bool reading = false;
   };
 
-  // --- Reads ---------------------------------------------------------------------------------------
+  // --- Reads
+  // ---------------------------------------------------------------------------------------
 
   void on_read(const net::Read& read) {
     if (reads_.size() >= kReadsWaitingMax) return send(refused(read, net::Outcome::overloaded));
@@ -203,14 +205,15 @@ class ClientService::Client final : public net::LinkHandler {
     return result;
   }
 
-  // --- Tails ---------------------------------------------------------------------------------------
+  // --- Tails
+  // ---------------------------------------------------------------------------------------
 
   void on_tail(const net::Tail& tail) {
     const Replica* replica = service_.replica_;
     const bool leads = replica != nullptr && replica->proposer().leads() && replica->caught_up();
     if (service_.shutting_down_ || !leads) {
-      const net::Outcome outcome = service_.shutting_down_ ? net::Outcome::shutting_down
-                                                           : net::Outcome::not_leader;
+      const net::Outcome outcome =
+          service_.shutting_down_ ? net::Outcome::shutting_down : net::Outcome::not_leader;
       return send(net::TailEnd{tail.request, outcome, {}, {}, service_.ports_.leader_address()});
     }
     const StateNumbers& numbers = replica->state().numbers();
@@ -218,7 +221,8 @@ class ClientService::Client final : public net::LinkHandler {
     if (next < numbers.first_lsn) {
       return send(net::TailEnd{tail.request, net::Outcome::trimmed, numbers.first_lsn, {}, {}});
     }
-    if (tails_.size() >= kTailsMax) tails_.erase(tails_.begin());  // The oldest: the client left it.
+    if (tails_.size() >= kTailsMax)
+      tails_.erase(tails_.begin());  // The oldest: the client left it.
     TailState& state = tails_[tail.request];
     state = {next, tail.credit_bytes, false};
     kept_alive_at_ = service_.loop_.now();
@@ -365,14 +369,16 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
 void ClientService::on_append(Client& client, const Slice& bytes) {
   const auto command = parse_command(bytes.bytes);
   if (!command) return client.refuse(command.error().detail);
-  if (command->kind == CommandKind::open_session) return client.refuse("sessions are opened otherwise");
+  if (command->kind == CommandKind::open_session)
+    return client.refuse("sessions are opened otherwise");
 
   const auto answer = [&](net::Outcome outcome, Sequence resend_from) {
     client.add_result(
         {command->session, command->sequence, command->count, outcome, {}, resend_from});
     client.flush_results();
   };
-  if (const net::Outcome refused = refusal(); refused != net::Outcome::ok) return answer(refused, {});
+  if (const net::Outcome refused = refusal(); refused != net::Outcome::ok)
+    return answer(refused, {});
   if (command->largest_bytes > options_.entry_bytes_max) return answer(net::Outcome::too_large, {});
 
   // What is long decided needs no slot: the outcome is final, and known here.
@@ -416,7 +422,8 @@ void ClientService::tell_applied_part(Client& client, const Command& command) {
   if (command.sequence >= next) return;
   Command applied = command;
   applied.count = static_cast<std::uint32_t>(next - command.sequence);
-  for (const net::AppendResult& result : replica_->state().recall(applied)) client.add_result(result);
+  for (const net::AppendResult& result : replica_->state().recall(applied))
+    client.add_result(result);
   client.flush_results();
 }
 
@@ -429,7 +436,8 @@ void ClientService::on_applied(const LogState::Applied& applied) {
       if (all_answered) {
         expected_.erase(submitted);
       } else if (result.outcome == net::Outcome::resend) {
-        submitted->second = std::min(submitted->second, result.resend_from);  // The rest is void, too.
+        submitted->second =
+            std::min(submitted->second, result.resend_from);  // The rest is void, too.
       }
     }
     const auto owner = owners_.find(result.session);

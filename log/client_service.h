@@ -23,7 +23,7 @@ class ClientService final : public ReplicaListener {
     std::size_t connections_max = 4096;
   };
   struct Ports {
-    std::function<std::string()> leader_address;     ///< "host:port", or empty if unknown.
+    std::function<std::string()> leader_address;  ///< "host:port", or empty if unknown.
     std::function<net::StatusAnswer()> status;
   };
 

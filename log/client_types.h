@@ -22,7 +22,8 @@ struct ClientOptions {
   std::string cluster_name;
   /// Appends sent and not yet acknowledged at most, 1 to 65536; fixed in the session.
   std::uint32_t window = 4096;
-  /// Appends that wait in the client at most, sent or not, by count and by bytes; more are `overloaded`.
+  /// Appends that wait in the client at most, sent or not, by count and by bytes; more are
+  /// `overloaded`.
   std::size_t waiting_max = 65536;
   std::size_t waiting_bytes_max = 64 << 20;
   /// The cluster forgets a session that is silent for this long (of the cluster's own time).
@@ -61,15 +62,16 @@ struct ReadResult {
 struct NodeStatus {
   net::Address address;
   bool reachable = false;
-  std::string detail;          ///< Why it is not reachable.
-  net::StatusAnswer answer;    ///< Of a reachable node; of others only `node`, if it is known.
+  std::string detail;        ///< Why it is not reachable.
+  net::StatusAnswer answer;  ///< Of a reachable node; of others only `node`, if it is known.
 };
 
 struct ReadOptions {
   Lsn lsn_begin{1};
   Lsn lsn_end;  ///< {}: the present end.
   std::size_t bytes_max = 1 << 20;
-  /// {}: linearizable, from the leader. Otherwise this node's own applied state, which may be behind.
+  /// {}: linearizable, from the leader. Otherwise this node's own applied state, which may be
+  /// behind.
   NodeId node;
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
 };

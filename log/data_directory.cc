@@ -33,7 +33,8 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
       others = true;
     }
   }
-  if (error) return fail(Errc::io, "the data directory " + path + " cannot be read: " + error.message());
+  if (error)
+    return fail(Errc::io, "the data directory " + path + " cannot be read: " + error.message());
   if (fresh && others) {
     return fail(Errc::foreign_directory,
                 "the directory " + path +
@@ -42,8 +43,8 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
   const std::string lock_path = path + "/" + kLockName;
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (lock < 0) {
-    return fail(Errc::io, "the data directory " + path +
-                              " cannot be written: " + std::strerror(errno));
+    return fail(Errc::io,
+                "the data directory " + path + " cannot be written: " + std::strerror(errno));
   }
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     ::close(lock);

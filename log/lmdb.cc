@@ -78,8 +78,8 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
     const unsigned create = options.read_only ? 0U : unsigned{MDB_CREATE};
     code = mdb_dbi_open(txn->txn_, kTableNames[i], MDB_INTEGERKEY | create, &lmdb.tables_[i]);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
-      return fail(Errc::foreign_directory, file + " is not a store of Stele: it has no table " +
-                                               kTableNames[i]);
+      return fail(Errc::foreign_directory,
+                  file + " is not a store of Stele: it has no table " + kTableNames[i]);
     }
     if (code != 0) return lmdb_error(code, "cannot open a table");
   }
@@ -90,7 +90,8 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
 
   // A vote that a killed process left in the page cache must be durable before it is repeated.
   if (const auto synced = lmdb.sync(); !synced) return tl::unexpected<Error>(synced.error());
-  // LMDB syncs data, never the directory that names it; nor may the process that made it have come so far.
+  // LMDB syncs data, never the directory that names it; nor may the process that made it have come
+  // so far.
   const auto parent = std::filesystem::absolute(directory).parent_path().string();
   for (const std::string& path : {file, directory, parent}) {
     if (const auto synced = sync_path(path); !synced) return tl::unexpected<Error>(synced.error());

@@ -65,7 +65,7 @@ class Lmdb {
     Cursor& operator=(const Cursor&) = delete;
 
     /// Each moves to a record, false if there is none. Errors are kept in status().
-    bool seek(std::uint64_t key);       ///< The first at or above `key`.
+    bool seek(std::uint64_t key);          ///< The first at or above `key`.
     bool seek_last_at(std::uint64_t key);  ///< The last at or below `key`.
     bool next();
     [[nodiscard]] std::uint64_t key() const { return key_; }
@@ -89,7 +89,9 @@ class Lmdb {
  private:
   MDB_env* env_ = nullptr;
   MDB_dbi tables_[4] = {};
-  [[nodiscard]] MDB_dbi dbi(Table table) const { return tables_[static_cast<std::size_t>(table) - 1]; }
+  [[nodiscard]] MDB_dbi dbi(Table table) const {
+    return tables_[static_cast<std::size_t>(table) - 1];
+  }
 };
 
 }  // namespace stele::log

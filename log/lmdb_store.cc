@@ -32,8 +32,8 @@ void append(std::vector<T>& to, std::vector<T>&& from) {
 }
 
 Result<void> put_record(Lmdb::Txn& txn, const paxos::Record& record) {
-  const auto room = txn.reserve(Table::slots, record.slot.value,
-                                kSlotHeaderBytes + record.value.size());
+  const auto room =
+      txn.reserve(Table::slots, record.slot.value, kSlotHeaderBytes + record.value.size());
   if (!room) return tl::unexpected<Error>(room.error());
   write_slot_header(record, room->first<kSlotHeaderBytes>());
   record.value.copy_to(room->data() + kSlotHeaderBytes);
@@ -87,11 +87,11 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, Lsn begin, Lsn end, std::size_t 
     }
     const auto bytes = txn.get(Table::slots, row->slot.value);
     if (!bytes) return tl::unexpected<Error>(bytes.error());
-    const auto record = *bytes ? read_slot(row->slot, **bytes)
-                               : Result<paxos::Record>(fail(
-                                     Errc::corrupt, "the record slots/" +
-                                                        std::to_string(row->slot.value) +
-                                                        " is missing"));
+    const auto record =
+        *bytes ? read_slot(row->slot, **bytes)
+               : Result<paxos::Record>(
+                     fail(Errc::corrupt,
+                          "the record slots/" + std::to_string(row->slot.value) + " is missing"));
     if (!record) {
       read.fault = record.error().detail;
       read.faulty_slot = row->slot;
@@ -167,9 +167,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       append(batch->durable, std::exchange(after_commit, {}));
       // The batch goes back to the loop, which alone drops the buffers it shares with the sockets.
       // Posted under the lock, so that no later callback comes before its own.
-      loop.post([self = shared_from_this(), batch = std::move(batch)] {
-        self->on_committed(*batch);
-      });
+      loop.post(
+          [self = shared_from_this(), batch = std::move(batch)] { self->on_committed(*batch); });
     }
   }
 
@@ -304,10 +303,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::function<void(Error)> on_failure;
   std::uint64_t map_bytes = 0;
   std::optional<Identity> identity;
-  bool closed = false;            // Loop's thread: no callback any more.
-  std::size_t backlog = 0;        // Loop's thread.
-  Lsn durable_lsn{1};             // Loop's thread.
-  Promised promised;              // Writer thread, once it runs.
+  bool closed = false;      // Loop's thread: no callback any more.
+  std::size_t backlog = 0;  // Loop's thread.
+  Lsn durable_lsn{1};       // Loop's thread.
+  Promised promised;        // Writer thread, once it runs.
 
   std::mutex mutex;
   std::condition_variable work;
@@ -336,8 +335,8 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
   const bool fresh = directory.fresh();
   auto lmdb = Lmdb::open(directory.path(), {options.map_bytes, false});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
-  auto impl = std::make_shared<Impl>(std::move(directory), *std::move(lmdb), loop,
-                                     std::move(on_failure));
+  auto impl =
+      std::make_shared<Impl>(std::move(directory), *std::move(lmdb), loop, std::move(on_failure));
   impl->map_bytes = options.map_bytes;
   {
     auto txn = impl->lmdb.begin(false);
@@ -502,11 +501,9 @@ void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
 
 void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                              std::function<void(EntriesRead)> done) {
-  impl_->read(
-      [lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) {
-        return get_entries(txn, lsn_begin, lsn_end, bytes_max);
-      },
-      std::move(done));
+  impl_->read([lsn_begin, lsn_end, bytes_max](
+                  Lmdb::Txn& txn) { return get_entries(txn, lsn_begin, lsn_end, bytes_max); },
+              std::move(done));
 }
 
 Lsn LmdbStore::durable_lsn() const { return impl_->durable_lsn; }

@@ -18,8 +18,8 @@ class LmdbStore final : public Store {
     std::uint64_t map_bytes = 1ULL << 40;  ///< The bound of the store, reserved once.
   };
 
-  /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit has
-  /// failed: the node must end. Errors: corrupt, foreign_directory, newer_format, io.
+  /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit
+  /// has failed: the node must end. Errors: corrupt, foreign_directory, newer_format, io.
   static Result<std::unique_ptr<LmdbStore>> open(DataDirectory directory, const Options& options,
                                                  net::Loop& loop,
                                                  std::function<void(Error)> on_failure);

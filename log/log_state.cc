@@ -61,7 +61,8 @@ LogState::Applied LogState::apply(Slot slot, const paxos::Value& value) {
 void LogState::on_append(const Command& command, std::uint32_t index, Applied& out) {
   const bool is_append = command.kind == CommandKind::append;
   const auto refuse = [&](net::Outcome outcome, Sequence resend_from) {
-    out.results.push_back({command.session, command.sequence, command.count, outcome, {}, resend_from});
+    out.results.push_back(
+        {command.session, command.sequence, command.count, outcome, {}, resend_from});
     if (is_append) out.row.skipped.push_back({index, command.count});
   };
   Session* session = find(command.session);
@@ -120,8 +121,12 @@ void LogState::on_open(const Command& command, Slot slot, bool first, Applied& o
 void LogState::on_close(const Command& command, Applied& out) {
   const bool known = find(command.session) != nullptr;
   if (known) drop(command.session);
-  out.results.push_back({command.session, command.sequence, command.count,
-                         known ? net::Outcome::ok : net::Outcome::session_expired, {}, {}});
+  out.results.push_back({command.session,
+                         command.sequence,
+                         command.count,
+                         known ? net::Outcome::ok : net::Outcome::session_expired,
+                         {},
+                         {}});
 }
 
 Session* LogState::find(SessionId id) {
@@ -139,7 +144,8 @@ void LogState::drop(SessionId id) {
   changed_.insert(id);
 }
 
-// Expired sessions nobody asks for go now and then; when depends on log time only, as on every node.
+// Expired sessions nobody asks for go now and then; when depends on log time only, as on every
+// node.
 void LogState::drop_expired() {
   std::vector<SessionId> expired;
   for (const auto& [id, session] : sessions_) {

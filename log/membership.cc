@@ -50,8 +50,9 @@ Result<Membership> Membership::make(Identity identity, std::string cluster_name,
     std::vector<NodeId> born;
     for (const net::Member& member : identity.members) born.push_back(member.node);
     if (born != nodes) {
-      return fail(Errc::foreign_directory,
-                  "the data directory was born in a cluster with other node ids than --cluster names");
+      return fail(
+          Errc::foreign_directory,
+          "the data directory was born in a cluster with other node ids than --cluster names");
     }
   }
   Membership membership;
@@ -76,18 +77,18 @@ Result<void> Membership::admit(const net::Hello& hello) {
       !std::binary_search(nodes_.begin(), nodes_.end(), hello.node)) {
     return fail(Errc::refused, name_of(hello.node) + " is not another member of this cluster");
   }
-  if (!hello.members.empty() &&
-      !lists(hello.members, identity_.node, identity_.incarnation)) {
+  if (!hello.members.empty() && !lists(hello.members, identity_.node, identity_.incarnation)) {
     return fail(Errc::refused, name_of(hello.node) + " was born in a cluster in which " +
                                    name_of(identity_.node) +
                                    " has another data directory than this one");
   }
   if (born()) {
     if (!lists(identity_.members, hello.node, hello.incarnation)) {
-      return fail(Errc::refused,
-                  name_of(hello.node) +
-                      " has another data directory than the one this cluster was born with: a wiped "
-                      "or replaced directory may have forgotten its votes");
+      return fail(
+          Errc::refused,
+          name_of(hello.node) +
+              " has another data directory than the one this cluster was born with: a wiped "
+              "or replaced directory may have forgotten its votes");
     }
     if (!hello.members.empty() && hello.cluster_id != identity_.cluster_id) {
       return fail(Errc::refused, name_of(hello.node) + " belongs to another cluster");
@@ -97,16 +98,16 @@ Result<void> Membership::admit(const net::Hello& hello) {
   // Before birth: a list that others were born with is the one to be born with.
   if (others_list_.empty() && !hello.members.empty()) {
     others_list_ = hello.members;
-    std::erase_if(heard_, [&](const auto& heard) {
-      return !lists(others_list_, heard.first, heard.second);
-    });
+    std::erase_if(
+        heard_, [&](const auto& heard) { return !lists(others_list_, heard.first, heard.second); });
   }
-  const bool fits = others_list_.empty() ||
-                    (lists(others_list_, hello.node, hello.incarnation) &&
-                     (hello.members.empty() || hello.members == others_list_));
+  const bool fits =
+      others_list_.empty() || (lists(others_list_, hello.node, hello.incarnation) &&
+                               (hello.members.empty() || hello.members == others_list_));
   if (!fits) {
-    return fail(Errc::refused, name_of(hello.node) +
-                                   " has another data directory than the one its cluster was born with");
+    return fail(
+        Errc::refused,
+        name_of(hello.node) + " has another data directory than the one its cluster was born with");
   }
   heard_[hello.node] = hello.incarnation;
   return {};

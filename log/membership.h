@@ -10,13 +10,14 @@
 
 namespace stele::log {
 
-/// A directory is unborn until its node has heard all members of the cluster, each unborn, too, or born
-/// with a list that holds this directory's incarnation. Then the list is fixed for ever: another
-/// incarnation under the same id (a wiped directory) is refused, so no vote can be forgotten. Pure.
+/// A directory is unborn until its node has heard all members of the cluster, each unborn, too, or
+/// born with a list that holds this directory's incarnation. Then the list is fixed for ever:
+/// another incarnation under the same id (a wiped directory) is refused, so no vote can be
+/// forgotten. Pure.
 class Membership {
  public:
-  /// `nodes`: the configured members. Errors: foreign_directory (the directory is another node's, or
-  /// another cluster's, or was born with other members).
+  /// `nodes`: the configured members. Errors: foreign_directory (the directory is another node's,
+  /// or another cluster's, or was born with other members).
   static Result<Membership> make(Identity identity, std::string cluster_name, NodeId self,
                                  std::vector<NodeId> nodes);
 

@@ -112,8 +112,8 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   auto membership = Membership::make(identity, options.cluster_name, options.self, nodes);
   if (!membership) return tl::unexpected<Error>(membership.error());
 
-  auto node = std::unique_ptr<Node>(new Node(std::move(options), loop, dialer, events,
-                                             std::move(store), *std::move(membership)));
+  auto node = std::unique_ptr<Node>(
+      new Node(std::move(options), loop, dialer, events, std::move(store), *std::move(membership)));
   if (fresh) {
     // Nobody may hear of an incarnation that a crash could take back.
     node->store_->write_identity(identity, [self = node.get()] { self->begin(); });
@@ -137,8 +137,9 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
       membership_(std::move(membership)),
       service_({.entry_bytes_max = options_.entry_bytes_max}, loop, events,
                {[this] { return leader_address(); }, [this] { return status(); }}),
-      peers_(loop, dialer, events,
-             {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); }}),
+      peers_(
+          loop, dialer, events,
+          {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); }}),
       started_at_(loop.now()),
       waiting_told_at_(loop.now()) {}
 
@@ -292,7 +293,7 @@ net::StatusAnswer Node::status() const {
     return answer;
   }
   const paxos::Proposer& proposer = replica_->proposer();
-  answer.role = proposer.leads() ? "leader"
+  answer.role = proposer.leads()                                             ? "leader"
                 : proposer.standing() == paxos::Proposer::Standing::follower ? "follower"
                                                                              : "candidate";
   const StateNumbers& numbers = replica_->state().numbers();

@@ -1,4 +1,5 @@
-// One member of a cluster: handshakes, birth, the replica and its clients. Everything but the program.
+// One member of a cluster: handshakes, birth, the replica and its clients. Everything but the
+// program.
 #pragma once
 
 #include <functional>

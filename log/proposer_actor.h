@@ -18,8 +18,10 @@ class ProposerActor final : public net::Actor<Letter> {
   struct Ports {
     std::function<void(const paxos::Send&)> send;
     std::function<void(Ballot)> began;  ///< Leads in this ballot.
-    std::function<void(const Slice&)> dropped;  ///< A command that was never proposed; before stopped.
-    std::function<void()> stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
+    std::function<void(const Slice&)>
+        dropped;  ///< A command that was never proposed; before stopped.
+    std::function<void()>
+        stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;
   };
@@ -57,7 +59,7 @@ class ProposerActor final : public net::Actor<Letter> {
   Ports ports_;
   paxos::Proposer::Effects effects_;
   BatchBuilder waiting_;
-  Time proposed_at_{};    // The last slot of this leadership, by which log time advances.
+  Time proposed_at_{};  // The last slot of this leadership, by which log time advances.
 };
 
 }  // namespace stele::log

@@ -25,8 +25,8 @@ const char* name_of(Table table) {
 }
 
 tl::unexpected<Error> corrupt(Table table, std::uint64_t key, const char* why) {
-  return fail(Errc::corrupt, std::string("the record ") + name_of(table) + "/" +
-                                 std::to_string(key) + " " + why);
+  return fail(Errc::corrupt,
+              std::string("the record ") + name_of(table) + "/" + std::to_string(key) + " " + why);
 }
 
 template <class T, class Parse>

@@ -27,8 +27,8 @@ struct Identity {
   bool operator==(const Identity&) const = default;
 };
 
-/// The tables. A checksum covers table, key and content: a record in the wrong place is as faulty as a
-/// damaged one.
+/// The tables. A checksum covers table, key and content: a record in the wrong place is as faulty
+/// as a damaged one.
 enum class Table : std::uint64_t { meta = 1, slots = 2, index = 3, sessions = 4 };
 
 /// Keys in the table `meta`.
@@ -57,8 +57,8 @@ struct Promised {
 [[nodiscard]] std::vector<std::byte> seal_row(const IndexRow& row);
 [[nodiscard]] Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed);
 
-/// A slot's record is this header and the value's bytes. The value's digest stands in the header, and
-/// the header's checksum covers the digest and the slot.
+/// A slot's record is this header and the value's bytes. The value's digest stands in the header,
+/// and the header's checksum covers the digest and the slot.
 inline constexpr std::size_t kSlotHeaderBytes = 64;
 void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target);
 /// Copies the value out of `bytes`. Errors: corrupt, naming the slot.

@@ -10,8 +10,12 @@ constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 
 paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
                               Time now) {
-  return {options.self,         options.configuration,      options.proposer,
-          content.acceptor.promised, content.numbers.chosen_end, now};
+  return {options.self,
+          options.configuration,
+          options.proposer,
+          content.acceptor.promised,
+          content.numbers.chosen_end,
+          now};
 }
 
 }  // namespace
@@ -159,9 +163,9 @@ void Replica::check_space() {
   const bool full = free_bytes < options_.reserve_bytes / 2;
   if (low != space_low_) {
     space_low_ = low;
-    events_.event(low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
-                  {{"free_bytes", store_.space().free_bytes},
-                   {"reserve_bytes", options_.reserve_bytes}});
+    events_.event(
+        low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
+        {{"free_bytes", store_.space().free_bytes}, {"reserve_bytes", options_.reserve_bytes}});
   }
   acceptor_.set_space(low, full);
   learner_.set_space_full(full);

@@ -50,8 +50,8 @@ class Replica {
   /// Takes a valid command. ok: its outcome comes by on_applied, or on_stopped. Else: not_leader,
   /// overloaded, no_space.
   net::Outcome submit(CommandKind kind, Slice command);
-  /// Calls back once a linearizable read may be served from the applied state; with false if this node
-  /// does not lead, or leads no more.
+  /// Calls back once a linearizable read may be served from the applied state; with false if this
+  /// node does not lead, or leads no more.
   void read_barrier(std::function<void(bool)> done);
   /// The node's own applied state.
   void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,

@@ -25,8 +25,8 @@ void Session::forget(Sequence acked) {
   const Sequence keep_from = std::min(std::max(acked, before_window), last_) + 1;
   while (!runs_.empty() && runs_.front().first < keep_from) {
     Run& run = runs_.front();
-    const auto gone = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(keep_from - run.first, run.count));
+    const auto gone =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(keep_from - run.first, run.count));
     if (gone == run.count) {
       runs_.pop_front();
       continue;
@@ -44,7 +44,8 @@ void Session::recall(SessionId id, Sequence first, std::uint32_t count,
   const Sequence remembered_from = runs_.empty() ? last_ + 1 : runs_.front().first;
   if (at < remembered_from) {
     const Sequence until = std::min(end, remembered_from);
-    out.push_back({id, at, static_cast<std::uint32_t>(until - at), net::Outcome::forgotten, {}, {}});
+    out.push_back(
+        {id, at, static_cast<std::uint32_t>(until - at), net::Outcome::forgotten, {}, {}});
     at = until;
   }
   for (const Run& run : runs_) {

@@ -26,12 +26,13 @@ class Session {
   /// The last sequence consumed. The next command must begin at or before the one after it.
   [[nodiscard]] Sequence last() const { return last_; }
 
-  /// Consumes the `count` sequences after last(), all with the same outcome (`lsn` of the first, if it
-  /// is ok), and remembers it.
+  /// Consumes the `count` sequences after last(), all with the same outcome (`lsn` of the first, if
+  /// it is ok), and remembers it.
   void consume(std::uint32_t count, net::Outcome outcome, Lsn lsn);
   /// Forgets what the client has acknowledged, and what lies before the window.
   void forget(Sequence acked);
-  /// What is remembered of [first, first + count), all at or before last(); `forgotten` for the rest.
+  /// What is remembered of [first, first + count), all at or before last(); `forgotten` for the
+  /// rest.
   void recall(SessionId id, Sequence first, std::uint32_t count,
               std::vector<net::AppendResult>& out) const;
 

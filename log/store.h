@@ -23,8 +23,8 @@ struct StateWrite {
   std::vector<SessionImage> sessions;
 };
 
-/// Records read back, ascending. `faulty` is the first slot whose record failed its checksum, if the
-/// reading came upon one; records end before it.
+/// Records read back, ascending. `faulty` is the first slot whose record failed its checksum, if
+/// the reading came upon one; records end before it.
 struct SlotsRead {
   Slot chosen_end;  ///< Durable at the moment of reading.
   std::vector<paxos::Record> records;
@@ -41,13 +41,14 @@ struct StoreContent {
 
 struct Space {
   std::uint64_t used_bytes = 0;
-  std::uint64_t free_bytes = 0;  ///< Until the bound of the store or of the disk, whichever is nearer.
+  std::uint64_t free_bytes =
+      0;  ///< Until the bound of the store or of the disk, whichever is nearer.
 };
 
-/// Writes are queued and committed in the order of the calls; what piled up during one commit is the
-/// next one. All functions return at once; callbacks run on the loop, in order. All functions are for
-/// the loop's thread. A commit that fails is never retried: the store reports it once through the
-/// failure handler it was opened with, and calls no callback any more.
+/// Writes are queued and committed in the order of the calls; what piled up during one commit is
+/// the next one. All functions return at once; callbacks run on the loop, in order. All functions
+/// are for the loop's thread. A commit that fails is never retried: the store reports it once
+/// through the failure handler it was opened with, and calls no callback any more.
 class Store {
  public:
   virtual ~Store() = default;
@@ -63,13 +64,14 @@ class Store {
   /// all earlier ones are.
   virtual void write_votes(std::vector<paxos::Acceptor::Write> writes,
                            std::function<void()> durable) = 0;
-  /// Queues the learner's writes. They ride in the next commit; flush() sees to it that there is one.
+  /// Queues the learner's writes. They ride in the next commit; flush() sees to it that there is
+  /// one.
   virtual void write_state(StateWrite write) = 0;
   virtual void flush() = 0;
 
-  /// Reads votes: records at or above `slot_begin` and the durable chosen_end, below `slot_end`. They
-  /// are read in their place among the writes: everything queued before is durable and visible. At
-  /// most `bytes_max` bytes, but at least one record.
+  /// Reads votes: records at or above `slot_begin` and the durable chosen_end, below `slot_end`.
+  /// They are read in their place among the writes: everything queued before is durable and
+  /// visible. At most `bytes_max` bytes, but at least one record.
   virtual void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                           std::function<void(SlotsRead)> done) = 0;
   /// Reads chosen records, below the durable chosen_end, beside the writes.

@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "log/entries.h"
 #include "log/data_directory.h"
+#include "log/entries.h"
 #include "log/lmdb.h"
 
 namespace stele::log {
@@ -40,12 +40,14 @@ void check_slots(Lmdb::Txn& txn, VerifyReport& report) {
     const Slot slot{cursor.key()};
     ++report.records;
     if (slot >= report.numbers.chosen_end) {
-      ++report.votes;
-    } else if (slot != expected) {
-      found(report, "chosen slots " + std::to_string(expected.value) + " to " +
-                        std::to_string(slot.value - 1) + " are missing");
+      ++report.votes;  // Those may have holes.
+    } else {
+      if (slot != expected) {
+        found(report, "chosen slots " + std::to_string(expected.value) + " to " +
+                          std::to_string(slot.value - 1) + " are missing");
+      }
+      expected = slot + 1;
     }
-    expected = slot + 1;
     const auto record = read_slot(slot, cursor.value());
     if (record) {
       report.value_bytes += record->value.size();
@@ -124,7 +126,8 @@ Result<VerifyReport> verify_directory(const std::string& path) {
   const auto directory = DataDirectory::open(path);
   if (!directory) return tl::unexpected<Error>(directory.error());
   const std::uint64_t size = std::filesystem::file_size(path + "/data.mdb", error);
-  auto lmdb = Lmdb::open(path, {.map_bytes = std::max<std::uint64_t>(size, 1 << 20), .read_only = true});
+  auto lmdb =
+      Lmdb::open(path, {.map_bytes = std::max<std::uint64_t>(size, 1 << 20), .read_only = true});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
   auto txn = lmdb->begin(false);
   if (!txn) return tl::unexpected<Error>(txn.error());

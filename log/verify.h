@@ -15,8 +15,8 @@ struct VerifyReport {
   Identity identity;
   Promised promised;
   StateNumbers numbers;
-  std::uint64_t records = 0;        ///< In the table of slots,
-  std::uint64_t votes = 0;          ///< of which at or above chosen_end.
+  std::uint64_t records = 0;  ///< In the table of slots,
+  std::uint64_t votes = 0;    ///< of which at or above chosen_end.
   std::uint64_t value_bytes = 0;
   std::uint64_t entries = 0;
   std::uint64_t sessions = 0;
@@ -26,8 +26,8 @@ struct VerifyReport {
   static constexpr std::size_t kFaultsMax = 20;
 };
 
-/// Needs the directory for itself. Errors: in_use, foreign_directory, newer_format, io. What is wrong
-/// with single records is in the report.
+/// Needs the directory for itself. Errors: in_use, foreign_directory, newer_format, io. What is
+/// wrong with single records is in the report.
 [[nodiscard]] Result<VerifyReport> verify_directory(const std::string& path);
 
 }  // namespace stele::log

@@ -20,7 +20,8 @@ constexpr std::size_t kSegmentsMax = 64;
 constexpr std::size_t kTextBytesMax = 4096;
 constexpr std::size_t kScratchWords = 256;
 
-// --- Encoding --------------------------------------------------------------------------------------
+// --- Encoding
+// --------------------------------------------------------------------------------------
 
 void put(wire::Ballot::Builder to, Ballot ballot) {
   to.setRound(ballot.round);
@@ -304,7 +305,8 @@ std::vector<std::byte> serialize(capnp::MallocMessageBuilder& builder, std::size
   return head;
 }
 
-// --- Decoding --------------------------------------------------------------------------------------
+// --- Decoding
+// --------------------------------------------------------------------------------------
 
 /// Thrown and caught in this file only, like kj's own exceptions.
 struct Malformed {
@@ -377,7 +379,8 @@ class Decoder {
 
   paxos::Value value(wire::Value::Reader from) {
     const std::uint8_t kind = from.getKind();
-    require(kind <= static_cast<std::uint8_t>(paxos::ValueKind::stop_sign), "an unknown value kind");
+    require(kind <= static_cast<std::uint8_t>(paxos::ValueKind::stop_sign),
+            "an unknown value kind");
     const Slice slice = take(from.getBytes());
     require(value_digest(slice.bytes) == from.getDigest(), "a value does not match its digest");
     if (static_cast<paxos::ValueKind>(kind) == paxos::ValueKind::noop) {
@@ -577,15 +580,21 @@ class Decoder {
       }
       case Frame::SESSION_OPENED: {
         const auto m = from.getSessionOpened();
-        return SessionOpened{m.getNonce(), outcome(m.getOutcome()), {m.getSession()},
-                             text(m.getLeader()), m.getRetryMs()};
+        return SessionOpened{m.getNonce(),
+                             outcome(m.getOutcome()),
+                             {m.getSession()},
+                             text(m.getLeader()),
+                             m.getRetryMs()};
       }
       case Frame::APPEND: return Append{take_all(from.getAppend().getDigest())};
       case Frame::APPEND_RESULTS: return append_results(from.getAppendResults());
       case Frame::READ: {
         const auto m = from.getRead();
-        return Read{m.getRequest(), {counter(m.getLsnBegin())}, {counter(m.getLsnEnd())},
-                    m.getBytesMax(), m.getLinearizable()};
+        return Read{m.getRequest(),
+                    {counter(m.getLsnBegin())},
+                    {counter(m.getLsnEnd())},
+                    m.getBytesMax(),
+                    m.getLinearizable()};
       }
       case Frame::READ_RESULT: return read_result(from.getReadResult());
       case Frame::TAIL: {
@@ -604,8 +613,11 @@ class Decoder {
       }
       case Frame::TAIL_END: {
         const auto m = from.getTailEnd();
-        return TailEnd{m.getRequest(), outcome(m.getOutcome()), {counter(m.getFirstLsn())},
-                       text(m.getDetail()), text(m.getLeader())};
+        return TailEnd{m.getRequest(),
+                       outcome(m.getOutcome()),
+                       {counter(m.getFirstLsn())},
+                       text(m.getDetail()),
+                       text(m.getLeader())};
       }
       case Frame::STATUS_ASK: return StatusAsk{from.getStatusAsk()};
       case Frame::STATUS: return status(from.getStatus());

@@ -10,8 +10,8 @@ namespace stele::net {
 /// Never fails: what the program itself builds is within the limits (checked).
 [[nodiscard]] OutFrame encode(const Message& message);
 
-/// Reads a message out of a whole frame; values stay in the frame's buffer. Everything is validated:
-/// checksums, sizes, enums, order. Errors: malformed, with what was wrong.
+/// Reads a message out of a whole frame; values stay in the frame's buffer. Everything is
+/// validated: checksums, sizes, enums, order. Errors: malformed, with what was wrong.
 [[nodiscard]] Result<Message> decode(const InFrame& frame);
 
 }  // namespace stele::net

@@ -39,10 +39,9 @@ Result<FramePrefix> parse_prefix(std::span<const std::byte, FramePrefix::kBytes>
 
 std::array<std::byte, FramePrefix::kBytes> make_prefix(std::span<const std::byte> header,
                                                        std::size_t body_bytes) {
-  const std::array<std::uint32_t, 4> words{FramePrefix::kMagic,
-                                           static_cast<std::uint32_t>(header.size()),
-                                           static_cast<std::uint32_t>(body_bytes),
-                                           header_checksum(header)};
+  const std::array<std::uint32_t, 4> words{
+      FramePrefix::kMagic, static_cast<std::uint32_t>(header.size()),
+      static_cast<std::uint32_t>(body_bytes), header_checksum(header)};
   std::array<std::byte, FramePrefix::kBytes> bytes{};
   std::memcpy(bytes.data(), words.data(), bytes.size());
   return bytes;

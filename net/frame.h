@@ -37,8 +37,8 @@ inline constexpr std::size_t kHelloBytesMax = 16 << 10;
 inline constexpr std::size_t kFrameBytesMax = 96 << 20;
 
 /// Reads a prefix. Errors: malformed (no magic, or sizes above `frame_bytes_max`).
-[[nodiscard]] Result<FramePrefix> parse_prefix(std::span<const std::byte, FramePrefix::kBytes> bytes,
-                                               std::size_t frame_bytes_max);
+[[nodiscard]] Result<FramePrefix> parse_prefix(
+    std::span<const std::byte, FramePrefix::kBytes> bytes, std::size_t frame_bytes_max);
 
 [[nodiscard]] std::array<std::byte, FramePrefix::kBytes> make_prefix(
     std::span<const std::byte> header, std::size_t body_bytes);
@@ -52,9 +52,7 @@ struct OutFrame {
   std::vector<Slice> body;
   std::size_t body_bytes = 0;
 
-  [[nodiscard]] std::size_t bytes() const {
-    return head.size() + FramePrefix::padded(body_bytes);
-  }
+  [[nodiscard]] std::size_t bytes() const { return head.size() + FramePrefix::padded(body_bytes); }
 };
 
 /// A whole frame as it arrived: views into `owner`; `header` is 8-byte aligned.

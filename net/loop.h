@@ -31,7 +31,8 @@ class Loop {
   /// Runs `task` on the loop, later. Any thread.
   virtual void post(std::function<void()> task) = 0;
   /// Runs `task` on the loop once `delay` has passed, unless the timer is destroyed before.
-  [[nodiscard]] virtual std::unique_ptr<Timer> after(Duration delay, std::function<void()> task) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Timer> after(Duration delay,
+                                                     std::function<void()> task) = 0;
   /// Random bits, for jitter, nonces and incarnations.
   [[nodiscard]] virtual std::uint64_t random() = 0;
 };
@@ -43,8 +44,8 @@ class LinkHandler;
 class Link {
  public:
   virtual ~Link() = default;
-  /// Begins to deliver to `handler`; called again, goes on with another one. A dialled link is started
-  /// already.
+  /// Begins to deliver to `handler`; called again, goes on with another one. A dialled link is
+  /// started already.
   virtual void start(LinkHandler& handler) = 0;
   /// Queues a message. False, and nothing queued, if the connection is closed or its queue is full.
   virtual bool send(const Message& message) = 0;
@@ -72,8 +73,8 @@ class LinkHandler {
 class Dialer {
  public:
   virtual ~Dialer() = default;
-  /// Opens a connection; messages may be sent at once and leave when it is established. A failure is
-  /// told by on_closed.
+  /// Opens a connection; messages may be sent at once and leave when it is established. A failure
+  /// is told by on_closed.
   [[nodiscard]] virtual std::unique_ptr<Link> dial(const Address& address,
                                                    LinkHandler& handler) = 0;
 };

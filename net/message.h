@@ -1,5 +1,6 @@
-// Everything that crosses a connection: the handshake, what nodes say to nodes (paxos/message.h), and
-// what clients and nodes say to each other. Plain values; net/codec turns them into bytes and back.
+// Everything that crosses a connection: the handshake, what nodes say to nodes (paxos/message.h),
+// and what clients and nodes say to each other. Plain values; net/codec turns them into bytes and
+// back.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +29,10 @@ struct Hello {
   std::uint16_t protocol_version = kProtocolVersion;
   Kind kind = Kind::peer;
   std::string cluster_name;
-  std::uint64_t cluster_id = 0;   // 0: not born, or a client that does not know.
-  NodeId node;                    // {} for clients, otherwise the sender.
-  std::uint64_t incarnation = 0;  // Of the sender's data directory.
-  std::vector<Member> members;    // The list it was born with; empty before birth.
+  std::uint64_t cluster_id = 0;       // 0: not born, or a client that does not know.
+  NodeId node;                        // {} for clients, otherwise the sender.
+  std::uint64_t incarnation = 0;      // Of the sender's data directory.
+  std::vector<Member> members;        // The list it was born with; empty before birth.
   std::uint64_t entry_bytes_max = 0;  // What a node accepts; 0 from clients.
   std::string software;               // "stele 0.1.0".
 
@@ -56,17 +57,17 @@ enum class Outcome : std::uint8_t {
   trimmed = 6,
   session_expired = 7,
   shutting_down = 8,
-  unknown = 9,    // It was proposed; it may yet be chosen.
-  resend = 10,    // Void: an earlier sequence is missing. Send again from `resend_from`, in order.
-  skipped = 11,   // The sequence was consumed by a skip.
-  forgotten = 12, // Applied before; its LSN is no longer remembered.
-  corrupt = 13,   // The node cannot read what was asked for; others may.
+  unknown = 9,     // It was proposed; it may yet be chosen.
+  resend = 10,     // Void: an earlier sequence is missing. Send again from `resend_from`, in order.
+  skipped = 11,    // The sequence was consumed by a skip.
+  forgotten = 12,  // Applied before; its LSN is no longer remembered.
+  corrupt = 13,    // The node cannot read what was asked for; others may.
 };
 
 inline constexpr Outcome kOutcomeLast = Outcome::corrupt;
 
 struct OpenSession {
-  std::uint64_t nonce = 0;  // Drawn by the client; the answer repeats it.
+  std::uint64_t nonce = 0;   // Drawn by the client; the answer repeats it.
   std::uint32_t window = 0;  // Appends in flight at most.
   std::uint32_t ttl_ms = 0;  // Log time without a command after which the session expires.
 
@@ -83,7 +84,8 @@ struct SessionOpened {
   bool operator==(const SessionOpened&) const = default;
 };
 
-/// One command for the log (an append, a skip, a close): the bytes are in the format of log/batch.h.
+/// One command for the log (an append, a skip, a close): the bytes are in the format of
+/// log/batch.h.
 struct Append {
   Slice command;
 };
@@ -117,7 +119,8 @@ struct Read {
   bool operator==(const Read&) const = default;
 };
 
-/// Entries [lsn_begin, lsn_begin + count), as many as fit; `entries` in the entry format of log/batch.h.
+/// Entries [lsn_begin, lsn_begin + count), as many as fit; `entries` in the entry format of
+/// log/batch.h.
 struct ReadResult {
   std::uint64_t request = 0;
   Outcome outcome = Outcome::ok;
@@ -205,9 +208,8 @@ struct KeepAlive {
   bool operator==(const KeepAlive&) const = default;
 };
 
-using Message =
-    std::variant<Hello, Refused, paxos::Message, OpenSession, SessionOpened, Append, AppendResults,
-                 Read, ReadResult, Tail, TailCredit, TailEntries, TailEnd, StatusAsk, StatusAnswer,
-                 KeepAlive>;
+using Message = std::variant<Hello, Refused, paxos::Message, OpenSession, SessionOpened, Append,
+                             AppendResults, Read, ReadResult, Tail, TailCredit, TailEntries,
+                             TailEnd, StatusAsk, StatusAnswer, KeepAlive>;
 
 }  // namespace stele::net

@@ -35,8 +35,8 @@ class Peers::Peer final : public LinkHandler {
     ready_ = false;
     link_ = peers_.dialer_.dial(address_, *this);
     link_->send(peers_.handshake_.hello());
-    retry_ = peers_.loop_.after(kHandshakeWithin,
-                                [this] { lost("no handshake within the time-out"); });
+    retry_ =
+        peers_.loop_.after(kHandshakeWithin, [this] { lost("no handshake within the time-out"); });
   }
 
   void on_hello(const Hello& hello) {
@@ -59,9 +59,9 @@ class Peers::Peer final : public LinkHandler {
     link_.reset();
     if (ready_ || !complained_) {
       complained_ = true;  // Once until it works again, not once a try.
-      peers_.events_.event(Level::warning, ready_ ? "peer_lost" : "peer_unreachable",
-                           {{"node", node_.value}, {"address", to_string(address_)},
-                            {"reason", reason}});
+      peers_.events_.event(
+          Level::warning, ready_ ? "peer_lost" : "peer_unreachable",
+          {{"node", node_.value}, {"address", to_string(address_)}, {"reason", reason}});
     }
     ready_ = false;
     const auto half = backoff_ / 2;

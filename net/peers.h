@@ -18,12 +18,12 @@ class Transport {
   virtual void send(NodeId to, const paxos::Message& message) = 0;
 };
 
-/// One outgoing connection to each other node. Each node sends on the connections that it dialled and
-/// receives on those that it accepted. Reconnects with exponential back-off and jitter.
+/// One outgoing connection to each other node. Each node sends on the connections that it dialled
+/// and receives on those that it accepted. Reconnects with exponential back-off and jitter.
 class Peers final : public Transport {
  public:
   struct Handshake {
-    std::function<Hello()> hello;                         ///< What this node says of itself now.
+    std::function<Hello()> hello;                     ///< What this node says of itself now.
     std::function<Result<void>(const Hello&)> admit;  ///< Judges the other side.
   };
 

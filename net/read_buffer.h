@@ -19,7 +19,8 @@ class ReadBuffer {
   [[nodiscard]] std::span<std::byte> space();
   void filled(std::size_t bytes) { end_ += bytes; }
 
-  /// The next whole frame, nothing if it has not arrived. Errors: malformed; the stream is then dead.
+  /// The next whole frame, nothing if it has not arrived. Errors: malformed; the stream is then
+  /// dead.
   [[nodiscard]] Result<std::optional<InFrame>> next();
 
   /// Drops everything: what was read and what is to come is for nobody.

@@ -55,7 +55,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     resolver_ = std::make_unique<tcp::resolver>(loop_.context());
     resolver_->async_resolve(
         address.host, std::to_string(address.port),
-        [self = shared_from_this()](asio::error_code failed, const tcp::resolver::results_type& found) {
+        [self = shared_from_this()](asio::error_code failed,
+                                    const tcp::resolver::results_type& found) {
           if (self->closed_) return;
           if (failed) return self->fail("the host name cannot be resolved: " + failed.message());
           std::vector<tcp::endpoint> endpoints;
@@ -71,8 +72,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       name_ = to_string(Address{remote.address().to_string(), remote.port()});
     }
     socket_.set_option(tcp::no_delay(true), ignored);
-    const auto timeout_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-        options_.unacknowledged_timeout);
+    const auto timeout_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(options_.unacknowledged_timeout);
     socket_.set_option(UserTimeout(static_cast<int>(timeout_ms.count())), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
     connected_ = true;
@@ -127,8 +128,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   }
 
  private:
-  /// Says that no more comes, and waits for the other side to close: closing with unread input would
-  /// take back what was sent last.
+  /// Says that no more comes, and waits for the other side to close: closing with unread input
+  /// would take back what was sent last.
   void end_output() {
     asio::error_code ignored;
     socket_.shutdown(tcp::socket::shutdown_send, ignored);
@@ -151,14 +152,13 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
 
   void read() {
     const auto space = reader_.space();
-    socket_.async_read_some(
-        asio::buffer(space.data(), space.size()),
-        [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
-          if (self->closed_) return;
-          if (error) return self->fail(describe(error));
-          self->reader_.filled(bytes);
-          if (self->deliver()) self->read();
-        });
+    socket_.async_read_some(asio::buffer(space.data(), space.size()),
+                            [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
+                              if (self->closed_) return;
+                              if (error) return self->fail(describe(error));
+                              self->reader_.filled(bytes);
+                              if (self->deliver()) self->read();
+                            });
   }
 
   /// False if the link died or was closed on the way.
@@ -191,13 +191,13 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     }
     skip(written_);
     writing_ = true;
-    socket_.async_write_some(View{&gather_},
-                             [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
-                               self->writing_ = false;
-                               if (self->closed_) return;
-                               if (error) return self->fail(describe(error));
-                               self->on_written(bytes);
-                             });
+    socket_.async_write_some(
+        View{&gather_}, [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
+          self->writing_ = false;
+          if (self->closed_) return;
+          if (error) return self->fail(describe(error));
+          self->on_written(bytes);
+        });
   }
 
   /// All buffers of a frame; a frame with more parts than one call takes is cut, and goes on from
@@ -356,7 +356,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const A
     const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
     if (error || found.empty()) {
       return stele::fail(Errc::invalid_argument, "cannot listen on " + to_string(address) +
-                                              ": the host name cannot be resolved");
+                                                     ": the host name cannot be resolved");
     }
     endpoint = found.begin()->endpoint();
   }
@@ -368,7 +368,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const A
   if (!error) core->acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     return stele::fail(error == asio::error::address_in_use ? Errc::in_use : Errc::invalid_argument,
-                "cannot listen on " + to_string(address) + ": " + error.message());
+                       "cannot listen on " + to_string(address) + ": " + error.message());
   }
   core->accept();
   return std::unique_ptr<TcpListener>(new TcpListener(std::move(core)));

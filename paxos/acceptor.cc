@@ -18,8 +18,8 @@ void Acceptor::step(NodeId source, const Message& message, Effects& out) {
   // A node promises and votes in an epoch only once it knows all slots before that epoch.
   if (chosen_end_ < configuration_.slot_begin()) return;
   if (promise_faulty_) {
-    // What was promised is unknown, so every promise and every vote might break it: learner only. It
-    // hears the leader all the same.
+    // What was promised is unknown, so every promise and every vote might break it: learner only.
+    // It hears the leader all the same.
     const auto* heartbeat = std::get_if<Heartbeat>(&message.body);
     if (heartbeat != nullptr) out.heard = std::max(out.heard, heartbeat->ballot);
     return;
@@ -46,8 +46,9 @@ void Acceptor::on_prepare(NodeId source, const Prepare& prepare, Effects& out) {
     promised_ = prepare.ballot;
     out.writes.emplace_back(WritePromised{promised_});
   }
-  // An equal ballot is a resend, or asks for the next piece: answer, write nothing. The answer is read
-  // and leaves behind all earlier writes, so it, too, waits until the first promise is durable.
+  // An equal ballot is a resend, or asks for the next piece: answer, write nothing. The answer is
+  // read and leaves behind all earlier writes, so it, too, waits until the first promise is
+  // durable.
   out.heard = std::max(out.heard, promised_);
   out.promises.push_back({source, prepare.ballot, prepare.slot_begin});
 }
@@ -94,7 +95,8 @@ void Acceptor::send(NodeId to, Body body, Effects& out) const {
   out.sends.push_back({to, {configuration_.epoch(), std::move(body)}});
 }
 
-// Neighbouring slots of one step share one Accepted; a range never covers a slot that was not voted.
+// Neighbouring slots of one step share one Accepted; a range never covers a slot that was not
+// voted.
 void Acceptor::acknowledge(NodeId to, Ballot ballot, Slot slot, Effects& out) const {
   if (!out.sends.empty() && out.sends.back().to == to) {
     auto* last = std::get_if<Accepted>(&out.sends.back().message.body);

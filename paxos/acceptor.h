@@ -24,14 +24,14 @@ struct WriteAccepted {
   bool operator==(const WriteAccepted&) const = default;
 };
 
-/// The memory of the cluster (Paxos Made Simple 2.2; PMMC 2.2). Pure: what it wants written and sent
-/// is in Effects.
+/// The memory of the cluster (Paxos Made Simple 2.2; PMMC 2.2). Pure: what it wants written and
+/// sent is in Effects.
 class Acceptor {
  public:
   using Write = std::variant<WritePromised, WriteAccepted>;
 
-  /// An answer to a Prepare that still lacks its content: the votes from `slot_begin` on, to be read
-  /// behind all earlier writes, in the place where it stands among them.
+  /// An answer to a Prepare that still lacks its content: the votes from `slot_begin` on, to be
+  /// read behind all earlier writes, in the place where it stands among them.
   struct PromiseRead {
     NodeId to;
     Ballot ballot;
@@ -40,8 +40,8 @@ class Acceptor {
     bool operator==(const PromiseRead&) const = default;
   };
 
-  /// Write before send: `sends` and `promises` leave only when `writes`, and the writes of all earlier
-  /// steps, are durable, even if this step wrote nothing.
+  /// Write before send: `sends` and `promises` leave only when `writes`, and the writes of all
+  /// earlier steps, are durable, even if this step wrote nothing.
   struct Effects {
     std::vector<Write> writes;
     std::vector<Send> sends;

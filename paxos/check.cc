@@ -16,11 +16,13 @@ CheckHandler& handler() {
 
 }  // namespace
 
-CheckHandler set_check_handler(CheckHandler next) { return std::exchange(handler(), std::move(next)); }
+CheckHandler set_check_handler(CheckHandler next) {
+  return std::exchange(handler(), std::move(next));
+}
 
 void check_failed(const char* file, int line, const char* condition, const std::string& detail) {
-  std::string text = "check failed: " + std::string(condition) + " at " + file + ":" +
-                     std::to_string(line);
+  std::string text =
+      "check failed: " + std::string(condition) + " at " + file + ":" + std::to_string(line);
   if (!detail.empty()) text += ": " + detail;
   handler()(text);
   std::abort();

@@ -6,8 +6,8 @@
 
 namespace stele {
 
-/// Called with one line that says where and why. It must not return to the failed check: it ends the
-/// process (the default) or throws, so that a simulator can end one node alone.
+/// Called with one line that says where and why. It must not return to the failed check: it ends
+/// the process (the default) or throws, so that a simulator can end one node alone.
 using CheckHandler = std::function<void(const std::string&)>;
 
 /// Replaces the handler; returns the former one. Not thread-safe: set it before threads start.
@@ -19,8 +19,8 @@ CheckHandler set_check_handler(CheckHandler handler);
 
 }  // namespace stele
 
-#define STELE_CHECK(condition, ...)                                                         \
-  do {                                                                                      \
-    if (!(condition)) [[unlikely]]                                                          \
-      ::stele::check_failed(__FILE__, __LINE__, #condition __VA_OPT__(, ) __VA_ARGS__);     \
+#define STELE_CHECK(condition, ...)                                                     \
+  do {                                                                                  \
+    if (!(condition)) [[unlikely]]                                                      \
+      ::stele::check_failed(__FILE__, __LINE__, #condition __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)

@@ -17,8 +17,7 @@ Result<Configuration> Configuration::make(std::vector<NodeId> members, std::size
     return fail(Errc::invalid_argument, "a node id stands twice in the cluster");
   }
   if (members.front().value == 0 || members.back().value > kNodeIdMax) {
-    return fail(Errc::invalid_argument,
-                "node ids range from 1 to " + std::to_string(kNodeIdMax));
+    return fail(Errc::invalid_argument, "node ids range from 1 to " + std::to_string(kNodeIdMax));
   }
   if (q1 == 0) q1 = count / 2 + 1;
   if (q2 == 0) q2 = count / 2 + 1;

@@ -16,8 +16,7 @@ class Configuration {
   /// `q1` and `q2` of 0 mean a majority. Errors: invalid_argument (no member or more than
   /// kMembersMax, an id twice or out of range, quorums that need not intersect).
   static Result<Configuration> make(std::vector<NodeId> members, std::size_t q1 = 0,
-                                    std::size_t q2 = 0, Epoch epoch = {1},
-                                    Slot slot_begin = {1});
+                                    std::size_t q2 = 0, Epoch epoch = {1}, Slot slot_begin = {1});
 
   [[nodiscard]] Epoch epoch() const { return epoch_; }
   /// The first slot of this epoch.

@@ -13,7 +13,8 @@ namespace stele::paxos {
 /// The times by which nodes notice each other's death. election_timeout > 2 × heartbeat.
 struct Timing {
   Duration heartbeat = std::chrono::milliseconds(50);
-  /// The minimal time without a leader before a candidacy; the real one is drawn from [1, 2) × this.
+  /// The minimal time without a leader before a candidacy; the real one is drawn from [1, 2) ×
+  /// this.
   Duration election_timeout = std::chrono::milliseconds(400);
 };
 
@@ -51,8 +52,8 @@ class Election {
   bool asking_ = false;
   Time asked_at_{};
   std::uint64_t attempt_ = 0;
-  NodeSet lost_;               // Who answered that it has lost the leader too.
-  Time campaign_at_{};         // Set once a q1 quorum has; a lagging node waits a little longer.
+  NodeSet lost_;        // Who answered that it has lost the leader too.
+  Time campaign_at_{};  // Set once a q1 quorum has; a lagging node waits a little longer.
   bool granted_ = false;
 };
 

@@ -51,7 +51,8 @@ void Learner::on_voted(Time now, const Record& record, Effects& out) {
     votes_bytes_ -= found->second.value.size();
     votes_.erase(found);
   }
-  // The next slot to apply always fits; what does not is read back from the store when its turn comes.
+  // The next slot to apply always fits; what does not is read back from the store when its turn
+  // comes.
   if (record.slot == chosen_end_ || votes_bytes_ + record.value.size() <= kVotesBytesMax) {
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
@@ -69,7 +70,8 @@ void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Recor
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
   }
-  if (asked.slot_begin == chosen_end_ && !votes_.contains(chosen_end_)) votes_missing_ = chosen_end_;
+  if (asked.slot_begin == chosen_end_ && !votes_.contains(chosen_end_))
+    votes_missing_ = chosen_end_;
   advance(now, out);
 }
 
@@ -120,7 +122,8 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   }
 }
 
-// The lowest ballot in which the slot is known to be chosen: any own vote from there on is that value.
+// The lowest ballot in which the slot is known to be chosen: any own vote from there on is that
+// value.
 std::optional<Ballot> Learner::chosen_ballot(Slot slot) const {
   std::optional<Ballot> lowest;
   for (const Chosen& range : ranges_) {
@@ -176,7 +179,8 @@ void Learner::repair(Time now, Slot slot, Effects& out) {
 
 void Learner::fetch(Time now, Effects& out) {
   if (fetch_ || paused_ || now < fetch_again_at_) return;
-  // The own vote serves if it is known to be the chosen value; else the value must come from others.
+  // The own vote serves if it is known to be the chosen value; else the value must come from
+  // others.
   const bool own_serves = chosen_ballot(chosen_end_) && votes_missing_ != chosen_end_;
   if (!reading_ && !own_serves && chosen_end_ < known_end_) {
     fetch_from_others(now, chosen_end_, out);

@@ -1,4 +1,5 @@
-// The learner: knows which slots are chosen, hands their values on in order, fetches what it missed.
+// The learner: knows which slots are chosen, hands their values on in order, fetches what it
+// missed.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace stele::paxos {
 
-/// Applies chosen slots in order. It never counts votes: a leader's Chosen marks the own vote chosen
-/// if that is of the same or a higher ballot; everything else is fetched as a value. Pure.
+/// Applies chosen slots in order. It never counts votes: a leader's Chosen marks the own vote
+/// chosen if that is of the same or a higher ballot; everything else is fetched as a value. Pure.
 class Learner {
  public:
   struct Applied {
@@ -34,7 +35,7 @@ class Learner {
   };
 
   struct Effects {
-    std::vector<Applied> applied;         ///< In order, dense; chosen_end() is past the last one.
+    std::vector<Applied> applied;  ///< In order, dense; chosen_end() is past the last one.
     std::vector<Send> sends;
     std::vector<Serve> serves;            ///< Read chosen records from the store and send Fetched.
     std::vector<Record> repaired;         ///< Chosen records to be written over faulty ones.

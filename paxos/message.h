@@ -44,8 +44,8 @@ struct Promise {
   bool operator==(const Promise&) const = default;
 };
 
-/// Instead of a Promise: `slot`, at or above chosen_end, cannot be read back. It is unknown what was
-/// voted there, which is not the same as nothing (Protocol-Aware Recovery).
+/// Instead of a Promise: `slot`, at or above chosen_end, cannot be read back. It is unknown what
+/// was voted there, which is not the same as nothing (Protocol-Aware Recovery).
 struct Faulty {
   Ballot ballot;
   Slot slot;
@@ -87,7 +87,8 @@ struct ChosenEnd {
   bool operator==(const ChosenEnd&) const = default;
 };
 
-/// A q2 quorum accepted each of [slot_begin, slot_end) in exactly `ballot`. Only its leader says so.
+/// A q2 quorum accepted each of [slot_begin, slot_end) in exactly `ballot`. Only its leader says
+/// so.
 struct Chosen {
   Ballot ballot;
   Slot slot_begin;
@@ -156,8 +157,9 @@ struct Fetched {
   bool operator==(const Fetched&) const = default;
 };
 
-using Body = std::variant<Prepare, Promise, Faulty, Accept, Accepted, Nack, ChosenEnd, Chosen,
-                          Heartbeat, HeartbeatAck, PreVote, PreVoteAnswer, TakeOver, Fetch, Fetched>;
+using Body =
+    std::variant<Prepare, Promise, Faulty, Accept, Accepted, Nack, ChosenEnd, Chosen, Heartbeat,
+                 HeartbeatAck, PreVote, PreVoteAnswer, TakeOver, Fetch, Fetched>;
 
 /// One message between roles. A receiver in another epoch drops it.
 struct Message {

@@ -80,7 +80,8 @@ std::optional<Slot> PhaseOne::next_piece(NodeId node, Slot slot_next) const {
   const Slot frontier = covered_end();
   if (found->second == kSlotMax) return std::nullopt;
   if (votes_bytes_ < kBufferedBytesMax) return told_end;
-  // Enough is buffered: only those that hold up the quorum go on, and only if nothing can be proposed.
+  // Enough is buffered: only those that hold up the quorum go on, and only if nothing can be
+  // proposed.
   if (frontier > slot_next || told_end > frontier) return std::nullopt;
   return told_end;
 }

@@ -10,12 +10,13 @@
 
 namespace stele::paxos {
 
-/// Collects promises for one ballot. A slot may be proposed once the pieces of a q1 quorum cover it,
-/// so a long promise is worked off piece by piece, in bounded memory.
+/// Collects promises for one ballot. A slot may be proposed once the pieces of a q1 quorum cover
+/// it, so a long promise is worked off piece by piece, in bounded memory.
 class PhaseOne {
  public:
-  /// `ignore_ahead`: do not count acceptors whose chosen_end is above `slot_begin`; for a leader that
-  /// could not fetch a slot from those who say that it is chosen. Any q1 of the others will do.
+  /// `ignore_ahead`: do not count acceptors whose chosen_end is above `slot_begin`; for a leader
+  /// that could not fetch a slot from those who say that it is chosen. Any q1 of the others will
+  /// do.
   PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_begin,
            bool ignore_ahead = false);
 
@@ -33,8 +34,8 @@ class PhaseOne {
   /// One past the last slot that anyone has told a vote for, or base().
   [[nodiscard]] Slot reported_end() const;
 
-  /// Takes out the value that must be proposed at `slot`, of the highest ballot told (PMMC 2.4 pmax);
-  /// nothing if the slot is free. Slots are taken in ascending order.
+  /// Takes out the value that must be proposed at `slot`, of the highest ballot told (PMMC 2.4
+  /// pmax); nothing if the slot is free. Slots are taken in ascending order.
   std::optional<Value> take(Slot slot);
 
   /// Where the promise of `node` goes on, if it should be asked for its next piece now: pieces are

@@ -62,8 +62,7 @@ void Proposer::tick(Time now, Effects& out) {
     return;
   }
   // A leader that gets no fresh answers from q2, or whose own disk stalls, stops.
-  const bool own_disk_stalls =
-      now - peers_[self_].fresh_at >= options_.timing.election_timeout;
+  const bool own_disk_stalls = now - peers_[self_].fresh_at >= options_.timing.election_timeout;
   if (!hears_quorum(now) || own_disk_stalls) {
     give_up(now, out);
     return;
@@ -179,7 +178,8 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
     give_up(now, out);
     return;
   }
-  // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above it.
+  // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above
+  // it.
   peers_[source].fresh_at = now - 2 * options_.timing.election_timeout;
   const bool still_followed = hears_quorum(now);
   give_up(now, out);
@@ -285,7 +285,8 @@ void Proposer::resend(Time now, Effects& out) {
   }
 }
 
-// --- Heartbeats, confirmation of reads, hand-over --------------------------------------------------
+// --- Heartbeats, confirmation of reads, hand-over
+// --------------------------------------------------
 
 void Proposer::start_round(Time now, Effects& out) {
   ++round_;
@@ -319,7 +320,8 @@ void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack
   if (ack.round < peer.round) return;
   peer.round = ack.round;
   // Fresh as of the time that round was sent, not of the time its answer took.
-  if (const auto sent_at = round_sent_at(ack.round)) peer.fresh_at = std::max(peer.fresh_at, *sent_at);
+  if (const auto sent_at = round_sent_at(ack.round))
+    peer.fresh_at = std::max(peer.fresh_at, *sent_at);
   confirm_reads(now, out);
 }
 
@@ -387,7 +389,8 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   give_up(now, out);
 }
 
-// --- Small things ------------------------------------------------------------------------------------
+// --- Small things
+// ------------------------------------------------------------------------------------
 
 void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
   see_round(ballot.round);

@@ -20,7 +20,8 @@ class Proposer {
  public:
   enum class Standing : std::uint8_t {
     follower,
-    preparing,  ///< Waits for its own acceptor's durable promise; no other node knows the ballot yet.
+    preparing,  ///< Waits for its own acceptor's durable promise; no other node knows the ballot
+                ///< yet.
     candidate,  ///< Phase 1 with everybody.
     leader,     ///< Phase 1 is won; may still be proposing what it found.
   };
@@ -68,12 +69,12 @@ class Proposer {
   /// Proposes a value for the next slot. Requires window_open().
   Slot propose(Time now, Value value, Effects& out);
 
-  /// Confirms leadership for a linearizable read (Raft thesis 6.4, for Paxos: see docs/protocol.md).
-  /// Answered by `reads` or `reads_refused` of this call or a later one.
+  /// Confirms leadership for a linearizable read (Raft thesis 6.4, for Paxos: see
+  /// docs/protocol.md). Answered by `reads` or `reads_refused` of this call or a later one.
   void read(Time now, std::uint64_t id, Effects& out);
 
-  /// Starts no new slot; once everything is applied, asks the best follower to take over and gives up.
-  /// Goes back to leading if that has not happened within an election time-out.
+  /// Starts no new slot; once everything is applied, asks the best follower to take over and gives
+  /// up. Goes back to leading if that has not happened within an election time-out.
   void hand_over(Time now);
 
   [[nodiscard]] Standing standing() const { return standing_; }
@@ -142,11 +143,11 @@ class Proposer {
   Election election_;
 
   Standing standing_ = Standing::follower;
-  Ballot ballot_;               // The own ballot; meaningless while follower.
-  std::uint64_t round_seen_;    // The highest round of any ballot.
-  Ballot heard_;                // The highest ballot heard of,
-  Time heard_at_{};             // and when.
-  Slot chosen_end_;             // The own learner's.
+  Ballot ballot_;             // The own ballot; meaningless while follower.
+  std::uint64_t round_seen_;  // The highest round of any ballot.
+  Ballot heard_;              // The highest ballot heard of,
+  Time heard_at_{};           // and when.
+  Slot chosen_end_;           // The own learner's.
   Time campaigned_at_{};
   std::optional<PhaseOne> phase_one_;  // Until all it found is proposed.
   std::map<NodeId, Peer> peers_;       // Members, this node too; reset with each ballot.
@@ -157,7 +158,7 @@ class Proposer {
   Slot recovered_slot_;
   Slot counted_begin_;  // [counted_begin_, in_flight_begin_) were chosen by votes in this ballot.
 
-  std::uint64_t round_ = 0;  // Of confirmation; rises over all ballots.
+  std::uint64_t round_ = 0;          // Of confirmation; rises over all ballots.
   std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
   std::vector<WaitingRead> waiting_reads_;
   bool handing_over_ = false;

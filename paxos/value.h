@@ -20,8 +20,8 @@ struct Slice {
 namespace stele::paxos {
 
 enum class ValueKind : std::uint8_t {
-  noop = 0,   ///< Fills a hole; has no bytes.
-  batch = 1,  ///< Clients' commands; their format is the log's affair (log/batch.h).
+  noop = 0,       ///< Fills a hole; has no bytes.
+  batch = 1,      ///< Clients' commands; their format is the log's affair (log/batch.h).
   stop_sign = 2,  ///< Ends an epoch; reserved for reconfiguration.
 };
 

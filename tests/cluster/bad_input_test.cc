@@ -1,4 +1,5 @@
-// Bad input and faults, told to real processes: a clear sentence, the right exit code, nothing lost.
+// Bad input and faults, told to real processes: a clear sentence, the right exit code, nothing
+// lost.
 
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@ bool has(const std::string& text, const std::string& part) {
 }
 
 /// A start that must fail: exit code and what was said.
-Run start_and_fail(const Cluster& cluster, std::uint64_t id, const std::vector<std::string>& flags = {}) {
+Run start_and_fail(const Cluster& cluster, std::uint64_t id,
+                   const std::vector<std::string>& flags = {}) {
   auto arguments = cluster.arguments(id);
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   return run(arguments);
@@ -49,7 +51,8 @@ bool damage(const std::string& path, const std::string& needle) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "r+b"),
                                                              &std::fclose);
   bool any = false;
-  for (std::size_t at = content.find(needle); at != std::string::npos; at = content.find(needle, at + 1)) {
+  for (std::size_t at = content.find(needle); at != std::string::npos;
+       at = content.find(needle, at + 1)) {
     std::fseek(file.get(), static_cast<long>(at), SEEK_SET);
     any = std::fputc(needle[0] ^ 1, file.get()) != EOF;
   }
@@ -76,14 +79,19 @@ TEST_SUITE("cluster.bad_input") {
         {{"--id", "x", "--cluster", "1=a:1", "--data", data}, "--id"},
         {{"--id", "1", "--cluster", "1=a:1"}, "--data is missing"},
         {{"--id", "2", "--cluster", "1=127.0.0.1:7001", "--data", data}, "own id 2"},
-        {{"--id", "1", "--cluster", "1=127.0.0.1:7001,1=127.0.0.1:7002", "--data", data}, "second time"},
-        {{"--id", "1", "--cluster", "1=127.0.0.1:7001,2=127.0.0.1:7001", "--data", data}, "address of node 1"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001,1=127.0.0.1:7002", "--data", data},
+         "second time"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001,2=127.0.0.1:7001", "--data", data},
+         "address of node 1"},
         {{"--id", "1", "--cluster", "1:127.0.0.1:7001", "--data", data}, "no '='"},
         {{"--id", "1", "--cluster", "1=127.0.0.1", "--data", data}, "no port"},
         {{"--id", "1", "--cluster", "1=127.0.0.1:99999", "--data", data}, "port"},
         {{"--id", "1", "--cluster", "0=127.0.0.1:7001", "--data", data}, "from 1 to 63"},
-        {{"--id", "1", "--cluster", "1=127.0.0.1:7001", "--data", data, "--log-level", "loud"}, "log-level"},
-        {{"--id", "1", "--cluster", "1=127.0.0.1:7001", "--data", data, "--election-timeout-ms", "1"}, "election-timeout"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001", "--data", data, "--log-level", "loud"},
+         "log-level"},
+        {{"--id", "1", "--cluster", "1=127.0.0.1:7001", "--data", data, "--election-timeout-ms",
+          "1"},
+         "election-timeout"},
         {{"--config", directory.path() + "/none.toml"}, "none.toml"},
     };
     for (const Case& wrong : cases) {
@@ -95,7 +103,8 @@ TEST_SUITE("cluster.bad_input") {
       CHECK(has(ended.out, wrong.said));
     }
     CHECK_FALSE(std::filesystem::exists(data));
-    CHECK(steled({"--id", "1", "--cluster", "1=localhost:7001,2=[::1]:7002", "--data", data, "--check-config"})
+    CHECK(steled({"--id", "1", "--cluster", "1=localhost:7001,2=[::1]:7002", "--data", data,
+                  "--check-config"})
               .exit_code == 0);
     CHECK(steled({"--help"}).exit_code == 0);
     CHECK(has(steled({"--help"}).out, "Exit codes"));
@@ -110,7 +119,9 @@ TEST_SUITE("cluster.bad_input") {
       arguments.insert(arguments.end(), more.begin(), more.end());
       return run(arguments);
     };
-    write_file(file, "id = 1\ndata = \"d\"\nheartbeat-ms = 20\n[cluster]\n1 = \"localhost:7001\"\n2 = \"localhost:7002\"\n");
+    write_file(file,
+               "id = 1\ndata = \"d\"\nheartbeat-ms = 20\n[cluster]\n1 = \"localhost:7001\"\n2 = "
+               "\"localhost:7002\"\n");
     CHECK(check({}).exit_code == 0);
     CHECK(check({"--id", "3"}).exit_code == 2);
     write_file(file, "id = 1\ndata = \"d\"\nhartbeat-ms = 20\n");
@@ -136,10 +147,12 @@ TEST_SUITE("cluster.bad_input") {
     CHECK(stele({"tail", "--cluster", "127.0.0.1:1", "--from", "0"}).exit_code == 2);
     CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "/none"}).exit_code == 2);
     CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "/tmp"}).exit_code == 2);
-    CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "a", "--whole", "b"}).exit_code == 2);
+    CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--file", "a", "--whole", "b"}).exit_code ==
+          2);
     CHECK(stele({"append", "--cluster", "127.0.0.1:1", "--timeout-ms", "300", "x"}).exit_code == 3);
     CHECK(stele({"--cluster", "127.0.0.1:1", "read", "--timeout-ms", "300"}).exit_code == 3);
-    CHECK(stele({"read", "--node", "2", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"}).exit_code == 3);
+    CHECK(stele({"read", "--node", "2", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"})
+              .exit_code == 3);
     CHECK(stele({"status", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"}).exit_code == 3);
     CHECK(stele({"verify", "--data", "/none"}).exit_code == 4);
     for (const char* sub : {"append", "read", "tail", "status", "dev", "verify"}) {
@@ -147,7 +160,8 @@ TEST_SUITE("cluster.bad_input") {
     }
   }
 
-  TEST_CASE("a directory in use, of another node or cluster, foreign, or a port in use are refused") {
+  TEST_CASE(
+      "a directory in use, of another node or cluster, foreign, or a port in use are refused") {
     Cluster cluster(3);
     cluster.start_all();
     REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
@@ -199,7 +213,8 @@ TEST_SUITE("cluster.bad_input") {
     cluster.kill(2);
     std::filesystem::remove_all(cluster.data(2));
     cluster.start(2);
-    CHECK(eventually([&] { return has(cluster.log(1) + cluster.log(3), "wiped or replaced directory"); }));
+    CHECK(eventually(
+        [&] { return has(cluster.log(1) + cluster.log(3), "wiped or replaced directory"); }));
     CHECK(cluster.stele({"append", "y"}).exit_code == 0);
     for (const NodeStatus& node : cluster.status()) {
       if (node.answer.node == NodeId{2}) CHECK(node.answer.role == "unborn");

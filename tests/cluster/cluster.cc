@@ -42,12 +42,15 @@ bool eventually(const std::function<bool()>& condition) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > until) return false;
-    ::poll(nullptr, 0, 10);  // Not for synchronisation: to leave the processor to those we wait for.
+    ::poll(nullptr, 0,
+           10);  // Not for synchronisation: to leave the processor to those we wait for.
   }
   return true;
 }
 
-std::string program(const std::string& name) { return std::string(STELE_PROGRAMS_DIR) + "/" + name; }
+std::string program(const std::string& name) {
+  return std::string(STELE_PROGRAMS_DIR) + "/" + name;
+}
 
 Cluster::Cluster(std::size_t nodes, std::vector<std::string> flags) : flags_(std::move(flags)) {
   const auto ports = free_ports(nodes);
@@ -57,11 +60,11 @@ Cluster::Cluster(std::size_t nodes, std::vector<std::string> flags) : flags_(std
 std::vector<std::string> Cluster::arguments(std::uint64_t id) const {
   std::string cluster;
   for (const auto& [node, port] : ports_) {
-    cluster += (cluster.empty() ? "" : ",") + std::to_string(node) + "=127.0.0.1:" +
-               std::to_string(port);
+    cluster +=
+        (cluster.empty() ? "" : ",") + std::to_string(node) + "=127.0.0.1:" + std::to_string(port);
   }
-  std::vector<std::string> all{program("steled"), "--id", std::to_string(id), "--cluster", cluster,
-                               "--data", data(id)};
+  std::vector<std::string> all{program("steled"), "--id",  std::to_string(id), "--cluster", cluster,
+                               "--data",          data(id)};
   all.insert(all.end(), flags_.begin(), flags_.end());
   return all;
 }
@@ -140,11 +143,14 @@ std::vector<std::string> Cluster::read_log(std::uint64_t id) const {
   options.node = {id};
   while (true) {
     const auto page = client.read(options);
-    if (!page) throw std::runtime_error("cannot read node " + std::to_string(id) + ": " + page.error().detail);
+    if (!page)
+      throw std::runtime_error("cannot read node " + std::to_string(id) + ": " +
+                               page.error().detail);
     if (page->entries.empty()) return entries;
     for (const Entry& entry : page->entries) {
       if (entry.lsn.value != entries.size() + 1) throw std::runtime_error("LSNs are not dense");
-      entries.emplace_back(reinterpret_cast<const char*>(entry.payload.data()), entry.payload.size());
+      entries.emplace_back(reinterpret_cast<const char*>(entry.payload.data()),
+                           entry.payload.size());
     }
     options.lsn_begin = page->lsn_next;
   }

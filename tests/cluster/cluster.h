@@ -12,8 +12,8 @@
 
 namespace stele::test {
 
-/// Waits until `condition` holds; false if it does not within two minutes, which is a failure of the
-/// test and no measure of speed. The condition itself takes a while (it asks processes).
+/// Waits until `condition` holds; false if it does not within two minutes, which is a failure of
+/// the test and no measure of speed. The condition itself takes a while (it asks processes).
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
 [[nodiscard]] std::string program(const std::string& name);

@@ -13,7 +13,8 @@ using Places = std::unordered_map<std::string, std::uint64_t>;
 void check_equal(const std::vector<Log>& logs, std::vector<std::string>& wrong) {
   for (std::size_t i = 1; i < logs.size(); ++i) {
     if (logs[i] == logs[0]) continue;
-    const auto [a, b] = std::mismatch(logs[0].begin(), logs[0].end(), logs[i].begin(), logs[i].end());
+    const auto [a, b] =
+        std::mismatch(logs[0].begin(), logs[0].end(), logs[i].begin(), logs[i].end());
     wrong.push_back("logs 1 and " + std::to_string(i + 1) + " differ from LSN " +
                     std::to_string(a - logs[0].begin() + 1) + " on (" +
                     std::to_string(logs[0].size()) + " and " + std::to_string(logs[i].size()) +
@@ -26,8 +27,8 @@ Places places_in(const Log& log, std::vector<std::string>& wrong) {
   for (std::size_t i = 0; i < log.size(); ++i) {
     const auto [at, fresh] = places.emplace(log[i], i + 1);
     if (!fresh) {
-      wrong.push_back("'" + log[i] + "' stands at LSN " + std::to_string(at->second) + " and again at " +
-                      std::to_string(i + 1));
+      wrong.push_back("'" + log[i] + "' stands at LSN " + std::to_string(at->second) +
+                      " and again at " + std::to_string(i + 1));
     }
   }
   return places;

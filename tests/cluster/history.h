@@ -21,15 +21,16 @@ struct Append {
 };
 
 struct History {
-  std::vector<Append> appends;             ///< Of each writer in the order of its calls.
-  std::vector<std::string> tailed;         ///< What a tail delivered,
-  std::uint64_t tailed_from = 1;           ///< beginning with this LSN.
+  std::vector<Append> appends;      ///< Of each writer in the order of its calls.
+  std::vector<std::string> tailed;  ///< What a tail delivered,
+  std::uint64_t tailed_from = 1;    ///< beginning with this LSN.
 };
 
-/// Every log is a vector of payloads, entry 1 first. Returns what is wrong, one sentence each; nothing
-/// if: the logs are equal; every acknowledged entry is in them at its LSN; nothing is in them twice, or
-/// was refused, or was never appended; each writer's entries stand in the order of its calls; an append
-/// that ended before another began stands before it; the tail saw exactly the log.
+/// Every log is a vector of payloads, entry 1 first. Returns what is wrong, one sentence each;
+/// nothing if: the logs are equal; every acknowledged entry is in them at its LSN; nothing is in
+/// them twice, or was refused, or was never appended; each writer's entries stand in the order of
+/// its calls; an append that ended before another began stands before it; the tail saw exactly the
+/// log.
 [[nodiscard]] std::vector<std::string> check(const History& history,
                                              const std::vector<std::vector<std::string>>& logs);
 

@@ -7,15 +7,16 @@
 namespace stele::test {
 namespace {
 
-/// Two writers, eight entries each, taking turns, all acknowledged; and the log that goes with them.
+/// Two writers, eight entries each, taking turns, all acknowledged; and the log that goes with
+/// them.
 struct Sound {
   Sound() {
     for (std::int64_t i = 0; i < 16; ++i) {
       const std::uint64_t writer = static_cast<std::uint64_t>(i % 2) + 1;
       const std::string payload = "w" + std::to_string(writer) + "-" + std::to_string(i / 2);
       log.push_back(payload);
-      history.appends.push_back({writer, payload, 10 * i, 10 * i + 5, Append::Fate::acknowledged,
-                                 log.size()});
+      history.appends.push_back(
+          {writer, payload, 10 * i, 10 * i + 5, Append::Fate::acknowledged, log.size()});
     }
     history.tailed = log;
   }

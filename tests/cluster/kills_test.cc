@@ -26,8 +26,8 @@ std::string verdict(Cluster& cluster, Load& load) {
     cluster.process(id).signal(SIGTERM);
     const int exit_code = cluster.process(id).wait();
     if (exit_code == 0) continue;
-    wrong.push_back("node " + std::to_string(id) + " ended with " + std::to_string(exit_code) + ": " +
-                    cluster.log(id));
+    wrong.push_back("node " + std::to_string(id) + " ended with " + std::to_string(exit_code) +
+                    ": " + cluster.log(id));
   }
   std::string lines;
   for (const std::string& line : wrong) lines += line + "\n";
@@ -46,11 +46,14 @@ std::uint64_t follower_of(const Cluster& cluster, std::uint64_t leader, std::mt1
 }  // namespace
 
 TEST_SUITE("cluster.kills") {
-  TEST_CASE("twenty-four kills and pauses of leaders and followers lose, double and reorder nothing") {
+  TEST_CASE(
+      "twenty-four kills and pauses of leaders and followers lose, double and reorder nothing") {
     Cluster cluster(3);
     cluster.start_all();
     Load load(cluster.client_options(),
-              {{.in_flight = 1}, {.in_flight = 16}, {.in_flight = 64, .payload_bytes = 500},
+              {{.in_flight = 1},
+               {.in_flight = 16},
+               {.in_flight = 64, .payload_bytes = 500},
                {.in_flight = 8, .timeout = std::chrono::milliseconds(150)}},
               true);
     std::mt19937_64 random(7);

@@ -31,7 +31,8 @@ class Load {
 
   /// Appends no more, and waits until every append has ended.
   void stop_writing();
-  /// Waits until the tail has delivered that many entries (0: not at all), and returns what was seen.
+  /// Waits until the tail has delivered that many entries (0: not at all), and returns what was
+  /// seen.
   History finish(std::uint64_t entries);
 
  private:

@@ -26,7 +26,8 @@ int exit_code_of(int status) {
 Process::Process(const std::vector<std::string>& arguments, const std::string& output_path,
                  const std::string& input_path) {
   std::vector<char*> pointers;
-  for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : arguments)
+    pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
   const int parent = ::getpid();
   pid_ = ::fork();

@@ -54,9 +54,9 @@ std::optional<net::Message> RawSocket::receive() {
     if (count <= 0) return std::nullopt;
     have += static_cast<std::size_t>(count);
     if (have < buffer->size()) continue;
-    const auto prefix = net::parse_prefix(
-        std::span<const std::byte, net::FramePrefix::kBytes>(buffer->data(), net::FramePrefix::kBytes),
-        net::kFrameBytesMax);
+    const auto prefix = net::parse_prefix(std::span<const std::byte, net::FramePrefix::kBytes>(
+                                              buffer->data(), net::FramePrefix::kBytes),
+                                          net::kFrameBytesMax);
     if (!prefix) return std::nullopt;
     if (have < prefix->frame_bytes()) {
       buffer->resize(prefix->frame_bytes());

@@ -47,7 +47,8 @@ TEST_SUITE("cluster.tools") {
     const Run beyond = cluster.stele({"read", "--from", "100"});
     CHECK((beyond.exit_code == 0 && beyond.out.empty()));
     // Flags of the tool may stand behind the subcommand.
-    CHECK(run({program("stele"), "read", "--count", "1", "--cluster", cluster.addresses()}).out == "one\n");
+    CHECK(run({program("stele"), "read", "--count", "1", "--cluster", cluster.addresses()}).out ==
+          "one\n");
   }
 
   TEST_CASE("append: twenty thousand lines keep their order, and LSNs come in input order") {
@@ -69,8 +70,9 @@ TEST_SUITE("cluster.tools") {
     cluster.start_all();
     REQUIRE(cluster.stele({"append", "a", "b"}).exit_code == 0);
     for (const char* command : {"append x y", "read", "tail --from 1"}) {
-      const Run ended = run({"/bin/sh", "-c", program("stele") + " --cluster " + cluster.addresses() + " " +
-                                                  command + " >/dev/full"});
+      const Run ended = run(
+          {"/bin/sh", "-c",
+           program("stele") + " --cluster " + cluster.addresses() + " " + command + " >/dev/full"});
       CAPTURE(command);
       CHECK(ended.exit_code == 1);
       CHECK(has(ended.out, "cannot write"));
@@ -107,17 +109,20 @@ TEST_SUITE("cluster.tools") {
     CHECK(has(table.out, "leader"));
     const Run json = cluster.stele({"status", "--json"});
     CHECK(json.exit_code == 0);
-    for (const char* key : {"cluster_id", "id", "address", "reachable", "role", "ballot", "leader",
-                            "chosen_end", "applied_lsn", "first_lsn", "disk_bytes", "version",
-                            "uptime_s", "fault"}) {
+    for (const char* key :
+         {"cluster_id", "id", "address", "reachable", "role", "ballot", "leader", "chosen_end",
+          "applied_lsn", "first_lsn", "disk_bytes", "version", "uptime_s", "fault"}) {
       CHECK_MESSAGE(has(json.out, "\"" + std::string(key) + "\""), key);
     }
     cluster.kill(1);
     cluster.kill(2);
-    CHECK(eventually([&] { return cluster.stele({"status", "--timeout-ms", "500"}).exit_code == 1; }));
+    CHECK(eventually([&] {
+      return cluster.stele({"status", "--timeout-ms", "500"}).exit_code == 1;
+    }));
   }
 
-  TEST_CASE("steled: SIGTERM hands over, answers, and ends with 0; its log has a line for each event") {
+  TEST_CASE(
+      "steled: SIGTERM hands over, answers, and ends with 0; its log has a line for each event") {
     Cluster cluster(3, {"--log-format", "json"});
     cluster.start_all();
     REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
@@ -151,7 +156,8 @@ TEST_SUITE("cluster.tools") {
                 out);
     REQUIRE(eventually([&] { return has(read_file(out), "STELE_CLUSTER") || !dev.running(); }));
     if (dev.running()) {
-      const Run append = run({program("stele"), "--cluster", "127.0.0.1:" + std::to_string(port), "append", "x"});
+      const Run append =
+          run({program("stele"), "--cluster", "127.0.0.1:" + std::to_string(port), "append", "x"});
       CHECK(append.out == "1\n");
       dev.signal(SIGINT);
       CHECK(dev.wait() == 0);
@@ -162,7 +168,8 @@ TEST_SUITE("cluster.tools") {
   }
 
   TEST_CASE("memory: a node stays under 64 MiB of its own, whatever the length of the log") {
-    if (std::string_view(STELE_SANITIZERS) != "") return;  // Sanitizers have their own idea of memory.
+    if (std::string_view(STELE_SANITIZERS) != "")
+      return;  // Sanitizers have their own idea of memory.
     Cluster cluster(3);
     cluster.start_all();
     std::string lines;

@@ -39,7 +39,8 @@ TEST_SUITE("log.batch") {
       CHECK_FALSE(parse_command(damaged).has_value());
     }
     CHECK_FALSE(parse_command(append_command({7}, {0}, {"x"}).bytes).has_value());  // Sequence 0.
-    CHECK_FALSE(parse_command(append_command({7}, {1}, {}).bytes).has_value());     // Consumes nothing.
+    CHECK_FALSE(
+        parse_command(append_command({7}, {1}, {}).bytes).has_value());  // Consumes nothing.
   }
 
   TEST_CASE("parse_command: random damage never crashes") {
@@ -54,10 +55,12 @@ TEST_SUITE("log.batch") {
     }
   }
 
-  TEST_CASE("take: a batch holds whole commands in their order, small ones copied, large ones shared") {
+  TEST_CASE(
+      "take: a batch holds whole commands in their order, small ones copied, large ones shared") {
     BatchBuilder builder;
     const Slice small = append_command({1}, {1}, {"a"});
-    const Slice large = append_command({2}, {1}, {std::string(2 * BatchBuilder::kCopyBytesMax, 'b')});
+    const Slice large =
+        append_command({2}, {1}, {std::string(2 * BatchBuilder::kCopyBytesMax, 'b')});
     const Slice other = append_command({3}, {1}, {"c"});
     for (const Slice& bytes : {small, large, other}) builder.add(CommandKind::append, bytes);
     const paxos::Value value = builder.take({1000, 5}, 1 << 20);

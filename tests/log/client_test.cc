@@ -56,7 +56,8 @@ using Texts = std::vector<std::string>;
 asio::awaitable<Texts> append_and_read(Client& client) {
   const std::string first = "from a";
   const std::string second = "coroutine";
-  const AppendResult one = co_await client.async_append(asio::buffer(first), seconds(20), asio::use_awaitable);
+  const AppendResult one =
+      co_await client.async_append(asio::buffer(first), seconds(20), asio::use_awaitable);
   co_await client.async_append(asio::buffer(second), seconds(20), asio::use_awaitable);
   ReadOptions options;
   options.lsn_begin = one.lsn;
@@ -119,7 +120,8 @@ TEST_SUITE("log.client") {
     }
   }
 
-  TEST_CASE("append: an entry over the limit is refused for certain, and the next ones are appended") {
+  TEST_CASE(
+      "append: an entry over the limit is refused for certain, and the next ones are appended") {
     Bench bench;
     const std::string big(100 << 10, 'x');
     std::vector<std::optional<Errc>> errors;

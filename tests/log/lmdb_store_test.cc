@@ -47,7 +47,8 @@ class Bench {
 
   void vote(std::vector<paxos::Record> records) {
     std::vector<paxos::Acceptor::Write> writes;
-    for (paxos::Record& record : records) writes.emplace_back(paxos::WriteAccepted{std::move(record)});
+    for (paxos::Record& record : records)
+      writes.emplace_back(paxos::WriteAccepted{std::move(record)});
     bool durable = false;
     store->write_votes(std::move(writes), [&] { durable = true; });
     REQUIRE(run_until(context_, [&] { return durable; }));
@@ -66,7 +67,8 @@ class Bench {
   }
   EntriesRead entries(std::uint64_t begin, std::uint64_t end, std::size_t bytes_max = 1 << 20) {
     std::optional<EntriesRead> read;
-    store->read_entries({begin}, {end}, bytes_max, [&](EntriesRead found) { read = std::move(found); });
+    store->read_entries({begin}, {end}, bytes_max,
+                        [&](EntriesRead found) { read = std::move(found); });
     REQUIRE(run_until(context_, [&] { return read.has_value(); }));
     return *read;
   }
@@ -154,7 +156,8 @@ TEST_SUITE("log.lmdb_store") {
     for (std::uint64_t slot = 1; slot <= 50; ++slot) {
       bench.store->write_votes({paxos::WriteAccepted{record(slot, {1, kN1}, "x")}}, [] {});
       std::optional<SlotsRead> read;
-      bench.store->read_votes({1}, kEnd, 1 << 20, [&](SlotsRead found) { read = std::move(found); });
+      bench.store->read_votes({1}, kEnd, 1 << 20,
+                              [&](SlotsRead found) { read = std::move(found); });
       REQUIRE(run_until(bench.context_, [&] { return read.has_value(); }));
       CHECK(read->records.size() == slot);
     }
@@ -164,8 +167,9 @@ TEST_SUITE("log.lmdb_store") {
     Bench bench;
     std::vector<int> order;
     for (int i = 0; i < 100; i += 2) {
-      bench.store->write_votes({paxos::WriteAccepted{record(static_cast<std::uint64_t>(i) + 1, {1, kN1}, "x")}},
-                               [&order, i] { order.push_back(i); });
+      bench.store->write_votes(
+          {paxos::WriteAccepted{record(static_cast<std::uint64_t>(i) + 1, {1, kN1}, "x")}},
+          [&order, i] { order.push_back(i); });
       bench.store->write_votes({}, [&order, i] { order.push_back(i + 1); });
       bench.context_.poll();
     }
@@ -175,7 +179,8 @@ TEST_SUITE("log.lmdb_store") {
 
   TEST_CASE("reads come in pieces: by bytes, but at least one record") {
     Bench bench;
-    bench.vote({record(1, {1, kN1}, std::string(1000, 'a')), record(2, {1, kN1}, std::string(1000, 'b')),
+    bench.vote({record(1, {1, kN1}, std::string(1000, 'a')),
+                record(2, {1, kN1}, std::string(1000, 'b')),
                 record(4, {1, kN1}, std::string(1000, 'd'))});
     CHECK(slots_of(bench.votes(1, 1)) == Slots{1});
     CHECK_FALSE(bench.votes(1, 1).last);
@@ -249,7 +254,8 @@ TEST_SUITE("log.lmdb_store") {
   TEST_CASE("a damaged record is named, and nothing is told behind it") {
     for (const std::size_t at : {std::size_t{8}, kSlotHeaderBytes + 1}) {  // Header and value.
       Bench bench;
-      bench.vote({record(1, {1, kN1}, "aaaa"), record(2, {1, kN1}, "bbbb"), record(3, {1, kN1}, "cccc")});
+      bench.vote(
+          {record(1, {1, kN1}, "aaaa"), record(2, {1, kN1}, "bbbb"), record(3, {1, kN1}, "cccc")});
       bench.damage({2}, at);
       const SlotsRead read = bench.votes(1);
       CHECK(slots_of(read) == Slots{1});

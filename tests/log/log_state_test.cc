@@ -56,7 +56,8 @@ TEST_SUITE("log.log_state") {
     Bench bench;
     const SessionId a = bench.open(1);
     const SessionId b = bench.open(2);
-    const auto first = bench.apply({append_command(a, {1}, {"a1", "a2"}), append_command(b, {1}, {"b1"})});
+    const auto first =
+        bench.apply({append_command(a, {1}, {"a1", "a2"}), append_command(b, {1}, {"b1"})});
     REQUIRE(first.results.size() == 2);
     CHECK(first.results[0] == net::AppendResult{a, {1}, 2, Outcome::ok, {1}, {}});
     CHECK(first.results[1] == net::AppendResult{b, {1}, 1, Outcome::ok, {3}, {}});
@@ -82,7 +83,8 @@ TEST_SUITE("log.log_state") {
     Bench bench;
     const SessionId a = bench.open();
     bench.apply({append_command(a, {1}, {"1", "2"})});
-    const auto mixed = bench.apply({append_command(a, {2}, {"2", "3", "4"}), append_command(a, {5}, {"5"})});
+    const auto mixed =
+        bench.apply({append_command(a, {2}, {"2", "3", "4"}), append_command(a, {5}, {"5"})});
     CHECK(bench.log == Log{"1", "2", "3", "4", "5"});
     REQUIRE(mixed.results.size() == 3);
     CHECK(mixed.results[0] == net::AppendResult{a, {2}, 1, Outcome::ok, {2}, {}});
@@ -91,7 +93,8 @@ TEST_SUITE("log.log_state") {
   }
 
   // What Zab calls primary order: nothing is appended behind a hole of the same client.
-  TEST_CASE("append: behind a gap it is void, consumes nothing, and the client is told where to go on") {
+  TEST_CASE(
+      "append: behind a gap it is void, consumes nothing, and the client is told where to go on") {
     Bench bench;
     const SessionId a = bench.open();
     bench.apply({append_command(a, {1}, {"1"})});
@@ -129,13 +132,15 @@ TEST_SUITE("log.log_state") {
   TEST_CASE("sessions: unknown, closed and expired ones append nothing") {
     Bench bench;
     const SessionId a = bench.open(1, 100, 1000);
-    CHECK(bench.apply({append_command({77}, {1}, {"x"})}).results[0].outcome == Outcome::session_expired);
+    CHECK(bench.apply({append_command({77}, {1}, {"x"})}).results[0].outcome ==
+          Outcome::session_expired);
     CHECK(bench.apply({append_command(a, {1}, {"1"})}, 1000).results[0].outcome == Outcome::ok);
     CHECK(bench.apply({append_command(a, {2}, {"2"})}, 1001).results[0].outcome ==
           Outcome::session_expired);
     const SessionId b = bench.open(2);
     bench.apply({close_command(b, {1})});
-    CHECK(bench.apply({append_command(b, {1}, {"x"})}).results[0].outcome == Outcome::session_expired);
+    CHECK(bench.apply({append_command(b, {1}, {"x"})}).results[0].outcome ==
+          Outcome::session_expired);
     CHECK(bench.log == Log{"1"});
     CHECK(bench.state.sessions() == 0);
   }
@@ -176,8 +181,10 @@ TEST_SUITE("log.log_state") {
     CHECK(bench.state.recall(*parse_command(more.bytes)).empty());
   }
 
-  // Invariant 8: the hash at each slot is equal, also when the state was stored and loaded half way.
-  TEST_CASE("apply: a state restored from its records goes on exactly as the one it was taken from") {
+  // Invariant 8: the hash at each slot is equal, also when the state was stored and loaded half
+  // way.
+  TEST_CASE(
+      "apply: a state restored from its records goes on exactly as the one it was taken from") {
     std::mt19937_64 random(11);
     Bench original;
     std::vector<SessionId> sessions;
@@ -200,10 +207,12 @@ TEST_SUITE("log.log_state") {
       std::vector<Slice> commands;
       for (std::size_t k = 0; k < random() % 4; ++k) {
         const SessionId session = sessions[random() % sessions.size()];
-        const std::uint64_t next = std::max<std::uint64_t>(original.state.next_sequence(session).value, 1);
+        const std::uint64_t next =
+            std::max<std::uint64_t>(original.state.next_sequence(session).value, 1);
         const std::uint64_t from = next > 3 ? next - random() % 3 : next + random() % 2;
-        commands.push_back(random() % 5 == 0 ? skip_command(session, {from})
-                                             : append_command(session, {from}, {"x", "y"}, {from - 1}));
+        commands.push_back(random() % 5 == 0
+                               ? skip_command(session, {from})
+                               : append_command(session, {from}, {"x", "y"}, {from - 1}));
       }
       const paxos::Value value = batch_of(commands, random() % 2'000'000);
       const Slot at = original.state.numbers().chosen_end;

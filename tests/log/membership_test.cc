@@ -78,7 +78,7 @@ TEST_SUITE("log.membership") {
   TEST_CASE("admit: before birth the list of a born node counts more than what was heard") {
     Born born;
     Membership late = fresh(kN2, 102);
-    REQUIRE(late.admit(fresh(kN3, 999).hello()));       // Wiped since the others were born.
+    REQUIRE(late.admit(fresh(kN3, 999).hello()));  // Wiped since the others were born.
     REQUIRE(late.admit(born.one.hello()));
     CHECK_FALSE(late.take_birth());
     CHECK_FALSE(late.admit(fresh(kN3, 999).hello()).has_value());
@@ -110,8 +110,10 @@ TEST_SUITE("log.membership") {
     const Born born;
     const Identity& identity = born.one.identity();
     const auto code = [](const auto& made) { return made.error().code; };
-    CHECK(code(Membership::make(identity, "stele", kN2, {kN1, kN2, kN3})) == Errc::foreign_directory);
-    CHECK(code(Membership::make(identity, "other", kN1, {kN1, kN2, kN3})) == Errc::foreign_directory);
+    CHECK(code(Membership::make(identity, "stele", kN2, {kN1, kN2, kN3})) ==
+          Errc::foreign_directory);
+    CHECK(code(Membership::make(identity, "other", kN1, {kN1, kN2, kN3})) ==
+          Errc::foreign_directory);
     CHECK(code(Membership::make(identity, "stele", kN1, {kN1, kN2})) == Errc::foreign_directory);
     CHECK(Membership::make(identity, "stele", kN1, {kN3, kN2, kN1}).has_value());
   }

@@ -81,7 +81,8 @@ class NodesInProcess {
       for (auto& [id, server] : servers_) {
         const Replica* replica = server.node->replica();
         if (replica == nullptr) return false;
-        if (replica->state().numbers() != servers_.begin()->second.node->replica()->state().numbers()) {
+        if (replica->state().numbers() !=
+            servers_.begin()->second.node->replica()->state().numbers()) {
           return false;
         }
       }

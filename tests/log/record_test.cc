@@ -43,12 +43,14 @@ TEST_SUITE("log.record") {
         CHECK_FALSE(reads(damaged));
       }
       for (std::size_t length = 0; length < bytes.size(); ++length) {
-        CHECK_FALSE(reads(std::vector<std::byte>(bytes.begin(), bytes.begin() + static_cast<long>(length))));
+        CHECK_FALSE(reads(
+            std::vector<std::byte>(bytes.begin(), bytes.begin() + static_cast<long>(length))));
       }
     };
     damaged_everywhere(slot_bytes(paxos::record(4, {3, kN1}, "value")),
                        [](const auto& bytes) { return read_slot({4}, bytes).has_value(); });
-    damaged_everywhere(seal_numbers({}), [](const auto& bytes) { return unseal_numbers(bytes).has_value(); });
+    damaged_everywhere(seal_numbers({}),
+                       [](const auto& bytes) { return unseal_numbers(bytes).has_value(); });
     damaged_everywhere(seal_promised({{1}, {5, kN2}}),
                        [](const auto& bytes) { return unseal_promised(bytes).has_value(); });
   }

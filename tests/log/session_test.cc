@@ -34,8 +34,8 @@ TEST_SUITE("log.session") {
     Session session(100, 1000, 0);
     session.consume(5, Outcome::ok, {10});
     session.forget({3});
-    CHECK(recall(session, 2, 3) == Results{{kId, {2}, 2, Outcome::forgotten, {}, {}},
-                                           {kId, {4}, 1, Outcome::ok, {13}, {}}});
+    CHECK(recall(session, 2, 3) ==
+          Results{{kId, {2}, 2, Outcome::forgotten, {}, {}}, {kId, {4}, 1, Outcome::ok, {13}, {}}});
     session.forget({100});  // No further than what was consumed.
     CHECK(session.last() == Sequence{5});
     CHECK(recall(session, 5, 1)[0].outcome == Outcome::forgotten);

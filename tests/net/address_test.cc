@@ -15,8 +15,9 @@ TEST_SUITE("net.address") {
   }
 
   TEST_CASE("what is no address is refused, and named") {
-    for (const char* text : {"", "localhost", "localhost:", ":7101", "localhost:0", "localhost:65536",
-                             "localhost:7x", "::1:7101", "[::1:7101", "a b:1", "1=host:1", "host:-1"}) {
+    for (const char* text :
+         {"", "localhost", "localhost:", ":7101", "localhost:0", "localhost:65536", "localhost:7x",
+          "::1:7101", "[::1:7101", "a b:1", "1=host:1", "host:-1"}) {
       CAPTURE(text);
       const auto address = parse_address(text);
       REQUIRE_FALSE(address.has_value());

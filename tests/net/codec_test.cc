@@ -73,14 +73,16 @@ TEST_SUITE("net.codec") {
       REQUIRE_MESSAGE(read.has_value(), read.error().detail);
       CHECK(same(message, *read));
       kinds.insert(message.index());
-      if (const auto* m = std::get_if<paxos::Message>(&message)) paxos_kinds.insert(m->body.index());
+      if (const auto* m = std::get_if<paxos::Message>(&message))
+        paxos_kinds.insert(m->body.index());
     }
     CHECK(kinds.size() == std::variant_size_v<Message>);
     CHECK(paxos_kinds.size() == std::variant_size_v<paxos::Body>);
   }
 
   TEST_CASE("a value keeps the frame's buffer, without a copy") {
-    const auto bytes = wire_bytes(encode(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value("x")}}));
+    const auto bytes =
+        wire_bytes(encode(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value("x")}}));
     const InFrame frame = frame_of(bytes);
     const auto read = decode(frame);
     REQUIRE(read);
@@ -92,18 +94,18 @@ TEST_SUITE("net.codec") {
     using namespace paxos;
     const Ballot b{7, kN2};
     const std::vector<Body> wrong{
-        Prepare{{}, {1}},                       // Ballot 0.
-        Prepare{{7, {}}, {1}},                  // No node.
-        Prepare{b, {0}},                        // Slot 0.
-        Accepted{b, {4}, {4}},                  // An empty range.
-        Chosen{b, {9}, {4}},                    // An inverted one.
+        Prepare{{}, {1}},       // Ballot 0.
+        Prepare{{7, {}}, {1}},  // No node.
+        Prepare{b, {0}},        // Slot 0.
+        Accepted{b, {4}, {4}},  // An empty range.
+        Chosen{b, {9}, {4}},    // An inverted one.
         Promise{b, {5}, {4}, true, {1}, {}},
         Promise{b, {1}, {9}, true, {1}, {record(4, {9, kN3}, "above the ballot")}},
         Promise{b, {1}, {4}, true, {1}, {record(4, {1, kN1}, "outside")}},
         Promise{b, {1}, {9}, true, {1}, {record(5, {1, kN1}, "x"), record(4, {1, kN1}, "order")}},
         Fetched{{4}, {9}, {record(4, b, "x"), record(6, b, "hole")}},
         Fetched{{4}, {5}, {record(4, b, "x"), record(5, b, "not chosen")}},
-        Fetch{{UINT64_MAX}},                    // Where adding would wrap around.
+        Fetch{{UINT64_MAX}},  // Where adding would wrap around.
     };
     for (const Body& body : wrong) {
       CAPTURE(name_of(body));
@@ -116,11 +118,13 @@ TEST_SUITE("net.codec") {
     hello.node = {1};
     hello.software = std::string(5000, 'x');
     CHECK_FALSE(through_the_wire(hello).has_value());
-    CHECK_FALSE(through_the_wire(SessionOpened{1, static_cast<Outcome>(200), {}, "", 0}).has_value());
+    CHECK_FALSE(
+        through_the_wire(SessionOpened{1, static_cast<Outcome>(200), {}, "", 0}).has_value());
   }
 
   TEST_CASE("a value that does not match its digest is refused") {
-    auto bytes = wire_bytes(encode(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value("payload!")}}));
+    auto bytes = wire_bytes(
+        encode(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value("payload!")}}));
     bytes.back() ^= std::byte{1};
     const auto read = decode(frame_of(bytes));
     REQUIRE_FALSE(read.has_value());
@@ -128,7 +132,8 @@ TEST_SUITE("net.codec") {
   }
 
   TEST_CASE("a body that is longer or shorter than described is refused") {
-    const auto bytes = wire_bytes(encode(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value("payload!")}}));
+    const auto bytes = wire_bytes(
+        encode(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value("payload!")}}));
     InFrame frame = frame_of(bytes);
     frame.body = frame.body.first(frame.body.size() - 1);
     CHECK_FALSE(decode(frame).has_value());

@@ -9,7 +9,9 @@
 namespace stele::net {
 namespace {
 
-std::vector<std::byte> bytes_of(std::size_t count) { return std::vector<std::byte>(count, std::byte{5}); }
+std::vector<std::byte> bytes_of(std::size_t count) {
+  return std::vector<std::byte>(count, std::byte{5});
+}
 
 }  // namespace
 

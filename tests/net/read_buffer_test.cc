@@ -64,8 +64,8 @@ TEST_SUITE("net.read_buffer") {
     for (int i = 0; i < 400; ++i) {
       const std::size_t size = random() % (i % 10 == 0 ? 700'000 : 3000);
       sizes.push_back(size);
-      feed(buffer, wire_bytes(encode(accept_of(size, static_cast<char>('a' + i % 26)))), 5000,
-           true, &kept);
+      feed(buffer, wire_bytes(encode(accept_of(size, static_cast<char>('a' + i % 26)))), 5000, true,
+           &kept);
     }
     REQUIRE(kept.size() == 400);
     for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -94,7 +94,8 @@ TEST_SUITE("net.read_buffer") {
     CHECK_FALSE(buffer.next().has_value());
   }
 
-  // Reading may go on while nobody takes frames; the buffer must not be overrun, nor be full for ever.
+  // Reading may go on while nobody takes frames; the buffer must not be overrun, nor be full for
+  // ever.
   TEST_CASE("what is read and not taken never overruns the buffer; discard drops it") {
     ReadBuffer buffer;
     for (int i = 0; i < 100; ++i) {

@@ -20,25 +20,32 @@ inline std::vector<Message> samples() {
                                     {{6}, {1}, {6, kN1}, value("six")}};
   std::vector<Message> all;
   for (const Body& body : std::vector<Body>{
-           Prepare{b, {3}}, Promise{b, {3}, {7}, true, {4}, records}, Promise{b, {3}, {3}, false, {1}, {}},
-           Faulty{b, {9}}, Accept{b, {4}, value("batch")}, Accept{b, {4}, Value{}},
-           Accept{b, {4}, Value(ValueKind::stop_sign, {slice("stop")}, value_digest(slice("stop").bytes))},
+           Prepare{b, {3}}, Promise{b, {3}, {7}, true, {4}, records},
+           Promise{b, {3}, {3}, false, {1}, {}}, Faulty{b, {9}}, Accept{b, {4}, value("batch")},
+           Accept{b, {4}, Value{}},
+           Accept{b,
+                  {4},
+                  Value(ValueKind::stop_sign, {slice("stop")}, value_digest(slice("stop").bytes))},
            Accepted{b, {4}, {9}}, Nack{b, {8, kN3}, true}, ChosenEnd{{12}}, Chosen{b, {4}, {9}},
            Heartbeat{b, 77, {9}}, HeartbeatAck{b, 77, {0, {}}, {8}, true}, PreVote{3, {9}},
            PreVoteAnswer{3, true, 11, {9}}, TakeOver{b}, Fetch{{4}}, Fetched{{4}, {7}, records},
            Fetched{{4}, {9}, {}}}) {
     all.push_back(paxos::Message{{1}, body});
   }
-  all.push_back(Hello{1, Hello::Kind::peer, "stele", 99, kN3, 1234, {{kN1, 5}, {kN2, 6}}, 1 << 20, "stele 1"});
+  all.push_back(Hello{
+      1, Hello::Kind::peer, "stele", 99, kN3, 1234, {{kN1, 5}, {kN2, 6}}, 1 << 20, "stele 1"});
   all.push_back(Hello{1, Hello::Kind::client, "", 0, {}, 0, {}, 0, ""});
   all.push_back(Refused{"because"});
   all.push_back(OpenSession{42, 4096, 60000});
   all.push_back(SessionOpened{42, Outcome::not_leader, {17}, "host:1", 20});
   all.push_back(Append{slice("a command")});
-  all.push_back(AppendResults{{{{17}, {3}, 5, Outcome::ok, {100}, {}}, {{17}, {8}, 1, Outcome::resend, {}, {8}}},
-                              "host:1", 20});
+  all.push_back(AppendResults{
+      {{{17}, {3}, 5, Outcome::ok, {100}, {}}, {{17}, {8}, 1, Outcome::resend, {}, {8}}},
+      "host:1",
+      20});
   all.push_back(Read{5, {1}, {0}, 1000, true});
-  all.push_back(ReadResult{5, Outcome::ok, {1}, 2, {9}, {1}, "detail", "host:1", 20, {slice("ab"), slice("c")}});
+  all.push_back(ReadResult{
+      5, Outcome::ok, {1}, 2, {9}, {1}, "detail", "host:1", 20, {slice("ab"), slice("c")}});
   all.push_back(Tail{6, {0}, 1 << 20});
   all.push_back(TailCredit{6, 4096});
   all.push_back(TailEntries{6, {9}, 3, {slice("entries")}});
@@ -69,7 +76,8 @@ inline std::vector<Message> samples() {
 /// The bytes of a frame as they cross the wire, padding included.
 inline std::vector<std::byte> wire_bytes(const OutFrame& frame) {
   std::vector<std::byte> bytes = frame.head;
-  for (const Slice& part : frame.body) bytes.insert(bytes.end(), part.bytes.begin(), part.bytes.end());
+  for (const Slice& part : frame.body)
+    bytes.insert(bytes.end(), part.bytes.begin(), part.bytes.end());
   bytes.resize(frame.bytes());
   return bytes;
 }

@@ -87,7 +87,9 @@ TEST_SUITE("paxos.acceptor") {
   TEST_CASE("on_accept: low space is told, on a full disk batches are refused, noops are not") {
     Acceptor acceptor = make_acceptor();
     acceptor.set_space(true, false);
-    CHECK(all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1, {1}}).sends).at(0).no_space);
+    CHECK(all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1, {1}}).sends)
+              .at(0)
+              .no_space);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")}).writes.size() == 1);
     acceptor.set_space(true, true);
     const auto batch = step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")});

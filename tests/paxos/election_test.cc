@@ -34,7 +34,8 @@ PreVoteAnswer lost(const std::vector<Send>& asked, Slot chosen_end = {1}) {
 }  // namespace
 
 TEST_SUITE("paxos.election") {
-  TEST_CASE("tick: asks all others once the drawn time-out has passed, and does not campaign alone") {
+  TEST_CASE(
+      "tick: asks all others once the drawn time-out has passed, and does not campaign alone") {
     Election election = make_election();
     std::vector<Send> sends;
     const Time asked_at = run_until_it_asks(election, milliseconds(0), sends);
@@ -108,7 +109,8 @@ TEST_SUITE("paxos.election") {
     CHECK(election.leader_lost(now + milliseconds(400)));
   }
 
-  TEST_CASE("on_pre_vote: has lost the leader only after a minimal time-out, and never if it leads") {
+  TEST_CASE(
+      "on_pre_vote: has lost the leader only after a minimal time-out, and never if it leads") {
     Election election = make_election();
     const auto answer = [&](Time now, bool leading) {
       std::vector<Send> sends;

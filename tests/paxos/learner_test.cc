@@ -188,7 +188,8 @@ TEST_SUITE("paxos.learner") {
     CHECK(bench.fetches().size() == 1);
   }
 
-  // Protocol-Aware Recovery: a rotten record below chosen_end is fetched again; nothing is applied twice.
+  // Protocol-Aware Recovery: a rotten record below chosen_end is fetched again; nothing is applied
+  // twice.
   TEST_CASE("repair: a chosen record that cannot be read is fetched from others") {
     Bench bench({5});
     bench.hear(kN1, Heartbeat{kB1, 1, {5}});

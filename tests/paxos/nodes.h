@@ -23,7 +23,7 @@ inline Configuration three_nodes() { return *Configuration::make({kN1, kN2, kN3}
 /// A batch whose bytes are `text`.
 inline Value value(std::string_view text) {
   auto bytes = std::make_shared<std::vector<std::byte>>(text.size());
-  std::memcpy(bytes->data(), text.data(), text.size());
+  if (!text.empty()) std::memcpy(bytes->data(), text.data(), text.size());
   const std::span<const std::byte> view(*bytes);
   return {ValueKind::batch, {{std::move(bytes), view}}, net::value_digest(view)};
 }

@@ -128,7 +128,8 @@ TEST_SUITE("paxos.proposer") {
     Bench bench;
     bench.campaign();
     bench.hear(kN1, bench.promise({record(2, {1, kN3}, "b-old")}));
-    const auto out = bench.hear(kN2, bench.promise({record(2, {2, kN2}, "b"), record(4, {1, kN3}, "d")}));
+    const auto out =
+        bench.hear(kN2, bench.promise({record(2, {2, kN2}, "b"), record(4, {1, kN3}, "d")}));
     const auto accepts = all_of<Accept>(out.sends);
     REQUIRE(accepts.size() == 12);  // Four slots to three nodes.
     CHECK(accepts[0].slot == Slot{1});
@@ -322,8 +323,9 @@ TEST_SUITE("paxos.proposer") {
     REQUIRE(beats.size() == 3);
     CHECK(out.reads.empty());
     bench.propose("b");
-    CHECK(bench.hear(kN1, HeartbeatAck{beats[0].ballot, beats[0].round, beats[0].ballot, {1}, false})
-              .reads.empty());
+    CHECK(
+        bench.hear(kN1, HeartbeatAck{beats[0].ballot, beats[0].round, beats[0].ballot, {1}, false})
+            .reads.empty());
     const auto done =
         bench.hear(kN3, HeartbeatAck{beats[0].ballot, beats[0].round, beats[0].ballot, {1}, false});
     REQUIRE(done.reads.size() == 1);
@@ -351,7 +353,8 @@ TEST_SUITE("paxos.proposer") {
     CHECK(second.sends.empty());
     const Heartbeat beat = all_of<Heartbeat>(first.sends).at(0);
     bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
-    const auto out = bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+    const auto out =
+        bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
     REQUIRE(out.reads.size() == 1);
     CHECK(out.reads[0].read == 1);
     CHECK(all_of<Heartbeat>(out.sends).size() == 3);

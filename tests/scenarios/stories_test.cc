@@ -33,8 +33,10 @@ TEST_SUITE("scenarios") {
 
   TEST_CASE("a story that does not come as told says where") {
     CHECK(run_story("nodes 3\nlead n1\nexpect n2 leads\n").find("line 3") == 0);
-    CHECK(run_story("nodes 3\nlead n1\nopen n1 a\nsettle\nappend n1 a \"x\"\nsettle\nexpect n1 log \"y\"\n")
-              .find("its log is \"x\"") != std::string::npos);
+    CHECK(
+        run_story(
+            "nodes 3\nlead n1\nopen n1 a\nsettle\nappend n1 a \"x\"\nsettle\nexpect n1 log \"y\"\n")
+            .find("its log is \"x\"") != std::string::npos);
     CHECK(run_story("frobnicate\n") != "");
   }
 }

@@ -25,11 +25,12 @@ struct Wrong : std::runtime_error {
 paxos::Message through_the_wire(const paxos::Message& message) {
   const net::OutFrame frame = net::encode(message);
   auto bytes = std::make_shared<std::vector<std::byte>>(frame.head);
-  for (const Slice& part : frame.body) bytes->insert(bytes->end(), part.bytes.begin(), part.bytes.end());
+  for (const Slice& part : frame.body)
+    bytes->insert(bytes->end(), part.bytes.begin(), part.bytes.end());
   const std::span<const std::byte> all(*bytes);
   const std::size_t header = frame.head.size() - net::FramePrefix::kBytes;
-  const auto read = net::decode({bytes, all.subspan(net::FramePrefix::kBytes, header),
-                                 all.subspan(frame.head.size())});
+  const auto read = net::decode(
+      {bytes, all.subspan(net::FramePrefix::kBytes, header), all.subspan(frame.head.size())});
   if (!read) throw Wrong("a message cannot be decoded: " + read.error().detail);
   return std::get<paxos::Message>(*read);
 }
@@ -244,7 +245,8 @@ std::vector<std::string> World::log_of(SimNode& node) {
   const Lsn end = node.replica->state().numbers().next_lsn;
   while (log.size() + 1 < end.value) {
     std::optional<log::EntriesRead> read;
-    node.replica->read({log.size() + 1}, end, SIZE_MAX, [&](log::EntriesRead found) { read = found; });
+    node.replica->read({log.size() + 1}, end, SIZE_MAX,
+                       [&](log::EntriesRead found) { read = found; });
     node.store->sync();
     loop.run();
     if (!read || read->count == 0) throw Wrong("its log cannot be read");
@@ -260,7 +262,9 @@ void World::expect_session(const std::string& name, const Words& words) {
       told += " ";
       switch (result.outcome) {
         case net::Outcome::ok: told += std::to_string(result.lsn.value + i); break;
-        case net::Outcome::resend: told += "resend=" + std::to_string(result.resend_from.value); break;
+        case net::Outcome::resend:
+          told += "resend=" + std::to_string(result.resend_from.value);
+          break;
         case net::Outcome::skipped: told += "skipped"; break;
         case net::Outcome::session_expired: told += "session_expired"; break;
         default: told += "other"; break;
@@ -306,7 +310,8 @@ void World::step(const Words& words) {
     std::vector<NodeId> members;
     for (std::uint64_t id = 1; id <= std::stoull(words.at(1)); ++id) members.push_back({id});
     configuration_ = *paxos::Configuration::make(members);
-    for (NodeId id : members) nodes.try_emplace(id, *this, id).first->second.start(loop, *configuration_);
+    for (NodeId id : members)
+      nodes.try_emplace(id, *this, id).first->second.start(loop, *configuration_);
     loop.run();
   } else if (verb == "lead") {
     lead(id_of(words.at(1)));
@@ -317,11 +322,13 @@ void World::step(const Words& words) {
   } else if (verb == "append") {
     ClientSession& session = sessions.at(words.at(2));
     const Words entries = entries_from(3);
-    submit(words.at(1), log::CommandKind::append, log::append_command(session.id, session.next, entries));
+    submit(words.at(1), log::CommandKind::append,
+           log::append_command(session.id, session.next, entries));
     session.next = session.next + entries.size();
   } else if (verb == "resend") {
     submit(words.at(1), log::CommandKind::append,
-           log::append_command(sessions.at(words.at(2)).id, {std::stoull(words.at(3))}, entries_from(4)));
+           log::append_command(sessions.at(words.at(2)).id, {std::stoull(words.at(3))},
+                               entries_from(4)));
   } else if (verb == "skip") {
     submit(words.at(1), log::CommandKind::skip,
            log::skip_command(sessions.at(words.at(2)).id, {std::stoull(words.at(3))}));

@@ -31,7 +31,9 @@ class MemoryStore final : public log::Store {
   void sync();
   [[nodiscard]] bool dirty() const { return !queue_.empty(); }
 
-  [[nodiscard]] const std::optional<log::Identity>& identity() const override { return disk_.identity; }
+  [[nodiscard]] const std::optional<log::Identity>& identity() const override {
+    return disk_.identity;
+  }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;
   [[nodiscard]] Result<log::StoreContent> load() override;
   void write_votes(std::vector<paxos::Acceptor::Write> writes,

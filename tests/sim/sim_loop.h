@@ -18,12 +18,14 @@ class SimLoop final : public net::Loop {
   [[nodiscard]] Time now() const override { return now_; }
   [[nodiscard]] std::uint64_t wall_us() const override {
     return 1'700'000'000'000'000 +
-           static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now_).count());
+           static_cast<std::uint64_t>(
+               std::chrono::duration_cast<std::chrono::microseconds>(now_).count());
   }
   void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
   [[nodiscard]] std::unique_ptr<net::Timer> after(Duration delay,
                                                   std::function<void()> task) override {
-    const auto at = timers_.emplace(now_ + delay, std::make_shared<std::function<void()>>(std::move(task)));
+    const auto at =
+        timers_.emplace(now_ + delay, std::make_shared<std::function<void()>>(std::move(task)));
     return std::make_unique<SimTimer>(at->second);
   }
   [[nodiscard]] std::uint64_t random() override { return random_(); }

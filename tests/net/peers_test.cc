@@ -1,0 +1,117 @@
+#include "net/peers.h"
+
+#include <doctest/doctest.h>
+
+#include "net/frame.h"
+#include "net/tcp.h"
+#include "tests/log/nodes_in_process.h"
+
+namespace stele::net {
+namespace {
+
+/// A node at the other end: answers the handshake as the test wants, and keeps what it is sent.
+class OtherNode final : public LinkHandler {
+ public:
+  explicit OtherNode(AsioLoop& loop) {
+    auto made = TcpListener::listen(loop, {"127.0.0.1", 0}, {}, [this](std::unique_ptr<Link> link) {
+      link_ = std::move(link);
+      link_->start(*this);
+      ++connections;
+    });
+    REQUIRE(made);
+    listener_ = *std::move(made);
+  }
+  void on_message(Message message) override {
+    if (std::holds_alternative<Hello>(message)) {
+      link_->set_frame_bytes_max(kFrameBytesMax);
+      link_->send(answer);
+    } else if (auto* paxos_message = std::get_if<paxos::Message>(&message)) {
+      received.push_back(*paxos_message);
+    }
+  }
+  void on_closed(const std::string&) override { link_.reset(); }
+  void hang_up() { link_.reset(); }
+  [[nodiscard]] Address address() const { return {"127.0.0.1", listener_->port()}; }
+
+  Message answer;
+  std::vector<paxos::Message> received;
+  int connections = 0;
+
+ private:
+  std::unique_ptr<TcpListener> listener_;
+  std::unique_ptr<Link> link_;
+};
+
+struct Bench {
+  Bench() {
+    Hello hello;
+    hello.node = {2};
+    other.answer = hello;
+  }
+  bool run(const std::function<bool()>& done) { return log::run_until(context, done); }
+
+  asio::io_context context{1};
+  AsioLoop loop{context};
+  TcpDialer dialer{loop, {}};
+  log::QuietEvents events;
+  OtherNode other{loop};
+  bool admits = true;
+  Peers peers{loop,
+              dialer,
+              events,
+              {[] {
+                 Hello hello;
+                 hello.node = {1};
+                 return hello;
+               },
+               [this](const Hello&) -> Result<void> {
+                 if (admits) return {};
+                 return fail(Errc::refused, "not you");
+               }}};
+};
+
+const paxos::Message kMessage{{1}, paxos::Fetch{{1}}};
+
+}  // namespace
+
+TEST_SUITE("net.peers") {
+  TEST_CASE("send: nothing before the handshake, everything after it") {
+    Bench bench;
+    bench.peers.add({2}, bench.other.address());
+    bench.peers.send({2}, kMessage);
+    REQUIRE(bench.run([&] { return bench.peers.connected({2}); }));
+    bench.peers.send({2}, kMessage);
+    bench.peers.send({9}, kMessage);  // Nobody.
+    REQUIRE(bench.run([&] { return !bench.other.received.empty(); }));
+    CHECK(bench.other.received.size() == 1);
+  }
+
+  TEST_CASE("a lost connection is dialled again, and told once") {
+    Bench bench;
+    bench.peers.add({2}, bench.other.address());
+    for (int i = 1; i <= 3; ++i) {
+      REQUIRE(
+          bench.run([&] { return bench.peers.connected({2}) && bench.other.connections == i; }));
+      bench.other.hang_up();
+    }
+    REQUIRE(bench.run([&] { return bench.other.connections == 4; }));
+    CHECK(bench.events.counts["peer_lost"] == 3);
+  }
+
+  TEST_CASE("whoever is not admitted, refuses, or is another node, gets no message") {
+    for (const int kind : {0, 1, 2}) {
+      Bench bench;
+      Hello hello;
+      hello.node = {kind == 0 ? 3U : 2U};
+      bench.other.answer = hello;
+      if (kind == 1) bench.other.answer = Refused{"go away"};
+      if (kind == 2) bench.admits = false;
+      bench.peers.add({2}, bench.other.address());
+      REQUIRE(bench.run([&] { return bench.other.connections >= 3; }));
+      CHECK_FALSE(bench.peers.connected({2}));
+      CHECK(bench.events.counts["peer_unreachable"] == 1);  // Once, not once a try.
+    }
+  }
+}
+
+}  // namespace stele::net

@@ -1,0 +1,164 @@
+#include "net/tcp.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/log/directory.h"
+#include "tests/net/samples.h"
+
+namespace stele::net {
+namespace {
+
+/// Remembers what it was told.
+class Ear final : public LinkHandler {
+ public:
+  void on_message(Message message) override {
+    messages.push_back(std::move(message));
+    if (on_each) on_each();
+  }
+  void on_closed(const std::string& reason) override { closed = reason; }
+  void on_writable() override { ++writable; }
+
+  std::vector<Message> messages;
+  std::optional<std::string> closed;
+  int writable = 0;
+  std::function<void()> on_each;
+};
+
+/// A dialled link and the accepted one that belongs to it.
+struct Pair {
+  explicit Pair(TcpOptions options = {}) : dialer(loop, options) {
+    auto made =
+        TcpListener::listen(loop, {"127.0.0.1", 0}, options, [this](std::unique_ptr<Link> link) {
+          accepted = std::move(link);
+          accepted->set_frame_bytes_max(kFrameBytesMax);
+          accepted->start(server);
+        });
+    REQUIRE(made);
+    listener = *std::move(made);
+    dialled = dialer.dial({"127.0.0.1", listener->port()}, client);
+    dialled->set_frame_bytes_max(kFrameBytesMax);
+    REQUIRE(run([this] { return accepted != nullptr; }));
+  }
+  bool run(const std::function<bool()>& done) { return log::run_until(context, done); }
+
+  asio::io_context context{1};
+  AsioLoop loop{context};
+  Ear client;
+  Ear server;
+  TcpDialer dialer;
+  std::unique_ptr<TcpListener> listener;
+  std::unique_ptr<Link> dialled;
+  std::unique_ptr<Link> accepted;
+};
+
+Message accept_of(std::size_t bytes) {
+  return paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value(std::string(bytes, 'x'))}};
+}
+
+}  // namespace
+
+TEST_SUITE("net.tcp") {
+  TEST_CASE("messages of every kind and size arrive, in order, in both directions") {
+    Pair pair;
+    for (const Message& message : samples()) CHECK(pair.dialled->send(message));
+    CHECK(pair.dialled->send(accept_of(5 << 20)));
+    CHECK(pair.accepted->send(StatusAsk{7}));
+    REQUIRE(pair.run([&] {
+      return pair.server.messages.size() == samples().size() + 1 &&
+             pair.client.messages.size() == 1;
+    }));
+    for (std::size_t i = 0; i < samples().size(); ++i) {
+      CHECK(pair.server.messages[i].index() == samples()[i].index());
+    }
+    CHECK(pair.dialled->queued_bytes() == 0);
+  }
+
+  TEST_CASE("a value of very many parts arrives whole") {
+    Pair pair;
+    std::vector<Slice> parts;
+    for (int i = 0; i < 500; ++i) parts.push_back(slice("part " + std::to_string(i)));
+    const std::uint64_t digest = value_digest(parts);
+    const paxos::Value value(paxos::ValueKind::batch, parts, digest);
+    CHECK(pair.dialled->send(paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, value}}));
+    REQUIRE(pair.run([&] { return pair.server.messages.size() == 1; }));
+    CHECK(std::get<paxos::Accept>(std::get<paxos::Message>(pair.server.messages[0]).body).value ==
+          value);
+  }
+
+  TEST_CASE("the queue is bounded: refused, and told when there is room again") {
+    TcpOptions options;
+    options.queue_bytes_max = 1 << 20;
+    Pair pair(options);
+    int sent = 0;
+    while (pair.dialled->send(accept_of(100'000))) ++sent;
+    CHECK(sent >= 10);
+    CHECK(sent < 12);
+    REQUIRE(pair.run([&] { return pair.client.writable == 1; }));
+    REQUIRE(
+        pair.run([&] { return pair.server.messages.size() == static_cast<std::size_t>(sent); }));
+    // One larger than the bound passes when nothing else waits.
+    REQUIRE(pair.run([&] { return pair.dialled->queued_bytes() == 0; }));
+    CHECK(pair.dialled->send(accept_of(3 << 20)));
+    CHECK(pair.run(
+        [&] { return pair.server.messages.size() == static_cast<std::size_t>(sent) + 1; }));
+  }
+
+  TEST_CASE("a link that is destroyed closes the other one, with a reason") {
+    Pair pair;
+    pair.accepted.reset();
+    REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
+    CHECK_FALSE(pair.client.closed->empty());
+    CHECK_FALSE(pair.server.closed);
+  }
+
+  TEST_CASE("close_gently: what was queued arrives before the end") {
+    Pair pair;
+    for (int i = 0; i < 50; ++i) pair.accepted->send(accept_of(50'000));
+    pair.accepted->send(Refused{"goodbye"});
+    pair.accepted->close_gently();
+    pair.accepted.reset();
+    REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
+    REQUIRE(pair.client.messages.size() == 51);
+    CHECK(std::get<Refused>(pair.client.messages.back()).reason == "goodbye");
+  }
+
+  // A peer that goes on sending while it is refused must neither overrun a buffer nor keep it open.
+  TEST_CASE("close_gently: input that nobody takes is dropped") {
+    Pair pair;
+    pair.accepted->send(accept_of(3 << 20));
+    pair.accepted->close_gently();
+    for (int i = 0; i < 100; ++i) pair.dialled->send(accept_of(100'000));
+    REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
+    CHECK(pair.server.messages.empty());
+  }
+
+  TEST_CASE("a handler may destroy its link from within a message") {
+    Pair pair;
+    pair.server.on_each = [&] { pair.accepted.reset(); };
+    for (int i = 0; i < 10; ++i) pair.dialled->send(StatusAsk{1});
+    REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
+    CHECK(pair.server.messages.size() == 1);
+  }
+
+  TEST_CASE("dial: nobody there, or a name that does not resolve, is told") {
+    asio::io_context context(1);
+    AsioLoop loop(context);
+    TcpDialer dialer(loop, {});
+    Ear nobody;
+    Ear unknown;
+    const auto first = dialer.dial({"127.0.0.1", 1}, nobody);
+    const auto second = dialer.dial({"no-such-host.invalid", 7101}, unknown);
+    REQUIRE(log::run_until(context, [&] { return nobody.closed && unknown.closed; }));
+    CHECK_FALSE(first->send(KeepAlive{}));
+  }
+
+  TEST_CASE("listen: a port in use is told as such") {
+    Pair pair;
+    const auto second =
+        TcpListener::listen(pair.loop, {"127.0.0.1", pair.listener->port()}, {}, [](auto) {});
+    REQUIRE_FALSE(second.has_value());
+    CHECK(second.error().code == Errc::in_use);
+  }
+}
+
+}  // namespace stele::net
