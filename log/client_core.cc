@@ -341,6 +341,10 @@ void ClientCore::send_appends(Connection& leader) {
     const std::size_t index = next_send_ - first_;
     if (index >= appends_.size() || index >= options_.window) return;
     const Pending& first = appends_[index];
+    if (first.consumed) {
+      ++next_send_;
+      continue;
+    }
     if (!first.skip && leader.entry_bytes_max() != 0 &&
         first.payload.size() > leader.entry_bytes_max()) {
       AppendResult result;
@@ -361,7 +365,7 @@ void ClientCore::send_appends(Connection& leader) {
       const bool over = !next.skip && leader.entry_bytes_max() != 0 &&
                         next.payload.size() > leader.entry_bytes_max();
       const bool fits = first.skip || (bytes + more <= kCommandBytesMax && !over);
-      if (next.skip != first.skip || next.condition != Lsn{} || !fits) break;
+      if (next.consumed || next.skip != first.skip || next.condition != Lsn{} || !fits) break;
       bytes += more;
       ++count;
     }

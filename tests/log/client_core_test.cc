@@ -1,0 +1,384 @@
+#include "log/client_core.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <utility>
+
+#include "tests/log/commands.h"
+#include "tests/sim/sim_loop.h"
+
+namespace stele::log {
+namespace {
+
+using net::Outcome;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// A connection whose other end is the test.
+class FakeLink final : public net::Link {
+ public:
+  FakeLink(net::Address to, net::LinkHandler& h, std::vector<FakeLink*>& all)
+      : address(std::move(to)), handler(&h), all_(all) {
+    all_.push_back(this);
+  }
+  ~FakeLink() override { std::erase(all_, this); }
+  void start(net::LinkHandler& h) override { handler = &h; }
+  bool send(const net::Message& message) override {
+    sent.push_back(message);
+    return true;
+  }
+  [[nodiscard]] std::size_t queued_bytes() const override { return 0; }
+  void close_gently() override { handler = nullptr; }
+  void set_frame_bytes_max(std::size_t) override {}
+  [[nodiscard]] std::string peer_name() const override { return "fake"; }
+
+  net::Address address;
+  net::LinkHandler* handler;
+  std::vector<net::Message> sent;
+  bool shaken = false;  // The test has answered its hello.
+
+ private:
+  std::vector<FakeLink*>& all_;
+};
+
+class FakeDialer final : public net::Dialer {
+ public:
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+                                                net::LinkHandler& handler) override {
+    return std::make_unique<FakeLink>(address, handler, links);
+  }
+  std::vector<FakeLink*> links;
+};
+
+/// What a caller was told.
+struct Told {
+  std::optional<Errc> error;
+  AppendResult result;
+};
+
+class Bench {
+ public:
+  Bench() {
+    ClientOptions options;
+    options.addresses = {{"a", 1}, {"b", 1}, {"c", 1}};
+    core = std::make_unique<ClientCore>(loop, dialer, options);
+  }
+
+  void append(const std::string& text, Duration timeout = seconds(60)) {
+    class Done final : public ClientCore::AppendDone {
+     public:
+      Done(std::map<std::string, Told>& told, std::string t) : told_(told), text_(std::move(t)) {}
+      void done(std::optional<Errc> error, AppendResult result) override {
+        CHECK_FALSE(told_.contains(text_));  // Once.
+        told_[text_] = {error, std::move(result)};
+      }
+
+     private:
+      std::map<std::string, Told>& told_;
+      std::string text_;
+    };
+    core->append(std::as_bytes(std::span(text)), {}, timeout, std::make_unique<Done>(told, text));
+    run();
+  }
+  void run(Duration passed = milliseconds(1)) { loop.advance(passed); }
+
+  /// The connection that the client uses now, its handshake done.
+  FakeLink& leader(std::uint64_t cluster_id = 7) {
+    for (int i = 0; i < 100 && dialer.links.empty(); ++i) run(milliseconds(20));
+    REQUIRE_FALSE(dialer.links.empty());
+    FakeLink& link = *dialer.links.back();
+    if (!std::exchange(link.shaken, true)) {
+      net::Hello hello;
+      hello.node = {1};
+      hello.cluster_id = cluster_id;
+      hello.entry_bytes_max = 1000;
+      say(link, hello);
+    }
+    return link;
+  }
+  void say(FakeLink& link, net::Message message) {
+    if (link.handler != nullptr) link.handler->on_message(std::move(message));
+    run();
+  }
+  void answer(FakeLink& link, net::AppendResult result, const std::string& hint = {}) {
+    say(link, net::AppendResults{{result}, hint, 10});
+  }
+  /// Grants the session that the client asks for.
+  void open(FakeLink& link, std::uint64_t session = 5) {
+    for (const net::Message& message : link.sent) {
+      if (const auto* open = std::get_if<net::OpenSession>(&message)) nonce_ = open->nonce;
+    }
+    say(link, net::SessionOpened{nonce_, Outcome::ok, {session}, {}, 0});
+  }
+  /// Leads, with an open session.
+  FakeLink& ready() {
+    FakeLink& link = leader();
+    open(link);
+    return link;
+  }
+  /// The commands sent since the last call, as "kind sequence payload…".
+  std::vector<std::string> commands(FakeLink& link) {
+    std::vector<std::string> found;
+    for (const net::Message& message : std::exchange(link.sent, {})) {
+      const auto* append = std::get_if<net::Append>(&message);
+      if (append == nullptr) continue;
+      const auto command = parse_command(append->command.bytes);
+      REQUIRE(command);
+      std::string text = command->kind == CommandKind::append ? "append" : "skip";
+      text += " " + std::to_string(command->sequence.value);
+      for (const std::string& payload : payloads(command->entries)) text += " " + payload;
+      if (command->kind == CommandKind::skip) text += " x" + std::to_string(command->count);
+      found.push_back(text);
+    }
+    return found;
+  }
+
+  sim::SimLoop loop{3};
+  FakeDialer dialer;
+  std::unique_ptr<ClientCore> core;
+  std::map<std::string, Told> told;
+
+ private:
+  std::uint64_t nonce_ = 0;
+};
+
+using Commands = std::vector<std::string>;
+
+constexpr SessionId kSession{5};
+
+}  // namespace
+
+TEST_SUITE("log.client_core") {
+  TEST_CASE("appends of one turn travel as one command, and are told their LSNs") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    CHECK(bench.commands(link) == Commands{"append 1 a"});
+    bench.append("b");
+    CHECK(bench.commands(link) == Commands{"append 2 b"});
+    bench.answer(link, {kSession, {1}, 2, Outcome::ok, {10}, {}});
+    CHECK(bench.told.at("a").result.lsn == Lsn{10});
+    CHECK(bench.told.at("b").result.lsn == Lsn{11});
+    CHECK_FALSE(bench.told.at("b").error);
+  }
+
+  TEST_CASE("void: everything from the missing sequence on is sent again, in order") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.append("c");
+    bench.commands(link);
+    bench.answer(link, {kSession, {2}, 1, Outcome::resend, {}, {1}});
+    bench.answer(link, {kSession, {3}, 1, Outcome::resend, {}, {1}});
+    bench.run(milliseconds(30));
+    CHECK(bench.commands(link) == Commands{"append 1 a b c"});
+  }
+
+  // Twice in a row the same refusal must not be taken for a stale answer.
+  TEST_CASE("overloaded: sent again after the time asked for, as often as it takes") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    for (int i = 0; i < 5; ++i) {
+      CHECK(bench.commands(link) == Commands{"append 1 a"});
+      bench.answer(link, {kSession, {1}, 1, Outcome::overloaded, {}, {}});
+      CHECK(bench.commands(link).empty());
+      bench.run(milliseconds(40));
+    }
+    CHECK(bench.told.empty());
+  }
+
+  TEST_CASE("a lost answer: a later outcome shows it, and the earlier append is sent again") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.commands(link);
+    bench.answer(link, {kSession, {2}, 1, Outcome::ok, {2}, {}});
+    bench.run(milliseconds(30));
+    CHECK(bench.commands(link) == Commands{"append 1 a"});
+    bench.answer(link, {kSession, {1}, 1, Outcome::ok, {1}, {}});
+    CHECK(bench.told.at("a").result.lsn == Lsn{1});
+    CHECK(bench.told.at("b").result.lsn == Lsn{2});
+  }
+
+  TEST_CASE("unknown: the same sequences go to the leader that was hinted at") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& old = bench.ready();
+    bench.append("b");
+    bench.commands(old);
+    bench.answer(old, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
+    bench.run(milliseconds(100));
+    FakeLink& link = bench.leader();
+    CHECK(link.address == net::Address{"z", 9});
+    CHECK(bench.commands(link) == Commands{"append 1 a b"});
+    CHECK(bench.told.empty());
+  }
+
+  TEST_CASE("silence: another node is asked") {
+    Bench bench;
+    bench.append("a");
+    const net::Address silent = bench.ready().address;
+    bench.run(seconds(1));
+    FakeLink& link = bench.leader();
+    CHECK_FALSE(link.address == silent);
+    bench.run(milliseconds(100));
+    const Commands sent = bench.commands(link);
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0] == "append 1 a");
+  }
+
+  // A deadline consumes the sequence, so that what follows keeps its order.
+  TEST_CASE("deadline: told as unknown, and the sequence is skipped when it is sent again") {
+    Bench bench;
+    bench.append("a", milliseconds(300));
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.run(milliseconds(400));
+    CHECK(bench.told.at("a").error == Errc::timed_out);
+    CHECK(bench.told.at("a").result.may_be_appended);
+    bench.commands(link);
+    bench.answer(link, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
+    bench.run(milliseconds(100));
+    FakeLink& next = bench.leader();
+    CHECK(bench.commands(next) == Commands{"skip 1 x1", "append 2 b"});
+    bench.answer(next, {kSession, {1}, 1, Outcome::skipped, {}, {}});
+    bench.answer(next, {kSession, {2}, 1, Outcome::ok, {1}, {}});
+    CHECK(bench.told.at("b").result.lsn == Lsn{1});
+  }
+
+  TEST_CASE("deadline: of what was never sent is told as definite") {
+    Bench bench;
+    bench.append("a", milliseconds(300));
+    bench.leader();  // No session is granted.
+    bench.run(milliseconds(400));
+    CHECK(bench.told.at("a").error == Errc::timed_out);
+    CHECK_FALSE(bench.told.at("a").result.may_be_appended);
+  }
+
+  TEST_CASE("no_space: definite if no attempt was proposed, also for what stood behind it") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.answer(link, {kSession, {1}, 1, Outcome::no_space, {}, {}});
+    for (const char* text : {"a", "b"}) {
+      CHECK(bench.told.at(text).error == Errc::no_space);
+      CHECK_FALSE(bench.told.at(text).result.may_be_appended);
+    }
+  }
+
+  TEST_CASE("no_space: not told while an earlier attempt may have been proposed") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& old = bench.ready();
+    bench.answer(old, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
+    bench.run(milliseconds(100));
+    FakeLink& link = bench.leader();
+    bench.answer(link, {kSession, {1}, 1, Outcome::no_space, {}, {}});
+    CHECK(bench.told.empty());
+    bench.run(milliseconds(300));
+    bench.answer(link, {kSession, {1}, 1, Outcome::ok, {4}, {}});
+    CHECK(bench.told.at("a").result.lsn == Lsn{4});
+  }
+
+  TEST_CASE("session_expired: what was surely not appended goes into a new session") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.answer(link, {kSession, {1}, 1, Outcome::session_expired, {}, {}});
+    CHECK(bench.told.empty());
+    bench.open(link, 9);
+    const Commands sent = bench.commands(link);
+    CHECK(sent.back() == "append 1 a b");
+    bench.answer(link, {{9}, {1}, 2, Outcome::ok, {1}, {}});
+    CHECK(bench.told.at("b").result.lsn == Lsn{2});
+  }
+
+  TEST_CASE("session_expired: what may have been appended before is told so, and not sent again") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& old = bench.ready();
+    bench.answer(old, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
+    bench.run(milliseconds(100));
+    FakeLink& link = bench.leader();
+    bench.answer(link, {kSession, {1}, 1, Outcome::session_expired, {}, {}});
+    CHECK(bench.told.at("a").error == Errc::session_expired);
+    CHECK(bench.told.at("a").result.may_be_appended);
+  }
+
+  TEST_CASE("too_large: told in its own turn, and its neighbours are appended") {
+    Bench bench;
+    bench.append("a");
+    bench.append(std::string(2000, 'x'));
+    bench.append("c");
+    FakeLink& link = bench.ready();
+    CHECK(bench.told.at(std::string(2000, 'x')).error == Errc::too_large);
+    CHECK(bench.commands(link) == Commands{"append 1 a", "skip 2 x1", "append 3 c"});
+  }
+
+  TEST_CASE("a node of another cluster is not used") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& old = bench.ready();
+    bench.answer(old, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
+    bench.run(milliseconds(100));
+    const FakeLink* stranger = &bench.leader(1234);
+    // It is left as soon as it says who it is.
+    const auto& links = bench.dialer.links;
+    CHECK(std::find(links.begin(), links.end(), stranger) == links.end());
+  }
+
+  TEST_CASE("tail: what does not join is not delivered, and asked for again") {
+    Bench bench;
+    std::vector<std::uint64_t> seen;
+    std::function<void(Lsn)> next = [&](Lsn from) {
+      bench.core->tail(from, [&](std::optional<Errc> error, ReadResult result) {
+        if (error) return;  // The end of the test.
+        for (const Entry& entry : result.entries) seen.push_back(entry.lsn.value);
+        next(result.lsn_next);
+      });
+    };
+    next({1});
+    bench.run();
+    FakeLink& link = bench.leader();
+    const auto request = [](FakeLink& at) {
+      net::Tail last;
+      for (const net::Message& message : at.sent) {
+        if (const auto* tail = std::get_if<net::Tail>(&message)) last = *tail;
+      }
+      return last;
+    };
+    std::vector<std::byte> two;
+    put_entry(std::as_bytes(std::span("x")), two);
+    put_entry(std::as_bytes(std::span("y")), two);
+    bench.say(link, net::TailEntries{request(link).request, {1}, 2, {to_slice(two)}});
+    CHECK(seen == std::vector<std::uint64_t>{1, 2});
+    bench.say(link, net::TailEntries{request(link).request, {4}, 2, {to_slice(two)}});
+    CHECK(seen.size() == 2);
+    bench.run(milliseconds(200));
+    FakeLink& again = bench.leader();
+    bench.run(milliseconds(100));
+    CHECK(request(again).lsn_begin == Lsn{3});
+  }
+
+  TEST_CASE("close: everything pending ends, and nothing is dialled again") {
+    Bench bench;
+    bench.append("a");
+    bench.ready();
+    bench.core->close();
+    bench.run(seconds(2));
+    CHECK(bench.told.at("a").error == Errc::shutting_down);
+    CHECK(bench.told.at("a").result.may_be_appended);
+    CHECK(bench.dialer.links.empty());
+    // A later operation begins anew.
+    bench.append("b");
+    CHECK(bench.dialer.links.size() == 1);
+  }
+}
+
+}  // namespace stele::log
