@@ -89,8 +89,7 @@ void Client::start_status(std::chrono::milliseconds timeout,
   });
 }
 
-// --- BlockingClient
-// ------------------------------------------------------------------------------------
+// --- BlockingClient --------------------------------------------------------------------
 
 BlockingClient::BlockingClient(ClientOptions options)
     : client_(std::make_unique<Client>(context_, std::move(options))) {}

@@ -45,6 +45,7 @@ class ClientCore {
 
   static constexpr std::size_t kCommandBytesMax = 64 << 10;
   static constexpr std::uint32_t kTailCreditBytes = 1 << 20;
+  static constexpr Duration kBackoffMin = std::chrono::milliseconds(5);
 
  private:
   class Connection;

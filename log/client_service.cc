@@ -118,8 +118,7 @@ class ClientService::Client final : public net::LinkHandler {
     bool reading = false;
   };
 
-  // --- Reads
-  // ---------------------------------------------------------------------------------------
+  // --- Reads ---------------------------------------------------------------------------
 
   void on_read(const net::Read& read) {
     if (reads_.size() >= kReadsWaitingMax) return send(refused(read, net::Outcome::overloaded));
@@ -205,8 +204,7 @@ class ClientService::Client final : public net::LinkHandler {
     return result;
   }
 
-  // --- Tails
-  // ---------------------------------------------------------------------------------------
+  // --- Tails ---------------------------------------------------------------------------
 
   void on_tail(const net::Tail& tail) {
     const Replica* replica = service_.replica_;

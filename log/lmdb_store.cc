@@ -128,7 +128,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   Impl(DataDirectory d, Lmdb l, net::Loop& lp, std::function<void(Error)> f)
       : directory(std::move(d)), lmdb(std::move(l)), loop(lp), on_failure(std::move(f)) {}
 
-  // --- Loop's thread ---------------------------------------------------------------------------
+  // --- Loop's thread -------------------------------------------------------------------
 
   /// Adds to the pending transaction; wakes the writer if `urgent`.
   template <class Add>
@@ -145,7 +145,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (wake) work.notify_one();
   }
 
-  // --- Writer thread ---------------------------------------------------------------------------
+  // --- Writer thread -------------------------------------------------------------------
 
   void write_loop() {
     std::unique_lock lock(mutex);
@@ -248,7 +248,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     const DataDirectory unlocked = std::move(directory);
   }
 
-  // --- Loop's thread again -----------------------------------------------------------------------
+  // --- Loop's thread again -------------------------------------------------------------
 
   void on_committed(Pending& batch) {
     backlog -= batch.bytes;
@@ -258,7 +258,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     for (VoteRead& read : batch.reads) read.done(std::move(read.result));
   }
 
-  // --- Reader thread -----------------------------------------------------------------------------
+  // --- Reader thread -------------------------------------------------------------------
 
   void read_loop() {
     std::unique_lock lock(read_mutex);

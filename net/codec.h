@@ -1,4 +1,4 @@
-// Messages to frames and back. The only place that knows Cap'n Proto.
+// Messages to frames (encode.cc) and back (decode.cc). The only place that knows Cap'n Proto.
 #pragma once
 
 #include "net/frame.h"

@@ -75,7 +75,7 @@ void Proposer::tick(Time now, Effects& out) {
   finish_hand_over(now, out);
 }
 
-// --- Phase 1 ------------------------------------------------------------------------------------
+// --- Phase 1 ---------------------------------------------------------------------------
 
 void Proposer::campaign(Time now, Effects& out, bool ignore_ahead) {
   standing_ = Standing::preparing;
@@ -191,7 +191,7 @@ void Proposer::on_take_over(Time now, const TakeOver& message, Effects& out) {
   campaign(now, out);
 }
 
-// --- Phase 2 ------------------------------------------------------------------------------------
+// --- Phase 2 ---------------------------------------------------------------------------
 
 bool Proposer::recovered() const { return leads() && !phase_one_; }
 
@@ -285,8 +285,7 @@ void Proposer::resend(Time now, Effects& out) {
   }
 }
 
-// --- Heartbeats, confirmation of reads, hand-over
-// --------------------------------------------------
+// --- Heartbeats, confirmation of reads, hand-over --------------------------------------
 
 void Proposer::start_round(Time now, Effects& out) {
   ++round_;
@@ -389,8 +388,7 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   give_up(now, out);
 }
 
-// --- Small things
-// ------------------------------------------------------------------------------------
+// --- Small things ----------------------------------------------------------------------
 
 void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
   see_round(ballot.round);

@@ -1,0 +1,359 @@
+// The client's appends: its session, its sequences, and what it sends again.
+
+#include <algorithm>
+#include <utility>
+
+#include "log/batch.h"
+#include "log/client_connection.h"
+#include "log/client_core.h"
+
+namespace stele::log {
+namespace {
+
+constexpr Duration kNoSpaceRetry = std::chrono::milliseconds(200);
+
+/// The outcomes of an attempt that had no effect and never will have.
+bool is_refusal(net::Outcome outcome) {
+  switch (outcome) {
+    case net::Outcome::not_leader:
+    case net::Outcome::overloaded:
+    case net::Outcome::too_large:
+    case net::Outcome::no_space:
+    case net::Outcome::shutting_down:
+    case net::Outcome::resend: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
+                        std::unique_ptr<AppendDone> done) {
+  AppendResult refused;
+  Connection* leader = addresses_.empty() ? nullptr : target();
+  const std::size_t limit = leader == nullptr ? 0 : leader->entry_bytes_max();
+  if (limit != 0 && payload.size() > limit) {
+    refused.detail = "the entry has " + std::to_string(payload.size()) + " bytes, the limit is " +
+                     std::to_string(limit);
+    return complete_later(std::move(done), Errc::too_large, std::move(refused));
+  }
+  const bool full =
+      appends_.size() >= options_.waiting_max ||
+      (waiting_bytes_ != 0 && waiting_bytes_ + payload.size() > options_.waiting_bytes_max);
+  if (full) {
+    refused.detail = "too many appends wait in this client";
+    refused.retry_after = std::chrono::milliseconds(10);
+    return complete_later(std::move(done), Errc::overloaded, std::move(refused));
+  }
+  closed_ = false;
+  waiting_bytes_ += payload.size();
+  appends_.push_back(
+      {{payload.begin(), payload.end()}, condition, loop_.now() + timeout, std::move(done)});
+  wake();
+}
+
+void ClientCore::complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
+                                AppendResult result) {
+  completed_.push_back([done = std::shared_ptr<AppendDone>(std::move(done)), error,
+                        result = std::move(result)] { done->done(error, result); });
+  wake();
+}
+
+void ClientCore::open_session(Connection& leader) {
+  if (opening_nonce_ != 0 || loop_.now() < appends_again_at_) return;
+  const std::uint64_t nonce = loop_.random() | 1;
+  const auto ttl_ms = static_cast<std::uint32_t>(options_.session_ttl.count());
+  if (leader.send(net::OpenSession{nonce, options_.window, ttl_ms})) opening_nonce_ = nonce;
+}
+
+void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& opened) {
+  if (opening_nonce_ == 0 || opened.nonce != opening_nonce_) return;
+  opening_nonce_ = 0;
+  if (opened.outcome == net::Outcome::ok) {
+    session_ = opened.session;
+    first_ = next_send_ = Sequence{1};
+    told_end_ = {};
+    backoff_ = {};
+  } else if (opened.outcome == net::Outcome::not_leader ||
+             opened.outcome == net::Outcome::shutting_down ||
+             opened.outcome == net::Outcome::unknown) {
+    leave_target(opened.leader, net::to_string(from.address()) + " does not lead");
+  } else if (opened.outcome == net::Outcome::no_space) {
+    for (Pending& entry : std::exchange(appends_, {})) {
+      AppendResult result;
+      result.detail = "the cluster's disks are full";
+      finish(entry, Errc::no_space, std::move(result));
+    }
+  } else {
+    appends_again_at_ = loop_.now() + std::chrono::milliseconds(opened.retry_ms);
+  }
+  wake();
+}
+
+void ClientCore::send_appends(Connection& leader) {
+  if (loop_.now() < appends_again_at_) return;
+  while (true) {
+    const std::size_t index = next_send_ - first_;
+    if (index >= appends_.size() || index >= options_.window) return;
+    const Pending& first = appends_[index];
+    if (first.consumed) {
+      ++next_send_;
+      continue;
+    }
+    if (!first.skip && leader.entry_bytes_max() != 0 &&
+        first.payload.size() > leader.entry_bytes_max()) {
+      AppendResult result;
+      result.may_be_appended = first.attempts != 0;
+      result.detail = "the entry has " + std::to_string(first.payload.size()) +
+                      " bytes, the limit is " + std::to_string(leader.entry_bytes_max());
+      finish(appends_[index], Errc::too_large, std::move(result));
+      continue;
+    }
+    // Neighbours travel together.
+    std::size_t count = 1;
+    std::size_t bytes = first.payload.size() + kEntryHeaderBytes;
+    const std::size_t most = std::min<std::size_t>(appends_.size(), options_.window);
+    while (index + count < most && first.condition == Lsn{}) {
+      const Pending& next = appends_[index + count];
+      const std::size_t more = next.payload.size() + kEntryHeaderBytes;
+      // One that is over the limit is told so when its own turn comes, not with its neighbours.
+      const bool over = !next.skip && leader.entry_bytes_max() != 0 &&
+                        next.payload.size() > leader.entry_bytes_max();
+      const bool fits = first.skip || (bytes + more <= kCommandBytesMax && !over);
+      if (next.consumed || next.skip != first.skip || next.condition != Lsn{} || !fits) break;
+      bytes += more;
+      ++count;
+    }
+    if (!send_command(leader, index, count))
+      return;  // Its queue is full: goes on when it has drained.
+    next_send_ = next_send_ + count;
+  }
+}
+
+bool ClientCore::send_command(Connection& leader, std::size_t index, std::size_t count) {
+  Command command{.kind = appends_[index].skip ? CommandKind::skip : CommandKind::append,
+                  .session = session_,
+                  .sequence = first_ + index,
+                  .count = static_cast<std::uint32_t>(count),
+                  .acked = {first_.value - 1},
+                  .condition = appends_[index].condition,
+                  .entries = {}};
+  std::size_t entries_bytes = 0;
+  if (command.kind == CommandKind::append) {
+    for (std::size_t i = index; i < index + count; ++i) {
+      entries_bytes += kEntryHeaderBytes + appends_[i].payload.size();
+    }
+  }
+  auto bytes = std::make_shared<std::vector<std::byte>>();
+  bytes->reserve(Command::kHeaderBytes + entries_bytes);
+  put_command_header(command, entries_bytes, *bytes);
+  if (command.kind == CommandKind::append) {
+    for (std::size_t i = index; i < index + count; ++i) put_entry(appends_[i].payload, *bytes);
+  }
+  const std::span<const std::byte> view(*bytes);
+  if (!leader.send(net::Append{{std::move(bytes), view}})) return false;
+  for (std::size_t i = index; i < index + count; ++i) {
+    if (!appends_[i].skip) ++appends_[i].attempts;
+  }
+  return true;
+}
+
+std::vector<ClientCore::Pending*> ClientCore::range_of(const net::AppendResult& result) {
+  std::vector<Pending*> found;
+  const Sequence begin = std::max(result.sequence, first_);
+  const Sequence end = std::min(result.sequence + result.count, first_ + appends_.size());
+  for (Sequence at = begin; at < end; ++at) found.push_back(&appends_[at - first_]);
+  return found;
+}
+
+void ClientCore::on_results(Connection& from, const net::AppendResults& results) {
+  for (const net::AppendResult& result : results.results) {
+    if (result.session == session_) on_result(from, result, results);
+  }
+  drop_consumed();
+  // Outcomes come in order: if a later one has been told, an earlier answer was lost on its way.
+  if (told_end_ > first_) resend_from(first_);
+  wake();
+}
+
+void ClientCore::on_result(Connection& from, const net::AppendResult& result,
+                           const net::AppendResults& all) {
+  const bool from_target = &from == target();
+  if (is_refusal(result.outcome)) {
+    // That attempt was surely not appended: it counts no more.
+    for (Pending* entry : range_of(result)) {
+      if (entry->attempts != 0) --entry->attempts;
+    }
+  }
+  switch (result.outcome) {
+    case net::Outcome::ok:
+    case net::Outcome::forgotten:
+    case net::Outcome::skipped:
+    case net::Outcome::condition_failed: {
+      backoff_ = {};
+      told_end_ = std::max(told_end_, result.sequence + result.count);
+      Sequence at = std::max(result.sequence, first_);
+      for (Pending* entry : range_of(result)) {
+        AppendResult told;
+        if (result.outcome == net::Outcome::ok) told.lsn = result.lsn + (at - result.sequence);
+        std::optional<Errc> error;
+        if (result.outcome == net::Outcome::condition_failed) {
+          error = Errc::condition_failed;
+          told.detail = "the next entry's LSN is not the one asked for";
+        } else if (result.outcome == net::Outcome::skipped && entry->done) {
+          error = Errc::timed_out;
+          told.may_be_appended = true;
+          told.detail = "another client has used this session";
+        }
+        entry->consumed = true;
+        finish(*entry, error, std::move(told));
+        ++at;
+      }
+      return;
+    }
+    case net::Outcome::resend:
+      if (from_target) resend_from(result.resend_from);
+      return;
+    case net::Outcome::overloaded:
+      if (!from_target) return;
+      resend_from(result.sequence);
+      appends_again_at_ = loop_.now() + std::chrono::milliseconds(all.retry_ms);
+      return;
+    case net::Outcome::no_space:
+      on_refused(result, Errc::no_space);
+      resend_from(result.sequence);
+      appends_again_at_ = loop_.now() + kNoSpaceRetry;
+      return;
+    case net::Outcome::too_large:
+      on_refused(result, Errc::too_large);
+      resend_from(result.sequence);
+      return;
+    case net::Outcome::session_expired: on_session_expired(result); return;
+    case net::Outcome::not_leader:
+    case net::Outcome::unknown:
+    case net::Outcome::shutting_down:
+      if (from_target) leave_target(all.leader, net::to_string(from.address()) + " does not lead");
+      return;
+    case net::Outcome::trimmed:
+    case net::Outcome::corrupt: return;
+  }
+}
+
+// A refusal is definite only if no attempt may have been proposed.
+void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
+  const bool too_large = error == Errc::too_large;
+  bool surely_not_appended = false;
+  const auto tell = [&](Pending& entry) {
+    AppendResult told;
+    told.may_be_appended = !surely_not_appended;
+    told.detail =
+        too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
+    finish(entry, error, std::move(told));
+  };
+  for (Pending* entry : range_of(result)) {
+    surely_not_appended = entry->attempts == 0;
+    if (surely_not_appended || too_large) tell(*entry);
+  }
+  if (too_large || !surely_not_appended) return;
+  // Nothing passes a sequence that was never proposed: neither does what this connection was given
+  // behind it, if that was its only attempt.
+  for (Sequence at = std::max(result.sequence + result.count, first_);
+       at < first_ + appends_.size(); ++at) {
+    Pending& entry = appends_[at - first_];
+    if (entry.attempts == 0 || (entry.attempts == 1 && at < next_send_)) tell(entry);
+  }
+}
+
+void ClientCore::on_session_expired(const net::AppendResult& result) {
+  session_ = {};
+  const std::vector<Pending*> refused = range_of(result);
+  std::deque<Pending> kept;
+  // Sequences are consumed without gaps: behind one that surely was not, none was.
+  bool surely_not_appended = false;
+  for (Pending& entry : appends_) {
+    if (!entry.done) continue;  // Nobody waits, and the new session does not know the sequence.
+    const bool in_result = std::find(refused.begin(), refused.end(), &entry) != refused.end();
+    surely_not_appended =
+        surely_not_appended || entry.attempts == 0 || (entry.attempts == 1 && in_result);
+    if (surely_not_appended) {
+      entry.attempts = 0;
+      kept.push_back(std::move(entry));
+      continue;
+    }
+    AppendResult told;
+    told.may_be_appended = true;
+    told.detail = "the session expired while the append was under way";
+    finish(entry, Errc::session_expired, std::move(told));
+  }
+  appends_ = std::move(kept);
+  first_ = next_send_ = Sequence{1};
+  told_end_ = {};
+}
+
+/// Tells the caller. Unless its sequence is consumed, the entry stays as a skip.
+void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult result) {
+  if (!entry.done) return;
+  waiting_bytes_ -= entry.payload.size();
+  entry.payload = {};
+  entry.condition = {};
+  entry.skip = true;
+  complete_later(std::move(entry.done), error, std::move(result));
+}
+
+void ClientCore::drop_consumed() {
+  while (!appends_.empty() && appends_.front().consumed) {
+    appends_.pop_front();
+    ++first_;
+  }
+  next_send_ = std::max(next_send_, first_);
+}
+
+void ClientCore::expire_appends(Time now) {
+  for (Pending& entry : appends_) {
+    if (!entry.done || now < entry.deadline) continue;
+    AppendResult told;
+    told.may_be_appended = entry.attempts != 0;
+    told.detail = last_failure_.empty() ? "no answer in time" : last_failure_;
+    finish(entry, ever_connected_ ? Errc::timed_out : Errc::unreachable, std::move(told));
+  }
+  // Without a session there are no sequences to consume.
+  if (session_ == SessionId{}) {
+    std::erase_if(appends_, [](const Pending& entry) { return !entry.done; });
+  }
+}
+
+void ClientCore::resend_from(Sequence sequence) {
+  sequence = std::max(sequence, first_);
+  if (sequence >= next_send_) return;
+  next_send_ = sequence;
+  // A moment for the other answers of the same burst, which say the same.
+  appends_again_at_ = std::max(appends_again_at_, loop_.now() + kBackoffMin);
+}
+
+void ClientCore::close() {
+  Connection* leader = addresses_.empty() || session_ == SessionId{} ? nullptr : target();
+  if (leader != nullptr && leader->ready() && appends_.empty()) {
+    const Command command{.kind = CommandKind::close_session,
+                          .session = std::exchange(session_, {}),
+                          .sequence = first_,
+                          .count = 1,
+                          .acked = {first_.value - 1},
+                          .condition = {},
+                          .entries = {}};
+    auto bytes = std::make_shared<std::vector<std::byte>>();
+    put_command_header(command, 0, *bytes);
+    const std::span<const std::byte> view(*bytes);
+    leader->send(net::Append{{std::move(bytes), view}});
+  }
+  closed_ = true;
+  timer_.reset();
+  opening_nonce_ = 0;
+  session_ = {};
+  first_ = next_send_ = Sequence{1};
+  told_end_ = {};
+  abort_all("the client was closed");
+  for (auto& [address, connection] : connections_) connection->close_gently();
+  if (!completed_.empty()) wake();
+}
+
+}  // namespace stele::log

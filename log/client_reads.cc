@@ -1,0 +1,280 @@
+// The client's reads, its tail, and status.
+
+#include <algorithm>
+#include <utility>
+
+#include "log/batch.h"
+#include "log/client_connection.h"
+#include "log/client_core.h"
+
+namespace stele::log {
+namespace {
+
+/// Reads entries out of a frame; false if it holds something else than `count` entries.
+template <class Take>
+bool read_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count, Take take) {
+  std::uint32_t found = 0;
+  for (const Slice& slice : slices) {
+    EntryCursor cursor(slice.bytes);
+    std::span<const std::byte> payload;
+    while (found < count && cursor.next(payload)) {
+      take(Entry{lsn + found, {payload.begin(), payload.end()}});
+      ++found;
+    }
+  }
+  return found == count;
+}
+
+}  // namespace
+
+// --- Reads -----------------------------------------------------------------------------
+
+void ClientCore::read(const ReadOptions& options, ReadDone done) {
+  closed_ = false;
+  PendingRead pending;
+  pending.options = options;
+  pending.done = std::move(done);
+  pending.deadline = loop_.now() + options.timeout;
+  reads_.emplace(++requests_, std::move(pending));
+  wake();
+}
+
+ClientCore::Connection* ClientCore::connection_for(const PendingRead& read) {
+  if (read.options.node == NodeId{}) return target();
+  const auto member = members_.find(read.options.node);
+  if (member != members_.end()) {
+    if (const auto address = net::parse_address(member->second)) return &connection(*address);
+  }
+  // Not known yet: every node that can be reached tells the members.
+  for (const net::Address& address : std::vector<net::Address>(addresses_)) {
+    Connection& any = connection(address);
+    if (any.ready() && any.node() == read.options.node) return &any;
+    if (any.may_dial()) any.dial();
+  }
+  return nullptr;
+}
+
+void ClientCore::send_reads() {
+  const Time now = loop_.now();
+  for (auto& [request, read] : reads_) {
+    if (read.asked != nullptr || now < read.again_at) continue;
+    Connection* to = connection_for(read);
+    if (to == nullptr) continue;
+    if (read.options.node != NodeId{} && to->may_dial()) to->dial();
+    if (!to->ready()) continue;
+    const net::Read message{request, read.options.lsn_begin, read.options.lsn_end,
+                            static_cast<std::uint32_t>(read.options.bytes_max),
+                            read.options.node == NodeId{}};
+    if (to->send(message)) read.asked = to;
+  }
+}
+
+void ClientCore::on_read_result(Connection& from, const net::ReadResult& result) {
+  const auto found = reads_.find(result.request);
+  if (found == reads_.end() || found->second.asked != &from) return;
+  PendingRead& read = found->second;
+  ReadResult told;
+  told.lsn_next = result.lsn_begin + result.count;
+  told.lsn_end = result.lsn_end;
+  told.first_lsn = result.first_lsn;
+  told.detail = result.detail;
+  switch (result.outcome) {
+    case net::Outcome::ok: {
+      const bool whole =
+          read_entries(result.entries, result.lsn_begin, result.count,
+                       [&](Entry entry) { told.entries.push_back(std::move(entry)); });
+      if (!whole) {
+        from.fail("it sent entries that cannot be read");
+        return;
+      }
+      backoff_ = {};
+      end_read(result.request, std::nullopt, std::move(told));
+      return;
+    }
+    case net::Outcome::trimmed:
+      told.detail = "entries below " + std::to_string(result.first_lsn.value) + " are trimmed";
+      end_read(result.request, Errc::trimmed, std::move(told));
+      return;
+    case net::Outcome::corrupt: end_read(result.request, Errc::corrupt, std::move(told)); return;
+    case net::Outcome::not_leader:
+      if (read.options.node == NodeId{}) {
+        leave_target(result.leader, net::to_string(from.address()) + " does not lead");
+      }
+      break;
+    default: break;
+  }
+  read.asked = nullptr;
+  read.again_at = std::max(read.again_at, loop_.now() + std::chrono::milliseconds(result.retry_ms));
+}
+
+void ClientCore::end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result) {
+  auto read = reads_.extract(request);
+  if (read.empty()) return;
+  completed_.push_back([done = std::move(read.mapped().done), error,
+                        result = std::move(result)]() mutable { done(error, std::move(result)); });
+  wake();
+}
+
+// --- Tails -----------------------------------------------------------------------------
+
+void ClientCore::tail(Lsn lsn_begin, ReadDone done) {
+  closed_ = false;
+  const bool goes_on = lsn_begin != Lsn{} && lsn_begin == tail_.told;
+  if (!goes_on) {
+    tail_ = {};
+    tail_.next = tail_.told = lsn_begin;
+  }
+  tail_.waiting = std::move(done);
+  deliver_tail();
+  wake();
+}
+
+void ClientCore::subscribe(Connection& leader) {
+  if (tail_.request != 0 || !tail_.waiting || loop_.now() < target_again_at_) return;
+  const std::uint64_t request = ++requests_;
+  if (!leader.send(net::Tail{request, tail_.next, kTailCreditBytes})) return;
+  tail_.request = request;
+  tail_.credit_used = 0;
+}
+
+void ClientCore::on_tail_entries(const net::TailEntries& entries) {
+  if (entries.request != tail_.request || tail_.request == 0) return;
+  backoff_ = {};
+  if (tail_.next == Lsn{}) tail_.next = tail_.told = entries.lsn_begin;
+  const bool joins = entries.lsn_begin == tail_.next;
+  std::size_t bytes = 0;
+  const bool whole =
+      joins && read_entries(entries.entries, entries.lsn_begin, entries.count, [&](Entry entry) {
+        bytes += entry.payload.size() + kEntryHeaderBytes;
+        tail_.buffered.push_back(std::move(entry));
+      });
+  if (!whole) {
+    // None twice, none missing: whatever does not join is not taken.
+    while (!tail_.buffered.empty() && tail_.buffered.back().lsn >= tail_.next) {
+      tail_.buffered.pop_back();
+    }
+    leave_target({}, "a tail that does not join");
+    return;
+  }
+  tail_.next = tail_.next + entries.count;
+  deliver_tail();
+}
+
+void ClientCore::deliver_tail() {
+  if (!tail_.waiting || tail_.buffered.empty()) return;
+  ReadResult result;
+  std::size_t bytes = 0;
+  for (Entry& entry : std::exchange(tail_.buffered, {})) {
+    bytes += entry.payload.size() + kEntryHeaderBytes;
+    result.entries.push_back(std::move(entry));
+  }
+  tail_.told = result.lsn_next = result.lsn_end = tail_.next;
+  tail_.credit_used += static_cast<std::uint32_t>(bytes);
+  send_tail_credit();
+  completed_.push_back([done = std::exchange(tail_.waiting, nullptr),
+                        result = std::move(result)]() mutable { done({}, std::move(result)); });
+  wake();
+}
+
+void ClientCore::send_tail_credit() {
+  if (tail_.request == 0 || tail_.credit_used < kTailCreditBytes / 2) return;
+  Connection* leader = target();
+  if (leader == nullptr || !leader->ready()) return;
+  if (leader->send(net::TailCredit{tail_.request, tail_.credit_used})) tail_.credit_used = 0;
+}
+
+void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
+  if (end.request != tail_.request || tail_.request == 0) return;
+  tail_.request = 0;
+  const bool trimmed = end.outcome == net::Outcome::trimmed;
+  if ((trimmed || end.outcome == net::Outcome::corrupt) && tail_.waiting) {
+    ReadResult result;
+    result.first_lsn = end.first_lsn;
+    result.detail = trimmed
+                        ? "entries below " + std::to_string(end.first_lsn.value) + " are trimmed"
+                        : end.detail;
+    completed_.push_back([done = std::exchange(tail_.waiting, nullptr), trimmed,
+                          result = std::move(result)]() mutable {
+      done(trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
+    });
+  } else if (&from == target()) {
+    leave_target(end.leader, net::to_string(from.address()) + " ended the tail");
+  }
+  wake();
+}
+
+// --- Status ----------------------------------------------------------------------------
+
+void ClientCore::status(Duration timeout, StatusDone done) {
+  closed_ = false;
+  PendingStatus pending;
+  pending.done = std::move(done);
+  pending.deadline = loop_.now() + timeout;
+  statuses_.emplace(++requests_, std::move(pending));
+  wake();
+}
+
+void ClientCore::send_status() {
+  const Time now = loop_.now();
+  std::vector<std::uint64_t> finished;
+  for (auto& [request, status] : statuses_) {
+    bool all = true;
+    for (const net::Address& address : std::vector<net::Address>(addresses_)) {
+      const std::string name = net::to_string(address);
+      const bool fresh = !status.nodes.contains(name);
+      NodeStatus& node = status.nodes[name];
+      node.address = address;
+      Connection& to = connection(address);
+      if (fresh) {
+        node.detail = "no answer within the time-out";
+        if (to.may_dial()) to.dial();
+        status.answered[name] = false;
+      }
+      if (!status.answered[name]) all = false;
+      if (!status.answered[name] && to.ready() && !node.reachable) {
+        node.reachable = to.send(net::StatusAsk{request});
+      }
+    }
+    if (all || now >= status.deadline) finished.push_back(request);
+  }
+  for (std::uint64_t request : finished) {
+    auto status = statuses_.extract(request);
+    std::vector<NodeStatus> nodes;
+    for (auto& [name, node] : status.mapped().nodes) {
+      node.reachable = node.answer.node != NodeId{};
+      for (const auto& [id, address] : members_) {
+        if (!node.reachable && address == name) node.answer.node = id;
+      }
+      nodes.push_back(std::move(node));
+    }
+    // One node may be known under two names.
+    std::stable_sort(nodes.begin(), nodes.end(), [](const NodeStatus& a, const NodeStatus& b) {
+      return std::pair(a.answer.node, !a.reachable) < std::pair(b.answer.node, !b.reachable);
+    });
+    const auto same = [](const NodeStatus& a, const NodeStatus& b) {
+      return a.answer.node != NodeId{} && a.answer.node == b.answer.node;
+    };
+    nodes.erase(std::unique(nodes.begin(), nodes.end(), same), nodes.end());
+    completed_.push_back(
+        [done = std::move(status.mapped().done), nodes = std::move(nodes)] { done(nodes); });
+    wake();
+  }
+}
+
+void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
+  for (const net::MemberAddress& member : answer.members) {
+    members_[member.node] = member.address;
+    learn(member.address);
+  }
+  const auto found = statuses_.find(answer.request);
+  if (found != statuses_.end()) {
+    const std::string name = net::to_string(from.address());
+    NodeStatus& node = found->second.nodes[name];
+    node.answer = answer;
+    node.detail.clear();
+    found->second.answered[name] = true;
+  }
+  wake();
+}
+
+}  // namespace stele::log
