@@ -191,6 +191,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::skipped:
     case net::Outcome::condition_failed: {
       backoff_ = {};
+      leader_hint_ = net::to_string(from.address());
       told_end_ = std::max(told_end_, result.sequence + result.count);
       Sequence at = std::max(result.sequence, first_);
       for (Pending* entry : range_of(result)) {
@@ -297,6 +298,10 @@ void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult 
   entry.payload = {};
   entry.condition = {};
   entry.skip = true;
+  if (error) {
+    result.leader = leader_hint_;
+    if (*error == Errc::no_space) result.retry_after = std::chrono::milliseconds(200);
+  }
   complete_later(std::move(entry.done), error, std::move(result));
 }
 

@@ -202,6 +202,7 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   for (auto& [request, read] : reads_) {
     if (read.options.node == NodeId{}) read.asked = nullptr;
   }
+  leader_hint_ = leader;
   const auto hinted = net::parse_address(leader);
   if (hinted) learn(leader);
   const auto found =

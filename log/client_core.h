@@ -144,6 +144,7 @@ class ClientCore {
   std::size_t target_index_ = 0;
   bool ever_connected_ = false;
   std::string last_failure_;
+  std::string leader_hint_;  // "host:port" of the leader as last heard of.
   Time target_again_at_{};
   Duration backoff_{};
   std::size_t target_queued_ = 0;  // Bytes, at the last tick.

@@ -240,6 +240,7 @@ TEST_SUITE("log.client_core") {
     bench.run(milliseconds(400));
     CHECK(bench.told.at("a").error == Errc::timed_out);
     CHECK(bench.told.at("a").result.may_be_appended);
+    CHECK_FALSE(bench.told.at("a").result.detail.empty());
     bench.commands(link);
     bench.answer(link, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
     bench.run(milliseconds(100));
@@ -266,6 +267,7 @@ TEST_SUITE("log.client_core") {
     bench.append("b");
     bench.answer(link, {kSession, {1}, 1, Outcome::no_space, {}, {}});
     for (const char* text : {"a", "b"}) {
+      CHECK(bench.told.at(text).result.retry_after > milliseconds(0));
       CHECK(bench.told.at(text).error == Errc::no_space);
       CHECK_FALSE(bench.told.at(text).result.may_be_appended);
     }

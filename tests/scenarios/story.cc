@@ -118,7 +118,7 @@ void SimNode::start(SimLoop& loop, const paxos::Configuration& configuration) {
                                 .configuration = configuration,
                                 .proposer = {.timing = {}, .seed = id_.value},
                                 .limits = {},
-                                .reserve_bytes = 0};
+                                .reserve_bytes = 1000};
   replica = std::make_unique<log::Replica>(std::move(options), loop, *store, *this, events_,
                                            *store->load(), *this);
 }
@@ -278,6 +278,13 @@ void World::expect_session(const std::string& name, const Words& words) {
 
 void World::expect(const Words& words) {
   if (sessions.contains(words.at(1))) return expect_session(words[1], words);
+  if (words[1] == "somebody") {
+    for (auto& [id, any] : nodes) {
+      const bool leads = any.replica && any.replica->proposer().leads();
+      if (leads && id != id_of(words.at(4))) return;
+    }
+    throw Wrong("nobody does");
+  }
   SimNode& node = live(words.at(1));
   const std::string& what = words.at(2);
   if (what == "leads") {
@@ -289,6 +296,10 @@ void World::expect(const Words& words) {
     const std::string text =
         std::to_string(promised.round) + "." + std::to_string(promised.node.value);
     if (text != words.at(3)) throw Wrong("it has promised " + text);
+  } else if (what == "fault") {
+    if (node.replica->fault().empty() == (words.at(3) == "yes")) {
+      throw Wrong("it says '" + node.replica->fault() + "'");
+    }
   } else if (what == "log") {
     const Words expected(words.begin() + 3, words.end());
     const Words log = log_of(node);
@@ -344,6 +355,15 @@ void World::step(const Words& words) {
   } else if (verb == "restart") {
     nodes.at(id_of(words.at(1))).start(loop, *configuration_);
     loop.run();
+  } else if (verb == "rot") {
+    Disk& disk = nodes.at(id_of(words.at(1))).disk;
+    if (words.at(2) == "promise") {
+      disk.promise_rotten = true;
+    } else {
+      disk.rotten.insert({std::stoull(words[2])});
+    }
+  } else if (verb == "space") {
+    nodes.at(id_of(words.at(1))).disk.free_bytes = std::stoull(words.at(2));
   } else if (verb == "cut") {
     cut_.insert({id_of(words.at(1)), id_of(words.at(2))});
   } else if (verb == "heal") {

@@ -27,6 +27,7 @@ Result<log::StoreContent> MemoryStore::load() {
   content.numbers = disk_.numbers;
   content.acceptor.promised = disk_.promised;
   content.acceptor.chosen_end = disk_.numbers.chosen_end;
+  content.acceptor.promise_faulty = disk_.promise_rotten;
   for (const auto& [id, bytes] : disk_.sessions) {
     content.sessions.emplace(id, *log::Session::parse(bytes));
   }
@@ -46,7 +47,7 @@ void MemoryStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
       } else {
         const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
         disk_.promised = std::max(disk_.promised, record.ballot);
-        disk_.slots[record.slot] = record;
+        put(record);
       }
     }
     if (durable) post(durable);
@@ -55,7 +56,7 @@ void MemoryStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
 
 void MemoryStore::write_state(log::StateWrite write) {
   queue_.push_back([this, write = std::move(write)] {
-    for (const paxos::Record& record : write.learned) disk_.slots[record.slot] = record;
+    for (const paxos::Record& record : write.learned) put(record);
     for (const log::IndexRow& row : write.rows) disk_.index[row.first_lsn] = row;
     for (const log::SessionImage& session : write.sessions) {
       if (session.bytes.empty()) {
@@ -68,6 +69,11 @@ void MemoryStore::write_state(log::StateWrite write) {
   });
 }
 
+void MemoryStore::put(const paxos::Record& record) {
+  disk_.slots[record.slot] = record;
+  disk_.rotten.erase(record.slot);
+}
+
 log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) const {
   log::SlotsRead read;
   read.chosen_end = disk_.numbers.chosen_end;
@@ -75,6 +81,10 @@ log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) co
   auto at = disk_.slots.lower_bound(begin);
   for (; at != disk_.slots.end() && at->first < end; ++at) {
     if (bytes != 0 && bytes + at->second.value.size() > bytes_max) return read;
+    if (disk_.rotten.contains(at->first)) {
+      read.faulty = at->first;
+      return read;
+    }
     bytes += at->second.value.size() + 1;
     read.records.push_back(at->second);
   }
@@ -106,6 +116,11 @@ void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max
     auto row = disk_.index.upper_bound(lsn_begin);
     if (row != disk_.index.begin()) --row;
     for (; row != disk_.index.end() && read.lsn_end() < end; ++row) {
+      if (disk_.rotten.contains(row->second.slot)) {
+        read.fault = "rotten";
+        read.faulty_slot = row->second.slot;
+        break;
+      }
       const paxos::Record& record = disk_.slots.at(row->second.slot);
       if (!log::add_entries(record.value, row->second, end, bytes_max, read)) break;
     }

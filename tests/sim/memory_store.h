@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "log/store.h"
@@ -19,6 +20,9 @@ struct Disk {
   std::map<Lsn, log::IndexRow> index;
   std::map<SessionId, std::vector<std::byte>> sessions;
   log::StateNumbers numbers;
+  std::set<Slot> rotten;  ///< Records that do not match their checksum.
+  bool promise_rotten = false;
+  std::uint64_t free_bytes = UINT64_MAX;
 };
 
 /// Keeps the contract of log::Store; the disk outlives it.
@@ -48,11 +52,12 @@ class MemoryStore final : public log::Store {
                     std::function<void(log::EntriesRead)> done) override;
   [[nodiscard]] Lsn durable_lsn() const override { return disk_.numbers.next_lsn; }
   [[nodiscard]] std::size_t backlog_bytes() const override { return 0; }
-  [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }
+  [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
 
  private:
   void post(std::function<void()> task);
+  void put(const paxos::Record& record);
   [[nodiscard]] log::SlotsRead read(Slot begin, Slot end, std::size_t bytes_max) const;
 
   net::Loop& loop_;
