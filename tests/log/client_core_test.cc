@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tests/log/commands.h"
+#include "tests/log/fake_link.h"
 #include "tests/sim/sim_loop.h"
 
 namespace stele::log {
@@ -15,38 +16,11 @@ using net::Outcome;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A connection whose other end is the test.
-class FakeLink final : public net::Link {
- public:
-  FakeLink(net::Address to, net::LinkHandler& h, std::vector<FakeLink*>& all)
-      : address(std::move(to)), handler(&h), all_(all) {
-    all_.push_back(this);
-  }
-  ~FakeLink() override { std::erase(all_, this); }
-  void start(net::LinkHandler& h) override { handler = &h; }
-  bool send(const net::Message& message) override {
-    sent.push_back(message);
-    return true;
-  }
-  [[nodiscard]] std::size_t queued_bytes() const override { return 0; }
-  void close_gently() override { handler = nullptr; }
-  void set_frame_bytes_max(std::size_t) override {}
-  [[nodiscard]] std::string peer_name() const override { return "fake"; }
-
-  net::Address address;
-  net::LinkHandler* handler;
-  std::vector<net::Message> sent;
-  bool shaken = false;  // The test has answered its hello.
-
- private:
-  std::vector<FakeLink*>& all_;
-};
-
 class FakeDialer final : public net::Dialer {
  public:
   [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
                                                 net::LinkHandler& handler) override {
-    return std::make_unique<FakeLink>(address, handler, links);
+    return std::make_unique<FakeLink>(address, &handler, links);
   }
   std::vector<FakeLink*> links;
 };

@@ -1,0 +1,288 @@
+#include "log/client_service.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/log/commands.h"
+#include "tests/log/fake_link.h"
+#include "tests/log/nodes_in_process.h"
+#include "tests/sim/memory_store.h"
+#include "tests/sim/sim_loop.h"
+
+namespace stele::log {
+namespace {
+
+using net::Outcome;
+using std::chrono::milliseconds;
+
+class NoTransport final : public net::Transport {
+  void send(NodeId, const paxos::Message&) override {}
+};
+
+/// One node that leads, over a disk that is synced when the test says so; clients are fake links.
+class Bench {
+ public:
+  Bench() {
+    service.attach(&replica);
+    for (int i = 0; i < 200 && !replica.caught_up(); ++i) {
+      loop.advance(milliseconds(10));
+      sync();
+    }
+    REQUIRE(replica.caught_up());
+  }
+
+  FakeLink& connect() {
+    auto link = std::make_unique<FakeLink>(net::Address{}, nullptr, links);
+    FakeLink& added = *link;
+    service.add(std::move(link));
+    return added;
+  }
+  void say(FakeLink& link, net::Message message) {
+    if (link.handler != nullptr) link.handler->on_message(std::move(message));
+    loop.run();
+  }
+  void append(FakeLink& link, std::uint64_t sequence, std::vector<std::string> entries) {
+    say(link, net::Append{append_command(session, {sequence}, std::move(entries))});
+  }
+  void sync() {
+    for (int i = 0; i < 5; ++i) {
+      store.sync();
+      loop.run();
+    }
+  }
+  void open(FakeLink& link) {
+    say(link, net::OpenSession{77, 100, 60'000});
+    sync();
+    session = std::get<net::SessionOpened>(link.sent.back()).session;
+    link.sent.clear();
+  }
+  /// The results told on a link since the last call, in short: "1x2=ok@1".
+  static std::vector<std::string> results(FakeLink& link) {
+    std::vector<std::string> found;
+    for (const net::Message& message : std::exchange(link.sent, {})) {
+      const auto* results = std::get_if<net::AppendResults>(&message);
+      if (results == nullptr) continue;
+      for (const net::AppendResult& result : results->results) {
+        std::string text =
+            std::to_string(result.sequence.value) + "x" + std::to_string(result.count) + "=";
+        switch (result.outcome) {
+          case Outcome::ok: text += "ok@" + std::to_string(result.lsn.value); break;
+          case Outcome::resend: text += "resend@" + std::to_string(result.resend_from.value); break;
+          case Outcome::session_expired: text += "session_expired"; break;
+          case Outcome::shutting_down: text += "shutting_down"; break;
+          case Outcome::too_large: text += "too_large"; break;
+          case Outcome::not_leader: text += "not_leader"; break;
+          default: text += "other"; break;
+        }
+        found.push_back(text);
+      }
+    }
+    return found;
+  }
+  std::uint64_t entries() const { return replica.state().numbers().next_lsn.value - 1; }
+  std::uint64_t slots() const { return replica.state().numbers().chosen_end.value; }
+
+  sim::SimLoop loop{1};
+  sim::Disk disk;
+  sim::MemoryStore store{loop, disk};
+  NoTransport transport;
+  QuietEvents events;
+  std::vector<FakeLink*> links;
+  ClientService service{
+      {.entry_bytes_max = 1000},
+      loop,
+      events,
+      {[] { return std::string("leader:1"); }, [] { return net::StatusAnswer{}; }}};
+  Replica replica{{.self = {1},
+                   .configuration = *paxos::Configuration::make({{1}}),
+                   .proposer = {},
+                   .limits = {},
+                   .reserve_bytes = 0},
+                  loop,
+                  store,
+                  transport,
+                  events,
+                  *store.load(),
+                  service};
+  SessionId session;
+};
+
+using Results = std::vector<std::string>;
+
+}  // namespace
+
+TEST_SUITE("log.client_service") {
+  TEST_CASE("append: answered when it is durable and applied, not before") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    bench.append(link, 1, {"a", "b"});
+    CHECK(Bench::results(link).empty());
+    bench.sync();
+    CHECK(Bench::results(link) == Results{"1x2=ok@1"});
+  }
+
+  // A command that is sent again while it is under way must not cost another slot.
+  TEST_CASE("append: sent again over a new connection, it is proposed once and told there") {
+    Bench bench;
+    FakeLink& old = bench.connect();
+    bench.open(old);
+    const std::uint64_t slots = bench.slots();
+    bench.append(old, 1, {"a"});
+    FakeLink& link = bench.connect();
+    bench.append(link, 1, {"a"});
+    bench.sync();
+    CHECK(bench.slots() == slots + 1);
+    CHECK(Bench::results(link) == Results{"1x1=ok@1"});
+    CHECK(Bench::results(old).empty());
+    // Long decided: answered at once, without a slot.
+    bench.append(old, 1, {"a"});
+    CHECK(Bench::results(old) == Results{"1x1=ok@1"});
+    CHECK(bench.slots() == slots + 1);
+  }
+
+  TEST_CASE("append: regrouped, its applied part is told at once, the rest when it is applied") {
+    Bench bench;
+    FakeLink& old = bench.connect();
+    bench.open(old);
+    bench.append(old, 1, {"a", "b"});
+    bench.sync();
+    bench.append(old, 3, {"c"});
+    FakeLink& link = bench.connect();
+    bench.append(link, 1, {"a", "b", "c"});
+    CHECK(Bench::results(link) == Results{"1x2=ok@1"});
+    bench.sync();
+    CHECK(Bench::results(link) == Results{"3x1=ok@3"});
+    CHECK(bench.entries() == 3);
+  }
+
+  TEST_CASE("append: a gap is told at once, and costs no slot") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    const std::uint64_t slots = bench.slots();
+    bench.append(link, 3, {"c"});
+    CHECK(Bench::results(link) == Results{"3x1=resend@1"});
+    bench.append(link, 1, {"a"});
+    bench.append(link, 3, {"c"});
+    CHECK(Bench::results(link) == Results{"3x1=resend@2"});
+    bench.sync();
+    CHECK(bench.slots() == slots + 1);
+  }
+
+  TEST_CASE("append: an unknown session is for apply to judge") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.session = {4711};
+    bench.append(link, 1, {"a"});
+    CHECK(Bench::results(link).empty());
+    bench.sync();
+    CHECK(Bench::results(link) == Results{"1x1=session_expired"});
+    CHECK(bench.service.idle());
+  }
+
+  TEST_CASE("append: over the limit, or while shutting down, is refused") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    bench.append(link, 1, {std::string(1001, 'x')});
+    CHECK(Bench::results(link) == Results{"1x1=too_large"});
+    bench.append(link, 1, {"a"});
+    CHECK_FALSE(bench.service.idle());
+    bench.service.shut_down();
+    bench.append(link, 2, {"b"});
+    CHECK(Bench::results(link) == Results{"2x1=shutting_down"});
+    bench.sync();
+    CHECK(Bench::results(link) == Results{"1x1=ok@1"});  // What was under way is answered.
+    CHECK(bench.service.idle());
+  }
+
+  TEST_CASE("open: at most so many at a time, each once") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    for (std::uint64_t nonce = 1; nonce <= 2 * ClientService::kOpeningMax; ++nonce) {
+      bench.say(link, net::OpenSession{nonce, 1, 1000});
+    }
+    bench.say(link, net::OpenSession{1, 1, 1000});
+    std::size_t overloaded = 0;
+    for (const net::Message& message : link.sent) {
+      overloaded += std::get<net::SessionOpened>(message).outcome == Outcome::overloaded ? 1U : 0U;
+    }
+    CHECK(overloaded == ClientService::kOpeningMax + 1);
+  }
+
+  TEST_CASE("read: from the applied state, refused beyond what may wait") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    bench.append(link, 1, {"a", "b", "c"});
+    bench.sync();
+    link.sent.clear();
+    bench.say(link, net::Read{5, {2}, {}, 1000, false});
+    REQUIRE(link.sent.size() == 1);
+    const auto& result = std::get<net::ReadResult>(link.sent[0]);
+    CHECK(payloads(result.entries) == std::vector<std::string>{"b", "c"});
+    CHECK(result.lsn_end == Lsn{4});
+    link.sent.clear();
+    link.queued = 100 << 20;  // It does not read its answers: reads wait, and then are refused.
+    for (std::uint64_t i = 0; i < ClientService::kReadsWaitingMax + 5; ++i) {
+      bench.say(link, net::Read{i, {1}, {}, 1000, false});
+    }
+    CHECK(link.sent.size() == 5);
+    link.queued = 0;
+    bench.loop.advance(milliseconds(100));
+    CHECK(link.sent.size() == ClientService::kReadsWaitingMax + 5);
+  }
+
+  TEST_CASE("tail: pushed as it is applied, within the credit") {
+    Bench bench;
+    FakeLink& writer = bench.connect();
+    FakeLink& tailer = bench.connect();
+    bench.open(writer);
+    bench.say(tailer, net::Tail{9, {1}, 100});
+    CHECK(std::get<net::TailEntries>(tailer.sent.at(0)).count == 0);
+    tailer.sent.clear();
+    for (std::uint64_t i = 1; i <= 10; ++i) {
+      bench.append(writer, i, {std::string(30, 'x')});
+      bench.sync();
+    }
+    std::uint32_t pushed = 0;
+    for (const net::Message& message : tailer.sent)
+      pushed += std::get<net::TailEntries>(message).count;
+    CHECK(pushed == 3);  // 38 bytes each; the third uses up the credit.
+    tailer.sent.clear();
+    bench.say(tailer, net::TailCredit{9, 10'000});
+    bench.loop.advance(milliseconds(10));
+    for (const net::Message& message : tailer.sent)
+      pushed += std::get<net::TailEntries>(message).count;
+    CHECK(pushed == 10);
+    // An idle tail hears that the node lives.
+    tailer.sent.clear();
+    bench.loop.advance(std::chrono::seconds(3));
+    CHECK(tailer.sent.size() >= 2);
+    CHECK(std::holds_alternative<net::KeepAlive>(tailer.sent[0]));
+  }
+
+  TEST_CASE("a client that does not read its answers is closed, and told why") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    bench.append(link, 1, {"a"});
+    link.full = true;
+    bench.sync();
+    CHECK(bench.links.empty());
+    CHECK(bench.events.counts["client_refused"] == 1);
+  }
+
+  TEST_CASE("what a client may not say ends its connection, not the node") {
+    for (const net::Message& message :
+         {net::Message(net::Hello{}), net::Message(net::AppendResults{}),
+          net::Message(net::Append{open_command(1)}), net::Message(net::Append{to_slice({})})}) {
+      Bench bench;
+      FakeLink& link = bench.connect();
+      bench.say(link, message);
+      CHECK(bench.links.empty());
+    }
+  }
+}
+
+}  // namespace stele::log

@@ -1,0 +1,42 @@
+// A connection whose other end is the test.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/loop.h"
+
+namespace stele::log {
+
+/// Keeps what is sent; the test speaks through `handler`. Lists itself in `all` while it lives.
+class FakeLink final : public net::Link {
+ public:
+  FakeLink(net::Address to, net::LinkHandler* h, std::vector<FakeLink*>& all)
+      : address(std::move(to)), handler(h), all_(all) {
+    all_.push_back(this);
+  }
+  ~FakeLink() override { std::erase(all_, this); }
+  void start(net::LinkHandler& h) override { handler = &h; }
+  bool send(const net::Message& message) override {
+    if (full) return false;
+    sent.push_back(message);
+    return true;
+  }
+  [[nodiscard]] std::size_t queued_bytes() const override { return queued; }
+  void close_gently() override { handler = nullptr; }
+  void set_frame_bytes_max(std::size_t) override {}
+  [[nodiscard]] std::string peer_name() const override { return "fake"; }
+
+  net::Address address;
+  net::LinkHandler* handler;
+  std::vector<net::Message> sent;
+  std::size_t queued = 0;
+  bool full = false;    // Nothing can be sent.
+  bool shaken = false;  // The test has answered its hello.
+
+ private:
+  std::vector<FakeLink*>& all_;
+};
+
+}  // namespace stele::log
