@@ -182,7 +182,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
   if (is_refusal(result.outcome)) {
     // That attempt was surely not appended: it counts no more.
     for (Pending* entry : range_of(result)) {
-      if (entry->attempts != 0) --entry->attempts;
+      if (!entry->skip && entry->attempts != 0) --entry->attempts;
     }
   }
   switch (result.outcome) {
@@ -252,7 +252,7 @@ void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
     finish(entry, error, std::move(told));
   };
   for (Pending* entry : range_of(result)) {
-    surely_not_appended = entry->attempts == 0;
+    surely_not_appended = !entry->skip && entry->attempts == 0;
     if (surely_not_appended || too_large) tell(*entry);
   }
   if (too_large || !surely_not_appended) return;

@@ -60,9 +60,11 @@ void ClientCore::wake() {
 void ClientCore::turn() {
   woken_ = false;
   const std::weak_ptr<bool> alive = alive_;
-  for (const auto& call : std::exchange(completed_, {})) {
+  for (std::size_t left = completed_.size(); left != 0 && !completed_.empty(); --left) {
+    const auto call = std::move(completed_.front());
+    completed_.pop_front();
     call();
-    if (alive.expired()) return;  // The caller destroyed the client.
+    if (alive.expired()) return;  // The caller destroyed the client, which has called the others.
   }
   if (closed_) return;
   send_tail_credit();

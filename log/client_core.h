@@ -158,7 +158,7 @@ class ClientCore {
   Sequence next_send_{1};
   Sequence told_end_;  // One past the highest sequence whose outcome has been told.
   Time appends_again_at_{};
-  std::vector<std::function<void()>> completed_;  // Called in the next turn, in order.
+  std::deque<std::function<void()>> completed_;  // Called in the next turn, in order.
 
   std::uint64_t requests_ = 0;
   std::map<std::uint64_t, PendingRead> reads_;

@@ -440,7 +440,10 @@ void ClientService::on_applied(const LogState::Applied& applied) {
     }
     const auto owner = owners_.find(result.session);
     if (owner == owners_.end()) continue;
-    owner->second->add_result(result);
+    // A void speaks of no attempt in particular: it may be of an earlier leader's slot.
+    net::AppendResult told = result;
+    if (told.outcome == net::Outcome::resend) told.count = 0;
+    owner->second->add_result(told);
     const bool gone = replica_->state().next_sequence(result.session) == Sequence{};
     if (gone) owners_.erase(owner);
   }

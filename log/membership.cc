@@ -77,6 +77,13 @@ Result<void> Membership::admit(const net::Hello& hello) {
       !std::binary_search(nodes_.begin(), nodes_.end(), hello.node)) {
     return fail(Errc::refused, name_of(hello.node) + " is not another member of this cluster");
   }
+  const auto same_id = [](const net::Member& member, NodeId node) { return member.node == node; };
+  if (!hello.members.empty() && !std::equal(hello.members.begin(), hello.members.end(),
+                                            nodes_.begin(), nodes_.end(), same_id)) {
+    return fail(
+        Errc::refused,
+        name_of(hello.node) + " was born in a cluster with other node ids than --cluster names");
+  }
   if (!hello.members.empty() && !lists(hello.members, identity_.node, identity_.incarnation)) {
     return fail(Errc::refused, name_of(hello.node) + " was born in a cluster in which " +
                                    name_of(identity_.node) +

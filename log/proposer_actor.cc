@@ -47,7 +47,7 @@ void ProposerActor::on_fetch_failed() {
 void ProposerActor::tick() {
   proposer_.tick(loop().now(), effects_);
   const bool idle = loop().now() - proposed_at_ >= limits_.time_slot_every;
-  if (idle && proposer_.window_open() && !proposer_.space_low()) propose_batch();
+  if (idle && proposer_.window_open() && !proposer_.space_low(loop().now())) propose_batch();
   flush();
 }
 

@@ -38,6 +38,7 @@ class ProposerActor final : public net::Actor<Letter> {
   /// Asks for a linearizable read; answered through the ports.
   void read(std::uint64_t id);
   void hand_over();
+  void set_reluctant(bool reluctant) { proposer_.set_reluctant(reluctant); }
 
   void on_heard(Ballot ballot);
   void on_chosen_end(Slot chosen_end);

@@ -6,6 +6,7 @@ namespace stele::log {
 namespace {
 
 constexpr std::size_t kReadsMax = 65536;
+constexpr std::size_t kFaultySlotsMax = 1024;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 
 paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
@@ -38,8 +39,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,
                 proposer_ports()) {
   if (content.acceptor.promise_faulty) {
-    fault_ = "the record of the promise does not match its checksum: this node votes no more";
-    events_.event(net::Level::error, "promise_faulty", {{"reason", fault_}});
+    events_.event(net::Level::error, "promise_faulty", {{"reason", fault()}});
   }
   check_space();
   tick();
@@ -113,10 +113,11 @@ void Replica::deliver(NodeId from, paxos::Message message) {
 
 net::Outcome Replica::submit(CommandKind kind, Slice command) {
   if (!proposer_.role().leads()) return net::Outcome::not_leader;
-  if (proposer_.role().space_low()) return net::Outcome::no_space;
+  if (proposer_.role().space_low(loop_.now())) return net::Outcome::no_space;
   // Only this node's disk is full: another one takes over in a moment.
   if (space_low_) {
-    return proposer_.role().others_have_space() ? net::Outcome::overloaded : net::Outcome::no_space;
+    return proposer_.role().others_have_space(loop_.now()) ? net::Outcome::overloaded
+                                                           : net::Outcome::no_space;
   }
   return proposer_.submit(kind, std::move(command));
 }
@@ -169,21 +170,29 @@ void Replica::check_space() {
   }
   acceptor_.set_space(low, full);
   learner_.set_space_full(full);
-  if (low && proposer_.role().leads() && proposer_.role().others_have_space()) hand_over();
+  proposer_.set_reluctant(low);
+  if (low && proposer_.role().leads() && proposer_.role().others_have_space(loop_.now()))
+    hand_over();
 }
 
 void Replica::on_faulty_slot(Slot slot) {
-  const std::string text = "the record of slot " + std::to_string(slot.value) +
-                           " does not match its checksum: it is neither served nor promised over";
-  if (text == fault_) return;
-  fault_ = text;
-  faulty_slot_ = slot;
-  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", text}});
+  if (faulty_slots_.size() >= kFaultySlotsMax || !faulty_slots_.insert(slot).second) return;
+  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});
 }
 
 void Replica::on_repaired_slot(Slot slot) {
+  if (faulty_slots_.erase(slot) == 0) return;
   events_.event(net::Level::warning, "slot_repaired", {{"slot", slot.value}});
-  if (slot == faulty_slot_) fault_.clear();
+}
+
+std::string Replica::fault() const {
+  if (acceptor_.role().faulty()) {
+    return "the record of the promise does not match its checksum: this node votes no more";
+  }
+  if (faulty_slots_.empty()) return {};
+  return "the record of slot " + std::to_string(faulty_slots_.begin()->value) +
+         (faulty_slots_.size() > 1 ? " (and of others)" : "") +
+         " does not match its checksum: it is neither served nor promised over";
 }
 
 std::optional<NodeId> Replica::leader() const { return proposer_.role().leader(loop_.now()); }

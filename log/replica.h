@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "log/acceptor_actor.h"
@@ -67,7 +68,7 @@ class Replica {
   /// Everything acknowledged before this leadership is applied.
   [[nodiscard]] bool caught_up() const;
   /// What is wrong with this node, as a sentence; empty if nothing.
-  [[nodiscard]] const std::string& fault() const { return fault_; }
+  [[nodiscard]] std::string fault() const;
 
  private:
   void send(const paxos::Send& send);
@@ -98,8 +99,7 @@ class Replica {
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
   bool space_low_ = false;
   Time space_measured_at_{};
-  std::string fault_;
-  Slot faulty_slot_{0};
+  std::set<Slot> faulty_slots_;  // Not yet repaired.
 };
 
 }  // namespace stele::log

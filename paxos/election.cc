@@ -47,7 +47,7 @@ void Election::on_pre_vote_answer(Time now, NodeId source, const PreVoteAnswer& 
   granted_ = true;
   // Lag delays a candidacy, it never vetoes one: a node that knows more may come first.
   const bool lagging = answer.chosen_end > chosen_end;
-  campaign_at_ = lagging ? now + timing_.election_timeout / 2 : now;
+  campaign_at_ = lagging || reluctant_ ? now + timing_.election_timeout / 2 : now;
 }
 
 bool Election::tick(Time now, Slot chosen_end, std::vector<Send>& out) {

@@ -35,6 +35,9 @@ class Election {
   /// True if the node should campaign now. Asks the others when the time-out has passed.
   [[nodiscard]] bool tick(Time now, Slot chosen_end, std::vector<Send>& out);
 
+  /// A reluctant node waits a little longer, as one that lags does: others may come first.
+  void set_reluctant(bool reluctant) { reluctant_ = reluctant; }
+
   /// Whether no leader was heard for one minimal time-out.
   [[nodiscard]] bool leader_lost(Time now) const;
 
@@ -55,6 +58,7 @@ class Election {
   NodeSet lost_;        // Who answered that it has lost the leader too.
   Time campaign_at_{};  // Set once a q1 quorum has; a lagging node waits a little longer.
   bool granted_ = false;
+  bool reluctant_ = false;
 };
 
 }  // namespace stele::paxos

@@ -204,16 +204,18 @@ void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
 }
 
 void Learner::fetch_failed(Time now, Effects& out) {
-  const bool repair = fetch_->slot_begin < chosen_end_;
+  const Slot slot = fetch_->slot_begin;
   fetch_.reset();
   ++fetch_target_;
+  // A repair that fails makes room for others; the next one who reads the record asks again.
+  if (repairs_.erase(slot) != 0) return;
   // All who should have it have failed, and one of them at least twice: a message may get lost.
   std::size_t hinted = 0;
   for (const auto& [node, hint] : hints_) hinted += hint > chosen_end_ ? 1U : 0U;
   if (++fetch_failures_ < std::max<std::size_t>(hinted, 2)) return;
   fetch_failures_ = 0;
   fetch_again_at_ = now + fetch_timeout_ / 2;
-  out.fetch_failed = !repair;
+  out.fetch_failed = true;
 }
 
 }  // namespace stele::paxos

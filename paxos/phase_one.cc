@@ -17,8 +17,14 @@ PhaseOne::PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_
 
 bool PhaseOne::on_promise(NodeId source, const Promise& promise) {
   if (promise.ballot != ballot_ || !configuration_.contains(source)) return false;
-  if (ignore_ahead_ && promise.chosen_end > slot_begin_) return false;
   const auto found = told_end_.find(source);
+  // Judged by its first piece: a node that counts may get ahead while its promise is worked off.
+  if (ignore_ahead_ && found == told_end_.end() && promise.chosen_end > slot_begin_) {
+    ignored_.insert(source);
+    const std::size_t others = configuration_.members().size() - ignored_.size();
+    if (others >= configuration_.q1()) return false;
+    ignore_ahead_ = false;  // Without those who are ahead there is no quorum.
+  }
   const Slot told_end = found == told_end_.end() ? slot_begin_ : found->second;
   // A piece counts only if it joins what this node told before: a gap might hide a vote. Below base
   // nothing is proposed, so nothing needs to be told.

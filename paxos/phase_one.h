@@ -55,6 +55,7 @@ class PhaseOne {
   Ballot ballot_;
   Slot slot_begin_;
   bool ignore_ahead_;
+  NodeSet ignored_;
   Slot base_;
   Slot taken_end_{0};                // Slots below have been proposed in this ballot.
   std::map<NodeId, Slot> told_end_;  // Per node that promised: slots below are told.

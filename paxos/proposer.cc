@@ -71,7 +71,6 @@ void Proposer::tick(Time now, Effects& out) {
   repropose(now, out);
   resend(now, out);
   if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
-  if (now - handing_over_since_ >= options_.timing.election_timeout) handing_over_ = false;
   finish_hand_over(now, out);
 }
 
@@ -371,8 +370,13 @@ void Proposer::hand_over(Time now) {
 }
 
 void Proposer::finish_hand_over(Time now, Effects& out) {
-  // Everything proposed is chosen and applied here, so its callers have been answered.
-  if (!handing_over_ || !leads() || phase_one_ || chosen_end_ < slot_next_) return;
+  if (!handing_over_ || !leads()) return;
+  // Everything proposed is chosen and applied here, so its callers have been answered. A leader
+  // that cannot get so far (its disk is full, say) does not wait for it: its callers are told
+  // unknown.
+  const bool applied = !phase_one_ && chosen_end_ >= slot_next_;
+  const bool late = now - handing_over_since_ >= options_.timing.election_timeout;
+  if (!applied && !late) return;
   const Peer* best = nullptr;
   NodeId target = self_;
   for (const auto& [node, peer] : peers_) {
@@ -383,9 +387,12 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
     best = &peer;
     target = node;
   }
-  if (best == nullptr) return;
-  send(target, TakeOver{ballot_}, out);
-  give_up(now, out);
+  if (best != nullptr) {
+    send(target, TakeOver{ballot_}, out);
+    give_up(now, out);
+  } else if (late) {
+    handing_over_ = false;
+  }
 }
 
 // --- Small things ----------------------------------------------------------------------
@@ -407,18 +414,23 @@ std::optional<NodeId> Proposer::leader(Time now) const {
   return heard_.node;
 }
 
-bool Proposer::space_low() const {
-  std::size_t with_space = 0;
-  for (const auto& [node, peer] : peers_) with_space += peer.no_space ? 0 : 1;
-  return leads() && with_space < configuration_.q2();
+bool Proposer::space_low(Time now) const {
+  return leads() && with_space(now, false) < configuration_.q2();
 }
 
-bool Proposer::others_have_space() const {
-  std::size_t with_space = 0;
+bool Proposer::others_have_space(Time now) const {
+  return leads() && with_space(now, true) >= configuration_.q2();
+}
+
+/// Who does not answer has no room; whoever has not been asked yet in this ballot, has.
+std::size_t Proposer::with_space(Time now, bool others_only) const {
+  std::size_t count = 0;
   for (const auto& [node, peer] : peers_) {
-    if (node != self_ && peer.round != 0 && !peer.no_space) ++with_space;
+    if (others_only && node == self_) continue;
+    const bool answers = now - peer.fresh_at < options_.timing.election_timeout;
+    if (answers && !peer.no_space) ++count;
   }
-  return leads() && with_space >= configuration_.q2();
+  return count;
 }
 
 bool Proposer::hears_quorum(Time now) const {

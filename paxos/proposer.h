@@ -73,8 +73,8 @@ class Proposer {
   /// docs/protocol.md). Answered by `reads` or `reads_refused` of this call or a later one.
   void read(Time now, std::uint64_t id, Effects& out);
 
-  /// Starts no new slot; once everything is applied, asks the best follower to take over and gives
-  /// up. Goes back to leading if that has not happened within an election time-out.
+  /// Starts no new slot; once everything is applied, or an election time-out later at the latest,
+  /// asks the best follower to take over and gives up. Goes on leading if there is no follower.
   void hand_over(Time now);
 
   [[nodiscard]] Standing standing() const { return standing_; }
@@ -83,9 +83,11 @@ class Proposer {
   /// Who leads as far as this node has heard within two time-outs.
   [[nodiscard]] std::optional<NodeId> leader(Time now) const;
   /// Fewer than q2 acceptors have room for a batch.
-  [[nodiscard]] bool space_low() const;
+  [[nodiscard]] bool space_low(Time now) const;
   /// q2 acceptors other than this node's have room, and answer.
-  [[nodiscard]] bool others_have_space() const;
+  [[nodiscard]] bool others_have_space(Time now) const;
+  /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
+  void set_reluctant(bool reluctant) { election_.set_reluctant(reluctant); }
   /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
   /// been worked off.
   [[nodiscard]] std::optional<Slot> recovered_slot() const {
@@ -130,6 +132,7 @@ class Proposer {
   void start_round(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
   void finish_hand_over(Time now, Effects& out);
+  [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
   [[nodiscard]] bool hears_quorum(Time now) const;
   [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;
   [[nodiscard]] bool recovered() const;

@@ -87,6 +87,14 @@ TEST_SUITE("log.membership") {
     CHECK(late.identity().members == born.one.identity().members);
   }
 
+  TEST_CASE("admit: an unborn node that was told other members is not born with a shorter list") {
+    const Born born;
+    auto subset = Membership::make({"stele", 0, kN2, 102, {}}, "stele", kN2, {kN1, kN2});
+    REQUIRE(subset);
+    CHECK_FALSE(subset->admit(born.one.hello()).has_value());
+    CHECK_FALSE(subset->take_birth());
+  }
+
   TEST_CASE("admit: another cluster, protocol version, name, or a stranger is refused") {
     Born born;
     net::Hello hello = born.two.hello();

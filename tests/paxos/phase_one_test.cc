@@ -134,6 +134,30 @@ TEST_SUITE("paxos.phase_one") {
     CHECK(phase.next_piece(kN1, {4}) == Slot{slot});
   }
 
+  // A leader that could not fetch what others say is chosen: the votes of the rest must do.
+  TEST_CASE("ignore_ahead: who is ahead does not count, as long as the others are a quorum") {
+    PhaseOne phase(three_nodes(), kB5, {5}, true);
+    CHECK_FALSE(phase.on_promise(kN1, whole(5, 9)));
+    CHECK(phase.on_promise(kN2, piece(5, 6, {record(5, {1, kN1}, "e")})));
+    CHECK(phase.on_promise(kN3, piece(5, 6, {record(5, {1, kN1}, "e")})));
+    CHECK(phase.base() == Slot{5});
+    CHECK(text_of(*phase.take({5})) == "e");
+    // What counts gets ahead while its promise is worked off: later pieces count all the same.
+    Promise second = whole(6, 6);
+    CHECK(phase.on_promise(kN2, second));
+    CHECK(phase.on_promise(kN3, second));
+    CHECK(phase.complete());
+  }
+
+  TEST_CASE("ignore_ahead: all count if without those who are ahead there is no quorum") {
+    PhaseOne phase(three_nodes(), kB5, {5}, true);
+    CHECK(phase.on_promise(kN1, whole(5, 5)));
+    CHECK_FALSE(phase.on_promise(kN2, whole(5, 9)));
+    CHECK(phase.on_promise(kN3, whole(5, 9)));
+    CHECK(phase.complete());
+    CHECK(phase.base() == Slot{9});
+  }
+
   TEST_CASE("covered_end: with q1 of 1 a single promise is enough") {
     PhaseOne phase(*Configuration::make({kN1, kN2, kN3}, 1, 3), kB5, {1});
     phase.on_promise(kN2, whole(1, 1));

@@ -390,6 +390,25 @@ TEST_SUITE("paxos.proposer") {
     CHECK(applied.stopped);
   }
 
+  // A leader whose own disk is full cannot apply everything: it must not hold up the others for
+  // that.
+  TEST_CASE("hand_over: after a time-out also if not everything is applied") {
+    Bench bench;
+    bench.confirm(bench.lead());
+    bench.propose("a");
+    bench.proposer.hand_over(bench.now);
+    bool told = false;
+    bool stopped = false;
+    for (int i = 0; i < 50 && !stopped; ++i) {
+      const auto out = bench.tick(milliseconds(10));
+      bench.confirm(out);
+      told = told || !all_of<TakeOver>(out.sends).empty();
+      stopped = out.stopped;
+    }
+    CHECK(told);
+    CHECK(stopped);
+  }
+
   TEST_CASE("on_take_over: the follower of that leader campaigns at once; others do not") {
     Bench bench;
     Proposer::Effects heard;
@@ -404,9 +423,24 @@ TEST_SUITE("paxos.proposer") {
     const auto out = bench.lead();
     const Heartbeat beat = all_of<Heartbeat>(out.sends).at(0);
     bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
-    CHECK_FALSE(bench.proposer.space_low());
+    CHECK_FALSE(bench.proposer.space_low(bench.now));
     bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
-    CHECK(bench.proposer.space_low());
+    CHECK(bench.proposer.space_low(bench.now));
+  }
+
+  TEST_CASE("space_low: whoever does not answer has no room") {
+    Bench bench;
+    bench.confirm(bench.lead());
+    for (int i = 0; i < 60; ++i) {
+      const auto out = bench.tick(milliseconds(10));
+      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
+        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
+      }
+    }
+    CHECK(bench.proposer.leads());
+    CHECK(bench.proposer.space_low(bench.now));
+    CHECK_FALSE(bench.proposer.others_have_space(bench.now));
   }
 }
 
