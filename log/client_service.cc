@@ -426,6 +426,9 @@ void ClientService::tell_applied_part(Client& client, const Command& command) {
 }
 
 void ClientService::on_applied(const LogState::Applied& applied) {
+  // A void in an earlier leader's slot says nothing of what was submitted here.
+  const auto own_begin = replica_->proposer().recovered_slot();
+  const bool own_slot = own_begin && applied.row.slot >= *own_begin;
   for (const net::AppendResult& result : applied.results) {
     const auto submitted = expected_.find(result.session);
     if (submitted != expected_.end()) {
@@ -433,7 +436,7 @@ void ClientService::on_applied(const LogState::Applied& applied) {
                                 result.outcome == net::Outcome::session_expired;
       if (all_answered) {
         expected_.erase(submitted);
-      } else if (result.outcome == net::Outcome::resend) {
+      } else if (own_slot && result.outcome == net::Outcome::resend) {
         submitted->second =
             std::min(submitted->second, result.resend_from);  // The rest is void, too.
       }
