@@ -48,6 +48,7 @@ class Appender {
 
   /// From a descriptor, as it comes.
   int run(int descriptor, char separator) {
+    from_input_ = true;
     std::thread reader([this, descriptor, separator] { read_all(descriptor, separator); });
     const int exit_code = run();
     {
@@ -140,7 +141,6 @@ class Appender {
   }
 
   void on_done(std::uint64_t line, asio::error_code error, AppendResult result) {
-    if (failed_) return;
     Waiting& entry = waiting_[line - waiting_.front().line];
     entry.finished = true;
     entry.lsn = result.lsn;
@@ -155,10 +155,23 @@ class Appender {
     reporting_ = false;
     while (!waiting_.empty() && waiting_.front().finished) {
       const Waiting& first = waiting_.front();
-      if (first.error) return report_failure(first);
+      if (failed_) {
+        note_other(first);
+        waiting_.pop_front();
+        continue;
+      }
+      if (first.error) {
+        report_failure(first);
+        waiting_.pop_front();
+        continue;
+      }
       output_.add_line(std::to_string(first.lsn.value));
       ++acknowledged_;
       waiting_.pop_front();
+    }
+    if (failed_) {
+      if (waiting_.empty()) end_failed();
+      return;
     }
     if (!output_.flush()) {
       failed_ = true;
@@ -175,13 +188,30 @@ class Appender {
     clear_progress();
     const std::string fate =
         first.result.may_be_appended ? "it may yet be in the log" : "it is not in the log";
-    exit_code_ = complain(*first.error, "entry " + std::to_string(first.line) + ": " +
+    exit_code_ = complain(*first.error, (from_input_ ? "input line " : "entry ") +
+                                            std::to_string(first.line) + ": " +
                                             first.result.detail + "; " + fate);
-    const std::size_t others = waiting_.size() - 1;
-    if (others != 0) {
-      std::fprintf(stderr,
-                   "stele: the %zu entries after it were on their way; they may be in the log\n",
-                   others);
+  }
+
+  /// What became of an entry behind the one that failed.
+  void note_other(const Waiting& entry) {
+    if (!entry.error) {
+      ++others_appended_;
+      if (others_first_ == Lsn{}) others_first_ = entry.lsn;
+      others_last_ = entry.lsn;
+    } else if (entry.result.may_be_appended) {
+      ++others_unknown_;
+    }
+  }
+
+  void end_failed() {
+    if (others_appended_ != 0) {
+      std::fprintf(stderr, "stele: %zu entries after it were appended, LSN %llu to %llu\n",
+                   others_appended_, static_cast<unsigned long long>(others_first_.value),
+                   static_cast<unsigned long long>(others_last_.value));
+    }
+    if (others_unknown_ != 0) {
+      std::fprintf(stderr, "stele: %zu entries after it may yet be in the log\n", others_unknown_);
     }
     end();
   }
@@ -230,6 +260,11 @@ class Appender {
   std::deque<Waiting> waiting_;  // In input order.
   bool reporting_ = false;
   bool failed_ = false;
+  bool from_input_ = false;
+  std::size_t others_appended_ = 0;  // Behind the one that failed.
+  std::size_t others_unknown_ = 0;
+  Lsn others_first_;
+  Lsn others_last_;
   int exit_code_ = kDone;
 
   std::mutex mutex_;

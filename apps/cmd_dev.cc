@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "apps/cli.h"
+#include "apps/disk_fault.h"
 #include "apps/exit_codes.h"
 #include "apps/logging.h"
 #include "apps/server.h"
@@ -20,6 +21,7 @@ int dev(const DevFlags& flags) {
   auto events = EventLog::make(flags.log_level, "text");
   if (!events) return complain(events.error().code, events.error().detail);
 
+  end_on_disk_fault();
   std::string cluster;
   std::string addresses;
   for (std::uint64_t id = 1; id <= flags.nodes; ++id) {

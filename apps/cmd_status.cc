@@ -95,7 +95,8 @@ int status(const Common& common, const StatusFlags& flags) {
     std::printf("%s\n",
                 whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
-    std::printf("cluster %s\n", cluster_id == 0 ? "not born yet" : hex(cluster_id).c_str());
+    const std::string unborn = any ? "not born yet" : "not reached";
+    std::printf("cluster %s\n", cluster_id == 0 ? unborn.c_str() : hex(cluster_id).c_str());
     print_table(nodes);
   }
   if (leads) return kDone;

@@ -3,12 +3,14 @@
 #include <cstdio>
 
 #include "apps/cli.h"
+#include "apps/disk_fault.h"
 #include "apps/exit_codes.h"
 #include "log/verify.h"
 
 namespace stele::apps {
 
 int verify(const std::string& data) {
+  end_on_disk_fault();
   const auto report = log::verify_directory(data);
   if (!report) {
     complain(report.error().code, report.error().detail);

@@ -175,6 +175,7 @@ Result<Config> make_config(const Settings& settings) {
   config.id = {*settings.id};
   config.cluster = *std::move(cluster);
   config.data = *settings.data;
+  if (config.data.empty()) return fail(Errc::invalid_argument, "--data is empty");
   const auto self = config.cluster.find(config.id);
   if (self == config.cluster.end()) {
     return fail(Errc::invalid_argument,
@@ -201,6 +202,15 @@ Result<Config> make_config(const Settings& settings) {
   }
   config.disk_reserve_bytes = settings.disk_reserve_bytes.value_or(
       std::min<std::uint64_t>(256ULL << 20, config.disk_bytes_max / 8));
+  // What is in flight when it is crossed must fit into a part of it.
+  const std::uint64_t reserve_min = (4ULL << 20) + 4 * config.entry_bytes_max;
+  if (!settings.disk_reserve_bytes) {
+    config.disk_reserve_bytes = std::max(config.disk_reserve_bytes, reserve_min);
+  }
+  if (config.disk_reserve_bytes < reserve_min) {
+    return fail(Errc::invalid_argument, "--disk-reserve-bytes is at least " + text_of(reserve_min) +
+                                            " with entries of this size");
+  }
   if (config.disk_reserve_bytes >= config.disk_bytes_max) {
     return fail(Errc::invalid_argument, "--disk-reserve-bytes is less than --disk-bytes-max");
   }

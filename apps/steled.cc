@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/config.h"
+#include "apps/disk_fault.h"
 #include "apps/exit_codes.h"
 #include "apps/logging.h"
 #include "apps/server.h"
@@ -66,6 +67,7 @@ int run(const Config& config) {
   auto events = EventLog::make(config.log_level, config.log_format);
   if (!events) return complain(events.error());
   EventLog& log = **events;
+  end_on_disk_fault();
   set_check_handler([&log](const std::string& line) {
     log.event(net::Level::error, "check_failed", {{"reason", line}});
     log.flush();

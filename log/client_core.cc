@@ -97,6 +97,10 @@ void ClientCore::tick() {
   for (std::uint64_t request : late) {
     ReadResult result;
     result.detail = last_failure_;
+    const NodeId node = reads_[request].options.node;
+    if (node != NodeId{} && !members_.empty() && !members_.contains(node)) {
+      result.detail = "the cluster has no node " + std::to_string(node.value);
+    }
     const bool reached = reads_[request].asked != nullptr ||
                          (ever_connected_ && reads_[request].options.node == NodeId{});
     end_read(request, reached ? Errc::timed_out : Errc::unreachable, std::move(result));

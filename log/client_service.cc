@@ -469,23 +469,27 @@ void ClientService::on_turn_end() {
   }
 }
 
-void ClientService::on_dropped(const Slice& bytes) {
+void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {
   const auto command = parse_command(bytes.bytes);
   if (!command) return;
   if (command->kind == CommandKind::open_session) {
     const auto opener = opening_.find(command->session.value);
     if (opener == opening_.end()) return;
     if (opener->second != nullptr) {
-      opener->second->send(
-          net::SessionOpened{command->session.value, net::Outcome::not_leader, {}, {}, kRetryMs});
+      opener->second->send(net::SessionOpened{command->session.value, why, {}, {}, kRetryMs});
     }
     opening_.erase(opener);
     return;
   }
   const auto owner = owners_.find(command->session);
   if (owner == owners_.end()) return;
-  owner->second->add_result(
-      {command->session, command->sequence, command->count, net::Outcome::not_leader, {}, {}});
+  owner->second->add_result({command->session, command->sequence, command->count, why, {}, {}});
+  // Nor is anything behind it on its way.
+  const auto submitted = expected_.find(command->session);
+  if (submitted == expected_.end()) return;
+  submitted->second = std::min(submitted->second, command->sequence);
+  const Sequence next = replica_->state().next_sequence(command->session);
+  if (submitted->second <= next) expected_.erase(submitted);
 }
 
 void ClientService::on_stopped() {

@@ -41,7 +41,7 @@ class ClientService final : public ReplicaListener {
 
   void on_applied(const LogState::Applied& applied) override;
   void on_turn_end() override;
-  void on_dropped(const Slice& command) override;
+  void on_dropped(const Slice& command, net::Outcome why) override;
   void on_stopped() override;
 
   static constexpr std::size_t kReadBytesMax = 1 << 20;

@@ -157,7 +157,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       lock.unlock();
       if (const auto committed = commit(*batch); !committed) {
         // What is on the disk is unknown from here on: no acknowledgement leaves any more.
-        loop.post([self = shared_from_this(), error = committed.error()] {
+        measure_space();
+        Error error = committed.error();
+        if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
+        loop.post([self = shared_from_this(), error] {
           if (self->on_failure) self->on_failure(error);
         });
         return;

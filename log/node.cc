@@ -195,7 +195,8 @@ void Node::start_replica(StoreContent content) {
       .self = options_.self,
       .configuration = *paxos::Configuration::make(nodes),
       .proposer = {.timing = options_.timing, .seed = loop_.random()},
-      .limits = {},
+      .limits = {.in_flight_bytes_max =
+                     std::min<std::size_t>(8 << 20, options_.disk_reserve_bytes / 8)},
       .reserve_bytes = options_.disk_reserve_bytes,
   };
   events_.event(net::Level::info, "replica_started",

@@ -60,7 +60,7 @@ void ProposerActor::flush() {
   paxos::Proposer::Effects effects = std::exchange(effects_, {});
   for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
-    for (const Slice& command : waiting_.take_all()) ports_.dropped(command);
+    drop_waiting(net::Outcome::not_leader);
     ports_.stopped();
   }
   if (effects.began) {
@@ -77,7 +77,17 @@ void ProposerActor::propose_waiting() {
     if (!waiting_.empty()) wake();
     return;
   }
-  while (!waiting_.empty() && proposer_.window_open()) propose_batch();
+  // What waited for its batch when space ran low is refused, so that only the window is in flight.
+  if (space_low_ && proposer_.leads()) drop_waiting(net::Outcome::no_space);
+  while (!waiting_.empty() && proposer_.window_open()) {
+    const std::size_t in_flight = proposer_.in_flight_bytes();
+    if (in_flight != 0 && in_flight >= limits_.in_flight_bytes_max) return;
+    propose_batch();
+  }
+}
+
+void ProposerActor::drop_waiting(net::Outcome why) {
+  for (const Slice& command : waiting_.take_all()) ports_.dropped(command, why);
 }
 
 void ProposerActor::propose_batch() {

@@ -18,8 +18,8 @@ class ProposerActor final : public net::Actor<Letter> {
   struct Ports {
     std::function<void(const paxos::Send&)> send;
     std::function<void(Ballot)> began;  ///< Leads in this ballot.
-    std::function<void(const Slice&)>
-        dropped;  ///< A command that was never proposed; before stopped.
+    /// A command that was never proposed; before `stopped`.
+    std::function<void(const Slice&, net::Outcome why)> dropped;
     std::function<void()>
         stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
@@ -27,7 +27,8 @@ class ProposerActor final : public net::Actor<Letter> {
   };
   struct Limits {
     std::size_t batch_bytes_max = 512 << 10;
-    std::size_t waiting_bytes_max = 16 << 20;  ///< Commands not yet in a batch.
+    std::size_t in_flight_bytes_max = 8 << 20;  ///< Above it no further batch, but one of any size.
+    std::size_t waiting_bytes_max = 16 << 20;   ///< Commands not yet in a batch.
     Duration time_slot_every = std::chrono::seconds(30);
   };
 
@@ -38,7 +39,11 @@ class ProposerActor final : public net::Actor<Letter> {
   /// Asks for a linearizable read; answered through the ports.
   void read(std::uint64_t id);
   void hand_over();
-  void set_reluctant(bool reluctant) { proposer_.set_reluctant(reluctant); }
+  /// The own disk is low: nothing that waits is proposed, and others may lead.
+  void set_space_low(bool low) {
+    space_low_ = low;
+    proposer_.set_reluctant(low);
+  }
 
   void on_heard(Ballot ballot);
   void on_chosen_end(Slot chosen_end);
@@ -54,12 +59,14 @@ class ProposerActor final : public net::Actor<Letter> {
   void flush() override;
   void propose_waiting();
   void propose_batch();
+  void drop_waiting(net::Outcome why);
 
   paxos::Proposer proposer_;
   Limits limits_;
   Ports ports_;
   paxos::Proposer::Effects effects_;
   BatchBuilder waiting_;
+  bool space_low_ = false;
   Time proposed_at_{};  // The last slot of this leadership, by which log time advances.
 };
 

@@ -68,7 +68,7 @@ ProposerActor::Ports Replica::proposer_ports() {
                           {{"ballot", std::to_string(ballot.round) + "." +
                                           std::to_string(ballot.node.value)}});
           },
-          [this](const Slice& command) { listener_.on_dropped(command); },
+          [this](const Slice& command, net::Outcome why) { listener_.on_dropped(command, why); },
           [this] {
             events_.event(net::Level::info, "leader_stopped", {});
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
@@ -170,7 +170,7 @@ void Replica::check_space() {
   }
   acceptor_.set_space(low, full);
   learner_.set_space_full(full);
-  proposer_.set_reluctant(low);
+  proposer_.set_space_low(low);
   if (low && proposer_.role().leads() && proposer_.role().others_have_space(loop_.now()))
     hand_over();
 }
@@ -189,7 +189,9 @@ std::string Replica::fault() const {
   if (acceptor_.role().faulty()) {
     return "the record of the promise does not match its checksum: this node votes no more";
   }
-  if (faulty_slots_.empty()) return {};
+  if (faulty_slots_.empty()) {
+    return space_low_ ? "free space is below the reserve: appends get no_space" : "";
+  }
   return "the record of slot " + std::to_string(faulty_slots_.begin()->value) +
          (faulty_slots_.size() > 1 ? " (and of others)" : "") +
          " does not match its checksum: it is neither served nor promised over";

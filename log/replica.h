@@ -25,8 +25,8 @@ class ReplicaListener {
   virtual void on_applied(const LogState::Applied& applied) = 0;
   /// After the last on_applied of a turn.
   virtual void on_turn_end() = 0;
-  /// A command that was submitted and never proposed; before on_stopped.
-  virtual void on_dropped(const Slice& command) = 0;
+  /// A command that was submitted and never proposed (not_leader, before on_stopped; or no_space).
+  virtual void on_dropped(const Slice& command, net::Outcome why) = 0;
   /// No longer leads: what was submitted may yet be chosen.
   virtual void on_stopped() = 0;
 };

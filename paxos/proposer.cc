@@ -198,6 +198,12 @@ bool Proposer::window_open() const {
   return recovered() && !handing_over_ && in_flight_.size() < options_.window;
 }
 
+std::size_t Proposer::in_flight_bytes() const {
+  std::size_t bytes = 0;
+  for (const InFlight& in_flight : in_flight_) bytes += in_flight.value.size();
+  return bytes;
+}
+
 // PMMC's commander: one per slot, all in this window.
 Slot Proposer::propose(Time now, Value value, Effects& out) {
   STELE_CHECK(leads() && in_flight_.size() < options_.window);

@@ -80,6 +80,8 @@ class Proposer {
   [[nodiscard]] Standing standing() const { return standing_; }
   [[nodiscard]] bool leads() const { return standing_ == Standing::leader; }
   [[nodiscard]] Ballot ballot() const { return ballot_; }
+  /// Bytes of the values that are in flight.
+  [[nodiscard]] std::size_t in_flight_bytes() const;
   /// Who leads as far as this node has heard within two time-outs.
   [[nodiscard]] std::optional<NodeId> leader(Time now) const;
   /// Fewer than q2 acceptors have room for a batch.

@@ -287,10 +287,24 @@ TEST_SUITE("cluster.bad_input") {
     const Run over = cluster.stele({"append", "small", std::string(1001, 'y'), "after"});
     CHECK(over.exit_code == 1);
     CHECK(has(over.out, "too_large"));
-    CHECK(has(over.out, "entry 2"));
+    CHECK(has(over.out, "entry 2:"));
     CHECK(has(over.out, "it is not in the log"));
     CHECK(has(over.out, "2\n"));
     CHECK_FALSE(has(cluster.stele({"read"}).out, "yyy"));
+  }
+
+  TEST_CASE("a data file that was cut off ends node and verify with 4 and a sentence") {
+    Cluster cluster(1);
+    cluster.start_all();
+    std::string lines;
+    for (int i = 0; i < 2000; ++i) lines += std::string(500, 'x') + "\n";
+    REQUIRE(cluster.stele({"append"}, lines).exit_code == 0);
+    cluster.kill(1);
+    const std::string file = cluster.data(1) + "/data.mdb";
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+    const Run verdict = run({program("stele"), "verify", "--data", cluster.data(1)});
+    CHECK(verdict.exit_code == 4);
+    CHECK_FALSE(verdict.out.empty());
   }
 
   // Faulty is not absent: named, not served, fetched again from the others.

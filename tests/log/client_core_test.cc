@@ -110,8 +110,8 @@ class Bench {
 
   sim::SimLoop loop{3};
   FakeDialer dialer;
+  std::map<std::string, Told> told;  // Outlives the client, which tells to its end.
   std::unique_ptr<ClientCore> core;
-  std::map<std::string, Told> told;
 
  private:
   std::uint64_t nonce_ = 0;

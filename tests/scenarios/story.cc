@@ -61,7 +61,7 @@ class SimNode final : public net::Transport, public log::ReplicaListener {
   void send(NodeId to, const paxos::Message& message) override;
   void on_applied(const log::LogState::Applied& applied) override;
   void on_turn_end() override {}
-  void on_dropped(const Slice&) override {}
+  void on_dropped(const Slice&, net::Outcome) override {}
   void on_stopped() override {}
 
   Disk disk;
