@@ -175,6 +175,7 @@ class ClientService::Client final : public net::LinkHandler {
           result.lsn_end = applied_end;
           result.entries = std::move(found.entries);
           if (found.count == 0 && found.fault) {
+            service_.events_.event(net::Level::error, "read_failed", {{"reason", *found.fault}});
             result.outcome = net::Outcome::corrupt;
             result.detail = *found.fault;
           }

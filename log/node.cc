@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(10);
 constexpr Duration kWaitingToldEvery = std::chrono::seconds(5);
+constexpr Duration kRefusalToldEvery = std::chrono::seconds(1);
 
 std::string software() { return std::string("stele ") + kVersion; }
 
@@ -45,7 +46,12 @@ class Node::Inbound final : public net::LinkHandler {
     }
   }
 
-  void on_closed(const std::string&) override { node_.drop(*this); }
+  void on_closed(const std::string& reason) override {
+    // A connection that ends before it has said who it is may be anybody's; bytes that are none of
+    // Stele's are worth a line.
+    if (peer_ == NodeId{} && reason != net::kClosedByPeer) node_.tell_refused(link_->peer_name(), reason);
+    node_.drop(*this);
+  }
 
   [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
     const net::Member self{peer_, incarnation_};
@@ -78,6 +84,7 @@ class Node::Inbound final : public net::LinkHandler {
   }
 
   void refuse(const std::string& reason) {
+    node_.tell_refused(link_->peer_name(), reason);
     link_->send(net::Refused{reason});
     link_->close_gently();
     node_.drop(*this);
@@ -137,9 +144,9 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
       membership_(std::move(membership)),
       service_({.entry_bytes_max = options_.entry_bytes_max}, loop, events,
                {[this] { return leader_address(); }, [this] { return status(); }}),
-      peers_(
-          loop, dialer, events,
-          {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); }}),
+      peers_(loop, dialer, events,
+             {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); },
+              [this](NodeId node, const std::string& reason) { refused_by_[node] = reason; }}),
       started_at_(loop.now()),
       waiting_told_at_(loop.now()) {}
 
@@ -241,6 +248,14 @@ void Node::stop(std::function<void()> done) {
   tick();
 }
 
+// At most one line a second: whoever knocks at the port must not fill the disk with lines.
+void Node::tell_refused(const std::string& who, const std::string& reason) {
+  const Time now = loop_.now();
+  if (now - refusal_told_at_ < kRefusalToldEvery) return;
+  refusal_told_at_ = now;
+  events_.event(net::Level::warning, "connection_refused", {{"from", who}, {"reason", reason}});
+}
+
 void Node::on_link(std::unique_ptr<net::Link> link) {
   if (!begun_ || inbound_.size() >= kInboundMax) return;  // Closes it.
   auto inbound = std::make_unique<Inbound>(*this, std::move(link));
@@ -291,6 +306,14 @@ net::StatusAnswer Node::status() const {
   if (!replica_) {
     answer.fault = "not born yet: waits to hear from";
     for (NodeId node : membership_.missing()) answer.fault += " node " + std::to_string(node.value);
+    // Why, if one of them has said so, or this node of them.
+    for (const auto& [node, reason] : refused_by_) {
+      answer.fault += "; node " + std::to_string(node.value) + " refuses: " + reason;
+    }
+    for (const auto& [node, reason] : refusals_) {
+      if (!reason.empty()) answer.fault += "; " + reason;
+    }
+    answer.fault.resize(std::min<std::size_t>(answer.fault.size(), 1000));
     return answer;
   }
   const paxos::Proposer& proposer = replica_->proposer();

@@ -58,6 +58,7 @@ class Node {
   void start_replica(StoreContent content);
   void tick();
   void drop(Inbound& inbound);
+  void tell_refused(const std::string& who, const std::string& reason);
   Result<void> admit(const net::Hello& hello);
   [[nodiscard]] net::Hello hello() const;
   [[nodiscard]] std::string leader_address() const;
@@ -72,7 +73,9 @@ class Node {
   net::Peers peers_;
   std::unique_ptr<Replica> replica_;
   std::map<Inbound*, std::unique_ptr<Inbound>> inbound_;
-  std::map<NodeId, std::string> refusals_;  // The last reason told of each node: no line per try.
+  std::map<NodeId, std::string> refusals_;    // The last reason told of each node: no line per try.
+  std::map<NodeId, std::string> refused_by_;  // Why others do not talk to this node.
+  Time refusal_told_at_{};
   std::unique_ptr<net::Timer> timer_;
   Time started_at_;
   Time waiting_told_at_;

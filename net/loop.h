@@ -39,6 +39,9 @@ class Loop {
 
 class LinkHandler;
 
+/// The reason of on_closed when the other side simply went.
+inline constexpr const char* kClosedByPeer = "the other side closed the connection";
+
 /// One connection that carries messages both ways, in order, until it closes. Loop thread only.
 /// Destroying it closes it.
 class Link {

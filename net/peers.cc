@@ -23,6 +23,7 @@ class Peers::Peer final : public LinkHandler {
     if (const auto* hello = std::get_if<Hello>(&message); hello != nullptr && !ready_) {
       on_hello(*hello);
     } else if (const auto* refused = std::get_if<Refused>(&message)) {
+      peers_.handshake_.refused(node_, refused->reason);
       lost("it refused: " + refused->reason);
     }
     // Everything else comes in on the connection that the other node dialled.

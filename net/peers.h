@@ -25,6 +25,7 @@ class Peers final : public Transport {
   struct Handshake {
     std::function<Hello()> hello;                     ///< What this node says of itself now.
     std::function<Result<void>(const Hello&)> admit;  ///< Judges the other side.
+    std::function<void(NodeId, const std::string&)> refused;  ///< The other side refuses this node.
   };
 
   Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake);

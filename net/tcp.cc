@@ -25,7 +25,7 @@ constexpr std::size_t kGatherMax = 64;
 constexpr std::array<std::byte, 8> kPadding{};
 
 std::string describe(const asio::error_code& error) {
-  return error == asio::error::eof ? "the other side closed the connection" : error.message();
+  return error == asio::error::eof ? kClosedByPeer : error.message();
 }
 
 /// What lives as long as any asynchronous operation does. After close() it calls nobody.

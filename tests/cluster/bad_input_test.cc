@@ -217,7 +217,9 @@ TEST_SUITE("cluster.bad_input") {
         [&] { return has(cluster.log(1) + cluster.log(3), "wiped or replaced directory"); }));
     CHECK(cluster.stele({"append", "y"}).exit_code == 0);
     for (const NodeStatus& node : cluster.status()) {
-      if (node.answer.node == NodeId{2}) CHECK(node.answer.role == "unborn");
+      if (node.answer.node != NodeId{2}) continue;
+      CHECK(node.answer.role == "unborn");
+      CHECK_MESSAGE(has(node.answer.fault, "wiped or replaced"), node.answer.fault);
     }
   }
 
@@ -275,6 +277,7 @@ TEST_SUITE("cluster.bad_input") {
     voter.send(paxos::Message{{1}, paxos::Prepare{{99, {2}}, {1}}});
     CHECK(voter.closed_by_peer());
 
+    CHECK(has(cluster.log(1) + cluster.log(2) + cluster.log(3), "connection_refused"));
     CHECK(cluster.stele({"append", "still here"}).exit_code == 0);
     CHECK(cluster.process(cluster.leader()).running());
     for (std::uint64_t id = 1; id <= 3; ++id) CHECK_FALSE(has(cluster.log(id), "check_failed"));

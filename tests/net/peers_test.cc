@@ -56,6 +56,7 @@ struct Bench {
   log::QuietEvents events;
   OtherNode other{loop};
   bool admits = true;
+  std::string refusal;
   Peers peers{loop,
               dialer,
               events,
@@ -67,7 +68,8 @@ struct Bench {
                [this](const Hello&) -> Result<void> {
                  if (admits) return {};
                  return fail(Errc::refused, "not you");
-               }}};
+               },
+               [this](NodeId, const std::string& reason) { refusal = reason; }}};
 };
 
 const paxos::Message kMessage{{1}, paxos::Fetch{{1}}};
@@ -109,6 +111,7 @@ TEST_SUITE("net.peers") {
       bench.peers.add({2}, bench.other.address());
       REQUIRE(bench.run([&] { return bench.other.connections >= 3; }));
       CHECK_FALSE(bench.peers.connected({2}));
+      CHECK(bench.refusal == (kind == 1 ? "go away" : ""));
       CHECK(bench.events.counts["peer_unreachable"] == 1);  // Once, not once a try.
     }
   }
