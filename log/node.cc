@@ -49,7 +49,8 @@ class Node::Inbound final : public net::LinkHandler {
   void on_closed(const std::string& reason) override {
     // A connection that ends before it has said who it is may be anybody's; bytes that are none of
     // Stele's are worth a line.
-    if (peer_ == NodeId{} && reason != net::kClosedByPeer) node_.tell_refused(link_->peer_name(), reason);
+    if (peer_ == NodeId{} && reason != net::kClosedByPeer)
+      node_.tell_refused(link_->peer_name(), reason);
     node_.drop(*this);
   }
 
