@@ -1,11 +1,13 @@
 // stele read, stele tail
 
+#include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "apps/cli.h"
 #include "apps/exit_codes.h"
@@ -21,6 +23,8 @@ ClientOptions options_for(const Common& common) {
   options.cluster_name = common.cluster_name;
   return options;
 }
+
+constexpr std::chrono::milliseconds kFirstAnswerWithin = std::chrono::seconds(3);
 
 int cannot_write() {
   std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
@@ -65,7 +69,9 @@ int tail(const Common& common, const TailFlags& flags) {
   std::uint64_t left = flags.count.value_or(UINT64_MAX);
   int exit_code = kDone;
   asio::signal_set signals(context, SIGINT, SIGTERM);
+  bool ended = false;
   const auto end = [&] {
+    if (std::exchange(ended, true)) return;
     client.close();
     signals.cancel();
   };
@@ -75,6 +81,7 @@ int tail(const Common& common, const TailFlags& flags) {
 
   std::function<void(asio::error_code, ReadResult)> on_entries = [&](asio::error_code error,
                                                                      const ReadResult& result) {
+    if (ended) return;
     if (error) {
       exit_code = complain(static_cast<Errc>(error.value()), result.detail);
       return end();
@@ -91,10 +98,18 @@ int tail(const Common& common, const TailFlags& flags) {
     if (left == 0) return end();
     client.async_tail(result.lsn_next, std::ref(on_entries));
   };
-  if (left != 0) {
-    client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
-    context.run();
-  }
+  if (left == 0) return exit_code;
+  client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
+  // A tail waits for ever; that nobody is there is said at once.
+  client.async_status(
+      kFirstAnswerWithin, [&](asio::error_code, const std::vector<NodeStatus>& nodes) {
+        const bool reached = std::any_of(nodes.begin(), nodes.end(),
+                                         [](const NodeStatus& node) { return node.reachable; });
+        if (reached || ended) return;
+        exit_code = complain(Errc::unreachable, nodes.empty() ? "" : nodes.front().detail);
+        end();
+      });
+  context.run();
   return exit_code;
 }
 

@@ -154,6 +154,7 @@ TEST_SUITE("cluster.bad_input") {
     CHECK(stele({"read", "--node", "2", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"})
               .exit_code == 3);
     CHECK(stele({"status", "--cluster", "127.0.0.1:1", "--timeout-ms", "300"}).exit_code == 3);
+    CHECK(stele({"tail", "--cluster", "127.0.0.1:1", "--count", "1"}).exit_code == 3);
     CHECK(stele({"verify", "--data", "/none"}).exit_code == 4);
     for (const char* sub : {"append", "read", "tail", "status", "dev", "verify"}) {
       CHECK(stele({sub, "--help"}).exit_code == 0);
