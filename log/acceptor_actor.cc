@@ -12,11 +12,12 @@ constexpr Slot kSlotEnd{UINT64_MAX};
 }  // namespace
 
 AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
-                             Ports ports)
+                             std::size_t piece_bytes_max, Ports ports)
     : Actor(loop, kLettersMax),
       store_(store),
       acceptor_(std::move(acceptor)),
       epoch_(epoch),
+      piece_bytes_max_(piece_bytes_max),
       ports_(std::move(ports)) {}
 
 void AcceptorActor::handle(Letter& letter) {
@@ -70,7 +71,7 @@ void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
     promise.accepted = std::move(found.records);
     ports_.send({read.to, {epoch_, std::move(promise)}});
   };
-  store_.read_votes(read.slot_begin, kSlotEnd, paxos::kPieceBytesMax, send_promise);
+  store_.read_votes(read.slot_begin, kSlotEnd, piece_bytes_max_, send_promise);
 }
 
 }  // namespace stele::log

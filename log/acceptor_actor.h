@@ -24,7 +24,8 @@ class AcceptorActor final : public net::Actor<Letter> {
     std::function<void(Slot)> faulty_slot;
   };
 
-  AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch, Ports ports);
+  AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
+                std::size_t piece_bytes_max, Ports ports);
 
   void on_chosen_end(Slot chosen_end) { acceptor_.on_chosen_end(chosen_end); }
   void set_space(bool low, bool full) { acceptor_.set_space(low, full); }
@@ -41,6 +42,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   Store& store_;
   paxos::Acceptor acceptor_;
   Epoch epoch_;
+  std::size_t piece_bytes_max_;
   Ports ports_;
   paxos::Acceptor::Effects effects_;
 };

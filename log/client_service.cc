@@ -24,8 +24,8 @@ constexpr std::size_t kResultsMax = 8192;
 /// One client's connection.
 class ClientService::Client final : public net::LinkHandler {
  public:
-  Client(ClientService& service, std::unique_ptr<net::Link> link)
-      : service_(service), link_(std::move(link)) {
+  Client(ClientService& service, std::uint64_t id, std::unique_ptr<net::Link> link)
+      : service_(service), id_(id), link_(std::move(link)) {
     // A command may hold many entries, but not more than one large one and some small ones.
     link_->set_frame_bytes_max(service.options_.entry_bytes_max + (2 << 20));
     link_->start(*this);
@@ -53,6 +53,8 @@ class ClientService::Client final : public net::LinkHandler {
   }
 
   void on_closed(const std::string&) override { service_.drop(*this); }
+
+  [[nodiscard]] std::uint64_t id() const { return id_; }
 
   /// Told together at the end of the turn.
   void add_result(const net::AppendResult& result) { results_.push_back(result); }
@@ -272,6 +274,7 @@ class ClientService::Client final : public net::LinkHandler {
   }
 
   ClientService& service_;
+  std::uint64_t id_;
   std::unique_ptr<net::Link> link_;
   std::vector<net::AppendResult> results_;
   std::deque<net::Read> reads_;  // Wait for room in the link's queue,
@@ -295,14 +298,13 @@ bool ClientService::add(std::unique_ptr<net::Link> link) {
     link->close_gently();
     return false;
   }
-  auto client = std::make_unique<Client>(*this, std::move(link));
-  Client* key = client.get();
-  clients_.emplace(key, std::move(client));
+  const std::uint64_t id = ++clients_seen_;
+  clients_.emplace(id, std::make_unique<Client>(*this, id, std::move(link)));
   return true;
 }
 
 void ClientService::drop(Client& client) {
-  const auto found = clients_.find(&client);
+  const auto found = clients_.find(client.id());
   if (found == clients_.end()) return;
   std::erase_if(owners_, [&](const auto& owner) { return owner.second == &client; });
   for (auto& [nonce, opener] : opening_) {
@@ -313,22 +315,24 @@ void ClientService::drop(Client& client) {
   clients_.erase(found);
 }
 
+/// Also if clients are dropped meanwhile: they live until the end of the turn.
+template <class Act>
+void ClientService::for_each_client(Act act) {
+  for (auto at = clients_.begin(); at != clients_.end();) {
+    const std::uint64_t id = at->first;
+    act(*at->second);
+    at = clients_.upper_bound(id);
+  }
+}
+
 void ClientService::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
-  std::vector<Client*> clients;
-  for (const auto& [client, owned] : clients_) clients.push_back(client);
-  for (Client* client : clients) {
-    if (clients_.contains(client)) client->tick(loop_.now());
-  }
+  for_each_client([this](Client& client) { client.tick(loop_.now()); });
 }
 
 void ClientService::shut_down() {
   shutting_down_ = true;
-  std::vector<Client*> clients;
-  for (const auto& [client, owned] : clients_) clients.push_back(client);
-  for (Client* client : clients) {
-    if (clients_.contains(client)) client->end_tails(net::Outcome::shutting_down);
-  }
+  for_each_client([](Client& client) { client.end_tails(net::Outcome::shutting_down); });
 }
 
 /// Why nothing can be submitted here now; ok if it can.
@@ -461,13 +465,10 @@ void ClientService::on_applied(const LogState::Applied& applied) {
 }
 
 void ClientService::on_turn_end() {
-  std::vector<Client*> clients;
-  clients.reserve(clients_.size());
-  for (const auto& [client, owned] : clients_) clients.push_back(client);
-  for (Client* client : clients) {
-    if (clients_.contains(client)) client->flush_results();
-    if (clients_.contains(client)) client->pump_tails();
-  }
+  for_each_client([](Client& client) {
+    client.flush_results();
+    client.pump_tails();
+  });
 }
 
 void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {
@@ -504,12 +505,10 @@ void ClientService::on_stopped() {
     if (opener == nullptr) continue;
     opener->send(net::SessionOpened{nonce, net::Outcome::unknown, {}, {}, kRetryMs});
   }
-  std::vector<Client*> clients;
-  for (const auto& [client, owned] : clients_) clients.push_back(client);
-  for (Client* client : clients) {
-    if (clients_.contains(client)) client->flush_results();
-    if (clients_.contains(client)) client->end_tails(net::Outcome::not_leader);
-  }
+  for_each_client([](Client& client) {
+    client.flush_results();
+    client.end_tails(net::Outcome::not_leader);
+  });
 }
 
 }  // namespace stele::log

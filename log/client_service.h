@@ -59,6 +59,8 @@ class ClientService final : public ReplicaListener {
   net::Outcome refusal() const;
   void tick();
   void drop(Client& client);
+  template <class Act>
+  void for_each_client(Act act);
 
   Options options_;
   net::Loop& loop_;
@@ -67,7 +69,8 @@ class ClientService final : public ReplicaListener {
   Replica* replica_ = nullptr;
   bool shutting_down_ = false;
 
-  std::map<Client*, std::unique_ptr<Client>> clients_;
+  std::map<std::uint64_t, std::unique_ptr<Client>> clients_;  // In the order of their coming.
+  std::uint64_t clients_seen_ = 0;
   std::unordered_map<SessionId, Client*> owners_;  // Who is told the results of a session.
   /// Of this leadership: per session the sequence after the last one submitted.
   std::unordered_map<SessionId, Sequence> expected_;

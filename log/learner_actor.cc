@@ -5,12 +5,13 @@
 namespace stele::log {
 
 LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
-                           Epoch epoch, Ports ports)
+                           Epoch epoch, std::size_t piece_bytes_max, Ports ports)
     : Actor(loop, kLettersMax),
       store_(store),
       learner_(std::move(learner)),
       state_(std::move(state)),
       epoch_(epoch),
+      piece_bytes_max_(piece_bytes_max),
       ports_(std::move(ports)),
       recent_(state_.numbers().next_lsn) {}
 
@@ -50,7 +51,7 @@ void LearnerActor::flush() {
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
   if (effects.read_votes) {
     const paxos::Learner::ReadVotes asked = *effects.read_votes;
-    store_.read_votes(asked.slot_begin, asked.slot_end, paxos::kPieceBytesMax,
+    store_.read_votes(asked.slot_begin, asked.slot_end, piece_bytes_max_,
                       [this, asked](const SlotsRead& found) {
                         if (found.faulty) on_faulty(*found.faulty);
                         learner_.on_votes(loop().now(), asked, found.records, effects_);
@@ -90,7 +91,7 @@ void LearnerActor::apply(const paxos::Learner::Applied& applied) {
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   if (!serving_.insert(asked.to).second) return;
-  store_.read_chosen(asked.slot_begin, paxos::kPieceBytesMax, [this, asked](SlotsRead found) {
+  store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
     serving_.erase(asked.to);
     if (found.faulty) on_faulty(*found.faulty);
     paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};

@@ -27,7 +27,7 @@ class LearnerActor final : public net::Actor<Letter> {
   };
 
   LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
-               Ports ports);
+               std::size_t piece_bytes_max, Ports ports);
 
   /// The own acceptor has queued a vote.
   void on_voted(const paxos::Record& record);
@@ -60,6 +60,7 @@ class LearnerActor final : public net::Actor<Letter> {
   paxos::Learner learner_;
   LogState state_;
   Epoch epoch_;
+  std::size_t piece_bytes_max_;
   Ports ports_;
   paxos::Learner::Effects effects_;
   RecentLog recent_;

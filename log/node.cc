@@ -14,6 +14,12 @@ constexpr Duration kTickEvery = std::chrono::milliseconds(10);
 constexpr Duration kWaitingToldEvery = std::chrono::seconds(5);
 constexpr Duration kRefusalToldEvery = std::chrono::seconds(1);
 
+Result<paxos::Configuration> configuration_of(const Node::Options& options) {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, address] : options.cluster) nodes.push_back(node);
+  return paxos::Configuration::make(nodes, options.q1, options.q2);
+}
+
 std::string software() { return std::string("stele ") + kVersion; }
 
 }  // namespace
@@ -21,7 +27,8 @@ std::string software() { return std::string("stele ") + kVersion; }
 /// A connection that came in: at first unknown; a client's goes on to the service, a peer's stays.
 class Node::Inbound final : public net::LinkHandler {
  public:
-  Inbound(Node& node, std::unique_ptr<net::Link> link) : node_(node), link_(std::move(link)) {
+  Inbound(Node& node, std::uint64_t id, std::unique_ptr<net::Link> link)
+      : node_(node), id_(id), link_(std::move(link)) {
     deadline_ = node.loop_.after(kHelloWithin, [this] {
       link_.reset();
       node_.drop(*this);
@@ -54,6 +61,7 @@ class Node::Inbound final : public net::LinkHandler {
     node_.drop(*this);
   }
 
+  [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
     const net::Member self{peer_, incarnation_};
     return peer_ != NodeId{} && std::find(members.begin(), members.end(), self) == members.end();
@@ -92,6 +100,7 @@ class Node::Inbound final : public net::LinkHandler {
   }
 
   Node& node_;
+  std::uint64_t id_;
   std::unique_ptr<net::Link> link_;
   std::unique_ptr<net::Timer> deadline_;
   NodeId peer_;
@@ -100,9 +109,7 @@ class Node::Inbound final : public net::LinkHandler {
 
 Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::Dialer& dialer,
                                          net::Events& events, std::unique_ptr<Store> store) {
-  std::vector<NodeId> nodes;
-  for (const auto& [node, address] : options.cluster) nodes.push_back(node);
-  const auto configuration = paxos::Configuration::make(nodes);
+  const auto configuration = configuration_of(options);
   if (!configuration) return tl::unexpected<Error>(configuration.error());
   if (!configuration->contains(options.self)) {
     return fail(Errc::invalid_argument, "this node's own id " + std::to_string(options.self.value) +
@@ -117,7 +124,8 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   } else {
     identity = *store->identity();
   }
-  auto membership = Membership::make(identity, options.cluster_name, options.self, nodes);
+  auto membership =
+      Membership::make(identity, options.cluster_name, options.self, configuration->members());
   if (!membership) return tl::unexpected<Error>(membership.error());
 
   auto node = std::unique_ptr<Node>(
@@ -181,8 +189,8 @@ void Node::be_born() {
   if (!membership_.take_birth()) return;
   // What spoke before under a member's id, from another directory, speaks no more.
   std::vector<Inbound*> strangers;
-  for (const auto& [inbound, owned] : inbound_) {
-    if (inbound->is_stranger_to(membership_.identity().members)) strangers.push_back(inbound);
+  for (const auto& [id, inbound] : inbound_) {
+    if (inbound->is_stranger_to(membership_.identity().members)) strangers.push_back(inbound.get());
   }
   for (Inbound* stranger : strangers) drop(*stranger);
   events_.event(net::Level::info, "cluster_born",
@@ -197,16 +205,18 @@ void Node::be_born() {
 }
 
 void Node::start_replica(StoreContent content) {
-  std::vector<NodeId> nodes;
-  for (const auto& [node, address] : options_.cluster) nodes.push_back(node);
   Replica::Options options{
       .self = options_.self,
-      .configuration = *paxos::Configuration::make(nodes),
-      .proposer = {.timing = options_.timing, .seed = loop_.random()},
-      .limits = {.in_flight_bytes_max =
-                     std::min<std::size_t>(8 << 20, options_.disk_reserve_bytes / 8)},
+      .configuration = *configuration_of(options_),
+      .proposer = {.timing = options_.timing, .seed = loop_.random(), .window = options_.window},
+      .limits = options_.limits,
       .reserve_bytes = options_.disk_reserve_bytes,
+      .piece_bytes_max = options_.piece_bytes_max,
+      .tap = options_.tap,
   };
+  // What is in flight when the disk runs low must still fit into the reserve.
+  options.limits.in_flight_bytes_max =
+      std::min<std::size_t>(options.limits.in_flight_bytes_max, options_.disk_reserve_bytes / 8);
   events_.event(net::Level::info, "replica_started",
                 {{"chosen_end", content.numbers.chosen_end.value},
                  {"next_lsn", content.numbers.next_lsn.value},
@@ -259,13 +269,12 @@ void Node::tell_refused(const std::string& who, const std::string& reason) {
 
 void Node::on_link(std::unique_ptr<net::Link> link) {
   if (!begun_ || inbound_.size() >= kInboundMax) return;  // Closes it.
-  auto inbound = std::make_unique<Inbound>(*this, std::move(link));
-  Inbound* key = inbound.get();
-  inbound_.emplace(key, std::move(inbound));
+  const std::uint64_t id = ++inbound_seen_;
+  inbound_.emplace(id, std::make_unique<Inbound>(*this, id, std::move(link)));
 }
 
 void Node::drop(Inbound& inbound) {
-  const auto found = inbound_.find(&inbound);
+  const auto found = inbound_.find(inbound.id());
   if (found == inbound_.end()) return;
   loop_.post([gone = std::shared_ptr<Inbound>(std::move(found->second))] {});  // It may be calling.
   inbound_.erase(found);

@@ -27,6 +27,13 @@ class Node {
     std::size_t entry_bytes_max = 1 << 20;
     std::uint64_t disk_reserve_bytes = 256ULL << 20;
     paxos::Timing timing;
+    /// Quorums, equal on all nodes; 0 is a majority.
+    std::size_t q1 = 0;
+    std::size_t q2 = 0;
+    std::uint64_t window = 16;  ///< Slots in flight at most.
+    ProposerActor::Limits limits;
+    std::size_t piece_bytes_max = paxos::kPieceBytesMax;
+    std::function<void(const paxos::Send&)> tap = {};  ///< As of Replica.
   };
 
   /// Takes an open store. Errors: foreign_directory, corrupt, invalid_argument.
@@ -72,7 +79,8 @@ class Node {
   ClientService service_;
   net::Peers peers_;
   std::unique_ptr<Replica> replica_;
-  std::map<Inbound*, std::unique_ptr<Inbound>> inbound_;
+  std::map<std::uint64_t, std::unique_ptr<Inbound>> inbound_;  // In the order of their coming.
+  std::uint64_t inbound_seen_ = 0;
   std::map<NodeId, std::string> refusals_;    // The last reason told of each node: no line per try.
   std::map<NodeId, std::string> refused_by_;  // Why others do not talk to this node.
   Time refusal_told_at_{};

@@ -30,12 +30,12 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       events_(events),
       listener_(listener),
       acceptor_(loop, store, paxos::Acceptor(options_.configuration, content.acceptor),
-                options_.configuration.epoch(), acceptor_ports()),
+                options_.configuration.epoch(), options_.piece_bytes_max, acceptor_ports()),
       learner_(loop, store,
                paxos::Learner(options_.self, options_.configuration, content.numbers.chosen_end,
                               options_.proposer.timing.election_timeout),
                LogState(content.numbers, std::move(content.sessions)),
-               options_.configuration.epoch(), learner_ports()),
+               options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
       proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,
                 proposer_ports()) {
   if (content.acceptor.promise_faulty) {
@@ -56,7 +56,11 @@ LearnerActor::Ports Replica::learner_ports() {
   return {[this](const paxos::Send& message) { send(message); },
           [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
           [this](Slot chosen_end) { on_chosen_end(chosen_end); },
-          [this] { proposer_.on_fetch_failed(); },
+          [this] {
+            events_.event(net::Level::warning, "chosen_slot_unserved",
+                          {{"slot", state().numbers().chosen_end.value}});
+            proposer_.on_fetch_failed();
+          },
           [this](Slot slot) { on_faulty_slot(slot); },
           [this](Slot slot) { on_repaired_slot(slot); }};
 }
@@ -87,6 +91,7 @@ ProposerActor::Ports Replica::proposer_ports() {
 }
 
 void Replica::send(const paxos::Send& message) {
+  if (options_.tap) options_.tap(message);
   if (message.to == options_.self) {
     deliver(options_.self, message.message);
   } else {

@@ -40,6 +40,10 @@ class Replica {
     paxos::Proposer::Options proposer;
     ProposerActor::Limits limits;
     std::uint64_t reserve_bytes = 0;  ///< Below that much free space no batch is accepted.
+    /// Of a promise or of chosen values in one message; one record may exceed it.
+    std::size_t piece_bytes_max = paxos::kPieceBytesMax;
+    /// Sees everything that the roles send, also to each other, at the moment it leaves.
+    std::function<void(const paxos::Send&)> tap = {};
   };
 
   Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,

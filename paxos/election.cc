@@ -41,9 +41,10 @@ void Election::on_pre_vote(Time now, NodeId source, const PreVote& ask, bool lea
 
 void Election::on_pre_vote_answer(Time now, NodeId source, const PreVoteAnswer& answer,
                                   Slot chosen_end) {
-  if (!asking_ || answer.attempt != attempt_ || !answer.leader_lost) return;
-  lost_.insert(source);
-  if (granted_ || lost_.size() < configuration_.q1()) return;
+  if (!asking_ || answer.attempt != attempt_) return;
+  answered_.insert(source);
+  if (answer.leader_lost) lost_.insert(source);
+  if (granted_ || !quorum_agrees()) return;
   granted_ = true;
   // Lag delays a candidacy, it never vetoes one: a node that knows more may come first.
   const bool lagging = answer.chosen_end > chosen_end;
@@ -68,11 +69,12 @@ bool Election::tick(Time now, Slot chosen_end, std::vector<Send>& out) {
   ++attempt_;
   lost_.clear();
   lost_.insert(self_);
+  answered_ = lost_;
   for (NodeId node : configuration_.members()) {
     if (node == self_) continue;
     out.push_back({node, {configuration_.epoch(), PreVote{attempt_, chosen_end}}});
   }
-  if (lost_.size() < configuration_.q1()) return false;
+  if (!quorum_agrees()) return false;
   on_heard(now);
   return true;
 }

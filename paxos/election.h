@@ -19,7 +19,8 @@ struct Timing {
 };
 
 /// Decides when this node may campaign. A node that cannot hear the leader disturbs nobody who can:
-/// it first asks whether a q1 quorum has lost the leader too (the pre-vote of Raft's thesis 9.6).
+/// it first asks whether a q1 quorum has lost the leader too (the pre-vote of Raft's thesis 9.6),
+/// and waits until q2 nodes have answered at all: without them it could not lead.
 /// Safety does not depend on anything here.
 class Election {
  public:
@@ -43,6 +44,9 @@ class Election {
 
  private:
   void draw_timeout();
+  [[nodiscard]] bool quorum_agrees() const {
+    return lost_.size() >= configuration_.q1() && answered_.size() >= configuration_.q2();
+  }
 
   NodeId self_;
   Configuration configuration_;
@@ -55,7 +59,8 @@ class Election {
   bool asking_ = false;
   Time asked_at_{};
   std::uint64_t attempt_ = 0;
-  NodeSet lost_;        // Who answered that it has lost the leader too.
+  NodeSet lost_;        // Who answered that it has lost the leader too,
+  NodeSet answered_;    // and who answered at all.
   Time campaign_at_{};  // Set once a q1 quorum has; a lagging node waits a little longer.
   bool granted_ = false;
   bool reluctant_ = false;

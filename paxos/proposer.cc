@@ -178,9 +178,14 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
     return;
   }
   // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above
-  // it.
+  // it. Only those count that have answered in this ballot: with a q1 below q2 a node may win
+  // ballots that it can never lead in, and two of those would unseat each other for ever.
+  peers_[source].round = 0;
   peers_[source].fresh_at = now - 2 * options_.timing.election_timeout;
-  const bool still_followed = hears_quorum(now);
+  const auto followers = std::count_if(peers_.begin(), peers_.end(),
+                                       [](const auto& peer) { return peer.second.round != 0; });
+  const bool still_followed =
+      hears_quorum(now) && static_cast<std::size_t>(followers) >= configuration_.q2();
   give_up(now, out);
   if (still_followed) campaign(now, out);
 }

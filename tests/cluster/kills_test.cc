@@ -6,8 +6,8 @@
 #include <random>
 
 #include "tests/cluster/cluster.h"
-#include "tests/cluster/history.h"
 #include "tests/cluster/load.h"
+#include "tests/history/history.h"
 
 namespace stele::test {
 namespace {

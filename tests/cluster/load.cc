@@ -29,7 +29,10 @@ class Load::Runner {
     for (std::size_t i = 0; i < writers_.size(); ++i) {
       for (std::size_t k = 0; k < writers_[i].in_flight; ++k) append(i);
     }
-    if (tail_client_) tail({1});
+    if (tail_client_) {
+      history_.tails.emplace_back();
+      tail({1});
+    }
     const auto work = asio::make_work_guard(context_);
     context_.run();
   }
@@ -74,10 +77,10 @@ class Load::Runner {
     tail_client_->async_tail(from, [this](asio::error_code error, ReadResult result) {
       if (error) return;
       for (const Entry& entry : result.entries) {
-        history_.tailed.emplace_back(reinterpret_cast<const char*>(entry.payload.data()),
-                                     entry.payload.size());
+        history_.tails.at(0).entries.emplace_back(
+            reinterpret_cast<const char*>(entry.payload.data()), entry.payload.size());
       }
-      tailed_ = history_.tailed.size();
+      tailed_ = history_.tails.at(0).entries.size();
       tail(result.lsn_next);
     });
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "log/client.h"
-#include "tests/cluster/history.h"
+#include "tests/history/history.h"
 
 namespace stele::test {
 

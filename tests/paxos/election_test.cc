@@ -71,6 +71,20 @@ TEST_SUITE("paxos.election") {
     CHECK(election.tick(now + milliseconds(2), {1}, ignored));
   }
 
+  // Flexible Paxos: with a q1 below q2 a node could win ballots in which nothing is ever chosen.
+  TEST_CASE("on_pre_vote_answer: campaigns only if q2 nodes answer at all") {
+    Election election = make_election(1, *Configuration::make({kN1, kN2, kN3}, 1, 3));
+    std::vector<Send> sends;
+    const Time now = run_until_it_asks(election, milliseconds(0), sends);
+    std::vector<Send> ignored;
+    election.on_pre_vote_answer(now, kN2, lost(sends), {1});
+    CHECK_FALSE(election.tick(now + milliseconds(1), {1}, ignored));
+    PreVoteAnswer hears = lost(sends);
+    hears.leader_lost = false;
+    election.on_pre_vote_answer(now, kN3, hears, {1});
+    CHECK(election.tick(now + milliseconds(2), {1}, ignored));
+  }
+
   TEST_CASE("on_pre_vote_answer: an answer to an earlier attempt does not count") {
     Election election = make_election();
     std::vector<Send> sends;

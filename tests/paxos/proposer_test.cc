@@ -294,6 +294,16 @@ TEST_SUITE("paxos.proposer") {
     CHECK(receivers_of<Prepare>(out.sends) == set_of({kN1}));
   }
 
+  // Two nodes that win ballots and never hear q2 would unseat each other for ever.
+  TEST_CASE("on_nack: who has not answered in this ballot does not count as following") {
+    Bench bench;
+    bench.lead();
+    const auto out = bench.hear(kN3, Nack{bench.proposer.ballot(), {9, kN3}});
+    CHECK(out.stopped);
+    CHECK(bench.proposer.standing() == Proposer::Standing::follower);
+    CHECK(all_of<Prepare>(out.sends).empty());
+  }
+
   TEST_CASE("on_nack: a leader that q2 no longer follow gives up") {
     Bench bench;
     bench.confirm(bench.lead());

@@ -56,6 +56,7 @@ class SimNode final : public net::Transport, public log::ReplicaListener {
   void crash() {
     replica.reset();
     store.reset();
+    disk.lose_power(0);
   }
 
   void send(NodeId to, const paxos::Message& message) override;
@@ -358,9 +359,9 @@ void World::step(const Words& words) {
   } else if (verb == "rot") {
     Disk& disk = nodes.at(id_of(words.at(1))).disk;
     if (words.at(2) == "promise") {
-      disk.promise_rotten = true;
+      disk.rot_promise();
     } else {
-      disk.rotten.insert({std::stoull(words[2])});
+      disk.rot({std::stoull(words[2])});
     }
   } else if (verb == "space") {
     nodes.at(id_of(words.at(1))).disk.free_bytes = std::stoull(words.at(2));

@@ -1,9 +1,32 @@
 #include "tests/sim/memory_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace stele::sim {
+namespace {
+
+template <class T>
+void append(std::vector<T>& to, std::vector<T>&& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+std::size_t bytes_of(const log::StateWrite& write) {
+  std::size_t bytes = 64 + write.rows.size() * 64;
+  for (const paxos::Record& record : write.learned) bytes += record.value.size() + 64;
+  for (const log::SessionImage& session : write.sessions) bytes += session.bytes.size() + 16;
+  return bytes;
+}
+
+}  // namespace
+
+// What a killed process left in the page cache must be durable before anything is answered.
+MemoryStore::MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks)
+    : loop_(loop), disk_(disk), hooks_(std::move(hooks)) {
+  disk_.sync();
+  identity_ = disk_.cached.identity;
+}
 
 void MemoryStore::post(std::function<void()> task) {
   loop_.post([alive = alive_, task = std::move(task)] {
@@ -11,117 +34,180 @@ void MemoryStore::post(std::function<void()> task) {
   });
 }
 
-void MemoryStore::sync() {
-  for (const auto& write : std::exchange(queue_, {})) write();
-}
-
-void MemoryStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
-  queue_.push_back([this, identity, durable = std::move(durable)] {
-    disk_.identity = identity;
-    if (durable) post(durable);
+void MemoryStore::read_later(std::function<void()> task) {
+  if (!hooks_.read_later) return post(std::move(task));
+  hooks_.read_later([this, alive = alive_, task = std::move(task)] {
+    if (*alive && !failed_) task();
   });
 }
 
+// --- Commits ---------------------------------------------------------------------------
+
+void MemoryStore::want_commit() {
+  if (!waiting_.urgent || committing_ || failed_) return;
+  if (hooks_.commit_wanted) hooks_.commit_wanted();
+}
+
+bool MemoryStore::begin_commit() {
+  if (committing_ || failed_ || !dirty()) return false;
+  committing_ = std::exchange(waiting_, {});
+  return true;
+}
+
+void MemoryStore::finish_commit() {
+  auto batch = std::make_shared<Batch>(*std::move(committing_));
+  committing_.reset();
+  disk_.write(batch->txn);
+  disk_.sync();
+  std::vector<log::SlotsRead> found;
+  for (const VoteRead& ask : batch->reads) {
+    found.push_back(
+        read(std::max(ask.begin, disk_.cached.numbers.chosen_end), ask.end, ask.bytes_max));
+  }
+  post([this, batch, found = std::move(found), lsn = disk_.cached.numbers.next_lsn]() mutable {
+    backlog_ -= batch->bytes;
+    durable_lsn_ = lsn;
+    for (const auto& durable : batch->durable) durable();
+    for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
+  });
+  want_commit();
+}
+
+void MemoryStore::fail_commit(const std::string& reason) {
+  failed_ = true;
+  post([this, reason] {
+    if (hooks_.failed) hooks_.failed({Errc::io, reason});
+  });
+}
+
+// --- Writes ----------------------------------------------------------------------------
+
+void MemoryStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
+  identity_ = identity;
+  waiting_.txn.identity = identity;
+  if (durable) waiting_.durable.push_back(std::move(durable));
+  waiting_.urgent = true;
+  want_commit();
+}
+
 Result<log::StoreContent> MemoryStore::load() {
+  const Image& image = disk_.cached;
   log::StoreContent content;
-  content.numbers = disk_.numbers;
-  content.acceptor.promised = disk_.promised;
-  content.acceptor.chosen_end = disk_.numbers.chosen_end;
-  content.acceptor.promise_faulty = disk_.promise_rotten;
-  for (const auto& [id, bytes] : disk_.sessions) {
-    content.sessions.emplace(id, *log::Session::parse(bytes));
+  content.numbers = image.numbers;
+  content.acceptor.chosen_end = image.numbers.chosen_end;
+  content.acceptor.promise_faulty = image.promise_rotten;
+  if (!image.promise_rotten) content.acceptor.promised = image.promised;
+  durable_lsn_ = image.numbers.next_lsn;
+  for (const auto& [id, bytes] : image.sessions) {
+    auto session = log::Session::parse(bytes);
+    if (!session) return tl::unexpected<Error>(session.error());
+    content.sessions.emplace(id, *std::move(session));
   }
   return content;
 }
 
 void MemoryStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
                               std::function<void()> durable) {
-  if (writes.empty() && queue_.empty()) {
-    post(std::move(durable));
+  if (writes.empty()) {
+    if (!waiting_.txn.votes.empty()) {
+      waiting_.durable.push_back(std::move(durable));
+    } else if (committing_) {
+      committing_->durable.push_back(std::move(durable));
+    } else {
+      post(std::move(durable));
+    }
     return;
   }
-  queue_.push_back([this, writes = std::move(writes), durable = std::move(durable)] {
-    for (const paxos::Acceptor::Write& write : writes) {
-      if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
-        disk_.promised = std::max(disk_.promised, promise->ballot);
-      } else {
-        const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
-        disk_.promised = std::max(disk_.promised, record.ballot);
-        put(record);
-      }
+  for (const paxos::Acceptor::Write& write : writes) {
+    std::size_t bytes = 64;
+    if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
+      bytes += accepted->record.value.size();
     }
-    if (durable) post(durable);
-  });
+    waiting_.bytes += bytes;
+    backlog_ += bytes;
+  }
+  append(waiting_.txn.votes, std::move(writes));
+  if (durable) waiting_.durable.push_back(std::move(durable));
+  waiting_.urgent = true;
+  want_commit();
 }
 
 void MemoryStore::write_state(log::StateWrite write) {
-  queue_.push_back([this, write = std::move(write)] {
-    for (const paxos::Record& record : write.learned) put(record);
-    for (const log::IndexRow& row : write.rows) disk_.index[row.first_lsn] = row;
-    for (const log::SessionImage& session : write.sessions) {
-      if (session.bytes.empty()) {
-        disk_.sessions.erase(session.id);
-      } else {
-        disk_.sessions[session.id] = session.bytes;
-      }
-    }
-    disk_.numbers = write.numbers;
-  });
+  const std::size_t bytes = bytes_of(write);
+  waiting_.bytes += bytes;
+  backlog_ += bytes;
+  std::optional<log::StateWrite>& state = waiting_.txn.state;
+  if (!state) {
+    state = std::move(write);
+    return;
+  }
+  state->numbers = write.numbers;
+  append(state->learned, std::move(write.learned));
+  append(state->rows, std::move(write.rows));
+  append(state->sessions, std::move(write.sessions));
 }
 
-void MemoryStore::put(const paxos::Record& record) {
-  disk_.slots[record.slot] = record;
-  disk_.rotten.erase(record.slot);
+void MemoryStore::flush() {
+  if (!waiting_.txn.state) return;
+  waiting_.urgent = true;
+  want_commit();
 }
+
+// --- Reads -----------------------------------------------------------------------------
 
 log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) const {
+  const Image& image = disk_.cached;
   log::SlotsRead read;
-  read.chosen_end = disk_.numbers.chosen_end;
+  read.chosen_end = image.numbers.chosen_end;
   std::size_t bytes = 0;
-  auto at = disk_.slots.lower_bound(begin);
-  for (; at != disk_.slots.end() && at->first < end; ++at) {
-    if (bytes != 0 && bytes + at->second.value.size() > bytes_max) return read;
-    if (disk_.rotten.contains(at->first)) {
+  auto at = image.slots.lower_bound(begin);
+  for (; at != image.slots.end() && at->first < end; ++at) {
+    const std::size_t size = at->second.value.size() + log::kSlotHeaderBytes;
+    if (bytes != 0 && bytes + size > bytes_max) return read;
+    bytes += size;
+    if (image.rotten.contains(at->first)) {
       read.faulty = at->first;
       return read;
     }
-    bytes += at->second.value.size() + 1;
     read.records.push_back(at->second);
   }
-  read.last = at == disk_.slots.end();
+  read.last = at == image.slots.end();
   return read;
 }
 
 void MemoryStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                              std::function<void(log::SlotsRead)> done) {
-  queue_.push_back([this, slot_begin, slot_end, bytes_max, done = std::move(done)] {
-    auto found = read(std::max(slot_begin, disk_.numbers.chosen_end), slot_end, bytes_max);
-    post([done, found = std::move(found)] { done(found); });
-  });
+  // The learner bounds what it asks for; a promise tells everything.
+  if (slot_end.value != UINT64_MAX) tell(Hooks::Reading::own_votes);
+  waiting_.reads.push_back({slot_begin, slot_end, bytes_max, std::move(done)});
+  waiting_.urgent = true;
+  want_commit();
 }
 
 void MemoryStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
                               std::function<void(log::SlotsRead)> done) {
-  post([this, slot_begin, bytes_max, done = std::move(done)] {
-    done(read(slot_begin, disk_.numbers.chosen_end, bytes_max));
+  read_later([this, slot_begin, bytes_max, done = std::move(done)] {
+    done(read(slot_begin, disk_.cached.numbers.chosen_end, bytes_max));
   });
 }
 
 void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                                std::function<void(log::EntriesRead)> done) {
-  post([this, lsn_begin, lsn_end, bytes_max, done = std::move(done)] {
+  tell(Hooks::Reading::old_entries);
+  read_later([this, lsn_begin, lsn_end, bytes_max, done = std::move(done)] {
+    const Image& image = disk_.cached;
     log::EntriesRead read;
     read.lsn_begin = lsn_begin;
-    const Lsn end = std::min(lsn_end, disk_.numbers.next_lsn);
-    auto row = disk_.index.upper_bound(lsn_begin);
-    if (row != disk_.index.begin()) --row;
-    for (; row != disk_.index.end() && read.lsn_end() < end; ++row) {
-      if (disk_.rotten.contains(row->second.slot)) {
+    const Lsn end = std::min(lsn_end, image.numbers.next_lsn);
+    auto row = image.index.upper_bound(lsn_begin);
+    if (row != image.index.begin()) --row;
+    for (; row != image.index.end() && read.lsn_end() < end; ++row) {
+      if (image.rotten.contains(row->second.slot)) {
         read.fault = "rotten";
         read.faulty_slot = row->second.slot;
         break;
       }
-      const paxos::Record& record = disk_.slots.at(row->second.slot);
+      const paxos::Record& record = image.slots.at(row->second.slot);
       if (!log::add_entries(record.value, row->second, end, bytes_max, read)) break;
     }
     done(read);

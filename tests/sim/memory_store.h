@@ -1,68 +1,103 @@
-// A store at the level of records: what is written is durable only after sync().
+// A store at the level of records: what is written is durable only after a commit, which takes as
+// long as the test says.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "log/store.h"
 #include "net/loop.h"
+#include "tests/sim/disk.h"
 
 namespace stele::sim {
 
-/// What survives a crash.
-struct Disk {
-  std::optional<log::Identity> identity;
-  Ballot promised;
-  std::map<Slot, paxos::Record> slots;
-  std::map<Lsn, log::IndexRow> index;
-  std::map<SessionId, std::vector<std::byte>> sessions;
-  log::StateNumbers numbers;
-  std::set<Slot> rotten;  ///< Records that do not match their checksum.
-  bool promise_rotten = false;
-  std::uint64_t free_bytes = UINT64_MAX;
-};
-
-/// Keeps the contract of log::Store; the disk outlives it.
+/// Keeps the contract of log::Store, as log::LmdbStore does: what piles up during one commit is the
+/// next one. Opening it syncs the disk.
 class MemoryStore final : public log::Store {
  public:
-  MemoryStore(net::Loop& loop, Disk& disk) : loop_(loop), disk_(disk) {}
+  struct Hooks {
+    /// Somebody waits for a commit, and none is under way.
+    std::function<void()> commit_wanted;
+    /// Runs a read beside the writes, some time later; if empty, in the next turn of the loop.
+    std::function<void(std::function<void()>)> read_later;
+    std::function<void(Error)> failed;  ///< As of LmdbStore::open.
+    /// Told of reads that only some paths need.
+    enum class Reading : std::uint8_t { own_votes, old_entries };
+    std::function<void(Reading)> reads;
+  };
+
+  MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks = {});
   ~MemoryStore() override { *alive_ = false; }
 
-  /// Commits everything queued, in order.
-  void sync();
-  [[nodiscard]] bool dirty() const { return !queue_.empty(); }
-
-  [[nodiscard]] const std::optional<log::Identity>& identity() const override {
-    return disk_.identity;
+  /// What waits is written: from here on nothing joins this transaction. False if nothing waits.
+  bool begin_commit();
+  /// It is durable.
+  void finish_commit();
+  /// It failed: what is on the disk is unknown, and the store does nothing any more.
+  void fail_commit(const std::string& reason);
+  /// Commits what waits, until nothing does.
+  void sync() {
+    while (begin_commit()) finish_commit();
   }
+  /// A commit is under way: this is what it writes.
+  [[nodiscard]] const Txn* committing() const { return committing_ ? &committing_->txn : nullptr; }
+  [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
+  /// What the commit under way, or the next one, takes on the disk.
+  [[nodiscard]] std::size_t committing_bytes() const {
+    return committing_ ? committing_->bytes : 0;
+  }
+
+  [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;
   [[nodiscard]] Result<log::StoreContent> load() override;
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;
   void write_state(log::StateWrite write) override;
-  void flush() override {}
+  void flush() override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                   std::function<void(log::SlotsRead)> done) override;
   void read_chosen(Slot slot_begin, std::size_t bytes_max,
                    std::function<void(log::SlotsRead)> done) override;
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                     std::function<void(log::EntriesRead)> done) override;
-  [[nodiscard]] Lsn durable_lsn() const override { return disk_.numbers.next_lsn; }
-  [[nodiscard]] std::size_t backlog_bytes() const override { return 0; }
+  [[nodiscard]] Lsn durable_lsn() const override { return durable_lsn_; }
+  [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
 
  private:
+  struct VoteRead {
+    Slot begin;
+    Slot end;
+    std::size_t bytes_max;
+    std::function<void(log::SlotsRead)> done;
+  };
+  struct Batch {
+    Txn txn;
+    std::vector<VoteRead> reads;
+    std::vector<std::function<void()>> durable;
+    std::size_t bytes = 0;
+    bool urgent = false;
+  };
+
   void post(std::function<void()> task);
-  void put(const paxos::Record& record);
+  void read_later(std::function<void()> task);
+  void tell(Hooks::Reading reading) const {
+    if (hooks_.reads) hooks_.reads(reading);
+  }
+  void want_commit();
   [[nodiscard]] log::SlotsRead read(Slot begin, Slot end, std::size_t bytes_max) const;
 
   net::Loop& loop_;
   Disk& disk_;
-  std::vector<std::function<void()>> queue_;  // What sync() does, in order.
+  Hooks hooks_;
+  std::optional<log::Identity> identity_;
+  Batch waiting_;
+  std::optional<Batch> committing_;
+  std::size_t backlog_ = 0;
+  Lsn durable_lsn_{1};
+  bool failed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,4 +1,4 @@
-#include "tests/cluster/history.h"
+#include "tests/history/history.h"
 
 #include <algorithm>
 #include <map>
@@ -42,7 +42,7 @@ void check_fates(const History& history, const Places& places, std::vector<std::
     if (append.fate == Append::Fate::acknowledged) {
       if (place == places.end()) {
         wrong.push_back("'" + append.payload + "' was acknowledged and is not in the log");
-      } else if (place->second != append.lsn) {
+      } else if (append.lsn != 0 && place->second != append.lsn) {
         wrong.push_back("'" + append.payload + "' was acknowledged as LSN " +
                         std::to_string(append.lsn) + " and stands at " +
                         std::to_string(place->second));
@@ -100,17 +100,72 @@ void check_real_time(const History& history, const Places& places,
   }
 }
 
-void check_tail(const History& history, const Log& log, std::vector<std::string>& wrong) {
-  const std::size_t from = history.tailed_from - 1;
-  for (std::size_t i = 0; i < history.tailed.size(); ++i) {
-    if (from + i < log.size() && log[from + i] == history.tailed[i]) continue;
-    wrong.push_back("the tail delivered '" + history.tailed[i] + "' as LSN " +
-                    std::to_string(from + i + 1) + ", which is something else");
-    return;
+/// Whether `entries` are what stands in the log from LSN `from` on.
+bool is_of(const Log& log, std::uint64_t from, const std::vector<std::string>& entries,
+           const std::string& who, std::vector<std::string>& wrong) {
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::size_t at = from - 1 + i;
+    if (at < log.size() && log[at] == entries[i]) continue;
+    wrong.push_back(who + " delivered '" + entries[i] + "' as LSN " + std::to_string(at + 1) +
+                    ", which is something else");
+    return false;
   }
-  if (!history.tailed.empty() && from + history.tailed.size() != log.size()) {
-    wrong.push_back("the tail delivered " + std::to_string(history.tailed.size()) + " entries of " +
-                    std::to_string(log.size() - from));
+  return true;
+}
+
+void check_tails(const History& history, const Log& log, std::vector<std::string>& wrong) {
+  for (const Tail& tail : history.tails) {
+    if (!is_of(log, tail.from, tail.entries, "a tail", wrong) || !tail.whole) continue;
+    if (tail.from - 1 + tail.entries.size() != log.size()) {
+      wrong.push_back("a tail delivered " + std::to_string(tail.entries.size()) + " entries of " +
+                      std::to_string(log.size() - (tail.from - 1)));
+    }
+  }
+}
+
+/// A moment at which the log was known to have so many entries, or not to have more.
+struct Extent {
+  std::int64_t at;
+  std::uint64_t end;
+};
+
+void check_reads(const History& history, const Log& log, const Places& places,
+                 std::vector<std::string>& wrong) {
+  std::vector<Extent> reached;   // From this moment on, the log had at least these.
+  std::vector<Extent> appended;  // Before this moment, the entry at end - 1 was not there.
+  for (const Append& append : history.appends) {
+    const auto place = places.find(append.payload);
+    if (place == places.end()) continue;
+    appended.push_back({append.began, place->second + 1});
+    if (append.fate == Append::Fate::acknowledged) {
+      reached.push_back({append.ended, place->second + 1});
+    }
+  }
+  for (const Read& read : history.reads) {
+    if (!is_of(log, read.from, read.entries, "a read", wrong)) return;
+    if (read.linearizable) reached.push_back({read.ended, read.end});
+  }
+  const auto by_time = [](const Extent& a, const Extent& b) { return a.at < b.at; };
+  std::sort(reached.begin(), reached.end(), by_time);
+  for (std::size_t i = 1; i < reached.size(); ++i) {
+    reached[i].end = std::max(reached[i].end, reached[i - 1].end);
+  }
+  for (const Read& read : history.reads) {
+    if (read.end > log.size() + 1) wrong.push_back("a read saw more entries than there are");
+    for (const Extent& entry : appended) {
+      if (entry.end > read.end || entry.at <= read.ended) continue;
+      wrong.push_back("a read saw LSN " + std::to_string(entry.end - 1) +
+                      " before it was appended");
+      return;
+    }
+    if (!read.linearizable) continue;
+    const auto later =
+        std::lower_bound(reached.begin(), reached.end(), Extent{read.began, 0}, by_time);
+    if (later == reached.begin() || (later - 1)->end <= read.end) continue;
+    wrong.push_back("a linearizable read saw the log end at " + std::to_string(read.end) +
+                    ", though " + std::to_string((later - 1)->end) +
+                    " had been acknowledged or read before it began");
+    return;
   }
 }
 
@@ -124,7 +179,8 @@ std::vector<std::string> check(const History& history,
   check_fates(history, places, wrong);
   check_writers(history, places, wrong);
   check_real_time(history, places, wrong);
-  check_tail(history, logs.at(0), wrong);
+  check_tails(history, logs.at(0), wrong);
+  check_reads(history, logs.at(0), places, wrong);
   return wrong;
 }
 

@@ -1,4 +1,4 @@
-#include "tests/cluster/history.h"
+#include "tests/history/history.h"
 
 #include <doctest/doctest.h>
 
@@ -18,7 +18,7 @@ struct Sound {
       history.appends.push_back(
           {writer, payload, 10 * i, 10 * i + 5, Append::Fate::acknowledged, log.size()});
     }
-    history.tailed = log;
+    history.tails = {{1, log, true}};
   }
   [[nodiscard]] std::vector<std::string> verdict() const { return check(history, {log, log, log}); }
 
@@ -28,7 +28,7 @@ struct Sound {
 
 }  // namespace
 
-TEST_SUITE("cluster.history") {
+TEST_SUITE("history") {
   TEST_CASE("check: finds nothing wrong with a sound history") { CHECK(Sound().verdict().empty()); }
 
   TEST_CASE("check: an entry dropped") {
@@ -41,14 +41,14 @@ TEST_SUITE("cluster.history") {
     Sound sound;
     sound.history.appends.back().fate = Append::Fate::unknown;
     sound.log.pop_back();
-    sound.history.tailed = sound.log;
+    sound.history.tails[0].entries = sound.log;
     CHECK(sound.verdict().empty());
   }
 
   TEST_CASE("check: an entry doubled") {
     Sound sound;
     sound.log.push_back(sound.log[3]);
-    sound.history.tailed = sound.log;
+    sound.history.tails[0].entries = sound.log;
     CHECK_FALSE(sound.verdict().empty());
   }
 
@@ -56,7 +56,7 @@ TEST_SUITE("cluster.history") {
     for (const std::size_t distance : {1U, 2U}) {
       Sound sound;
       std::swap(sound.log[4], sound.log[4 + distance]);
-      sound.history.tailed = sound.log;
+      sound.history.tails[0].entries = sound.log;
       CHECK_FALSE(sound.verdict().empty());
     }
   }
@@ -67,7 +67,7 @@ TEST_SUITE("cluster.history") {
       Sound sound;
       std::swap(sound.log[4], sound.log[4 + distance]);
       std::swap(sound.history.appends[4].lsn, sound.history.appends[4 + distance].lsn);
-      sound.history.tailed = sound.log;
+      sound.history.tails[0].entries = sound.log;
       CHECK(sound.verdict().size() >= 1);
     }
   }
@@ -78,7 +78,7 @@ TEST_SUITE("cluster.history") {
     std::swap(sound.history.appends[4].lsn, sound.history.appends[5].lsn);
     sound.history.appends[4].ended = 1000;
     sound.history.appends[5].ended = 1000;
-    sound.history.tailed = sound.log;
+    sound.history.tails[0].entries = sound.log;
     CHECK(sound.verdict().empty());
   }
 
@@ -91,8 +91,39 @@ TEST_SUITE("cluster.history") {
   TEST_CASE("check: an entry that nobody appended") {
     Sound sound;
     sound.log.emplace_back("stranger");
-    sound.history.tailed = sound.log;
+    sound.history.tails[0].entries = sound.log;
     CHECK_FALSE(sound.verdict().empty());
+  }
+
+  // Invariant 10, from the users' side.
+  TEST_CASE("check: reads that saw too little, too much, or something else") {
+    const auto verdict_on = [](std::uint64_t end, bool linearizable, std::int64_t began) {
+      Sound sound;
+      const std::vector<std::string> seen(sound.log.begin() + 2, sound.log.begin() + 4);
+      sound.history.reads.push_back({linearizable, began, began + 3, 3, seen, end});
+      return sound.verdict();
+    };
+    // Entry 9 was appended from 80 to 85, entry 10 from 90 on.
+    CHECK(verdict_on(10, true, 86).empty());
+    CHECK_FALSE(verdict_on(9, true, 86).empty());    // Entry 9 had been acknowledged.
+    CHECK(verdict_on(9, true, 81).empty());          // Not yet.
+    CHECK(verdict_on(4, false, 86).empty());         // A node's own state may be behind,
+    CHECK_FALSE(verdict_on(12, false, 86).empty());  // but not ahead of what was appended.
+    CHECK_FALSE(verdict_on(99, true, 1000).empty());
+
+    Sound sound;
+    sound.history.reads.push_back({true, 1000, 1003, 3, {sound.log[4]}, 17});
+    CHECK_FALSE(sound.verdict().empty());
+  }
+
+  TEST_CASE("check: a linearizable read saw less than another one before it") {
+    Sound sound;
+    sound.history.appends[8].fate = Append::Fate::unknown;
+    sound.history.reads.push_back({true, 82, 84, 1, {}, 10});
+    sound.history.reads.push_back({true, 85, 88, 1, {}, 9});
+    CHECK_FALSE(sound.verdict().empty());
+    std::swap(sound.history.reads[0].end, sound.history.reads[1].end);
+    CHECK(sound.verdict().empty());
   }
 
   TEST_CASE("check: nodes that differ") {
@@ -105,7 +136,7 @@ TEST_SUITE("cluster.history") {
   TEST_CASE("check: a tail with an entry missing, doubled, or cut short") {
     for (const int kind : {0, 1, 2}) {
       Sound sound;
-      auto& tailed = sound.history.tailed;
+      auto& tailed = sound.history.tails[0].entries;
       if (kind == 0) tailed.erase(tailed.begin() + 3);
       if (kind == 1) tailed.insert(tailed.begin() + 3, tailed[3]);
       if (kind == 2) tailed.pop_back();

@@ -1,0 +1,242 @@
+#include "tests/sim/campaign.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+namespace stele::sim {
+namespace {
+
+using Wall = std::chrono::steady_clock;
+
+constexpr std::size_t kFailuresMax = 64;
+constexpr std::size_t kTextMax = 400;
+
+/// What the worker processes share with the one that started them.
+struct Shared {
+  struct Failure {
+    std::uint64_t seed;
+    char invariant[16];
+    char what[kTextMax];
+  };
+  struct Worker {
+    std::atomic<std::uint64_t> seed;  // Under way; 0 if none.
+    Coverage coverage;                // Its own, written when it ends or after each seed.
+    std::uint64_t events;
+    std::int64_t virtual_ns;
+  };
+
+  std::atomic<std::uint64_t> next;
+  std::atomic<std::uint64_t> done;
+  std::atomic<std::uint64_t> failed;
+  std::atomic<bool> stop;
+  Failure failures[kFailuresMax];
+  Worker workers[256];
+};
+
+void copy(const std::string& text, char* target, std::size_t size) {
+  std::strncpy(target, text.c_str(), size - 1);
+}
+
+void report(Shared& shared, std::uint64_t seed, const std::string& invariant,
+            const std::string& what) {
+  const std::uint64_t index = shared.failed++;
+  if (index >= kFailuresMax) return;
+  Shared::Failure& failure = shared.failures[index];
+  copy(invariant, failure.invariant, sizeof failure.invariant);
+  copy(what, failure.what, sizeof failure.what);
+  failure.seed = seed;
+}
+
+void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
+          Wall::time_point deadline) {
+  while (!shared.stop) {
+    if (campaign.minutes > 0 && Wall::now() >= deadline) return;
+    const std::uint64_t seed = shared.next++;
+    if (seed > campaign.last) return;
+    worker.seed = seed;
+    const Verdict verdict = run(draw_plan(seed));
+    worker.coverage.add(verdict.coverage);
+    worker.events += verdict.events;
+    worker.virtual_ns += verdict.virtual_time.count();
+    if (!verdict.passed()) {
+      report(shared, seed, verdict.invariant, verdict.what);
+      if (!campaign.keep_going) shared.stop = true;
+    }
+    ++shared.done;
+    worker.seed = 0;
+  }
+}
+
+std::string replay(std::uint64_t seed) { return "stele-sim --seed " + std::to_string(seed); }
+
+struct Totals {
+  Coverage coverage;
+  std::uint64_t events = 0;
+  double virtual_hours = 0;
+  double seconds = 0;
+  std::uint64_t seeds = 0;
+};
+
+void print_text(std::ostream& out, const Shared& shared, const Totals& totals) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
+    const Shared::Failure& failure = shared.failures[i];
+    out << "seed " << failure.seed << ": invariant " << failure.invariant << ": " << failure.what
+        << "\n  replay: " << replay(failure.seed) << "\n";
+  }
+  out << std::fixed << std::setprecision(1) << totals.seeds << " seeds in " << totals.seconds
+      << " s: " << static_cast<double>(totals.seeds) / totals.seconds << " seeds/s, "
+      << static_cast<double>(totals.events) / totals.seconds / 1000 << " thousand events/s, "
+      << std::setprecision(3) << totals.virtual_hours / totals.seconds
+      << " virtual hours per second\n";
+  for (std::size_t i = 0; i < kPaths; ++i) {
+    const auto path = static_cast<Path>(i);
+    out << std::setw(12) << totals.coverage.of(path) << "  " << name_of(path) << "\n";
+  }
+}
+
+void print_json(std::ostream& out, const Shared& shared, const Totals& totals) {
+  nlohmann::json json;
+  json["seeds"] = totals.seeds;
+  json["seconds"] = totals.seconds;
+  json["events"] = totals.events;
+  json["virtual_hours"] = totals.virtual_hours;
+  json["failures"] = nlohmann::json::array();
+  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
+    const Shared::Failure& failure = shared.failures[i];
+    json["failures"].push_back({{"seed", failure.seed},
+                                {"invariant", failure.invariant},
+                                {"what", failure.what},
+                                {"replay", replay(failure.seed)}});
+  }
+  for (std::size_t i = 0; i < kPaths; ++i) {
+    const auto path = static_cast<Path>(i);
+    json["reached"][std::string(name_of(path))] = totals.coverage.of(path);
+  }
+  out << json.dump(2) << "\n";
+}
+
+void show_progress(const Shared& shared, const Campaign& campaign, Wall::time_point begin) {
+  const double seconds = std::chrono::duration<double>(Wall::now() - begin).count();
+  const std::uint64_t all = campaign.last - campaign.first + 1;
+  std::cerr << "\r" << shared.done << " of " << all << " seeds, " << shared.failed << " failed, "
+            << static_cast<std::uint64_t>(seconds) << " s   " << std::flush;
+}
+
+}  // namespace
+
+void print_verdict(std::ostream& out, const std::string& name, const Verdict& verdict, bool json) {
+  std::ostringstream hash;
+  hash << std::hex << std::setw(16) << std::setfill('0') << verdict.trace_hash;
+  const double virtual_s = std::chrono::duration<double>(verdict.virtual_time).count();
+  if (json) {
+    out << nlohmann::json{{"run", name},
+                          {"passed", verdict.passed()},
+                          {"invariant", verdict.invariant},
+                          {"what", verdict.what},
+                          {"events", verdict.events},
+                          {"virtual_seconds", virtual_s},
+                          {"trace_hash", hash.str()}}
+               .dump(2)
+        << "\n";
+    return;
+  }
+  if (!verdict.passed()) {
+    out << name << ": invariant " << verdict.invariant << ": " << verdict.what << "\n";
+  }
+  out << name << (verdict.passed() ? ": passed, " : ": FAILED, ") << verdict.events << " events, "
+      << std::fixed << std::setprecision(1) << virtual_s << " virtual seconds, trace hash "
+      << hash.str() << "\n";
+}
+
+int run_campaign(const Campaign& campaign, std::ostream& out) {
+  void* memory =
+      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::cerr << "stele-sim: no memory for " << campaign.jobs << " jobs\n";
+    return 2;
+  }
+  auto& shared = *new (memory) Shared{};
+  shared.next = campaign.first;
+  const auto begin = Wall::now();
+  const auto deadline = begin + std::chrono::duration_cast<Wall::duration>(
+                                    std::chrono::duration<double>(campaign.minutes * 60));
+  std::map<pid_t, int> running;
+  const auto start_worker = [&](int index) {
+    out.flush();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      work(shared, shared.workers[index], campaign, deadline);
+      ::_exit(0);
+    }
+    if (pid > 0) running[pid] = index;
+  };
+  for (int i = 0; i < campaign.jobs; ++i) start_worker(i);
+
+  const bool progress = ::isatty(STDERR_FILENO) != 0;
+  auto shown = begin;
+  while (!running.empty()) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, progress ? WNOHANG : 0);
+    if (pid > 0) {
+      const int index = running[pid];
+      running.erase(pid);
+      Shared::Worker& worker = shared.workers[index];
+      if (worker.seed == 0) continue;
+      // It died in the midst of a seed: that is a finding, too.
+      report(shared, worker.seed, "crash",
+             "the simulation died of " +
+                 (WIFSIGNALED(status) ? std::string(strsignal(WTERMSIG(status)))
+                                      : "exit status " + std::to_string(WEXITSTATUS(status))));
+      ++shared.done;
+      worker.seed = 0;
+      if (campaign.keep_going) start_worker(index);
+    } else if (progress) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (Wall::now() - shown >= std::chrono::milliseconds(500)) {
+        shown = Wall::now();
+        show_progress(shared, campaign, begin);
+      }
+    }
+  }
+  if (progress) std::cerr << "\r\x1b[K";
+
+  Totals totals;
+  for (const Shared::Worker& worker : shared.workers) {
+    totals.coverage.add(worker.coverage);
+    totals.events += worker.events;
+    totals.virtual_hours += static_cast<double>(worker.virtual_ns) / 3.6e12;
+  }
+  totals.seconds = std::chrono::duration<double>(Wall::now() - begin).count();
+  totals.seeds = shared.done;
+  if (campaign.json) {
+    print_json(out, shared, totals);
+  } else {
+    print_text(out, shared, totals);
+  }
+  bool reached = true;
+  if (shared.failed == 0 && totals.seeds >= kStandardSeeds) {
+    for (std::size_t i = 0; i < kPaths; ++i) {
+      const auto path = static_cast<Path>(i);
+      if (totals.coverage.of(path) != 0) continue;
+      reached = false;
+      std::cerr << "stele-sim: no run has reached '" << name_of(path) << "'\n";
+    }
+  }
+  const bool passed = shared.failed == 0 && reached;
+  if (!campaign.json) out << (passed ? "all passed\n" : "FAILED\n");
+  return passed ? 0 : 1;
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,30 @@
+// Many seeds, on several processes.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+
+#include "tests/sim/world.h"
+
+namespace stele::sim {
+
+struct Campaign {
+  std::uint64_t first = 1;
+  std::uint64_t last = 1;
+  double minutes = 0;  ///< 0: until all seeds are done.
+  int jobs = 1;
+  bool keep_going = false;
+  bool json = false;
+};
+
+/// So many seeds at least must have reached every path (coverage.h); fewer need not.
+inline constexpr std::uint64_t kStandardSeeds = 2000;
+
+/// Runs the seeds, shows progress, prints failures with the command that replays them, and what was
+/// reached. Returns the exit status: 0 only if all passed.
+[[nodiscard]] int run_campaign(const Campaign& campaign, std::ostream& out);
+
+void print_verdict(std::ostream& out, const std::string& name, const Verdict& verdict, bool json);
+
+}  // namespace stele::sim

@@ -1,0 +1,96 @@
+// The protocol's invariants (docs/verification.md), judged from what nodes write and send. Shares
+// no code with the protocol: it counts votes itself.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "paxos/configuration.h"
+#include "tests/sim/coverage.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/model_log.h"
+#include "tests/sim/violation.h"
+
+namespace stele::sim {
+
+/// Is told of every transaction that became durable and of every message that left a role, in the
+/// order in which they happened. Throws a Violation at the first thing that must not be.
+class Checker {
+ public:
+  Checker(paxos::Configuration configuration, Coverage& coverage);
+
+  /// A node's directory is new, or wiped: nothing it did before binds it.
+  void on_new_disk(NodeId node, const Disk& disk);
+  void on_durable(NodeId node, const Txn& txn);
+  void on_send(NodeId from, const paxos::Send& send);
+
+  /// The log as the votes have chosen it, as far as it has no holes.
+  [[nodiscard]] const ModelLog& log() const { return log_; }
+  /// All that a node has on its disk agrees with what was chosen.
+  void check_disk(NodeId node) const;
+  /// Two nodes that have applied the same slots have the same state.
+  void check_equal(NodeId a, NodeId b) const;
+  /// How often a ballot has been won so far.
+  [[nodiscard]] std::uint64_t elections() const { return elections_; }
+
+ private:
+  struct Vote {
+    paxos::Value value;
+    NodeSet voters;
+  };
+  struct SlotView {
+    std::map<Ballot, Vote> votes;  // Durable ones.
+    std::map<Ballot, paxos::Value> proposed;
+    std::optional<paxos::Value> chosen;
+    Ballot chosen_in;
+  };
+  /// What a node has told in promises of one ballot.
+  struct Promises {
+    struct Piece {
+      Slot begin;
+      Slot end;  // Told: [max(begin, chosen_end), end).
+      Slot chosen_end;
+      std::map<Slot, Ballot> accepted;
+    };
+    std::vector<Piece> pieces;
+  };
+  struct NodeView {
+    const Disk* disk = nullptr;
+    std::map<Ballot, Promises> promises;
+    std::map<Slot, Ballot> votes_left;  // The highest ballot of an Accepted that left.
+    log::StateNumbers numbers;
+  };
+  struct Leadership {
+    bool began = false;
+    Slot next;
+    NodeSet promised;
+  };
+
+  void on_promise(NodeId from, NodeId to, const paxos::Promise& promise);
+  void on_accept(NodeId from, NodeId to, const paxos::Accept& accept);
+  void on_accepted(NodeId from, const paxos::Accepted& accepted);
+  void on_chosen(NodeId from, const paxos::Chosen& chosen);
+  void on_fetched(const paxos::Fetched& fetched);
+  void on_vote(NodeId node, const paxos::Record& record);
+  void on_state(NodeId node, const log::StateWrite& state);
+  void choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Value& value);
+  SlotView& at(Slot slot);
+  [[nodiscard]] const SlotView* find(Slot slot) const;
+  [[nodiscard]] bool all_chosen(Slot begin, Slot end) const;
+  void count(const paxos::Send& send, NodeId from);
+
+  paxos::Configuration configuration_;
+  Coverage& coverage_;
+  std::vector<SlotView> slots_;  // From slot 1 on.
+  std::map<NodeId, NodeView> nodes_;
+  std::map<Ballot, Leadership> leaderships_;
+  std::map<Slot, log::StateNumbers> states_;  // By chosen_end, as the first node told it.
+  ModelLog log_;
+  std::uint64_t elections_ = 0;
+  std::map<std::pair<NodeId, Ballot>, int> prepares_;
+};
+
+}  // namespace stele::sim

@@ -1,0 +1,256 @@
+#include "tests/sim/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <utility>
+
+#include "tests/sim/random.h"
+
+namespace stele::sim {
+namespace {
+
+using Kind = Fault::Kind;
+
+constexpr std::array<std::string_view, 25> kKinds = {
+    "kill", "power", "kill_all",     "power_all",   "stop",        "pause",  "stall",
+    "eio",  "space", "rot_vote",     "rot_chosen",  "rot_promise", "wipe",   "rate",
+    "jump", "wall",  "cut",          "cut_one_way", "split",       "bridge", "isolate",
+    "clog", "reset", "client_crash", "client_cut"};
+
+struct Setting {
+  std::string_view name;
+  std::uint64_t Plan::*member;
+};
+
+constexpr std::array kSettings = {
+    Setting{"seed", &Plan::seed},
+    Setting{"nodes", &Plan::nodes},
+    Setting{"q1", &Plan::q1},
+    Setting{"q2", &Plan::q2},
+    Setting{"heartbeat_ms", &Plan::heartbeat_ms},
+    Setting{"election_timeout_ms", &Plan::election_timeout_ms},
+    Setting{"window", &Plan::window},
+    Setting{"batch_bytes_max", &Plan::batch_bytes_max},
+    Setting{"waiting_bytes_max", &Plan::waiting_bytes_max},
+    Setting{"piece_bytes_max", &Plan::piece_bytes_max},
+    Setting{"reserve_bytes", &Plan::reserve_bytes},
+    Setting{"time_slot_every_ms", &Plan::time_slot_every_ms},
+    Setting{"turn_us_max", &Plan::turn_us_max},
+    Setting{"latency_us_min", &Plan::latency_us_min},
+    Setting{"latency_us_max", &Plan::latency_us_max},
+    Setting{"drop_ppm", &Plan::drop_ppm},
+    Setting{"duplicate_ppm", &Plan::duplicate_ppm},
+    Setting{"reorder_ppm", &Plan::reorder_ppm},
+    Setting{"queue_bytes_max", &Plan::queue_bytes_max},
+    Setting{"commit_us_min", &Plan::commit_us_min},
+    Setting{"commit_us_max", &Plan::commit_us_max},
+    Setting{"clients", &Plan::clients},
+    Setting{"operations", &Plan::operations},
+    Setting{"in_flight", &Plan::in_flight},
+    Setting{"client_window", &Plan::client_window},
+    Setting{"think_us_max", &Plan::think_us_max},
+    Setting{"payload_bytes_max", &Plan::payload_bytes_max},
+    Setting{"deadline_ms_max", &Plan::deadline_ms_max},
+    Setting{"session_ttl_ms", &Plan::session_ttl_ms},
+    Setting{"attempt_timeout_ms", &Plan::attempt_timeout_ms},
+    Setting{"read_percent", &Plan::read_percent},
+    Setting{"tail_percent", &Plan::tail_percent},
+    Setting{"condition_percent", &Plan::condition_percent},
+    Setting{"close_percent", &Plan::close_percent},
+    Setting{"horizon_ms", &Plan::horizon_ms},
+    Setting{"healed", &Plan::healed},
+    Setting{"centre", &Plan::centre},
+};
+
+/// Draws the parts of a plan, one after the other.
+class Drawing {
+ public:
+  explicit Drawing(std::uint64_t seed) : random_(Random(seed).fork(1)) { plan_.seed = seed; }
+
+  Plan draw() {
+    cluster();
+    world();
+    clients();
+    course();
+    return plan_;
+  }
+
+ private:
+  std::uint64_t pick(std::initializer_list<std::uint64_t> values) {
+    return *(values.begin() + random_.below(values.size()));
+  }
+
+  void cluster() {
+    plan_.nodes = pick({1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7});
+    const std::uint64_t majority = plan_.nodes / 2 + 1;
+    plan_.q1 = plan_.q2 = majority;
+    if (plan_.nodes > 2 && random_.chance(25)) {
+      plan_.q2 = random_.between(1, plan_.nodes);
+      plan_.q1 = plan_.nodes + 1 - plan_.q2;
+    }
+    plan_.election_timeout_ms = pick({60, 100, 100, 150, 250, 400});
+    plan_.heartbeat_ms = plan_.election_timeout_ms / pick({3, 4, 8});
+    plan_.window = pick({1, 2, 4, 16, 16, 64});
+    plan_.batch_bytes_max = pick({1, 200, 1000, 10000, 512 << 10});
+    plan_.waiting_bytes_max = pick({300, 3000, 100000, 16 << 20});
+    plan_.piece_bytes_max = pick({1, 300, 3000, 1 << 20});
+    plan_.reserve_bytes = pick({20000, 100000, 1 << 20});
+    plan_.time_slot_every_ms = pick({200, 1000, 30000});
+  }
+
+  void world() {
+    plan_.turn_us_max = pick({0, 20, 200, 2000});
+    plan_.latency_us_min = pick({10, 50, 500});
+    plan_.latency_us_max = plan_.latency_us_min * pick({1, 2, 10, 40});
+    if (random_.chance(60)) {
+      plan_.drop_ppm = pick({0, 1000, 20000, 100000});
+      plan_.duplicate_ppm = pick({0, 1000, 50000});
+      plan_.reorder_ppm = pick({0, 1000, 50000, 200000});
+    }
+    plan_.queue_bytes_max = pick({3000, 50000, 16 << 20, 16 << 20});
+    plan_.commit_us_min = pick({10, 100, 1000});
+    plan_.commit_us_max = plan_.commit_us_min * pick({1, 4, 20});
+  }
+
+  void clients() {
+    plan_.clients = random_.between(1, 6);
+    plan_.operations = pick({50, 100, 200, 400});
+    plan_.in_flight = pick({1, 3, 10, 40});
+    plan_.client_window = pick({1, 4, 64, 4096});
+    plan_.think_us_max = pick({0, 500, 5000, 50000});
+    plan_.payload_bytes_max = pick({20, 100, 100, 1000, 5000});
+    plan_.deadline_ms_max = pick({100, 1000, 5000, 20000});
+    plan_.session_ttl_ms = pick({300, 2000, 60000, 60000});
+    plan_.attempt_timeout_ms = pick({100, 300, 700});
+    plan_.read_percent = pick({0, 10, 30});
+    plan_.tail_percent = pick({0, 5, 10});
+    plan_.condition_percent = pick({0, 0, 10});
+    plan_.close_percent = pick({0, 0, 2});
+  }
+
+  /// How many nodes may be spoilt for good.
+  [[nodiscard]] std::uint64_t spare() const { return plan_.nodes - std::max(plan_.q1, plan_.q2); }
+
+  void course() {
+    plan_.horizon_ms = pick({2000, 4000, 8000});
+    // Which kinds of faults this run has, and how often they come.
+    std::uint64_t kinds = 0;
+    for (std::size_t i = 0; i < kKinds.size(); ++i) {
+      if (random_.chance(35)) kinds |= std::uint64_t{1} << i;
+    }
+    const std::uint64_t gap_ms = pick({30, 100, 300, 1000});
+    spoilt_ = spare() == 0 ? 0 : random_.below(spare() + 1);
+    for (std::uint64_t at = random_.between(1, 2 * gap_ms); at < plan_.horizon_ms;
+         at += random_.between(1, 2 * gap_ms)) {
+      const std::size_t kind = random_.below(kKinds.size());
+      if ((kinds >> kind & 1) != 0) add(at, static_cast<Kind>(kind));
+    }
+    heal();
+  }
+
+  /// Those with the highest ids are spoilt, if any. The others are a quorum, and lose nothing.
+  [[nodiscard]] std::uint64_t spoilt_node() { return plan_.nodes - random_.below(spoilt_); }
+
+  void add(std::uint64_t at, Kind kind) {
+    Fault fault{at, kind};
+    const std::uint64_t timeout = plan_.election_timeout_ms;
+    fault.a = random_.chance(40) ? Fault::kLeader : random_.between(1, plan_.nodes);
+    fault.b = random_.between(1, plan_.nodes);
+    fault.ms = pick({1, timeout / 4, timeout, 2 * timeout, 5 * timeout, 2000});
+    switch (kind) {
+      case Kind::rot_vote:
+      case Kind::rot_chosen:
+      case Kind::rot_promise:
+      case Kind::wipe:
+        if (spoilt_ == 0) return;
+        // Some of these end a node's usefulness: rarely.
+        if ((kind == Kind::rot_promise || kind == Kind::wipe) && !random_.chance(15)) return;
+        fault.a = spoilt_node();
+        break;
+      case Kind::space: fault.amount = plan_.reserve_bytes * pick({0, 1, 3, 7, 9}) / 8; break;
+      case Kind::rate: fault.amount = random_.between(700, 1500); break;
+      case Kind::jump: fault.ms = pick({timeout, 2000, 70000}); break;
+      case Kind::wall:
+        fault.ms = pick({10, 5000, 86400000});
+        fault.amount = random_.below(2);
+        break;
+      case Kind::split:
+      case Kind::bridge:
+        fault.amount = random_.between(1, (std::uint64_t{1} << plan_.nodes) - 1);
+        break;
+      case Kind::clog: fault.amount = pick({2, timeout / 4, timeout}); break;
+      case Kind::client_crash:
+      case Kind::client_cut: fault.a = random_.between(1, plan_.clients); break;
+      default: break;
+    }
+    plan_.faults.push_back(fault);
+  }
+
+  /// A quorum of nodes that were not spoilt, and some more; or a star around one of them.
+  void heal() {
+    const std::uint64_t least = std::max(plan_.q1, plan_.q2);
+    std::vector<std::uint64_t> ids;
+    for (std::uint64_t id = 1; id <= plan_.nodes; ++id) ids.push_back(id);
+    const std::uint64_t sound = plan_.nodes - spoilt_;
+    for (std::uint64_t i = sound; i > 1; --i) std::swap(ids[i - 1], ids[random_.below(i)]);
+    const std::uint64_t count =
+        random_.chance(50) ? plan_.nodes : random_.between(least, plan_.nodes);
+    for (std::uint64_t i = 0; i < count; ++i) plan_.healed |= std::uint64_t{1} << (ids[i] - 1);
+    if (plan_.nodes > 2 && random_.chance(20)) plan_.centre = ids[0];
+  }
+
+  Random random_;
+  Plan plan_;
+  std::uint64_t spoilt_ = 0;
+};
+
+}  // namespace
+
+std::string_view name_of(Fault::Kind kind) { return kKinds.at(static_cast<std::size_t>(kind)); }
+
+Plan draw_plan(std::uint64_t seed) { return Drawing(seed).draw(); }
+
+std::string to_text(const Plan& plan) {
+  const Plan standard;
+  std::ostringstream text;
+  for (const Setting& setting : kSettings) {
+    if (plan.*setting.member == standard.*setting.member) continue;
+    text << setting.name << ' ' << plan.*setting.member << '\n';
+  }
+  for (const Fault& fault : plan.faults) {
+    text << "at " << fault.at_ms << ' ' << name_of(fault.kind) << ' ' << fault.a << ' ' << fault.b
+         << ' ' << fault.ms << ' ' << fault.amount << '\n';
+  }
+  return text.str();
+}
+
+Result<Plan> parse_plan(std::string_view text) {
+  Plan plan;
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    line.resize(std::min(line.size(), line.find('#')));
+    std::istringstream words(line);
+    std::string word;
+    if (!(words >> word)) continue;
+    const std::string where = "line " + std::to_string(number) + ": ";
+    if (word == "at") {
+      Fault fault;
+      std::string kind;
+      words >> fault.at_ms >> kind >> fault.a >> fault.b >> fault.ms >> fault.amount;
+      const auto found = std::find(kKinds.begin(), kKinds.end(), kind);
+      if (!words || found == kKinds.end()) return fail(Errc::malformed, where + "no such fault");
+      fault.kind = static_cast<Kind>(found - kKinds.begin());
+      plan.faults.push_back(fault);
+      continue;
+    }
+    const auto found = std::find_if(kSettings.begin(), kSettings.end(),
+                                    [&](const Setting& setting) { return setting.name == word; });
+    if (found == kSettings.end()) return fail(Errc::malformed, where + "no setting '" + word + "'");
+    if (!(words >> plan.*(found->member))) return fail(Errc::malformed, where + "not a number");
+  }
+  return plan;
+}
+
+}  // namespace stele::sim

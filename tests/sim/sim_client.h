@@ -1,0 +1,83 @@
+// A user of the cluster: the real client library under a random workload, and what it saw.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "log/client_core.h"
+#include "tests/history/history.h"
+#include "tests/sim/coverage.h"
+#include "tests/sim/network.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/process.h"
+
+namespace stele::sim {
+
+/// One client process, from its start to its end.
+class SimClient {
+ public:
+  struct Surroundings {
+    const Plan& plan;
+    Scheduler& scheduler;
+    Network& network;
+    test::History& history;
+    Coverage& coverage;
+    Trace& trace;
+    std::uint64_t& writers;  ///< Drawn from for every new order of appends.
+  };
+
+  SimClient(Surroundings world, Host host, std::uint64_t seed,
+            const std::vector<net::Address>& addresses);
+  /// As by SIGKILL: what is pending stays unknown.
+  ~SimClient();
+  SimClient(const SimClient&) = delete;
+  SimClient& operator=(const SimClient&) = delete;
+
+  void start();
+  /// The workload ends; a few appends and a read must still go well.
+  void begin_epilogue();
+  /// Everything asked for is done.
+  [[nodiscard]] bool content() const;
+  /// What it still waits for, for people.
+  [[nodiscard]] std::string waits_for() const;
+
+ private:
+  class Done;
+
+  void pump();
+  void next_operation();
+  void append(bool conditional, Duration timeout);
+  void on_append(std::size_t index, bool conditional, std::optional<Errc> error,
+                 const AppendResult& result);
+  void read(NodeId node);
+  void tail();
+  void on_tail(std::uint64_t generation, std::optional<Errc> error, const ReadResult& result);
+  void close();
+  void epilogue_step();
+  [[nodiscard]] std::int64_t time() const { return world_.scheduler.now().count(); }
+
+  Surroundings world_;
+  Host host_;
+  Random random_;
+  std::shared_ptr<Process> process_;
+  std::unique_ptr<net::Dialer> dialer_;
+  std::unique_ptr<log::ClientCore> core_;
+  std::unique_ptr<net::Timer> timer_;
+  std::uint64_t writer_ = 0;
+  std::uint64_t started_ = 0;
+  std::uint64_t pending_appends_ = 0;
+  std::uint64_t pending_reads_ = 0;
+  Lsn end_seen_{1};
+  std::optional<std::size_t> tail_;  // In the history.
+  Lsn tail_next_;
+  std::uint64_t tails_ = 0;
+  bool gone_ = false;
+  bool epilogue_ = false;
+  std::uint64_t owed_ = 0;  // Appends, and then a read, that the epilogue still wants.
+  bool read_owed_ = false;
+};
+
+}  // namespace stele::sim

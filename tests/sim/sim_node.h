@@ -1,0 +1,109 @@
+// One node of the simulated cluster: the real log::Node in a process over a disk, through its
+// crashes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "log/node.h"
+#include "tests/sim/checker.h"
+#include "tests/sim/coverage.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/memory_store.h"
+#include "tests/sim/network.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/process.h"
+
+namespace stele::sim {
+
+class SimNode {
+ public:
+  struct Surroundings {
+    const Plan& plan;
+    Scheduler& scheduler;
+    Network& network;
+    Checker& checker;
+    Coverage& coverage;
+    Trace& trace;
+    std::map<NodeId, net::Address> cluster;
+  };
+
+  SimNode(Surroundings world, NodeId id, Random random);
+  ~SimNode();
+  SimNode(const SimNode&) = delete;
+  SimNode& operator=(const SimNode&) = delete;
+
+  void start();
+  /// The process ends between two instructions; what it gave to the system stays in the cache.
+  void kill();
+  /// The machine stops; what had not reached the disk is lost.
+  void lose_power();
+  /// Asks the node to stop, and ends the process when it says so.
+  void stop(std::function<void()> ended);
+  void pause();
+  void resume();
+  [[nodiscard]] bool running() const { return process_ != nullptr; }
+
+  /// Commits take no longer than a cluster with these time-outs can live with.
+  void be_kind() {
+    kind_ = true;
+    stalled_until_ = {};
+  }
+  void stall_disk(Time until) { stalled_until_ = std::max(stalled_until_, until); }
+  void fail_next_commit() { fail_next_commit_ = running(); }
+  void set_free_bytes(std::uint64_t bytes) { disk_.free_bytes = bytes; }
+  void rot_vote(Random& random);
+  void rot_chosen(Random& random);
+  void rot_promise() { disk_.rot_promise(); }
+  /// The directory is emptied; the node must be down.
+  void wipe();
+  void set_clock_rate(std::uint64_t permille);
+  void jump_clock(Duration ahead);
+  void jump_wall_clock(std::int64_t us);
+
+  [[nodiscard]] NodeId id() const { return id_; }
+  [[nodiscard]] Host host() const { return id_.value; }
+  [[nodiscard]] bool leads() const;
+  /// It knows the cluster's members for good.
+  [[nodiscard]] bool born() const {
+    return disk_.synced.identity && !disk_.synced.identity->members.empty();
+  }
+  /// It has lost what the others know it by.
+  [[nodiscard]] bool outcast() const { return wiped_; }
+  [[nodiscard]] Slot chosen_end() const { return disk_.synced.numbers.chosen_end; }
+  [[nodiscard]] const log::Node* node() const { return node_.get(); }
+
+ private:
+  class NodeEvents;
+
+  void end_process();
+  void on_commit_wanted();
+  void begin_commit();
+  void finish_commit();
+  void on_store_failed(const std::string& reason);
+  void event(net::Level level, std::string_view name, std::initializer_list<net::Field> fields);
+  /// Runs later, unless the process has ended by then.
+  void later(Duration delay, std::function<void()> act);
+
+  Surroundings world_;
+  NodeId id_;
+  Random random_;
+  Process::Clock clock_;
+  Disk disk_;
+  bool wiped_ = false;
+
+  std::unique_ptr<NodeEvents> events_;
+  std::shared_ptr<Process> process_;  // Null while the node is down.
+  std::unique_ptr<net::Dialer> dialer_;
+  MemoryStore* store_ = nullptr;
+  std::unique_ptr<log::Node> node_;
+  bool commit_scheduled_ = false;
+  bool finish_due_ = false;  // The commit would be done, but the process is paused.
+  bool fail_next_commit_ = false;
+  bool kind_ = false;
+  Time stalled_until_{};
+};
+
+}  // namespace stele::sim
