@@ -66,6 +66,7 @@ void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
     const std::uint64_t seed = shared.next++;
     if (seed > campaign.last) return;
     worker.seed = seed;
+    ::alarm(campaign.seed_seconds_max);
     const Verdict verdict = run(draw_plan(seed));
     worker.coverage.add(verdict.coverage);
     worker.events += verdict.events;
@@ -81,17 +82,8 @@ void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
 
 std::string replay(std::uint64_t seed) { return "stele-sim --seed " + std::to_string(seed); }
 
-struct Totals {
-  Coverage coverage;
-  std::uint64_t events = 0;
-  double virtual_hours = 0;
-  double seconds = 0;
-  std::uint64_t seeds = 0;
-};
-
-void print_text(std::ostream& out, const Shared& shared, const Totals& totals) {
-  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
-    const Shared::Failure& failure = shared.failures[i];
+void print_text(std::ostream& out, const CampaignResult& totals) {
+  for (const CampaignResult::Failure& failure : totals.failures) {
     out << "seed " << failure.seed << ": invariant " << failure.invariant << ": " << failure.what
         << "\n  replay: " << replay(failure.seed) << "\n";
   }
@@ -106,15 +98,14 @@ void print_text(std::ostream& out, const Shared& shared, const Totals& totals) {
   }
 }
 
-void print_json(std::ostream& out, const Shared& shared, const Totals& totals) {
+void print_json(std::ostream& out, const CampaignResult& totals) {
   nlohmann::json json;
   json["seeds"] = totals.seeds;
   json["seconds"] = totals.seconds;
   json["events"] = totals.events;
   json["virtual_hours"] = totals.virtual_hours;
   json["failures"] = nlohmann::json::array();
-  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
-    const Shared::Failure& failure = shared.failures[i];
+  for (const CampaignResult::Failure& failure : totals.failures) {
     json["failures"].push_back({{"seed", failure.seed},
                                 {"invariant", failure.invariant},
                                 {"what", failure.what},
@@ -160,12 +151,11 @@ void print_verdict(std::ostream& out, const std::string& name, const Verdict& ve
       << hash.str() << "\n";
 }
 
-int run_campaign(const Campaign& campaign, std::ostream& out) {
+CampaignResult run_seeds(const Campaign& campaign) {
   void* memory =
       ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
-    std::cerr << "stele-sim: no memory for " << campaign.jobs << " jobs\n";
-    return 2;
+    throw std::runtime_error("no memory for the jobs");
   }
   auto& shared = *new (memory) Shared{};
   shared.next = campaign.first;
@@ -174,7 +164,7 @@ int run_campaign(const Campaign& campaign, std::ostream& out) {
                                     std::chrono::duration<double>(campaign.minutes * 60));
   std::map<pid_t, int> running;
   const auto start_worker = [&](int index) {
-    out.flush();
+    std::cout.flush();
     const pid_t pid = ::fork();
     if (pid == 0) {
       work(shared, shared.workers[index], campaign, deadline);
@@ -212,21 +202,32 @@ int run_campaign(const Campaign& campaign, std::ostream& out) {
   }
   if (progress) std::cerr << "\r\x1b[K";
 
-  Totals totals;
+  CampaignResult result;
   for (const Shared::Worker& worker : shared.workers) {
-    totals.coverage.add(worker.coverage);
-    totals.events += worker.events;
-    totals.virtual_hours += static_cast<double>(worker.virtual_ns) / 3.6e12;
+    result.coverage.add(worker.coverage);
+    result.events += worker.events;
+    result.virtual_hours += static_cast<double>(worker.virtual_ns) / 3.6e12;
   }
-  totals.seconds = std::chrono::duration<double>(Wall::now() - begin).count();
-  totals.seeds = shared.done;
+  result.failed = shared.failed;
+  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
+    const Shared::Failure& failure = shared.failures[i];
+    result.failures.push_back({failure.seed, failure.invariant, failure.what});
+  }
+  result.seconds = std::chrono::duration<double>(Wall::now() - begin).count();
+  result.seeds = shared.done;
+  ::munmap(memory, sizeof(Shared));
+  return result;
+}
+
+int run_campaign(const Campaign& campaign, std::ostream& out) {
+  const CampaignResult totals = run_seeds(campaign);
   if (campaign.json) {
-    print_json(out, shared, totals);
+    print_json(out, totals);
   } else {
-    print_text(out, shared, totals);
+    print_text(out, totals);
   }
   bool reached = true;
-  if (shared.failed == 0 && totals.seeds >= kStandardSeeds) {
+  if (totals.failed == 0 && totals.seeds >= kStandardSeeds) {
     for (std::size_t i = 0; i < kPaths; ++i) {
       const auto path = static_cast<Path>(i);
       if (totals.coverage.of(path) != 0) continue;
@@ -234,7 +235,7 @@ int run_campaign(const Campaign& campaign, std::ostream& out) {
       std::cerr << "stele-sim: no run has reached '" << name_of(path) << "'\n";
     }
   }
-  const bool passed = shared.failed == 0 && reached;
+  const bool passed = totals.failed == 0 && reached;
   if (!campaign.json) out << (passed ? "all passed\n" : "FAILED\n");
   return passed ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "tests/sim/world.h"
 
@@ -15,11 +16,30 @@ struct Campaign {
   double minutes = 0;  ///< 0: until all seeds are done.
   int jobs = 1;
   bool keep_going = false;
+  unsigned seed_seconds_max = 120;  ///< Of real time; a seed that takes longer hangs.
   bool json = false;
 };
 
 /// So many seeds at least must have reached every path (coverage.h); fewer need not.
 inline constexpr std::uint64_t kStandardSeeds = 2000;
+
+struct CampaignResult {
+  struct Failure {
+    std::uint64_t seed;
+    std::string invariant;
+    std::string what;
+  };
+  std::vector<Failure> failures;  ///< The first ones; `failed` counts all.
+  std::uint64_t failed = 0;
+  std::uint64_t seeds = 0;
+  std::uint64_t events = 0;
+  double virtual_hours = 0;
+  double seconds = 0;
+  Coverage coverage;
+};
+
+/// Runs the seeds; a seed that hangs or crashes the program fails.
+[[nodiscard]] CampaignResult run_seeds(const Campaign& campaign);
 
 /// Runs the seeds, shows progress, prints failures with the command that replays them, and what was
 /// reached. Returns the exit status: 0 only if all passed.
