@@ -51,6 +51,7 @@ class ProposerActor final : public net::Actor<Letter> {
   void tick();
 
   [[nodiscard]] const paxos::Proposer& role() const { return proposer_; }
+  [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.bytes(); }
 
   static constexpr std::size_t kLettersMax = 65536;
 

@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::size_t kReadsMax = 65536;
 constexpr std::size_t kFaultySlotsMax = 1024;
+/// So many election time-outs a leader waits for others to repair its record.
+constexpr int kRepairTimeouts = 4;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 
 paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
@@ -47,7 +49,10 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
 
 AcceptorActor::Ports Replica::acceptor_ports() {
   return {[this](const paxos::Send& message) { send(message); },
-          [this](const paxos::Record& record) { learner_.on_voted(record); },
+          [this](const paxos::Record& record) {
+            faulty_slots_.erase(record.slot);  // A new vote overwrites and heals it.
+            learner_.on_voted(record);
+          },
           [this](Ballot ballot) { proposer_.on_heard(ballot); },
           [this](Slot slot) { on_faulty_slot(slot); }};
 }
@@ -153,6 +158,7 @@ void Replica::release_reads() {
 void Replica::tick() {
   timer_ = loop_.after(options_.proposer.timing.heartbeat / 4, [this] { tick(); });
   check_space();
+  check_faulty_slots();
   proposer_.tick();
   learner_.tick();
 }
@@ -181,8 +187,22 @@ void Replica::check_space() {
 }
 
 void Replica::on_faulty_slot(Slot slot) {
+  if (faulty_slots_.empty()) faulty_since_ = loop_.now();
   if (faulty_slots_.size() >= kFaultySlotsMax || !faulty_slots_.insert(slot).second) return;
   events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});
+}
+
+/// A chosen record that nobody else can serve either: the others know of no chosen value there, but
+/// hold votes. As long as this node leads, they stay votes; the next leader proposes them again.
+void Replica::check_faulty_slots() {
+  if (faulty_slots_.empty() || *faulty_slots_.begin() >= state().numbers().chosen_end) return;
+  const Duration patience = kRepairTimeouts * options_.proposer.timing.election_timeout;
+  if (!proposer_.role().leads() || loop_.now() - faulty_since_ < patience) return;
+  faulty_since_ = loop_.now();
+  events_.event(net::Level::warning, "hands_over",
+                {{"reason", "nobody repairs the record of slot " +
+                                std::to_string(faulty_slots_.begin()->value)}});
+  hand_over();
 }
 
 void Replica::on_repaired_slot(Slot slot) {

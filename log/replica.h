@@ -64,6 +64,8 @@ class Replica {
     learner_.read(lsn_begin, lsn_end, bytes_max, std::move(done));
   }
   void hand_over() { proposer_.hand_over(); }
+  /// Of commands that are in no batch yet.
+  [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
 
   [[nodiscard]] const LogState& state() const { return learner_.state(); }
   [[nodiscard]] const paxos::Proposer& proposer() const { return proposer_.role(); }
@@ -78,6 +80,7 @@ class Replica {
   void send(const paxos::Send& send);
   void tick();
   void check_space();
+  void check_faulty_slots();
   void on_chosen_end(Slot chosen_end);
   void release_reads();
   void on_faulty_slot(Slot slot);
@@ -104,6 +107,7 @@ class Replica {
   bool space_low_ = false;
   Time space_measured_at_{};
   std::set<Slot> faulty_slots_;  // Not yet repaired.
+  Time faulty_since_{};          // Of the first of them, or since the last hand-over for it.
 };
 
 }  // namespace stele::log

@@ -121,6 +121,7 @@ void Proposer::begin_leading(Time now, Effects& out) {
   slot_next_ = phase_one_->base();
   in_flight_begin_ = slot_next_;
   counted_begin_ = slot_next_;
+  drop_learned();
   for (auto& [node, peer] : peers_) peer.fresh_at = now;
   out.began = ballot_;
   start_round(now, out);
@@ -132,6 +133,7 @@ void Proposer::repropose(Time now, Effects& out) {
   // A promise that came later may know of more chosen slots: those are fetched, not proposed.
   if (in_flight_.empty() && slot_next_ < phase_one_->base()) {
     slot_next_ = in_flight_begin_ = counted_begin_ = phase_one_->base();
+    drop_learned();
   }
   while (slot_next_ < phase_one_->base() ||
          slot_next_ < std::min(phase_one_->covered_end(), phase_one_->reported_end())) {
@@ -256,11 +258,10 @@ void Proposer::drop_chosen_front() {
   }
 }
 
-void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
-  chosen_end_ = std::max(chosen_end_, chosen_end);
-  if (!leads()) return;
-  // Learned from others as chosen: needs no votes, and may get none (an acceptor never votes below
-  // its own chosen_end). Such slots do not count as chosen in this ballot.
+// Learned from others as chosen, perhaps while phase 1 was under way: needs no votes, and may get
+// none (an acceptor never votes below its own chosen_end). Such slots do not count as chosen in this
+// ballot.
+void Proposer::drop_learned() {
   while (!in_flight_.empty() && in_flight_begin_ < chosen_end_) {
     if (!in_flight_.front().chosen) counted_begin_ = in_flight_begin_ + 1;
     in_flight_.pop_front();
@@ -270,6 +271,12 @@ void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
   if (in_flight_.empty() && slot_next_ < chosen_end_) {
     slot_next_ = in_flight_begin_ = counted_begin_ = chosen_end_;
   }
+}
+
+void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
+  chosen_end_ = std::max(chosen_end_, chosen_end);
+  if (!leads()) return;
+  drop_learned();
   repropose(now, out);
   finish_hand_over(now, out);
 }

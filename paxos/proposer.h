@@ -130,6 +130,7 @@ class Proposer {
   void repropose(Time now, Effects& out);
   void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) const;
   void drop_chosen_front();
+  void drop_learned();
   void resend(Time now, Effects& out);
   void start_round(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);

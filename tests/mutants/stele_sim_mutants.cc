@@ -1,6 +1,7 @@
 // stele-sim-mutants: makes one mistake after the other, and sees after how many seeds the simulation
 // finds it.
 #include <CLI/CLI.hpp>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 
@@ -48,6 +49,15 @@ Caught hunt(int number, const Campaign& campaign) {
   return caught;
 }
 
+int replay(int number, std::uint64_t seed, const std::string& trace) {
+  std::ofstream lines;
+  if (!trace.empty()) lines.open(trace);
+  stele::mutants::chosen = number;
+  const Verdict verdict = run(draw_plan(seed), lines.is_open() ? &lines : nullptr);
+  print_verdict(std::cout, "seed " + std::to_string(seed), verdict, false);
+  return verdict.passed() ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -56,6 +66,8 @@ int main(int argc, char** argv) {
   campaign.seed_seconds_max = 20;
   std::vector<std::string> only;
   std::uint64_t tenth = 0;
+  std::uint64_t seed = 0;
+  std::string trace;
   bool list = false;
   CLI::App app{"Shows that the simulation catches mistakes: makes each of them, and runs seeds."};
   app.add_option("names", only, "Only these mutants");
@@ -63,6 +75,8 @@ int main(int argc, char** argv) {
   app.add_option("--jobs", campaign.jobs, "Processes that work on the seeds")
       ->check(CLI::Range(1, 256));
   app.add_option("--tenth", tenth, "Only every tenth mutant, beginning with this one modulo ten");
+  app.add_option("--replay", seed, "Only run this seed, with the one mutant that is named");
+  app.add_option("--trace", trace, "With --replay: write a line for every event to this file");
   app.add_flag("--list", list, "Only name them");
   CLI11_PARSE(app, argc, argv);
 
@@ -74,6 +88,7 @@ int main(int argc, char** argv) {
     const std::string name(mutant.name);
     if (!only.empty() && std::find(only.begin(), only.end(), name) == only.end()) continue;
     if (app.count("--tenth") != 0 && i % 10 != tenth % 10) continue;
+    if (app.count("--replay") != 0) return replay(static_cast<int>(i) + 1, seed, trace);
     std::cout << std::left << std::setw(42) << name << std::flush;
     if (list) {
       std::cout << mutant.says << '\n';

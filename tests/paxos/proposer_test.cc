@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "tests/paxos/nodes.h"
 
 namespace stele::paxos {
@@ -255,6 +257,20 @@ TEST_SUITE("paxos.proposer") {
     const auto beat = bench.tick(milliseconds(50));
     REQUIRE_FALSE(all_of<Chosen>(beat.sends).empty());
     CHECK(all_of<Chosen>(beat.sends)[0] == Chosen{bench.proposer.ballot(), {2}, {3}});
+  }
+
+  // Nobody votes below its own chosen_end: such slots would stay in flight for ever.
+  TEST_CASE("on_chosen_end: what is learned during phase 1 is not proposed again") {
+    Bench bench;
+    bench.campaign();
+    Proposer::Effects out;
+    bench.proposer.on_chosen_end(bench.now, {5}, out);
+    bench.hear(kN1, bench.promise({record(1, {1, kN1}, "a"), record(2, {1, kN1}, "b")}));
+    const auto led = bench.hear(kN2, bench.promise({record(6, {1, kN1}, "f")}));
+    REQUIRE(bench.proposer.leads());
+    std::set<Slot> proposed;
+    for (const Accept& accept : all_of<Accept>(led.sends)) proposed.insert(accept.slot);
+    CHECK(proposed == std::set<Slot>{{5}, {6}});
   }
 
   TEST_CASE("tick: a leader without fresh answers from q2 gives up and stops its heartbeats") {

@@ -32,12 +32,14 @@ std::string text_of(const paxos::Value& value) {
 
 }  // namespace
 
-Checker::Checker(paxos::Configuration configuration, Coverage& coverage)
-    : configuration_(std::move(configuration)), coverage_(coverage) {}
+Checker::Checker(paxos::Configuration configuration, std::uint64_t window, Coverage& coverage)
+    : configuration_(std::move(configuration)), window_(window), coverage_(coverage) {}
 
 void Checker::on_new_disk(NodeId node, const Disk& disk) {
+  const bool wiped = nodes_.contains(node);
   nodes_[node] = {};
   nodes_[node].disk = &disk;
+  nodes_[node].wiped = wiped;
 }
 
 Checker::SlotView& Checker::at(Slot slot) {
@@ -64,12 +66,21 @@ void Checker::on_durable(NodeId node, const Txn& txn) {
     if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
       on_vote(node, accepted->record);
     }
+    Ballot& promised = nodes_.at(node).promised;
+    const auto* promise = std::get_if<paxos::WritePromised>(&write);
+    promised = std::max(promised, promise != nullptr
+                                      ? promise->ballot
+                                      : std::get<paxos::WriteAccepted>(write).record.ballot);
   }
   if (txn.state) on_state(node, *txn.state);
 }
 
 void Checker::on_vote(NodeId node, const paxos::Record& record) {
   if (record.epoch != configuration_.epoch()) violated(7, "a vote of another epoch");
+  if (record.ballot < nodes_.at(node).promised) {
+    violated(5, node_name(node) + " voted in " + describe(record.ballot) +
+                    " after its promise of " + describe(nodes_.at(node).promised));
+  }
   SlotView& view = at(record.slot);
   const auto [vote, fresh] = view.votes.try_emplace(record.ballot, Vote{record.value, {}});
   if (!fresh && !same(vote->second.value, record.value)) {
@@ -170,6 +181,7 @@ void Checker::on_send(NodeId from, const paxos::Send& send) {
   if (send.message.epoch != configuration_.epoch()) violated(7, "a message of another epoch");
   count(send, from);
   const paxos::Body& body = send.message.body;
+  if (nodes_.at(from).wiped) violated(3, node_name(from) + " speaks up in a wiped directory");
   const Image& durable = nodes_.at(from).disk->synced;
   if (const auto* prepare = std::get_if<paxos::Prepare>(&body)) {
     if (send.to != from && durable.promised < prepare->ballot) {
@@ -260,6 +272,7 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
   Leadership& leadership = leaderships_[accept.ballot];
   const Slot expected = leadership.began ? leadership.next : Slot{1};
   if (!std::exchange(leadership.began, true)) {
+    leadership.begin = accept.slot;
     ++elections_;
     coverage_.count(Path::elections_won);
     if (leadership.promised.size() < configuration_.q1()) {
@@ -272,6 +285,13 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
                     ", but not all slots before are chosen or proposed");
   }
   leadership.next = std::max(leadership.next, accept.slot + 1);
+  // What this leader proposed a window before must be chosen by now.
+  if (accept.slot - leadership.begin >= window_) {
+    const Slot before{accept.slot.value - window_};
+    if (!all_chosen(before, before + 1)) {
+      violated(12, describe(accept.ballot) + " has more than its window in flight");
+    }
+  }
 }
 
 void Checker::on_accepted(NodeId from, const paxos::Accepted& accepted) {

@@ -20,7 +20,8 @@ namespace stele::sim {
 /// order in which they happened. Throws a Violation at the first thing that must not be.
 class Checker {
  public:
-  Checker(paxos::Configuration configuration, Coverage& coverage);
+  /// `window`: how many slots a leader may have in flight.
+  Checker(paxos::Configuration configuration, std::uint64_t window, Coverage& coverage);
 
   /// A node's directory is new, or wiped: nothing it did before binds it.
   void on_new_disk(NodeId node, const Disk& disk);
@@ -62,9 +63,12 @@ class Checker {
     std::map<Ballot, Promises> promises;
     std::map<Slot, Ballot> votes_left;  // The highest ballot of an Accepted that left.
     log::StateNumbers numbers;
+    Ballot promised;        // The highest that became durable.
+    bool wiped = false;     // It has promised or voted in a directory that is lost.
   };
   struct Leadership {
     bool began = false;
+    Slot begin;
     Slot next;
     NodeSet promised;
   };
@@ -83,6 +87,7 @@ class Checker {
   void count(const paxos::Send& send, NodeId from);
 
   paxos::Configuration configuration_;
+  std::uint64_t window_;
   Coverage& coverage_;
   std::vector<SlotView> slots_;  // From slot 1 on.
   std::map<NodeId, NodeView> nodes_;

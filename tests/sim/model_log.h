@@ -35,6 +35,7 @@ class ModelLog {
   [[nodiscard]] Slot slot_end() const { return {after_.size() + 1}; }
   /// After all slots below `slot_end`.
   [[nodiscard]] const Numbers& after(Slot slot_end) const;
+  [[nodiscard]] const Numbers& last() const { return numbers_; }
   /// All entries, the first one at LSN 1.
   [[nodiscard]] const std::vector<std::string>& entries() const { return entries_; }
   /// The slot of each entry.

@@ -12,10 +12,10 @@ namespace {
 
 using Kind = Fault::Kind;
 
-constexpr std::array<std::string_view, 25> kKinds = {
+constexpr std::array<std::string_view, 26> kKinds = {
     "kill", "power", "kill_all",     "power_all",   "stop",        "pause",  "stall",
     "eio",  "space", "rot_vote",     "rot_chosen",  "rot_promise", "wipe",   "rate",
-    "jump", "wall",  "cut",          "cut_one_way", "split",       "bridge", "isolate",
+    "jump", "wall",  "cut",          "cut_one_way", "split",       "bridge", "deaf", "isolate",
     "clog", "reset", "client_crash", "client_cut"};
 
 struct Setting {
@@ -49,7 +49,6 @@ constexpr std::array kSettings = {
     Setting{"operations", &Plan::operations},
     Setting{"in_flight", &Plan::in_flight},
     Setting{"client_window", &Plan::client_window},
-    Setting{"think_us_max", &Plan::think_us_max},
     Setting{"payload_bytes_max", &Plan::payload_bytes_max},
     Setting{"deadline_ms_max", &Plan::deadline_ms_max},
     Setting{"session_ttl_ms", &Plan::session_ttl_ms},
@@ -115,15 +114,14 @@ class Drawing {
 
   void clients() {
     plan_.clients = random_.between(1, 6);
-    plan_.operations = pick({50, 100, 200, 400});
+    plan_.operations = pick({50, 100, 300, 1000});
     plan_.in_flight = pick({1, 3, 10, 40});
     plan_.client_window = pick({1, 4, 64, 4096});
-    plan_.think_us_max = pick({0, 500, 5000, 50000});
     plan_.payload_bytes_max = pick({20, 100, 100, 1000, 5000});
     plan_.deadline_ms_max = pick({100, 1000, 5000, 20000});
     plan_.session_ttl_ms = pick({300, 2000, 60000, 60000});
-    plan_.attempt_timeout_ms = pick({100, 300, 700});
-    plan_.read_percent = pick({0, 10, 30});
+    plan_.attempt_timeout_ms = pick({100, 300, 700, 3000});
+    plan_.read_percent = pick({0, 10, 30, 60});
     plan_.tail_percent = pick({0, 5, 10});
     plan_.condition_percent = pick({0, 0, 10});
     plan_.close_percent = pick({0, 0, 2});
@@ -133,7 +131,7 @@ class Drawing {
   [[nodiscard]] std::uint64_t spare() const { return plan_.nodes - std::max(plan_.q1, plan_.q2); }
 
   void course() {
-    plan_.horizon_ms = pick({2000, 4000, 8000});
+    plan_.horizon_ms = pick({3000, 6000, 12000});
     // Which kinds of faults this run has, and how often they come.
     std::uint64_t kinds = 0;
     for (std::size_t i = 0; i < kKinds.size(); ++i) {
@@ -159,6 +157,9 @@ class Drawing {
     fault.b = random_.between(1, plan_.nodes);
     fault.ms = pick({1, timeout / 4, timeout, 2 * timeout, 5 * timeout, 2000});
     switch (kind) {
+      case Kind::pause:
+        if (random_.chance(60)) fault.a = Fault::kLeader;
+        break;
       case Kind::rot_vote:
       case Kind::rot_chosen:
       case Kind::rot_promise:
@@ -169,7 +170,13 @@ class Drawing {
         fault.a = spoilt_node();
         break;
       case Kind::space: fault.amount = plan_.reserve_bytes * pick({0, 1, 3, 7, 9}) / 8; break;
-      case Kind::rate: fault.amount = random_.between(700, 1500); break;
+      case Kind::deaf:
+        fault.a = Fault::kLeader;
+        fault.b = random_.chance(50) ? 1 : random_.between(1, plan_.clients);
+        fault.ms = timeout * pick({3, 5, 10});
+        fault.amount = pick({100, 300, 1000});
+        break;
+      case Kind::rate: fault.amount = pick({200, 500, 800, 1200, 2000, 4000}); break;
       case Kind::jump: fault.ms = pick({timeout, 2000, 70000}); break;
       case Kind::wall:
         fault.ms = pick({10, 5000, 86400000});
@@ -197,7 +204,7 @@ class Drawing {
     const std::uint64_t count =
         random_.chance(50) ? plan_.nodes : random_.between(least, plan_.nodes);
     for (std::uint64_t i = 0; i < count; ++i) plan_.healed |= std::uint64_t{1} << (ids[i] - 1);
-    if (plan_.nodes > 2 && random_.chance(20)) plan_.centre = ids[0];
+    if (plan_.nodes > 2 && random_.chance(30)) plan_.centre = ids[0];
   }
 
   Random random_;

@@ -33,6 +33,7 @@ struct Fault {
     cut_one_way,   ///< None from `a` to `b`.
     split,         ///< The nodes in the set `amount` hear nothing from the others, for `ms`,
     bridge,        ///< but `a`, which hears both.
+    deaf,          ///< `a` hears nobody but client `b` for `ms`, and its clock runs at `amount`.
     isolate,       ///< `a` hears nobody and nobody hears it, clients included.
     clog,          ///< What goes from `a` to `b` takes up to `amount` ms longer, for `ms`.
     reset,         ///< Connections between `a` and `b` break.
@@ -77,10 +78,9 @@ struct Plan {
   std::uint64_t commit_us_max = 1000;
   // The clients.
   std::uint64_t clients = 2;
-  std::uint64_t operations = 100;  ///< Of each client, in the safety phase.
+  std::uint64_t operations = 100;  ///< Of each client, spread over the safety phase.
   std::uint64_t in_flight = 4;
   std::uint64_t client_window = 64;
-  std::uint64_t think_us_max = 20000;
   std::uint64_t payload_bytes_max = 100;
   std::uint64_t deadline_ms_max = 5000;
   std::uint64_t session_ttl_ms = 60000;

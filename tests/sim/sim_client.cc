@@ -52,6 +52,9 @@ SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
   options.attempt_timeout = ms(world_.plan.attempt_timeout_ms);
   core_ = std::make_unique<log::ClientCore>(*process_, *dialer_, options);
   writer_ = ++world_.writers;
+  // Some only read: they stay with a leader that answers reads, and nothing else.
+  const bool only_reads = host == kFirstClient && world_.plan.clients > 1 && random_.chance(50);
+  read_percent_ = only_reads ? 100 : world_.plan.read_percent;
 }
 
 SimClient::~SimClient() {
@@ -71,18 +74,25 @@ void SimClient::start() {
 void SimClient::pump() {
   if (epilogue_) return;
   const Plan& plan = world_.plan;
-  while (started_ < plan.operations && pending_appends_ + pending_reads_ < plan.in_flight) {
+  std::uint64_t done = 0;
+  const std::uint64_t burst = random_.between(1, plan.in_flight);
+  while (done < burst && pending_appends_ + pending_reads_ < plan.in_flight) {
     next_operation();
-    if (plan.think_us_max != 0 && random_.chance(30)) break;
+    ++done;
   }
-  timer_ = process_->after(us(random_.between(1, plan.think_us_max + 1000)), [this] { pump(); });
+  timer_ = process_->after(pause_after(std::max<std::uint64_t>(done, 1)), [this] { pump(); });
+}
+
+/// So long that the operations are spread over the whole phase.
+Duration SimClient::pause_after(std::uint64_t operations) {
+  const std::uint64_t each_us = world_.plan.horizon_ms * 1000 / world_.plan.operations;
+  return us(random_.between(1, 2 * each_us * operations));
 }
 
 void SimClient::next_operation() {
-  ++started_;
   const Plan& plan = world_.plan;
   const std::uint64_t dice = random_.below(100);
-  std::uint64_t limit = plan.read_percent;
+  std::uint64_t limit = read_percent_;
   if (dice < limit) {
     return read(random_.chance(70) ? NodeId{} : NodeId{random_.between(1, plan.nodes)});
   }
@@ -123,9 +133,14 @@ void SimClient::on_append(std::size_t index, bool conditional, std::optional<Err
     append.fate = test::Append::Fate::acknowledged;
     append.lsn = result.lsn.value;
     end_seen_ = std::max(end_seen_, result.lsn + 1);
+    acknowledged_end_ = std::max(acknowledged_end_, result.lsn + 1);
+    if (result.lsn == Lsn{}) throw Violation("9", "an append within the window is forgotten");
     world_.coverage.count(Path::appends_acknowledged);
     if (conditional) world_.coverage.count(Path::conditions_met);
-    if (epilogue_ && owed_ != 0) --owed_;
+    if (epilogue_ && owed_ != 0) {
+      --owed_;
+      tail_owed_ = true;  // Of this one, too.
+    }
   } else {
     if (!result.may_be_appended) append.fate = test::Append::Fate::refused;
     if (*error == Errc::timed_out) world_.coverage.count(Path::appends_timed_out);
@@ -165,17 +180,22 @@ void SimClient::read(NodeId node) {
 
 /// A tail anew: from the beginning, from somewhere, or from now on.
 void SimClient::tail() {
-  tail_next_ = random_.chance(30) ? Lsn{} : Lsn{random_.between(1, end_seen_.value)};
+  const bool from_now_on = !epilogue_ && random_.chance(30);
+  tail_next_ = from_now_on ? Lsn{} : Lsn{random_.between(1, end_seen_.value)};
   tail_.reset();
-  const std::uint64_t generation = ++tails_;
-  core_->tail(tail_next_, [this, generation](std::optional<Errc> error, const ReadResult& result) {
-    on_tail(generation, error, result);
-  });
+  go_on_tailing(++tails_);
 }
 
 void SimClient::on_tail(std::uint64_t generation, std::optional<Errc> error,
                         const ReadResult& result) {
-  if (gone_ || generation != tails_ || error) return;
+  if (gone_ || generation != tails_) return;
+  if (error) {
+    // One node cannot read its record: it mends it, or another one leads by then.
+    tail_timer_ = process_->after(milliseconds(20), [this, generation] {
+      if (generation == tails_) go_on_tailing(generation);
+    });
+    return;
+  }
   if (!tail_) {
     tail_ = world_.history.tails.size();
     const std::uint64_t from =
@@ -194,8 +214,13 @@ void SimClient::on_tail(std::uint64_t generation, std::optional<Errc> error,
   }
   world_.coverage.count(Path::tail_entries, result.entries.size());
   tail_next_ = result.lsn_next;
-  core_->tail(tail_next_, [this, generation](std::optional<Errc> failed, const ReadResult& more) {
-    on_tail(generation, failed, more);
+  tail_owed_ = tail_owed_ && tail_next_ < acknowledged_end_;
+  go_on_tailing(generation);
+}
+
+void SimClient::go_on_tailing(std::uint64_t generation) {
+  core_->tail(tail_next_, [this, generation](std::optional<Errc> error, const ReadResult& result) {
+    on_tail(generation, error, result);
   });
 }
 
@@ -212,9 +237,10 @@ void SimClient::close() {
 void SimClient::begin_epilogue() {
   epilogue_ = true;
   owed_ = kEpilogueAppends;
-  read_owed_ = true;
+  read_owed_ = tail_owed_ = true;
   process_->post([this] {
     timer_.reset();
+    if (!tail_) tail();
     epilogue_step();
   });
 }
@@ -232,12 +258,14 @@ void SimClient::epilogue_step() {
 }
 
 bool SimClient::content() const {
-  return epilogue_ && owed_ == 0 && !read_owed_ && pending_appends_ == 0 && pending_reads_ == 0;
+  return epilogue_ && owed_ == 0 && !read_owed_ && !tail_owed_ && pending_appends_ == 0 &&
+         pending_reads_ == 0;
 }
 
 std::string SimClient::waits_for() const {
   return name_of(host_) + " waits for " + std::to_string(pending_appends_) + " appends and " +
-         std::to_string(pending_reads_) + " reads, and wants " + std::to_string(owed_) + " more";
+         std::to_string(pending_reads_) + " reads, and wants " + std::to_string(owed_) + " more" +
+         (tail_owed_ ? " and what its tail lacks" : "");
 }
 
 }  // namespace stele::sim

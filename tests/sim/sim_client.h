@@ -48,6 +48,7 @@ class SimClient {
   class Done;
 
   void pump();
+  [[nodiscard]] Duration pause_after(std::uint64_t operations);
   void next_operation();
   void append(bool conditional, Duration timeout);
   void on_append(std::size_t index, bool conditional, std::optional<Errc> error,
@@ -55,6 +56,7 @@ class SimClient {
   void read(NodeId node);
   void tail();
   void on_tail(std::uint64_t generation, std::optional<Errc> error, const ReadResult& result);
+  void go_on_tailing(std::uint64_t generation);
   void close();
   void epilogue_step();
   [[nodiscard]] std::int64_t time() const { return world_.scheduler.now().count(); }
@@ -66,11 +68,13 @@ class SimClient {
   std::unique_ptr<net::Dialer> dialer_;
   std::unique_ptr<log::ClientCore> core_;
   std::unique_ptr<net::Timer> timer_;
+  std::unique_ptr<net::Timer> tail_timer_;
   std::uint64_t writer_ = 0;
-  std::uint64_t started_ = 0;
+  std::uint64_t read_percent_ = 0;
   std::uint64_t pending_appends_ = 0;
   std::uint64_t pending_reads_ = 0;
   Lsn end_seen_{1};
+  Lsn acknowledged_end_{1};
   std::optional<std::size_t> tail_;  // In the history.
   Lsn tail_next_;
   std::uint64_t tails_ = 0;
@@ -78,6 +82,7 @@ class SimClient {
   bool epilogue_ = false;
   std::uint64_t owed_ = 0;  // Appends, and then a read, that the epilogue still wants.
   bool read_owed_ = false;
+  bool tail_owed_ = false;  // A tail must deliver what was acknowledged.
 };
 
 }  // namespace stele::sim

@@ -13,6 +13,7 @@ using std::chrono::seconds;
 
 /// So long may a healed cluster take for what its clients still want (invariant 12).
 constexpr Duration kLivenessBound = seconds(40);
+constexpr Time kStart = seconds(1);
 constexpr std::uint64_t kEventsMax = 20'000'000;
 
 milliseconds ms(std::uint64_t count) { return milliseconds(static_cast<std::int64_t>(count)); }
@@ -47,6 +48,8 @@ class World {
     return (plan_.healed >> (node.host() - 1) & 1) != 0;
   }
   [[nodiscard]] SimNode& leader();
+  [[nodiscard]] Duration clock_time_max() const;
+  void check_bounds();
   void run_for(Duration duration) { run_to(scheduler_.now() + duration); }
   void run_to(Time until);
 
@@ -84,7 +87,7 @@ World::World(const Plan& plan, std::ostream* trace)
   const auto configuration = paxos::Configuration::make(ids, plan_.q1, plan_.q2);
   if (!configuration) throw Violation("plan", configuration.error().detail);
   if (configuration->q1() != configuration->q2()) coverage_.count(Path::flexible_quorums);
-  checker_ = std::make_unique<Checker>(*configuration, coverage_);
+  checker_ = std::make_unique<Checker>(*configuration, plan_.window, coverage_);
   for (NodeId id : ids) {
     nodes_.push_back(std::make_unique<SimNode>(
         SimNode::Surroundings{plan_, scheduler_, network_, *checker_, coverage_, trace_, cluster_},
@@ -102,6 +105,7 @@ void World::run() {
     scheduler_.after(random_.between(Duration(0), milliseconds(50)),
                      [this, i] { start_client(i); });
   }
+  check_bounds();
   const Time start = scheduler_.now();
   for (const Fault& fault : plan_.faults) {
     scheduler_.at(start + ms(fault.at_ms), [this, &fault] { apply(fault); });
@@ -112,6 +116,23 @@ void World::run() {
   require_calm();
   require_convergence();
   check_end();
+}
+
+/// Invariant 12: queues stay within their bounds.
+void World::check_bounds() {
+  // One command may exceed the bound on what waits in a leader.
+  const std::uint64_t entry = plan_.payload_bytes_max + 64;
+  const std::uint64_t command = std::min<std::uint64_t>(
+      log::ClientCore::kCommandBytesMax + entry, 64 + std::max(plan_.in_flight, 4UL) * entry);
+  for (const auto& node : nodes_) {
+    const log::Replica* replica = node->node() == nullptr ? nullptr : node->node()->replica();
+    if (replica == nullptr || replica->waiting_bytes() <= plan_.waiting_bytes_max + command) {
+      continue;
+    }
+    throw Violation("12", name_of(*node) + " has " + std::to_string(replica->waiting_bytes()) +
+                              " bytes of commands waiting");
+  }
+  scheduler_.after(milliseconds(1), [this] { check_bounds(); });
 }
 
 void World::run_to(Time until) {
@@ -275,6 +296,14 @@ void World::apply_to_node(const Fault& fault, SimNode& node) {
     case Kind::cut_one_way:
       counted(fault.kind == Kind::cut ? Path::cuts : Path::one_way_cuts);
       return cut(node.host(), fault.b, fault.kind == Kind::cut, fault.ms);
+    case Kind::deaf:
+      counted(Path::one_way_cuts);
+      node.set_clock_rate(fault.amount);
+      for (auto& other : nodes_) cut(other->host(), node.host(), true, fault.ms);
+      for (std::size_t i = 0; i < clients_.size(); ++i) {
+        if (i + 1 != fault.b) cut(node.host(), kFirstClient + i, true, fault.ms);
+      }
+      return;
     case Kind::isolate:
       counted(Path::cuts);
       for (auto& other : nodes_) cut(node.host(), other->host(), true, fault.ms);
@@ -366,9 +395,16 @@ void World::require_calm() {
   const Duration timeout = ms(plan_.election_timeout_ms);
   run_for(10 * timeout);
   const std::uint64_t before = coverage_.of(Path::elections);
-  run_for(20 * timeout);
+  const std::uint64_t time_before = checker_->log().last().log_time_us;
+  const Duration calm = 20 * timeout;
+  run_for(calm);
   if (coverage_.of(Path::elections) != before) {
     throw Violation("12", "in a healed cluster leaders are unseated");
+  }
+  // An idle log has its time all the same, late by one time slot at most.
+  const auto passed = us(checker_->log().last().log_time_us - time_before);
+  if (passed + 2 * ms(plan_.time_slot_every_ms) + timeout < calm) {
+    throw Violation("12", "log time stands still");
   }
 }
 
@@ -393,6 +429,9 @@ void World::require_convergence() {
 }
 
 void World::check_end() {
+  // Log time is the leaders' own time, one after the other.
+  const auto log_time = us(checker_->log().last().log_time_us);
+  if (log_time > clock_time_max()) throw Violation("11", "log time runs ahead of all clocks");
   for (const auto& node : nodes_) {
     if (!node->outcast()) checker_->check_disk(node->id());
   }
@@ -403,6 +442,18 @@ void World::check_end() {
   }
   const auto wrong = test::check(history_, {checker_->log().entries()});
   if (!wrong.empty()) throw Violation("users", wrong.front());
+}
+
+/// More time than this cannot have passed by any sequence of leaders' clocks.
+Duration World::clock_time_max() const {
+  std::uint64_t rate = 1000;
+  Duration jumps{0};
+  for (const Fault& fault : plan_.faults) {
+    const bool changes_rate = fault.kind == Fault::Kind::rate || fault.kind == Fault::Kind::deaf;
+    if (changes_rate) rate = std::max(rate, fault.amount);
+    if (fault.kind == Fault::Kind::jump) jumps += ms(fault.ms);
+  }
+  return (scheduler_.now() - kStart) * static_cast<Duration::rep>(rate) / 1000 + jumps;
 }
 
 Verdict World::verdict() const {
