@@ -61,9 +61,11 @@ void ClientCore::complete_later(std::unique_ptr<AppendDone> done, std::optional<
 
 void ClientCore::open_session(Connection& leader) {
   if (opening_nonce_ != 0 || loop_.now() < appends_again_at_) return;
-  const std::uint64_t nonce = loop_.random() | 1;
+  if (session_nonce_ == 0) session_nonce_ = loop_.random() | 1;
   const auto ttl_ms = static_cast<std::uint32_t>(options_.session_ttl.count());
-  if (leader.send(net::OpenSession{nonce, options_.window, ttl_ms})) opening_nonce_ = nonce;
+  if (leader.send(net::OpenSession{session_nonce_, options_.window, ttl_ms})) {
+    opening_nonce_ = session_nonce_;
+  }
 }
 
 void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& opened) {
@@ -71,6 +73,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
   opening_nonce_ = 0;
   if (opened.outcome == net::Outcome::ok) {
     session_ = opened.session;
+    session_nonce_ = 0;
     first_ = next_send_ = Sequence{1};
     told_end_ = {};
     backoff_ = {};
@@ -352,7 +355,7 @@ void ClientCore::close() {
   }
   closed_ = true;
   timer_.reset();
-  opening_nonce_ = 0;
+  opening_nonce_ = session_nonce_ = 0;
   session_ = {};
   first_ = next_send_ = Sequence{1};
   told_end_ = {};

@@ -151,7 +151,8 @@ class ClientCore {
   Time waiting_since_{};  // Since when the target owes an answer without having told anything.
 
   SessionId session_;
-  std::uint64_t opening_nonce_ = 0;  // An open is under way.
+  std::uint64_t session_nonce_ = 0;  // The same for all tries to open one session.
+  std::uint64_t opening_nonce_ = 0;  // A try is under way.
   std::deque<Pending> appends_;      // Not consumed, dense from first_ on.
   std::size_t waiting_bytes_ = 0;
   Sequence first_{1};

@@ -343,6 +343,11 @@ net::Outcome ClientService::refusal() const {
 }
 
 void ClientService::on_open(Client& client, const net::OpenSession& open) {
+  // Asked again, over another connection perhaps: it is on its way, and costs one slot.
+  if (const auto under_way = opening_.find(open.nonce); under_way != opening_.end()) {
+    under_way->second = &client;
+    return;
+  }
   const Command command{.kind = CommandKind::open_session,
                         .session = {open.nonce},
                         .sequence = {},
@@ -355,7 +360,7 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
 
   net::Outcome outcome = refusal();
   // Each takes a slot of its own: a flood must not stand before everybody's appends.
-  if (opening_.size() >= kOpeningMax || opening_.contains(open.nonce)) {
+  if (opening_.size() >= kOpeningMax) {
     outcome = net::Outcome::overloaded;
   }
   if (outcome == net::Outcome::ok) {

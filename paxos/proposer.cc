@@ -259,8 +259,8 @@ void Proposer::drop_chosen_front() {
 }
 
 // Learned from others as chosen, perhaps while phase 1 was under way: needs no votes, and may get
-// none (an acceptor never votes below its own chosen_end). Such slots do not count as chosen in this
-// ballot.
+// none (an acceptor never votes below its own chosen_end). Such slots do not count as chosen in
+// this ballot.
 void Proposer::drop_learned() {
   while (!in_flight_.empty() && in_flight_begin_ < chosen_end_) {
     if (!in_flight_.front().chosen) counted_begin_ = in_flight_begin_ + 1;

@@ -137,6 +137,29 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.told.at("b").error);
   }
 
+  TEST_CASE("open: every try for one session has the same nonce, the next session another one") {
+    Bench bench;
+    const auto nonce_sent = [](FakeLink& link) {
+      std::uint64_t nonce = 0;
+      for (const net::Message& message : link.sent) {
+        if (const auto* open = std::get_if<net::OpenSession>(&message)) nonce = open->nonce;
+      }
+      return nonce;
+    };
+    bench.append("a");
+    FakeLink& first = bench.leader();
+    const std::uint64_t nonce = nonce_sent(first);
+    CHECK(nonce != 0);
+    bench.say(first, net::SessionOpened{nonce, Outcome::not_leader, {}, {}, 0});
+    bench.run(milliseconds(100));
+    FakeLink& second = bench.leader();
+    CHECK(nonce_sent(second) == nonce);
+    bench.open(second);
+    bench.answer(second, {kSession, {1}, 1, Outcome::session_expired, {}, {}});
+    bench.run(milliseconds(100));
+    CHECK(nonce_sent(second) != nonce);
+  }
+
   TEST_CASE("void: everything from the missing sequence on is sent again, in order") {
     Bench bench;
     bench.append("a");

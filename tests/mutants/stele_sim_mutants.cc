@@ -1,5 +1,5 @@
-// stele-sim-mutants: makes one mistake after the other, and sees after how many seeds the simulation
-// finds it.
+// stele-sim-mutants: makes one mistake after the other, and sees after how many seeds the
+// simulation finds it.
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <iomanip>

@@ -63,8 +63,8 @@ class Checker {
     std::map<Ballot, Promises> promises;
     std::map<Slot, Ballot> votes_left;  // The highest ballot of an Accepted that left.
     log::StateNumbers numbers;
-    Ballot promised;        // The highest that became durable.
-    bool wiped = false;     // It has promised or voted in a directory that is lost.
+    Ballot promised;     // The highest that became durable.
+    bool wiped = false;  // It has promised or voted in a directory that is lost.
   };
   struct Leadership {
     bool began = false;

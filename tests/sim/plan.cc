@@ -13,10 +13,10 @@ namespace {
 using Kind = Fault::Kind;
 
 constexpr std::array<std::string_view, 26> kKinds = {
-    "kill", "power", "kill_all",     "power_all",   "stop",        "pause",  "stall",
-    "eio",  "space", "rot_vote",     "rot_chosen",  "rot_promise", "wipe",   "rate",
-    "jump", "wall",  "cut",          "cut_one_way", "split",       "bridge", "deaf", "isolate",
-    "clog", "reset", "client_crash", "client_cut"};
+    "kill",    "power", "kill_all", "power_all",    "stop",        "pause",  "stall",
+    "eio",     "space", "rot_vote", "rot_chosen",   "rot_promise", "wipe",   "rate",
+    "jump",    "wall",  "cut",      "cut_one_way",  "split",       "bridge", "deaf",
+    "isolate", "clog",  "reset",    "client_crash", "client_cut"};
 
 struct Setting {
   std::string_view name;
@@ -53,11 +53,13 @@ constexpr std::array kSettings = {
     Setting{"deadline_ms_max", &Plan::deadline_ms_max},
     Setting{"session_ttl_ms", &Plan::session_ttl_ms},
     Setting{"attempt_timeout_ms", &Plan::attempt_timeout_ms},
+    Setting{"readers", &Plan::readers},
     Setting{"read_percent", &Plan::read_percent},
     Setting{"tail_percent", &Plan::tail_percent},
     Setting{"condition_percent", &Plan::condition_percent},
     Setting{"close_percent", &Plan::close_percent},
     Setting{"horizon_ms", &Plan::horizon_ms},
+    Setting{"cursed_percent", &Plan::cursed_percent},
     Setting{"healed", &Plan::healed},
     Setting{"centre", &Plan::centre},
 };
@@ -90,8 +92,8 @@ class Drawing {
     }
     plan_.election_timeout_ms = pick({60, 100, 100, 150, 250, 400});
     plan_.heartbeat_ms = plan_.election_timeout_ms / pick({3, 4, 8});
-    plan_.window = pick({1, 2, 4, 16, 16, 64});
-    plan_.batch_bytes_max = pick({1, 200, 1000, 10000, 512 << 10});
+    plan_.window = pick({1, 2, 4, 16, 16, 16, 64});
+    plan_.batch_bytes_max = pick({1, 1, 200, 1000, 512 << 10});
     plan_.waiting_bytes_max = pick({300, 3000, 100000, 16 << 20});
     plan_.piece_bytes_max = pick({1, 300, 3000, 1 << 20});
     plan_.reserve_bytes = pick({20000, 100000, 1 << 20});
@@ -103,7 +105,7 @@ class Drawing {
     plan_.latency_us_min = pick({10, 50, 500});
     plan_.latency_us_max = plan_.latency_us_min * pick({1, 2, 10, 40});
     if (random_.chance(60)) {
-      plan_.drop_ppm = pick({0, 1000, 20000, 100000});
+      plan_.drop_ppm = pick({0, 1000, 50000, 200000});
       plan_.duplicate_ppm = pick({0, 1000, 50000});
       plan_.reorder_ppm = pick({0, 1000, 50000, 200000});
     }
@@ -113,7 +115,7 @@ class Drawing {
   }
 
   void clients() {
-    plan_.clients = random_.between(1, 6);
+    plan_.clients = pick({1, 2, 3, 5, 8, 12});
     plan_.operations = pick({50, 100, 300, 1000});
     plan_.in_flight = pick({1, 3, 10, 40});
     plan_.client_window = pick({1, 4, 64, 4096});
@@ -121,6 +123,7 @@ class Drawing {
     plan_.deadline_ms_max = pick({100, 1000, 5000, 20000});
     plan_.session_ttl_ms = pick({300, 2000, 60000, 60000});
     plan_.attempt_timeout_ms = pick({100, 300, 700, 3000});
+    plan_.readers = std::min(random_.below(3), plan_.clients - 1);
     plan_.read_percent = pick({0, 10, 30, 60});
     plan_.tail_percent = pick({0, 5, 10});
     plan_.condition_percent = pick({0, 0, 10});
@@ -144,6 +147,15 @@ class Drawing {
       const std::size_t kind = random_.below(kKinds.size());
       if ((kinds >> kind & 1) != 0) add(at, static_cast<Kind>(kind));
     }
+    plan_.cursed_percent = pick({0, 0, 50, 90});
+    // What a leader does that has been replaced and does not know it.
+    if (random_.chance(25)) {
+      const Kind kind = random_.chance(60) ? Kind::deaf : Kind::pause;
+      const std::uint64_t timeout = plan_.election_timeout_ms;
+      for (std::uint64_t at = 5 * timeout; at < plan_.horizon_ms; at += 15 * timeout) {
+        add(at + random_.below(5 * timeout), kind);
+      }
+    }
     heal();
   }
 
@@ -159,6 +171,7 @@ class Drawing {
     switch (kind) {
       case Kind::pause:
         if (random_.chance(60)) fault.a = Fault::kLeader;
+        if (random_.chance(30)) fault.ms = timeout * pick({3, 5, 10});
         break;
       case Kind::rot_vote:
       case Kind::rot_chosen:

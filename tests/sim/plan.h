@@ -85,12 +85,14 @@ struct Plan {
   std::uint64_t deadline_ms_max = 5000;
   std::uint64_t session_ttl_ms = 60000;
   std::uint64_t attempt_timeout_ms = 700;
+  std::uint64_t readers = 0;  ///< So many of the clients only read.
   std::uint64_t read_percent = 10;
   std::uint64_t tail_percent = 5;
   std::uint64_t condition_percent = 5;
   std::uint64_t close_percent = 0;
   // The course.
   std::uint64_t horizon_ms = 5000;
+  std::uint64_t cursed_percent = 0;  ///< So many leaders are struck soon after they began.
   std::uint64_t healed = 0;  ///< The set of nodes that are healed at the horizon; bit id - 1.
   std::uint64_t centre = 0;  ///< If not 0: of the healed nodes only this one hears them all.
   std::vector<Fault> faults;

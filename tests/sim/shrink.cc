@@ -24,7 +24,7 @@ class Shrinker {
       // A quiet world is easier to read.
       for (auto member :
            {&Plan::drop_ppm, &Plan::duplicate_ppm, &Plan::reorder_ppm, &Plan::read_percent,
-            &Plan::tail_percent, &Plan::condition_percent, &Plan::close_percent}) {
+            &Plan::tail_percent, &Plan::condition_percent, &Plan::close_percent, &Plan::readers}) {
         smaller |= set(member, 0);
       }
       const Plan standard;

@@ -53,7 +53,7 @@ SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
   core_ = std::make_unique<log::ClientCore>(*process_, *dialer_, options);
   writer_ = ++world_.writers;
   // Some only read: they stay with a leader that answers reads, and nothing else.
-  const bool only_reads = host == kFirstClient && world_.plan.clients > 1 && random_.chance(50);
+  const bool only_reads = host - kFirstClient < world_.plan.readers;
   read_percent_ = only_reads ? 100 : world_.plan.read_percent;
 }
 
@@ -74,13 +74,16 @@ void SimClient::start() {
 void SimClient::pump() {
   if (epilogue_) return;
   const Plan& plan = world_.plan;
-  std::uint64_t done = 0;
-  const std::uint64_t burst = random_.between(1, plan.in_flight);
-  while (done < burst && pending_appends_ + pending_reads_ < plan.in_flight) {
-    next_operation();
-    ++done;
+  if (left_in_burst_ == 0) {
+    burst_ = left_in_burst_ = random_.between(1, 2 * plan.in_flight);
   }
-  timer_ = process_->after(pause_after(std::max<std::uint64_t>(done, 1)), [this] { pump(); });
+  --left_in_burst_;
+  if (pending_appends_ + pending_reads_ < plan.in_flight) next_operation();
+  // A burst: together, or one after the other, so that each becomes a command of its own.
+  const Duration pause = left_in_burst_ == 0  ? pause_after(burst_)
+                         : random_.chance(30) ? Duration(0)
+                                              : us(random_.below(600));
+  timer_ = process_->after(pause, [this] { pump(); });
 }
 
 /// So long that the operations are spread over the whole phase.

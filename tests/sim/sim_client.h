@@ -71,6 +71,8 @@ class SimClient {
   std::unique_ptr<net::Timer> tail_timer_;
   std::uint64_t writer_ = 0;
   std::uint64_t read_percent_ = 0;
+  std::uint64_t burst_ = 0;
+  std::uint64_t left_in_burst_ = 0;
   std::uint64_t pending_appends_ = 0;
   std::uint64_t pending_reads_ = 0;
   Lsn end_seen_{1};

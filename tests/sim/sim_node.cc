@@ -53,6 +53,7 @@ void SimNode::event(net::Level, std::string_view name, std::initializer_list<net
       {"chosen_slot_unserved", Path::ballots_without_who_is_ahead}};
   const auto path = kEventPaths.find(name);
   if (path != kEventPaths.end()) world_.coverage.count(path->second);
+  if (name == "leader_began") world_.leader_began(id_);
   world_.trace.event(world_.scheduler.now(), 3, host(), name.size(), [&] {
     std::string text = name_of(host()) + ": " + std::string(name);
     for (const net::Field& field : fields) text += " " + std::string(field.key) + "=" + field.value;

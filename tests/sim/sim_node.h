@@ -28,6 +28,7 @@ class SimNode {
     Coverage& coverage;
     Trace& trace;
     std::map<NodeId, net::Address> cluster;
+    std::function<void(NodeId)> leader_began;
   };
 
   SimNode(Surroundings world, NodeId id, Random random);

@@ -36,6 +36,7 @@ class World {
   void restart_later(SimNode& node, std::uint64_t after_ms);
   void cut(Host a, Host b, bool both, std::uint64_t for_ms);
   void split(const Fault& fault);
+  void on_leader_began(NodeId node);
   void start_client(std::size_t index);
   void witness(const net::Message& message);
 
@@ -90,7 +91,8 @@ World::World(const Plan& plan, std::ostream* trace)
   checker_ = std::make_unique<Checker>(*configuration, plan_.window, coverage_);
   for (NodeId id : ids) {
     nodes_.push_back(std::make_unique<SimNode>(
-        SimNode::Surroundings{plan_, scheduler_, network_, *checker_, coverage_, trace_, cluster_},
+        SimNode::Surroundings{plan_, scheduler_, network_, *checker_, coverage_, trace_, cluster_,
+                              [this](NodeId leader) { on_leader_began(leader); }},
         id, random_.fork(100 + id.value)));
   }
   clients_.resize(plan_.clients);
@@ -220,6 +222,27 @@ void World::split(const Fault& fault) {
       if (apart) cut(a, b, true, fault.ms);
     }
   }
+}
+
+/// Strikes a leader while what it proposes has reached some and not all: first some hear it no
+/// more, then it is gone for a while.
+void World::on_leader_began(NodeId id) {
+  if (epilogue_ || !random_.chance(plan_.cursed_percent)) return;
+  const std::uint64_t timeout = plan_.election_timeout_ms;
+  const Duration soon =
+      random_.between(Duration(0), random_.chance(50) ? milliseconds(10) : ms(timeout));
+  const std::uint64_t deaf_to_it = random_.bits();
+  const std::uint64_t gone_ms = timeout * random_.between(1, 5);
+  const Fault::Kind kinds[] = {Fault::Kind::kill, Fault::Kind::power, Fault::Kind::pause,
+                               Fault::Kind::isolate};
+  const Fault::Kind kind = kinds[random_.below(4)];
+  scheduler_.after(soon / 2, [this, id, deaf_to_it, gone_ms] {
+    if (epilogue_) return;
+    for (std::uint64_t other = 1; other <= plan_.nodes; ++other) {
+      if ((deaf_to_it >> other & 1) != 0) cut(id.value, other, false, gone_ms);
+    }
+  });
+  scheduler_.after(soon, [this, fault = Fault{0, kind, id.value, 0, gone_ms, 0}] { apply(fault); });
 }
 
 void World::apply(const Fault& fault) {
