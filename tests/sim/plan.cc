@@ -12,10 +12,10 @@ namespace {
 
 using Kind = Fault::Kind;
 
-constexpr std::array<std::string_view, 26> kKinds = {
+constexpr std::array<std::string_view, 27> kKinds = {
     "kill",    "power", "kill_all", "power_all",    "stop",        "pause",  "stall",
     "eio",     "space", "rot_vote", "rot_chosen",   "rot_promise", "wipe",   "rate",
-    "jump",    "wall",  "cut",      "cut_one_way",  "split",       "bridge", "deaf",
+    "jump",    "wall",  "cut",      "cut_one_way",  "split",       "bridge", "deaf", "mute",
     "isolate", "clog",  "reset",    "client_crash", "client_cut"};
 
 struct Setting {
@@ -90,8 +90,8 @@ class Drawing {
       plan_.q2 = random_.between(1, plan_.nodes);
       plan_.q1 = plan_.nodes + 1 - plan_.q2;
     }
-    plan_.election_timeout_ms = pick({60, 100, 100, 150, 250, 400});
-    plan_.heartbeat_ms = plan_.election_timeout_ms / pick({3, 4, 8});
+    plan_.election_timeout_ms = pick({40, 60, 60, 100, 150, 400});
+    plan_.heartbeat_ms = plan_.election_timeout_ms / pick({3, 4, 5});
     plan_.window = pick({1, 2, 4, 16, 16, 16, 64});
     plan_.batch_bytes_max = pick({1, 1, 200, 1000, 512 << 10});
     plan_.waiting_bytes_max = pick({300, 3000, 100000, 16 << 20});
@@ -147,16 +147,32 @@ class Drawing {
       const std::size_t kind = random_.below(kKinds.size());
       if ((kinds >> kind & 1) != 0) add(at, static_cast<Kind>(kind));
     }
-    plan_.cursed_percent = pick({0, 0, 50, 90});
-    // What a leader does that has been replaced and does not know it.
-    if (random_.chance(25)) {
-      const Kind kind = random_.chance(60) ? Kind::deaf : Kind::pause;
-      const std::uint64_t timeout = plan_.election_timeout_ms;
-      for (std::uint64_t at = 5 * timeout; at < plan_.horizon_ms; at += 15 * timeout) {
-        add(at + random_.below(5 * timeout), kind);
-      }
+    plan_.cursed_percent = pick({0, 50, 80, 95});
+    if (random_.chance(15)) reads_of_an_old_leader();
+    // Power failures while the cluster is born.
+    if (random_.chance(10)) {
+      for (std::uint64_t at = 1; at < 40; at += random_.between(1, 20)) add(at, Kind::power);
     }
     heal();
+  }
+
+  /// What a leader does that has been replaced and does not know it: little else goes wrong, one
+  /// client writes now and then, and another one reads all the time.
+  void reads_of_an_old_leader() {
+    plan_.faults.clear();
+    plan_.cursed_percent = 0;
+    plan_.drop_ppm = 0;
+    plan_.clients = std::max<std::uint64_t>(plan_.clients, 3);
+    plan_.readers = plan_.clients / 2;
+    plan_.operations = 1000;
+    plan_.in_flight = pick({2, 4});
+    plan_.attempt_timeout_ms = pick({100, 3000});
+    const Kind kinds[] = {Kind::deaf, Kind::deaf, Kind::mute, Kind::pause};
+    const Kind kind = kinds[random_.below(4)];
+    const std::uint64_t timeout = plan_.election_timeout_ms;
+    for (std::uint64_t at = 5 * timeout; at < plan_.horizon_ms; at += 15 * timeout) {
+      add(at + random_.below(5 * timeout), kind);
+    }
   }
 
   /// Those with the highest ids are spoilt, if any. The others are a quorum, and lose nothing.
@@ -188,6 +204,12 @@ class Drawing {
         fault.b = random_.chance(50) ? 1 : random_.between(1, plan_.clients);
         fault.ms = timeout * pick({3, 5, 10});
         fault.amount = pick({100, 300, 1000});
+        break;
+      case Kind::mute:
+        fault.a = Fault::kLeader;
+        fault.b = random_.chance(50) ? 1 : random_.between(1, plan_.clients);
+        fault.amount = timeout * pick({2, 4});
+        fault.ms = 3 * fault.amount;
         break;
       case Kind::rate: fault.amount = pick({200, 500, 800, 1200, 2000, 4000}); break;
       case Kind::jump: fault.ms = pick({timeout, 2000, 70000}); break;

@@ -34,6 +34,7 @@ struct Fault {
     split,         ///< The nodes in the set `amount` hear nothing from the others, for `ms`,
     bridge,        ///< but `a`, which hears both.
     deaf,          ///< `a` hears nobody but client `b` for `ms`, and its clock runs at `amount`.
+    mute,          ///< No node hears `a` for `ms`, and its answers take `amount` ms longer.
     isolate,       ///< `a` hears nobody and nobody hears it, clients included.
     clog,          ///< What goes from `a` to `b` takes up to `amount` ms longer, for `ms`.
     reset,         ///< Connections between `a` and `b` break.

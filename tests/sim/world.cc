@@ -37,6 +37,7 @@ class World {
   void cut(Host a, Host b, bool both, std::uint64_t for_ms);
   void split(const Fault& fault);
   void on_leader_began(NodeId node);
+  void estrange(const Fault& fault, SimNode& node);
   void start_client(std::size_t index);
   void witness(const net::Message& message);
 
@@ -245,6 +246,24 @@ void World::on_leader_began(NodeId id) {
   scheduler_.after(soon, [this, fault = Fault{0, kind, id.value, 0, gone_ms, 0}] { apply(fault); });
 }
 
+/// Takes a node out of the cluster without its noticing: its clock is slow, and one client stays.
+void World::estrange(const Fault& fault, SimNode& node) {
+  coverage_.count(Path::one_way_cuts);
+  const bool mute = fault.kind == Fault::Kind::mute;
+  node.set_clock_rate(mute ? 100 : fault.amount);
+  for (auto& other : nodes_) {
+    cut(node.host(), other->host(), !mute, fault.ms);
+    if (!mute || other->host() == node.host()) continue;
+    network_.clog(other->host(), node.host(), ms(fault.amount));
+    scheduler_.after(ms(fault.ms), [this, from = other->host(), to = node.host()] {
+      network_.clog(from, to, Duration(0));
+    });
+  }
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    if (i + 1 != fault.b) cut(node.host(), kFirstClient + i, true, fault.ms);
+  }
+}
+
 void World::apply(const Fault& fault) {
   if (epilogue_) return;
   using Kind = Fault::Kind;
@@ -320,13 +339,7 @@ void World::apply_to_node(const Fault& fault, SimNode& node) {
       counted(fault.kind == Kind::cut ? Path::cuts : Path::one_way_cuts);
       return cut(node.host(), fault.b, fault.kind == Kind::cut, fault.ms);
     case Kind::deaf:
-      counted(Path::one_way_cuts);
-      node.set_clock_rate(fault.amount);
-      for (auto& other : nodes_) cut(other->host(), node.host(), true, fault.ms);
-      for (std::size_t i = 0; i < clients_.size(); ++i) {
-        if (i + 1 != fault.b) cut(node.host(), kFirstClient + i, true, fault.ms);
-      }
-      return;
+    case Kind::mute: return estrange(fault, node);
     case Kind::isolate:
       counted(Path::cuts);
       for (auto& other : nodes_) cut(node.host(), other->host(), true, fault.ms);

@@ -1,0 +1,176 @@
+// Stores for the tests of what every store promises: over real files, and the simulated one.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "log/lmdb.h"
+#include "log/lmdb_store.h"
+#include "tests/log/commands.h"
+#include "tests/log/directory.h"
+#include "tests/sim/memory_store.h"
+#include "tests/sim/sim_loop.h"
+
+namespace stele::log {
+
+inline constexpr Slot kEnd{UINT64_MAX};
+
+/// A store on a loop of its own; reopened as after a restart. What is called waits for its end.
+class StoreBench {
+ public:
+  virtual ~StoreBench() = default;
+
+  void be(const Identity& identity) {
+    bool durable = false;
+    store->write_identity(identity, [&] { durable = true; });
+    REQUIRE(run_until([&] { return durable; }));
+  }
+  void restart() {
+    store.reset();
+    open();
+  }
+  void vote(std::vector<paxos::Record> records) {
+    std::vector<paxos::Acceptor::Write> writes;
+    for (paxos::Record& record : records) {
+      writes.emplace_back(paxos::WriteAccepted{std::move(record)});
+    }
+    bool durable = false;
+    store->write_votes(std::move(writes), [&] { durable = true; });
+    REQUIRE(run_until([&] { return durable; }));
+  }
+  SlotsRead votes(std::uint64_t begin, std::size_t bytes_max = 1 << 20, Slot end = kEnd) {
+    std::optional<SlotsRead> read;
+    store->read_votes({begin}, end, bytes_max, [&](SlotsRead found) { read = std::move(found); });
+    REQUIRE(run_until([&] { return read.has_value(); }));
+    return *read;
+  }
+  SlotsRead chosen(std::uint64_t begin, std::size_t bytes_max = 1 << 20) {
+    std::optional<SlotsRead> read;
+    store->read_chosen({begin}, bytes_max, [&](SlotsRead found) { read = std::move(found); });
+    REQUIRE(run_until([&] { return read.has_value(); }));
+    return *read;
+  }
+  EntriesRead entries(std::uint64_t begin, std::uint64_t end, std::size_t bytes_max = 1 << 20) {
+    std::optional<EntriesRead> read;
+    store->read_entries({begin}, {end}, bytes_max,
+                        [&](EntriesRead found) { read = std::move(found); });
+    REQUIRE(run_until([&] { return read.has_value(); }));
+    return *read;
+  }
+  void state(StateWrite write) {
+    const Lsn wanted = write.numbers.next_lsn;
+    store->write_state(std::move(write));
+    store->flush();
+    REQUIRE(run_until([&] { return store->durable_lsn() == wanted; }));
+  }
+
+  virtual void open() = 0;
+  [[nodiscard]] virtual bool run_until(const std::function<bool()>& done) = 0;
+  /// Damages the record of a slot, while the store is closed.
+  virtual void damage(Slot slot) = 0;
+  virtual void damage_promise() = 0;
+
+  std::unique_ptr<Store> store;
+  StoreContent content;
+
+ protected:
+  /// A directory that belongs to somebody.
+  static Identity identity() {
+    return {"stele", 9, paxos::kN2, 77, {{paxos::kN1, 5}, {paxos::kN2, 77}}};
+  }
+  void load() {
+    auto loaded = store->load();
+    REQUIRE(loaded);
+    content = *std::move(loaded);
+  }
+};
+
+class LmdbBench final : public StoreBench {
+ public:
+  explicit LmdbBench(bool with_identity = true) {
+    open();
+    if (with_identity) be(identity());
+  }
+  ~LmdbBench() override { store.reset(); }
+
+  void open() override {
+    auto opened_directory = DataDirectory::open(directory.path());
+    REQUIRE(opened_directory);
+    auto opened = LmdbStore::open(*std::move(opened_directory), {.map_bytes = kTestMapBytes}, loop_,
+                                  [this](const Error& error) { failure = error.detail; });
+    REQUIRE_MESSAGE(opened.has_value(), opened.error().detail);
+    store = *std::move(opened);
+    load();
+  }
+  [[nodiscard]] bool run_until(const std::function<bool()>& done) override {
+    return log::run_until(context, done);
+  }
+  void damage(Slot slot) override { damage(Table::slots, slot.value, kSlotHeaderBytes + 1); }
+  void damage_promise() override { damage(Table::meta, kPromiseKey, 1); }
+  /// One bit of one byte.
+  void damage(Table table, std::uint64_t key, std::size_t at) {
+    store.reset();
+    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+    REQUIRE(lmdb);
+    {
+      auto txn = lmdb->begin(true);
+      const auto found = txn->get(table, key);
+      std::vector<std::byte> bytes((*found)->begin(), (*found)->end());
+      bytes.at(at) ^= std::byte{1};
+      REQUIRE(txn->put(table, key, bytes));
+      REQUIRE(txn->commit());
+    }
+    lmdb = Lmdb();
+    open();
+  }
+
+  TestDirectory directory;
+  asio::io_context context{1};
+  std::string failure;
+
+ private:
+  net::AsioLoop loop_{context};
+};
+
+class MemoryBench final : public StoreBench {
+ public:
+  explicit MemoryBench(bool with_identity = true) {
+    open();
+    if (with_identity) be(identity());
+  }
+  ~MemoryBench() override { store.reset(); }
+
+  void open() override {
+    auto memory = std::make_unique<sim::MemoryStore>(loop_, disk_);
+    memory_ = memory.get();
+    store = std::move(memory);
+    load();
+  }
+  [[nodiscard]] bool run_until(const std::function<bool()>& done) override {
+    for (int i = 0; i < 10 && !done(); ++i) {
+      loop_.run();
+      memory_->sync();
+      loop_.run();
+    }
+    return done();
+  }
+  void damage(Slot slot) override {
+    disk_.rot(slot);
+    restart();
+  }
+  void damage_promise() override {
+    disk_.rot_promise();
+    restart();
+  }
+
+ private:
+  sim::SimLoop loop_{1};
+  sim::Disk disk_;
+  sim::MemoryStore* memory_ = nullptr;
+};
+
+}  // namespace stele::log
