@@ -8,6 +8,7 @@
 #include "tests/mutants/mutants.h"
 #include "tests/sim/campaign.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/shrink.h"
 
 namespace stele::mutants {
 
@@ -49,12 +50,13 @@ Caught hunt(int number, const Campaign& campaign) {
   return caught;
 }
 
-int replay(int number, std::uint64_t seed, const std::string& trace) {
+int replay(int number, std::uint64_t seed, const std::string& trace, bool small) {
   std::ofstream lines;
   if (!trace.empty()) lines.open(trace);
   stele::mutants::chosen = number;
   const Verdict verdict = run(draw_plan(seed), lines.is_open() ? &lines : nullptr);
   print_verdict(std::cout, "seed " + std::to_string(seed), verdict, false);
+  if (!verdict.passed() && small) std::cout << to_text(shrink(draw_plan(seed), verdict, std::cerr));
   return verdict.passed() ? 0 : 1;
 }
 
@@ -68,6 +70,7 @@ int main(int argc, char** argv) {
   std::uint64_t tenth = 0;
   std::uint64_t seed = 0;
   std::string trace;
+  bool small = false;
   bool list = false;
   CLI::App app{"Shows that the simulation catches mistakes: makes each of them, and runs seeds."};
   app.add_option("names", only, "Only these mutants");
@@ -77,6 +80,7 @@ int main(int argc, char** argv) {
   app.add_option("--tenth", tenth, "Only every tenth mutant, beginning with this one modulo ten");
   app.add_option("--replay", seed, "Only run this seed, with the one mutant that is named");
   app.add_option("--trace", trace, "With --replay: write a line for every event to this file");
+  app.add_flag("--shrink", small, "With --replay: reduce the run, and print its plan");
   app.add_flag("--list", list, "Only name them");
   CLI11_PARSE(app, argc, argv);
 
@@ -88,7 +92,7 @@ int main(int argc, char** argv) {
     const std::string name(mutant.name);
     if (!only.empty() && std::find(only.begin(), only.end(), name) == only.end()) continue;
     if (app.count("--tenth") != 0 && i % 10 != tenth % 10) continue;
-    if (app.count("--replay") != 0) return replay(static_cast<int>(i) + 1, seed, trace);
+    if (app.count("--replay") != 0) return replay(static_cast<int>(i) + 1, seed, trace, small);
     std::cout << std::left << std::setw(42) << name << std::flush;
     if (list) {
       std::cout << mutant.says << '\n';

@@ -13,10 +13,10 @@ namespace {
 using Kind = Fault::Kind;
 
 constexpr std::array<std::string_view, 27> kKinds = {
-    "kill",    "power", "kill_all", "power_all",    "stop",        "pause",  "stall",
-    "eio",     "space", "rot_vote", "rot_chosen",   "rot_promise", "wipe",   "rate",
-    "jump",    "wall",  "cut",      "cut_one_way",  "split",       "bridge", "deaf", "mute",
-    "isolate", "clog",  "reset",    "client_crash", "client_cut"};
+    "kill", "power",   "kill_all", "power_all",   "stop",         "pause",     "stall",
+    "eio",  "space",   "rot_vote", "rot_chosen",  "rot_promise",  "wipe",      "rate",
+    "jump", "wall",    "cut",      "cut_one_way", "split",        "bridge",    "deaf",
+    "mute", "isolate", "clog",     "reset",       "client_crash", "client_cut"};
 
 struct Setting {
   std::string_view name;

@@ -1,6 +1,6 @@
 // stele-sim: runs simulated clusters, one for each seed, and says what went wrong.
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 
@@ -16,7 +16,7 @@ using namespace stele::sim;
 struct Flags {
   std::uint64_t seed = 0;
   std::string seeds;
-  std::string plan;
+  std::vector<std::string> plans;
   std::string trace;
   bool shrink = false;
   bool print_plan = false;
@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Runs simulated Stele clusters, each drawn from a seed, and checks what they do."};
   auto* seed = app.add_option("--seed", flags.seed, "Run this one");
   auto* seeds = app.add_option("--seeds", flags.seeds, "Run all of A..B");
-  auto* plan = app.add_option("--plan", flags.plan, "Run the plan in this file");
+  auto* plan = app.add_option("--plan", flags.plans, "Run the plans in these files");
   seed->excludes(seeds)->excludes(plan);
   seeds->excludes(plan);
   app.add_option("--minutes", flags.campaign.minutes, "Stop after so many minutes");
@@ -64,14 +64,16 @@ int main(int argc, char** argv) {
   app.add_flag("--print-plan", flags.print_plan, "Print what was drawn from the seed");
   CLI11_PARSE(app, argc, argv);
 
-  if (!flags.plan.empty()) {
-    std::ifstream file(flags.plan);
-    if (!file) return usage_error("cannot read " + flags.plan);
+  int status = 0;
+  for (const std::string& name : flags.plans) {
+    std::ifstream file(name);
+    if (!file) return usage_error("cannot read " + name);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     const auto parsed = parse_plan(text);
-    if (!parsed) return usage_error(flags.plan + ": " + parsed.error().detail);
-    return run_one(*parsed, flags.plan, flags);
+    if (!parsed) return usage_error(name + ": " + parsed.error().detail);
+    status = std::max(status, run_one(*parsed, name, flags));
   }
+  if (!flags.plans.empty()) return status;
   if (*seed) return run_one(draw_plan(flags.seed), "seed " + std::to_string(flags.seed), flags);
   if (!*seeds) return usage_error("say --seed, --seeds or --plan");
   const std::size_t dots = flags.seeds.find("..");
