@@ -142,7 +142,15 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       wake = (urgent || pending.state_bytes > kStateBytesMax) && !pending.urgent;
       pending.urgent = pending.urgent || wake;
     }
-    if (wake) work.notify_one();
+    if (wake) wake_writer();
+  }
+
+  void wake_writer() {
+    if (commit_wanted) {
+      commit_wanted();
+    } else {
+      work.notify_one();
+    }
   }
 
   // --- Writer thread -------------------------------------------------------------------
@@ -152,27 +160,34 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     while (true) {
       work.wait(lock, [&] { return pending.urgent || stopping; });
       if (stopping && !pending.urgent && !pending.state) return;
-      auto batch = std::make_shared<Pending>(std::exchange(pending, {}));
-      committing = true;
-      lock.unlock();
-      if (const auto committed = commit(*batch); !committed) {
-        // What is on the disk is unknown from here on: no acknowledgement leaves any more.
-        measure_space();
-        Error error = committed.error();
-        if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
-        loop.post([self = shared_from_this(), error] {
-          if (self->on_failure) self->on_failure(error);
-        });
-        return;
-      }
-      lock.lock();
-      committing = false;
-      append(batch->durable, std::exchange(after_commit, {}));
-      // The batch goes back to the loop, which alone drops the buffers it shares with the sockets.
-      // Posted under the lock, so that no later callback comes before its own.
-      loop.post(
-          [self = shared_from_this(), batch = std::move(batch)] { self->on_committed(*batch); });
+      if (!commit_pending(lock)) return;
     }
+  }
+
+  /// Commits what is pending; false if that failed, and the store does nothing any more.
+  bool commit_pending(std::unique_lock<std::mutex>& lock) {
+    auto batch = std::make_shared<Pending>(std::exchange(pending, {}));
+    committing = true;
+    lock.unlock();
+    const auto committed = commit(*batch);
+    lock.lock();
+    if (!committed) {
+      // What is on the disk is unknown from here on: no acknowledgement leaves any more.
+      measure_space();
+      Error error = committed.error();
+      if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
+      loop.post([self = shared_from_this(), error] {
+        if (self->on_failure) self->on_failure(error);
+      });
+      return false;
+    }
+    committing = false;
+    append(batch->durable, std::exchange(after_commit, {}));
+    // The batch goes back to the loop, which alone drops the buffers it shares with the sockets.
+    // Posted under the lock, so that no later callback comes before its own.
+    loop.post(
+        [self = shared_from_this(), batch = std::move(batch)] { self->on_committed(*batch); });
+    return true;
   }
 
   Result<void> commit(Pending& batch) {
@@ -279,23 +294,28 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   /// Runs `get` on a fresh snapshot on the reader thread, then `done` on the loop.
   template <class Get, class Done>
   void read(Get get, Done done) {
+    enqueue_read([self = shared_from_this(), get = std::move(get), done = std::move(done)] {
+      auto snapshot = self->lmdb.begin(false);
+      auto result = snapshot ? get(*snapshot) : tl::unexpected<Error>(snapshot.error());
+      if (!result) {
+        self->loop.post([self, error = result.error()] {
+          if (self->on_failure && !self->closed) self->on_failure(error);
+        });
+        return;
+      }
+      using Value = typename decltype(result)::value_type;
+      auto value = std::make_shared<Value>(*std::move(result));
+      self->loop.post([self, done, value] {
+        if (!self->closed) done(std::move(*value));
+      });
+    });
+  }
+
+  void enqueue_read(std::function<void()> task) {
+    if (commit_wanted) return task();
     {
       const std::lock_guard lock(read_mutex);
-      reads.push_back([self = shared_from_this(), get = std::move(get), done = std::move(done)] {
-        auto snapshot = self->lmdb.begin(false);
-        auto result = snapshot ? get(*snapshot) : tl::unexpected<Error>(snapshot.error());
-        if (!result) {
-          self->loop.post([self, error = result.error()] {
-            if (self->on_failure && !self->closed) self->on_failure(error);
-          });
-          return;
-        }
-        using Value = typename decltype(result)::value_type;
-        auto value = std::make_shared<Value>(*std::move(result));
-        self->loop.post([self, done, value] {
-          if (!self->closed) done(std::move(*value));
-        });
-      });
+      reads.push_back(std::move(task));
     }
     read_work.notify_one();
   }
@@ -305,6 +325,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   net::Loop& loop;
   std::function<void(Error)> on_failure;
   std::uint64_t map_bytes = 0;
+  std::function<void()> commit_wanted;  // Instead of threads.
   std::optional<Identity> identity;
   bool closed = false;      // Loop's thread: no callback any more.
   std::size_t backlog = 0;  // Loop's thread.
@@ -341,6 +362,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
   auto impl =
       std::make_shared<Impl>(std::move(directory), *std::move(lmdb), loop, std::move(on_failure));
   impl->map_bytes = options.map_bytes;
+  impl->commit_wanted = options.commit_wanted;
   {
     auto txn = impl->lmdb.begin(false);
     if (!txn) return tl::unexpected<Error>(txn.error());
@@ -359,8 +381,10 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
     }
   }
   impl->measure_space();
-  impl->writer = std::thread([impl] { impl->write_loop(); });
-  impl->reader = std::thread([impl] { impl->read_loop(); });
+  if (!impl->commit_wanted) {
+    impl->writer = std::thread([impl] { impl->write_loop(); });
+    impl->reader = std::thread([impl] { impl->read_loop(); });
+  }
   return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(impl)));
 }
 
@@ -377,8 +401,8 @@ LmdbStore::~LmdbStore() {
     impl_->reads.clear();
   }
   impl_->read_work.notify_one();
-  impl_->writer.join();
-  impl_->reader.join();
+  if (impl_->writer.joinable()) impl_->writer.join();
+  if (impl_->reader.joinable()) impl_->reader.join();
   impl_->release();
 }
 
@@ -481,7 +505,13 @@ void LmdbStore::flush() {
     wake = impl_->pending.state && !impl_->pending.urgent;
     impl_->pending.urgent = impl_->pending.urgent || wake;
   }
-  if (wake) impl_->work.notify_one();
+  if (wake) impl_->wake_writer();
+}
+
+void LmdbStore::commit_now() {
+  std::unique_lock lock(impl_->mutex);
+  STELE_CHECK(impl_->commit_wanted != nullptr);
+  impl_->commit_pending(lock);
 }
 
 void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
@@ -513,11 +543,7 @@ Lsn LmdbStore::durable_lsn() const { return impl_->durable_lsn; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->backlog; }
 
 void LmdbStore::measure_space() {
-  {
-    const std::lock_guard lock(impl_->read_mutex);
-    impl_->reads.push_back([impl = impl_] { impl->measure_space(); });
-  }
-  impl_->read_work.notify_one();
+  impl_->enqueue_read([impl = impl_] { impl->measure_space(); });
 }
 
 Space LmdbStore::space() const { return {impl_->used_bytes, impl_->free_space}; }

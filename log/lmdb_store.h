@@ -16,6 +16,9 @@ class LmdbStore final : public Store {
  public:
   struct Options {
     std::uint64_t map_bytes = 1ULL << 40;  ///< The bound of the store, reserved once.
+    /// If set, the store has no threads: it calls this when a commit is wanted, and whoever set it
+    /// calls commit_now(); reads are done at once. For simulations.
+    std::function<void()> commit_wanted = {};
   };
 
   /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit
@@ -23,7 +26,7 @@ class LmdbStore final : public Store {
   static Result<std::unique_ptr<LmdbStore>> open(DataDirectory directory, const Options& options,
                                                  net::Loop& loop,
                                                  std::function<void(Error)> on_failure);
-  /// Commits what is queued, then stops the threads.
+  /// Commits what is queued, then stops the threads; without threads, drops what is queued.
   ~LmdbStore() override;
 
   [[nodiscard]] const std::optional<Identity>& identity() const override;
@@ -43,6 +46,9 @@ class LmdbStore final : public Store {
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
   void measure_space() override;
+
+  /// Commits what is queued, on the caller's thread; only for stores without threads.
+  void commit_now();
 
  private:
   struct Impl;

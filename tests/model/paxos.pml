@@ -37,7 +37,6 @@ byte chosen[SLOTS];
 #ifdef SEND_BEFORE_SYNC
 byte crashes = 1;
 #endif
-byte fresh_values = 0;
 
 inline vote_leaves(a, b, s, v) {
   votes(b, s, v) = votes(b, s, v) | bit(a);
@@ -134,7 +133,7 @@ inline pick(s) {
   :: else -> break
   od;
   if
-  :: value == 0 -> fresh_values++; value = fresh_values
+  :: value == 0 -> value = ballot /* A new value; one for each ballot will do. */
   :: else
   fi;
   a = 0; best = 0
@@ -151,7 +150,7 @@ end:
        ballot != last && prepared[first] && !prepared[last] -> ballot = last; prepared[last] = true
      }
   :: atomic { /* Phase 2a: one slot at a time, so that a crash may come in between. */
-       ballot != 0 && accepts[in(ballot, 0)] == 0 && fresh_values < 7 && won(promises[ballot]) ->
+       ballot != 0 && accepts[in(ballot, 0)] == 0 && won(promises[ballot]) ->
 #ifdef ONE_PROMISE
        if
        :: (promises[ballot] & 1) != 0 -> quorum = 1
@@ -169,7 +168,7 @@ end:
      }
   :: atomic {
        ballot != 0 && accepts[in(ballot, 0)] != 0 && accepts[in(ballot, 1)] == 0 &&
-       fresh_values < 7 && won(promises[ballot]) ->
+       won(promises[ballot]) ->
 #ifdef ONE_PROMISE
        if
        :: (promises[ballot] & 1) != 0 -> quorum = 1
@@ -187,8 +186,8 @@ end:
      }
 #ifdef BALLOT_REUSED
   :: d_step { /* It crashed, and proposes again in the ballot that it had won. */
-       ballot != 0 && accepts[in(ballot, 0)] != 0 && fresh_values < 7 ->
-       fresh_values++; accepts[in(ballot, 0)] = fresh_values
+       ballot != 0 && accepts[in(ballot, 0)] != 0 && accepts[in(ballot, 0)] < 4 ->
+       accepts[in(ballot, 0)] = ballot + 4
      }
 #endif
   od

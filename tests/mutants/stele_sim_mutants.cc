@@ -29,13 +29,17 @@ constexpr Mutant kMutants[] = {
 #include "mutants.inc"
 };
 
+/// Those in the store over LMDB show over real files only.
+bool needs_files(int number) { return kMutants[number - 1].name.starts_with("files_"); }
+
 struct Caught {
   std::uint64_t seeds = 0;  // Tried until then; 0: it was not.
   std::string invariant;
   double seconds = 0;
 };
 
-Caught hunt(int number, const Campaign& campaign) {
+Caught hunt(int number, Campaign campaign) {
+  campaign.real_files = needs_files(number);
   stele::mutants::chosen = number;
   const CampaignResult result = run_seeds(campaign);
   stele::mutants::chosen = 0;
@@ -54,9 +58,11 @@ int replay(int number, std::uint64_t seed, const std::string& trace, bool small)
   std::ofstream lines;
   if (!trace.empty()) lines.open(trace);
   stele::mutants::chosen = number;
-  const Verdict verdict = run(draw_plan(seed), lines.is_open() ? &lines : nullptr);
+  const Plan drawn = draw_plan(seed);
+  const Plan plan = needs_files(number) ? over_real_files(drawn) : drawn;
+  const Verdict verdict = run(plan, lines.is_open() ? &lines : nullptr);
   print_verdict(std::cout, "seed " + std::to_string(seed), verdict, false);
-  if (!verdict.passed() && small) std::cout << to_text(shrink(draw_plan(seed), verdict, std::cerr));
+  if (!verdict.passed() && small) std::cout << to_text(shrink(plan, verdict, std::cerr));
   return verdict.passed() ? 0 : 1;
 }
 

@@ -67,7 +67,8 @@ void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
     if (seed > campaign.last) return;
     worker.seed = seed;
     ::alarm(campaign.seed_seconds_max);
-    const Verdict verdict = run(draw_plan(seed));
+    const Plan plan = draw_plan(seed);
+    const Verdict verdict = run(campaign.real_files ? over_real_files(plan) : plan);
     worker.coverage.add(verdict.coverage);
     worker.events += verdict.events;
     worker.virtual_ns += verdict.virtual_time.count();
@@ -80,12 +81,14 @@ void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
   }
 }
 
-std::string replay(std::uint64_t seed) { return "stele-sim --seed " + std::to_string(seed); }
+std::string replay(std::uint64_t seed, bool real_files) {
+  return "stele-sim --seed " + std::to_string(seed) + (real_files ? " --real-files" : "");
+}
 
 void print_text(std::ostream& out, const CampaignResult& totals) {
   for (const CampaignResult::Failure& failure : totals.failures) {
     out << "seed " << failure.seed << ": invariant " << failure.invariant << ": " << failure.what
-        << "\n  replay: " << replay(failure.seed) << "\n";
+        << "\n  replay: " << replay(failure.seed, totals.real_files) << "\n";
   }
   out << std::fixed << std::setprecision(1) << totals.seeds << " seeds in " << totals.seconds
       << " s: " << static_cast<double>(totals.seeds) / totals.seconds << " seeds/s, "
@@ -109,7 +112,7 @@ void print_json(std::ostream& out, const CampaignResult& totals) {
     json["failures"].push_back({{"seed", failure.seed},
                                 {"invariant", failure.invariant},
                                 {"what", failure.what},
-                                {"replay", replay(failure.seed)}});
+                                {"replay", replay(failure.seed, totals.real_files)}});
   }
   for (std::size_t i = 0; i < kPaths; ++i) {
     const auto path = static_cast<Path>(i);
@@ -208,6 +211,7 @@ CampaignResult run_seeds(const Campaign& campaign) {
     result.events += worker.events;
     result.virtual_hours += static_cast<double>(worker.virtual_ns) / 3.6e12;
   }
+  result.real_files = campaign.real_files;
   result.failed = shared.failed;
   for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
     const Shared::Failure& failure = shared.failures[i];
@@ -227,7 +231,7 @@ int run_campaign(const Campaign& campaign, std::ostream& out) {
     print_text(out, totals);
   }
   bool reached = true;
-  if (totals.failed == 0 && totals.seeds >= kStandardSeeds) {
+  if (totals.failed == 0 && !campaign.real_files && totals.seeds >= kStandardSeeds) {
     for (std::size_t i = 0; i < kPaths; ++i) {
       const auto path = static_cast<Path>(i);
       if (totals.coverage.of(path) != 0) continue;

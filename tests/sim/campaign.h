@@ -16,6 +16,7 @@ struct Campaign {
   double minutes = 0;  ///< 0: until all seeds are done.
   int jobs = 1;
   bool keep_going = false;
+  bool real_files = false;          ///< Nodes have the real store, over files.
   unsigned seed_seconds_max = 120;  ///< Of real time; a seed that takes longer hangs.
   bool json = false;
 };
@@ -31,6 +32,7 @@ struct CampaignResult {
   };
   std::vector<Failure> failures;  ///< The first ones; `failed` counts all.
   std::uint64_t failed = 0;
+  bool real_files = false;
   std::uint64_t seeds = 0;
   std::uint64_t events = 0;
   double virtual_hours = 0;

@@ -1,6 +1,7 @@
 #include "tests/sim/disk.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace stele::sim {
@@ -36,6 +37,25 @@ void Txn::apply(Image& image) const {
     }
   }
   image.numbers = state->numbers;
+}
+
+void Txn::add_votes(std::vector<paxos::Acceptor::Write> writes) {
+  votes.insert(votes.end(), std::make_move_iterator(writes.begin()),
+               std::make_move_iterator(writes.end()));
+}
+
+void Txn::add_state(log::StateWrite write) {
+  if (!state) {
+    state = std::move(write);
+    return;
+  }
+  const auto append = [](auto& to, auto& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  state->numbers = write.numbers;
+  append(state->learned, write.learned);
+  append(state->rows, write.rows);
+  append(state->sessions, write.sessions);
 }
 
 void Disk::write(const Txn& txn) {

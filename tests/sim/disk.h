@@ -30,6 +30,8 @@ struct Txn {
   std::optional<log::StateWrite> state;
 
   void apply(Image& image) const;
+  void add_votes(std::vector<paxos::Acceptor::Write> writes);
+  void add_state(log::StateWrite write);
 };
 
 /// Outlives the processes that write to it.

@@ -1,16 +1,10 @@
 #include "tests/sim/memory_store.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace stele::sim {
 namespace {
-
-template <class T>
-void append(std::vector<T>& to, std::vector<T>&& from) {
-  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
 
 std::size_t bytes_of(const log::StateWrite& write) {
   std::size_t bytes = 64 + write.rows.size() * 64;
@@ -80,6 +74,14 @@ void MemoryStore::fail_commit(const std::string& reason) {
   });
 }
 
+void MemoryStore::crash(bool power, Random& random, Coverage& coverage) {
+  failed_ = true;
+  if (committing_) {
+    coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
+    if (power || random.chance(50)) disk_.write(committing_->txn);
+  }
+}
+
 // --- Writes ----------------------------------------------------------------------------
 
 void MemoryStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
@@ -126,7 +128,7 @@ void MemoryStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
     waiting_.bytes += bytes;
     backlog_ += bytes;
   }
-  append(waiting_.txn.votes, std::move(writes));
+  waiting_.txn.add_votes(std::move(writes));
   if (durable) waiting_.durable.push_back(std::move(durable));
   waiting_.urgent = true;
   want_commit();
@@ -136,15 +138,7 @@ void MemoryStore::write_state(log::StateWrite write) {
   const std::size_t bytes = bytes_of(write);
   waiting_.bytes += bytes;
   backlog_ += bytes;
-  std::optional<log::StateWrite>& state = waiting_.txn.state;
-  if (!state) {
-    state = std::move(write);
-    return;
-  }
-  state->numbers = write.numbers;
-  append(state->learned, std::move(write.learned));
-  append(state->rows, std::move(write.rows));
-  append(state->sessions, std::move(write.sessions));
+  waiting_.txn.add_state(std::move(write));
 }
 
 void MemoryStore::flush() {

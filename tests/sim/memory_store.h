@@ -6,15 +6,14 @@
 #include <memory>
 #include <vector>
 
-#include "log/store.h"
 #include "net/loop.h"
-#include "tests/sim/disk.h"
+#include "tests/sim/sim_store.h"
 
 namespace stele::sim {
 
 /// Keeps the contract of log::Store, as log::LmdbStore does: what piles up during one commit is the
 /// next one. Opening it syncs the disk.
-class MemoryStore final : public log::Store {
+class MemoryStore final : public SimStore {
  public:
   struct Hooks {
     /// Somebody waits for a commit, and none is under way.
@@ -30,23 +29,17 @@ class MemoryStore final : public log::Store {
   MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks = {});
   ~MemoryStore() override { *alive_ = false; }
 
-  /// What waits is written: from here on nothing joins this transaction. False if nothing waits.
-  bool begin_commit();
-  /// It is durable.
-  void finish_commit();
-  /// It failed: what is on the disk is unknown, and the store does nothing any more.
-  void fail_commit(const std::string& reason);
-  /// Commits what waits, until nothing does.
-  void sync() {
-    while (begin_commit()) finish_commit();
-  }
-  /// A commit is under way: this is what it writes.
-  [[nodiscard]] const Txn* committing() const { return committing_ ? &committing_->txn : nullptr; }
-  [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
-  /// What the commit under way, or the next one, takes on the disk.
-  [[nodiscard]] std::size_t committing_bytes() const {
+  bool begin_commit() override;
+  void finish_commit() override;
+  void fail_commit(const std::string& reason) override;
+  [[nodiscard]] std::size_t committing_bytes() const override {
     return committing_ ? committing_->bytes : 0;
   }
+  void sync() override {
+    while (begin_commit()) finish_commit();
+  }
+  void crash(bool power, Random& random, Coverage& coverage) override;
+  [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;

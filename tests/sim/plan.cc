@@ -25,6 +25,7 @@ struct Setting {
 
 constexpr std::array kSettings = {
     Setting{"seed", &Plan::seed},
+    Setting{"real_files", &Plan::real_files},
     Setting{"nodes", &Plan::nodes},
     Setting{"q1", &Plan::q1},
     Setting{"q2", &Plan::q2},
@@ -252,6 +253,22 @@ class Drawing {
 std::string_view name_of(Fault::Kind kind) { return kKinds.at(static_cast<std::size_t>(kind)); }
 
 Plan draw_plan(std::uint64_t seed) { return Drawing(seed).draw(); }
+
+Plan over_real_files(Plan plan) {
+  plan.real_files = 1;
+  std::erase_if(plan.faults, [](const Fault& fault) {
+    switch (fault.kind) {
+      case Kind::eio:
+      case Kind::space:
+      case Kind::rot_vote:
+      case Kind::rot_chosen:
+      case Kind::rot_promise:
+      case Kind::wipe: return true;
+      default: return false;
+    }
+  });
+  return plan;
+}
 
 std::string to_text(const Plan& plan) {
   const Plan standard;

@@ -55,6 +55,7 @@ struct Fault {
 
 struct Plan {
   std::uint64_t seed = 1;
+  std::uint64_t real_files = 0;  ///< 1: nodes have the real store, over files.
   // The cluster.
   std::uint64_t nodes = 3;
   std::uint64_t q1 = 0;
@@ -100,6 +101,8 @@ struct Plan {
 };
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed);
+/// The same run over real files, without the faults that only the simulated store has.
+[[nodiscard]] Plan over_real_files(Plan plan);
 /// As text: a line for every number that is not the default, and for every fault.
 [[nodiscard]] std::string to_text(const Plan& plan);
 /// Errors: malformed, naming the line.

@@ -36,6 +36,7 @@ SimNode::SimNode(Surroundings world, NodeId id, Random random)
       events_(std::make_unique<NodeEvents>(*this)) {
   disk_.on_durable = [this](const Txn& txn) { world_.checker.on_durable(id_, txn); };
   world_.checker.on_new_disk(id_, disk_);
+  files_.directory = world_.directory + "/" + name_of(host());
 }
 
 SimNode::~SimNode() {
@@ -69,18 +70,7 @@ void SimNode::start() {
   process_ = std::make_shared<Process>(world_.scheduler, Random(random_.bits()), clock_,
                                        us(plan.turn_us_max));
   dialer_ = world_.network.dialer(host());
-  MemoryStore::Hooks hooks;
-  hooks.commit_wanted = [this] { on_commit_wanted(); };
-  hooks.read_later = [this](std::function<void()> read) {
-    later(random_.between(us(1), us(world_.plan.commit_us_max)),
-          [this, read = std::move(read)] { process_->post(read); });
-  };
-  hooks.reads = [this](MemoryStore::Hooks::Reading reading) {
-    const bool votes = reading == MemoryStore::Hooks::Reading::own_votes;
-    world_.coverage.count(votes ? Path::votes_read_back : Path::reads_of_old_entries);
-  };
-  hooks.failed = [this](const Error& error) { on_store_failed(error.detail); };
-  auto store = std::make_unique<MemoryStore>(*process_, disk_, std::move(hooks));
+  auto store = open_store();
   store_ = store.get();
 
   log::Node::Options options;
@@ -105,6 +95,24 @@ void SimNode::start() {
   node_ = *std::move(made);
 }
 
+std::unique_ptr<SimStore> SimNode::open_store() {
+  MemoryStore::Hooks hooks;
+  hooks.commit_wanted = [this] { on_commit_wanted(); };
+  hooks.read_later = [this](std::function<void()> read) {
+    later(random_.between(us(1), us(world_.plan.commit_us_max)),
+          [this, read = std::move(read)] { process_->post(read); });
+  };
+  hooks.reads = [this](MemoryStore::Hooks::Reading reading) {
+    const bool votes = reading == MemoryStore::Hooks::Reading::own_votes;
+    world_.coverage.count(votes ? Path::votes_read_back : Path::reads_of_old_entries);
+  };
+  hooks.failed = [this](const Error& error) { on_store_failed(error.detail); };
+  if (world_.plan.real_files == 0) {
+    return std::make_unique<MemoryStore>(*process_, disk_, std::move(hooks));
+  }
+  return LmdbSimStore::open(*process_, disk_, files_, std::move(hooks));
+}
+
 void SimNode::end_process() {
   process_->halt();
   node_.reset();  // And with it the store.
@@ -118,22 +126,14 @@ void SimNode::end_process() {
 void SimNode::kill() {
   if (!running()) return;
   world_.coverage.count(Path::kills);
-  if (const Txn* txn = store_->committing()) {
-    world_.coverage.count(Path::kills_within_a_commit);
-    if (random_.chance(50)) disk_.write(*txn);
-  }
+  store_->crash(false, random_, world_.coverage);
   world_.network.down(host(), false);
   end_process();
 }
 
 void SimNode::lose_power() {
   world_.coverage.count(Path::power_failures);
-  if (running()) {
-    if (const Txn* txn = store_->committing()) {
-      world_.coverage.count(Path::power_failures_within_a_commit);
-      disk_.write(*txn);
-    }
-  }
+  if (running()) store_->crash(true, random_, world_.coverage);
   world_.network.down(host(), true);
   if (running()) end_process();
   const std::size_t unsynced = disk_.unsynced.size();
@@ -214,7 +214,7 @@ void SimNode::finish_commit() {
   if (full || std::exchange(fail_next_commit_, false)) {
     world_.coverage.count(full ? Path::overfull_disks : Path::failed_commits);
     // What a failed sync leaves in the cache may reach the disk, or not.
-    if (!full && random_.chance(50)) disk_.write(*store_->committing());
+    if (!full) store_->crash(false, random_, world_.coverage);
     return store_->fail_commit(full ? "no space left on device" : "input/output error");
   }
   if (disk_.free_bytes != UINT64_MAX) disk_.free_bytes -= bytes;

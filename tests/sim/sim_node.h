@@ -11,6 +11,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/coverage.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/lmdb_sim_store.h"
 #include "tests/sim/memory_store.h"
 #include "tests/sim/network.h"
 #include "tests/sim/plan.h"
@@ -29,6 +30,7 @@ class SimNode {
     Trace& trace;
     std::map<NodeId, net::Address> cluster;
     std::function<void(NodeId)> leader_began;
+    std::string directory;  ///< For real files.
   };
 
   SimNode(Surroundings world, NodeId id, Random random);
@@ -79,6 +81,7 @@ class SimNode {
  private:
   class NodeEvents;
 
+  std::unique_ptr<SimStore> open_store();
   void end_process();
   void on_commit_wanted();
   void begin_commit();
@@ -93,12 +96,13 @@ class SimNode {
   Random random_;
   Process::Clock clock_;
   Disk disk_;
+  LmdbFiles files_;  // If the store is a real one.
   bool wiped_ = false;
 
   std::unique_ptr<NodeEvents> events_;
   std::shared_ptr<Process> process_;  // Null while the node is down.
   std::unique_ptr<net::Dialer> dialer_;
-  MemoryStore* store_ = nullptr;
+  SimStore* store_ = nullptr;
   std::unique_ptr<log::Node> node_;
   bool commit_scheduled_ = false;
   bool finish_due_ = false;  // The commit would be done, but the process is paused.

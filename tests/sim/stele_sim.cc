@@ -57,6 +57,8 @@ int main(int argc, char** argv) {
   app.add_option("--minutes", flags.campaign.minutes, "Stop after so many minutes");
   app.add_option("--jobs", flags.campaign.jobs, "Processes that work on --seeds")
       ->check(CLI::Range(1, 256));
+  app.add_flag("--real-files", flags.campaign.real_files,
+               "Nodes have the real store over files that lose unsynced pages");
   app.add_flag("--keep-going", flags.campaign.keep_going, "Do not stop at the first failure");
   app.add_flag("--json", flags.campaign.json, "Print results as JSON");
   app.add_option("--trace", flags.trace, "Write a line for every event of one run to this file");
@@ -74,7 +76,11 @@ int main(int argc, char** argv) {
     status = std::max(status, run_one(*parsed, name, flags));
   }
   if (!flags.plans.empty()) return status;
-  if (*seed) return run_one(draw_plan(flags.seed), "seed " + std::to_string(flags.seed), flags);
+  if (*seed) {
+    const Plan drawn = draw_plan(flags.seed);
+    return run_one(flags.campaign.real_files ? over_real_files(drawn) : drawn,
+                   "seed " + std::to_string(flags.seed), flags);
+  }
   if (!*seeds) return usage_error("say --seed, --seeds or --plan");
   const std::size_t dots = flags.seeds.find("..");
   try {

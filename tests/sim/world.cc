@@ -1,5 +1,7 @@
 #include "tests/sim/world.h"
 
+#include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "paxos/check.h"
@@ -22,6 +24,25 @@ std::chrono::microseconds us(std::uint64_t count) {
 }
 
 std::string name_of(const SimNode& node) { return sim::name_of(node.host()); }
+
+/// For real files: in memory if possible, and gone in the end.
+struct Directory {
+  explicit Directory(bool wanted) {
+    if (!wanted) return;
+    std::error_code none;
+    const bool shm = std::filesystem::is_directory("/dev/shm", none);
+    path = (shm ? std::string("/dev/shm") : std::filesystem::temp_directory_path().string()) +
+           "/stele-sim.XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) throw Violation("plan", "no directory for real files");
+  }
+  ~Directory() {
+    std::error_code ignored;
+    if (!path.empty()) std::filesystem::remove_all(path, ignored);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  std::string path;
+};
 
 class World {
  public:
@@ -56,6 +77,7 @@ class World {
   void run_to(Time until);
 
   Plan plan_;
+  Directory directory_;
   Random random_;
   Scheduler scheduler_;
   Coverage coverage_;
@@ -74,6 +96,7 @@ class World {
 
 World::World(const Plan& plan, std::ostream* trace)
     : plan_(plan),
+      directory_(plan.real_files != 0),
       random_(Random(plan.seed).fork(2)),
       trace_(trace),
       network_(scheduler_, random_.fork(1),
@@ -93,7 +116,7 @@ World::World(const Plan& plan, std::ostream* trace)
   for (NodeId id : ids) {
     nodes_.push_back(std::make_unique<SimNode>(
         SimNode::Surroundings{plan_, scheduler_, network_, *checker_, coverage_, trace_, cluster_,
-                              [this](NodeId leader) { on_leader_began(leader); }},
+                              [this](NodeId leader) { on_leader_began(leader); }, directory_.path},
         id, random_.fork(100 + id.value)));
   }
   clients_.resize(plan_.clients);

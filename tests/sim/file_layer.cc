@@ -1,0 +1,191 @@
+#include "tests/sim/file_layer.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "paxos/check.h"
+
+namespace stele::sim {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+using Page = std::vector<char>;
+
+struct Versions {
+  Page synced;                // What is surely on the medium,
+  std::vector<Page> written;  // and what was written over it since, in order.
+};
+
+struct File {
+  std::map<std::uint64_t, Versions> pages;  // Those written since the last sync.
+  std::map<std::uint64_t, Page> dead;       // As they were when the process died.
+  std::uint64_t left = WatchedFile::kNever;
+  bool is_dead = false;
+  int reader = -1;  // Of its own: LMDB writes meta pages through a descriptor that cannot read.
+
+  /// Counts a write or a sync; true if it still happens.
+  bool happens() {
+    if (left == 0) is_dead = true;
+    if (left != 0 && left != WatchedFile::kNever) --left;
+    return !is_dead;
+  }
+};
+
+std::map<std::uint64_t, File>& files() {
+  static std::map<std::uint64_t, File> watched;
+  return watched;
+}
+
+File* watched(int descriptor) {
+  if (files().empty()) return nullptr;
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return nullptr;
+  const auto found = files().find(status.st_ino);
+  return found == files().end() ? nullptr : &found->second;
+}
+
+template <class Function>
+Function* real(const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+Page read_page(int descriptor, std::uint64_t page) {
+  Page bytes(kPage);
+  std::size_t done = 0;
+  while (done < kPage) {
+    const ssize_t got = ::pread(descriptor, bytes.data() + done, kPage - done,
+                                static_cast<off_t>(page * kPage + done));
+    if (got <= 0) break;  // Behind the end there are zeros.
+    done += static_cast<std::size_t>(got);
+  }
+  return bytes;
+}
+
+/// LMDB's second descriptor of a file, for its meta pages, syncs with every write.
+bool syncs_itself(int descriptor) { return (::fcntl(descriptor, F_GETFL) & O_DSYNC) != 0; }
+
+/// Around a write to [offset, offset + size) that `write` does.
+template <class Write>
+ssize_t around(File& file, int descriptor, off_t offset, std::size_t size, Write write) {
+  const bool happens = file.happens();
+  const auto first = static_cast<std::uint64_t>(offset) / kPage;
+  const std::uint64_t last = (static_cast<std::uint64_t>(offset) + size + kPage - 1) / kPage;
+  for (std::uint64_t page = first; page < last; ++page) {
+    if (happens) {
+      file.pages.try_emplace(page, Versions{read_page(file.reader, page), {}});
+    } else {
+      file.dead.try_emplace(page, read_page(file.reader, page));
+    }
+  }
+  const ssize_t written = write();
+  if (!happens) return written;
+  for (std::uint64_t page = first; page < last; ++page) {
+    Versions& versions = file.pages.at(page);
+    versions.written.push_back(read_page(file.reader, page));
+    if (syncs_itself(descriptor)) {
+      versions.synced = versions.written.back();
+      versions.written.clear();
+    }
+  }
+  return written;
+}
+
+int on_sync(int descriptor, const char* name) {
+  if (File* file = watched(descriptor); file != nullptr && file->happens()) file->pages.clear();
+  return real<int(int)>(name)(descriptor);
+}
+
+void write_page(int descriptor, std::uint64_t page, const Page& bytes) {
+  const ssize_t written = real<ssize_t(int, const void*, size_t, off_t)>("pwrite")(
+      descriptor, bytes.data(), kPage, static_cast<off_t>(page * kPage));
+  STELE_CHECK(written == static_cast<ssize_t>(kPage));
+}
+
+}  // namespace
+
+WatchedFile::WatchedFile(const std::string& path) : inode_(0), path_(path) {
+  struct stat status {};
+  STELE_CHECK(::stat(path.c_str(), &status) == 0);
+  inode_ = status.st_ino;
+  files()[inode_].reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  STELE_CHECK(files()[inode_].reader >= 0);
+}
+
+WatchedFile::~WatchedFile() {
+  ::close(files().at(inode_).reader);
+  files().erase(inode_);
+}
+
+void WatchedFile::die_after(std::uint64_t operations) { files().at(inode_).left = operations; }
+
+void WatchedFile::lose_process() {
+  File& file = files().at(inode_);
+  const int descriptor = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  STELE_CHECK(descriptor >= 0);
+  for (const auto& [page, bytes] : file.dead) write_page(descriptor, page, bytes);
+  ::close(descriptor);
+  file.dead.clear();
+  file.is_dead = false;
+  file.left = kNever;
+}
+
+void WatchedFile::lose_power(Random& random) {
+  lose_process();
+  File& file = files().at(inode_);
+  const int descriptor = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  STELE_CHECK(descriptor >= 0);
+  for (const auto& [page, versions] : file.pages) {
+    const std::uint64_t kept = random.below(versions.written.size() + 1);
+    write_page(descriptor, page, kept == 0 ? versions.synced : versions.written[kept - 1]);
+  }
+  ::close(descriptor);
+  file.pages.clear();
+}
+
+}  // namespace stele::sim
+
+// The C library's functions, for this program and for what it is linked with.
+extern "C" {
+
+ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t offset) {
+  const auto call = [&] {
+    return stele::sim::real<ssize_t(int, const void*, size_t, off_t)>("pwrite")(descriptor, bytes,
+                                                                                size, offset);
+  };
+  auto* file = stele::sim::watched(descriptor);
+  return file == nullptr ? call() : stele::sim::around(*file, descriptor, offset, size, call);
+}
+
+ssize_t write(int descriptor, const void* bytes, size_t size) {
+  const auto call = [&] {
+    return stele::sim::real<ssize_t(int, const void*, size_t)>("write")(descriptor, bytes, size);
+  };
+  auto* file = stele::sim::watched(descriptor);
+  if (file == nullptr) return call();
+  return stele::sim::around(*file, descriptor, ::lseek(descriptor, 0, SEEK_CUR), size, call);
+}
+
+ssize_t writev(int descriptor, const struct iovec* parts, int count) {
+  const auto call = [&] {
+    return stele::sim::real<ssize_t(int, const struct iovec*, int)>("writev")(descriptor, parts,
+                                                                              count);
+  };
+  auto* file = stele::sim::watched(descriptor);
+  if (file == nullptr) return call();
+  std::size_t size = 0;
+  for (int i = 0; i < count; ++i) size += parts[i].iov_len;
+  return stele::sim::around(*file, descriptor, ::lseek(descriptor, 0, SEEK_CUR), size, call);
+}
+
+int fdatasync(int descriptor) { return stele::sim::on_sync(descriptor, "fdatasync"); }
+int fsync(int descriptor) { return stele::sim::on_sync(descriptor, "fsync"); }
+}

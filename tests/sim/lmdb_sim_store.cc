@@ -1,0 +1,140 @@
+#include "tests/sim/lmdb_sim_store.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "log/lmdb.h"
+#include "tests/sim/violation.h"
+
+namespace stele::sim {
+namespace {
+
+constexpr std::uint64_t kMapBytes = 256 << 20;
+
+template <class T>
+T must(Result<T> result, const std::string& what) {
+  if (!result) throw Violation("3", what + ": " + result.error().detail);
+  return *std::move(result);
+}
+
+/// Everything that the files hold.
+Image read_image(const std::string& directory) {
+  auto lmdb = must(log::Lmdb::open(directory, {kMapBytes, true}), "the store cannot be opened");
+  auto txn = must(lmdb.begin(false), "the store cannot be read");
+  using log::Table;
+  Image image;
+  if (const auto sealed = must(txn.get(Table::meta, log::kIdentityKey), "identity")) {
+    image.identity = must(log::unseal_identity(*sealed), "identity");
+  }
+  if (const auto sealed = must(txn.get(Table::meta, log::kPromiseKey), "promise")) {
+    image.promised = must(log::unseal_promised(*sealed), "promise").ballot;
+  }
+  if (const auto sealed = must(txn.get(Table::meta, log::kNumbersKey), "numbers")) {
+    image.numbers = must(log::unseal_numbers(*sealed), "numbers");
+  }
+  const auto walk = [&](Table table, auto take) {
+    log::Lmdb::Cursor cursor(txn, table);
+    for (bool found = cursor.seek(0); found; found = cursor.next()) {
+      take(cursor.key(), cursor.value());
+    }
+    if (!cursor.status()) throw Violation("3", cursor.status().error().detail);
+  };
+  walk(Table::slots, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+    image.slots[{key}] = must(log::read_slot({key}, bytes), "a slot");
+  });
+  walk(Table::index, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+    image.index[{key}] = must(log::unseal_row({key}, bytes), "a row");
+  });
+  walk(Table::sessions, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+    const auto content = must(log::unseal(Table::sessions, key, bytes), "a session");
+    image.sessions[{key}] = {content.begin(), content.end()};
+  });
+  return image;
+}
+
+bool same(const Image& a, const Image& b) {
+  const auto same_record = [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.ballot == y.second.ballot &&
+           x.second.epoch == y.second.epoch && x.second.value.kind() == y.second.value.kind() &&
+           x.second.value.size() == y.second.value.size() &&
+           x.second.value.digest() == y.second.value.digest();
+  };
+  return a.identity == b.identity && a.promised == b.promised && a.numbers == b.numbers &&
+         a.index == b.index && a.sessions == b.sessions && a.slots.size() == b.slots.size() &&
+         std::equal(a.slots.begin(), a.slots.end(), b.slots.begin(), same_record);
+}
+
+}  // namespace
+
+std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
+                                                 MemoryStore::Hooks hooks) {
+  if (files.data) {
+    const Image found = read_image(files.directory);
+    Image after = disk.cached;
+    if (files.uncertain) files.uncertain->apply(after);
+    if (files.uncertain && same(found, after)) {
+      disk.write(*files.uncertain);
+    } else if (!same(found, disk.cached)) {
+      throw Violation("3",
+                      "after a crash the store holds neither the state before the commit "
+                      "under way nor the one behind it");
+    }
+    files.uncertain.reset();
+  }
+  std::unique_ptr<LmdbSimStore> store(new LmdbSimStore(disk, files, std::move(hooks)));
+  log::LmdbStore::Options options;
+  options.map_bytes = kMapBytes;
+  options.commit_wanted = [self = store.get()] {
+    self->dirty_ = true;
+    self->hooks_.commit_wanted();
+  };
+  auto directory = must(log::DataDirectory::open(files.directory), "the directory");
+  store->real_ =
+      must(log::LmdbStore::open(std::move(directory), options, loop,
+                                [](const Error& error) { throw Violation("3", error.detail); }),
+           "the store");
+  if (!files.data) files.data = std::make_unique<WatchedFile>(files.directory + "/data.mdb");
+  disk.sync();  // Opening has done so.
+  return store;
+}
+
+void LmdbSimStore::finish_commit() {
+  dirty_ = false;
+  const Txn txn = std::exchange(waiting_, {});
+  real_->commit_now();
+  disk_.write(txn);
+  disk_.sync();
+}
+
+void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
+  if (dirty_ && random.chance(70)) {
+    coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
+    files_.uncertain = std::exchange(waiting_, {});
+    files_.data->die_after(random.below(8));
+    real_->commit_now();
+  }
+  real_.reset();  // Nobody has the files open any more.
+  if (power) {
+    files_.data->lose_power(random);
+  } else {
+    files_.data->lose_process();
+  }
+}
+
+void LmdbSimStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
+  waiting_.identity = identity;
+  real_->write_identity(identity, std::move(durable));
+}
+
+void LmdbSimStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
+                               std::function<void()> durable) {
+  waiting_.add_votes(writes);
+  real_->write_votes(std::move(writes), std::move(durable));
+}
+
+void LmdbSimStore::write_state(log::StateWrite write) {
+  waiting_.add_state(write);
+  real_->write_state(std::move(write));
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,76 @@
+// The real store over real files, in a simulated node: what LMDB leaves behind after a crash.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "log/lmdb_store.h"
+#include "tests/sim/file_layer.h"
+#include "tests/sim/memory_store.h"
+#include "tests/sim/sim_store.h"
+
+namespace stele::sim {
+
+/// The files of one node; outlive its processes, as a Disk does.
+struct LmdbFiles {
+  std::string directory;
+  std::unique_ptr<WatchedFile> data;  ///< From the first start on.
+  std::optional<Txn> uncertain;       ///< Was being committed when the process died.
+};
+
+/// Forwards to log::LmdbStore and keeps the Disk as a model of what must be in the files: after a
+/// crash they hold exactly the state before the transaction under way, or behind it.
+class LmdbSimStore final : public SimStore {
+ public:
+  /// Throws a Violation if the files hold anything else than what they may.
+  static std::unique_ptr<LmdbSimStore> open(net::Loop& loop, Disk& disk, LmdbFiles& files,
+                                            MemoryStore::Hooks hooks);
+
+  bool begin_commit() override { return dirty_; }
+  void finish_commit() override;
+  void fail_commit(const std::string&) override {}
+  [[nodiscard]] std::size_t committing_bytes() const override { return 0; }
+  void sync() override {
+    if (dirty_) finish_commit();
+  }
+  void crash(bool power, Random& random, Coverage& coverage) override;
+
+  [[nodiscard]] const std::optional<log::Identity>& identity() const override {
+    return real_->identity();
+  }
+  void write_identity(const log::Identity& identity, std::function<void()> durable) override;
+  [[nodiscard]] Result<log::StoreContent> load() override { return real_->load(); }
+  void write_votes(std::vector<paxos::Acceptor::Write> writes,
+                   std::function<void()> durable) override;
+  void write_state(log::StateWrite write) override;
+  void flush() override { real_->flush(); }
+  void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                  std::function<void(log::SlotsRead)> done) override {
+    real_->read_votes(slot_begin, slot_end, bytes_max, std::move(done));
+  }
+  void read_chosen(Slot slot_begin, std::size_t bytes_max,
+                   std::function<void(log::SlotsRead)> done) override {
+    real_->read_chosen(slot_begin, bytes_max, std::move(done));
+  }
+  void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                    std::function<void(log::EntriesRead)> done) override {
+    real_->read_entries(lsn_begin, lsn_end, bytes_max, std::move(done));
+  }
+  [[nodiscard]] Lsn durable_lsn() const override { return real_->durable_lsn(); }
+  [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
+  [[nodiscard]] log::Space space() const override { return real_->space(); }
+  void measure_space() override { real_->measure_space(); }
+
+ private:
+  LmdbSimStore(Disk& disk, LmdbFiles& files, MemoryStore::Hooks hooks)
+      : disk_(disk), files_(files), hooks_(std::move(hooks)) {}
+
+  Disk& disk_;
+  LmdbFiles& files_;
+  MemoryStore::Hooks hooks_;
+  std::unique_ptr<log::LmdbStore> real_;
+  Txn waiting_;
+  bool dirty_ = false;  // A commit is wanted.
+};
+
+}  // namespace stele::sim

@@ -1,0 +1,31 @@
+// What a simulated node needs of its store beside log::Store: commits when the world says so, and
+// crashes.
+#pragma once
+
+#include <functional>
+
+#include "log/store.h"
+#include "tests/sim/coverage.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/random.h"
+
+namespace stele::sim {
+
+class SimStore : public log::Store {
+ public:
+  /// What waits is written: from here on nothing joins this transaction. False if nothing waits.
+  virtual bool begin_commit() = 0;
+  /// It is durable.
+  virtual void finish_commit() = 0;
+  /// It failed: what is on the disk is unknown, and the store does nothing any more.
+  virtual void fail_commit(const std::string& reason) = 0;
+  /// What the commit under way takes on the disk.
+  [[nodiscard]] virtual std::size_t committing_bytes() const = 0;
+  /// Commits all that waits, as when it is closed in good order.
+  virtual void sync() = 0;
+  /// The process ends, or the power fails, perhaps in the midst of a commit. The store must be
+  /// destroyed next.
+  virtual void crash(bool power, Random& random, Coverage& coverage) = 0;
+};
+
+}  // namespace stele::sim
