@@ -139,6 +139,18 @@ inline pick(s) {
   a = 0; best = 0
 }
 
+/* Nobody looks at the promises of ballot b any more: one state less for each way they came about.
+ * That they raise promises still is left out with them, which only allows more. */
+inline forget(b) {
+  promises[b] = 7; a = 0;
+  do
+  :: a < ACCEPTORS * SLOTS ->
+     told_ballot[(b) * ACCEPTORS * SLOTS + a] = 0; told_value[(b) * ACCEPTORS * SLOTS + a] = 0; a++
+  :: else -> break
+  od;
+  a = 0
+}
+
 proctype proposer(byte first; byte last) {
   byte ballot = 0;
   byte quorum, best, value, a;
@@ -147,7 +159,9 @@ end:
   do
   :: d_step { ballot == 0 && !prepared[first] -> ballot = first; prepared[first] = true }
   :: d_step { /* After a crash, or when it was refused: a later ballot. */
-       ballot != last && prepared[first] && !prepared[last] -> ballot = last; prepared[last] = true
+       ballot != last && prepared[first] && !prepared[last] ->
+       ballot = last; prepared[last] = true;
+       forget(first)
      }
   :: atomic { /* Phase 2a: one slot at a time, so that a crash may come in between. */
        ballot != 0 && accepts[in(ballot, 0)] == 0 && won(promises[ballot]) ->
@@ -182,7 +196,10 @@ end:
        :: (promises[ballot] & 6) == 6 -> quorum = 6
        fi;
 #endif
-       d_step { pick(1); accepts[in(ballot, 1)] = value; value = 0; quorum = 0 }
+       d_step {
+         pick(1); accepts[in(ballot, 1)] = value; value = 0; quorum = 0;
+         forget(ballot)
+       }
      }
 #ifdef BALLOT_REUSED
   :: d_step { /* It crashed, and proposes again in the ballot that it had won. */
