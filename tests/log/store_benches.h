@@ -19,6 +19,14 @@ namespace stele::log {
 
 inline constexpr Slot kEnd{UINT64_MAX};
 
+using Slots = std::vector<std::uint64_t>;
+
+inline Slots slots_of(const SlotsRead& read) {
+  Slots slots;
+  for (const paxos::Record& record : read.records) slots.push_back(record.slot.value);
+  return slots;
+}
+
 /// A store on a loop of its own; reopened as after a restart. What is called waits for its end.
 class StoreBench {
  public:

@@ -14,14 +14,6 @@ using paxos::kN1;
 using paxos::kN2;
 using paxos::record;
 
-std::vector<std::uint64_t> slots_of(const SlotsRead& read) {
-  std::vector<std::uint64_t> slots;
-  for (const paxos::Record& record : read.records) slots.push_back(record.slot.value);
-  return slots;
-}
-
-using Slots = std::vector<std::uint64_t>;
-
 }  // namespace
 
 TEST_SUITE("log.store") {
