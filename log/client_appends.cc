@@ -70,6 +70,8 @@ void ClientCore::open_session(Connection& leader) {
 
 void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& opened) {
   if (opening_nonce_ == 0 || opened.nonce != opening_nonce_) return;
+  // A late refusal of another node speaks of an earlier try.
+  if (opened.outcome != net::Outcome::ok && &from != target()) return;
   opening_nonce_ = 0;
   if (opened.outcome == net::Outcome::ok) {
     session_ = opened.session;

@@ -81,7 +81,10 @@ void LearnerActor::set_paused() {
 void LearnerActor::apply(const paxos::Learner::Applied& applied) {
   const paxos::Record& record = applied.record;
   const LogState::Applied outcome = state_.apply(record.slot, record.value);
-  if (applied.learned) write_.learned.push_back(record);
+  if (applied.learned) {
+    write_.learned.push_back(record);
+    ports_.repaired_slot(record.slot);  // Should there have been a faulty vote.
+  }
   if (outcome.row.count != 0) {
     write_.rows.push_back(outcome.row);
     recent_.add(outcome.row, record.value);

@@ -25,16 +25,16 @@ microseconds us(std::uint64_t count) { return microseconds(static_cast<std::int6
 
 class SimClient::Done final : public log::ClientCore::AppendDone {
  public:
-  Done(SimClient& client, std::size_t index, bool conditional)
-      : client_(client), index_(index), conditional_(conditional) {}
+  Done(SimClient& client, std::size_t index, Lsn condition)
+      : client_(client), index_(index), condition_(condition) {}
   void done(std::optional<Errc> error, AppendResult result) override {
-    client_.on_append(index_, conditional_, error, result);
+    client_.on_append(index_, condition_, error, result);
   }
 
  private:
   SimClient& client_;
   std::size_t index_;
-  bool conditional_;
+  Lsn condition_;
 };
 
 SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
@@ -118,13 +118,20 @@ void SimClient::append(bool conditional, Duration timeout) {
   ++pending_appends_;
   const Lsn condition = conditional ? end_seen_ + random_.below(3) : Lsn{};
   core_->append(std::as_bytes(std::span(append.payload)), condition, timeout,
-                std::make_unique<Done>(*this, index, conditional));
+                std::make_unique<Done>(*this, index, condition));
 }
 
-void SimClient::on_append(std::size_t index, bool conditional, std::optional<Errc> error,
+void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> error,
                           const AppendResult& result) {
   if (gone_) return;
   --pending_appends_;
+  if (!error && condition != Lsn{} && result.lsn != condition) {
+    throw Violation("9", "an append that asked for LSN " + std::to_string(condition.value) +
+                             " got " + std::to_string(result.lsn.value));
+  }
+  if (error == Errc::condition_failed && condition == Lsn{}) {
+    throw Violation("9", "an append without a condition failed by one");
+  }
   test::Append& append = world_.history.appends[index];
   append.ended = time();
   world_.trace.event(world_.scheduler.now(), 2, index, result.lsn.value, [&] {
@@ -139,7 +146,7 @@ void SimClient::on_append(std::size_t index, bool conditional, std::optional<Err
     acknowledged_end_ = std::max(acknowledged_end_, result.lsn + 1);
     if (result.lsn == Lsn{}) throw Violation("9", "an append within the window is forgotten");
     world_.coverage.count(Path::appends_acknowledged);
-    if (conditional) world_.coverage.count(Path::conditions_met);
+    if (condition != Lsn{}) world_.coverage.count(Path::conditions_met);
     if (epilogue_ && owed_ != 0) {
       --owed_;
       tail_owed_ = true;  // Of this one, too.
@@ -157,19 +164,28 @@ void SimClient::read(NodeId node) {
   ReadOptions options;
   options.node = node;
   options.lsn_begin = Lsn{random_.between(1, end_seen_.value)};
+  if (random_.chance(30)) options.lsn_end = options.lsn_begin + random_.below(5);
   options.bytes_max = random_.chance(50) ? 1 << 20 : random_.between(1, 300);
   options.timeout = epilogue_ ? ms(3600000) : ms(random_.between(1, world_.plan.deadline_ms_max));
   test::Read read;
   read.linearizable = node == NodeId{};
   read.from = options.lsn_begin.value;
   read.began = time();
-  core_->read(options, [this, read](std::optional<Errc> error, const ReadResult& result) mutable {
+  core_->read(options, [this, read, end = options.lsn_end](std::optional<Errc> error,
+                                                           const ReadResult& result) mutable {
     if (gone_) return;
     --pending_reads_;
     if (!error) {
       read.ended = time();
       read.end = result.lsn_end.value;
       for (const Entry& entry : result.entries) read.entries.push_back(text_of(entry));
+      // As many as fit, but one at least if there is one; and it goes on behind them.
+      const Lsn until = end == Lsn{} ? result.lsn_end : std::min(end, result.lsn_end);
+      const Lsn begin{read.from};
+      const std::uint64_t most = until - begin;
+      const bool right = read.entries.size() <= most && (most == 0 || !read.entries.empty()) &&
+                         result.lsn_next == begin + read.entries.size();
+      if (!right) throw Violation("users", "a read of a range has another number of entries");
       world_.history.reads.push_back(read);
       world_.coverage.count(read.linearizable ? Path::linearizable_reads : Path::local_reads);
       end_seen_ = std::max(end_seen_, result.lsn_end);

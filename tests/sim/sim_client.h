@@ -51,7 +51,7 @@ class SimClient {
   [[nodiscard]] Duration pause_after(std::uint64_t operations);
   void next_operation();
   void append(bool conditional, Duration timeout);
-  void on_append(std::size_t index, bool conditional, std::optional<Errc> error,
+  void on_append(std::size_t index, Lsn condition, std::optional<Errc> error,
                  const AppendResult& result);
   void read(NodeId node);
   void tail();

@@ -61,6 +61,7 @@ class World {
   void estrange(const Fault& fault, SimNode& node);
   void start_client(std::size_t index);
   void witness(const net::Message& message);
+  void check_told(const net::AppendResults& results) const;
 
   void heal();
   void run_until_content();
@@ -203,10 +204,37 @@ void World::witness(const net::Message& message) {
         default: break;
       }
     }
+    check_told(*results);
   } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
     if (opened->outcome == net::Outcome::ok) coverage_.count(Path::sessions_opened);
   } else if (std::holds_alternative<net::TailEnd>(message)) {
     coverage_.count(Path::tails_ended);
+  }
+}
+
+/// What is told of a sequence is what the chosen slots made of it.
+void World::check_told(const net::AppendResults& results) const {
+  using Kind = ModelLog::Fate::Kind;
+  for (const net::AppendResult& result : results.results) {
+    Kind kind{};
+    switch (result.outcome) {
+      case net::Outcome::ok: kind = Kind::appended; break;
+      case net::Outcome::skipped: kind = Kind::skipped; break;
+      case net::Outcome::condition_failed: kind = Kind::condition_failed; break;
+      default: continue;
+    }
+    for (std::uint32_t i = 0; i < result.count; ++i) {
+      const Sequence sequence = result.sequence + i;
+      const ModelLog::Fate* fate = checker_->log().fate(result.session, sequence);
+      // The answer to a close has the sequence that would come next.
+      if (fate == nullptr && result.lsn == Lsn{} && result.count == 1) continue;
+      const bool right = fate != nullptr && fate->kind == kind &&
+                         (kind != Kind::appended || fate->lsn == result.lsn + i);
+      if (right) continue;
+      throw Violation("9", "of sequence " + std::to_string(sequence.value) + " in session " +
+                               std::to_string(result.session.value) +
+                               " something else is told than what became of it");
+    }
   }
 }
 
