@@ -6,13 +6,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <iomanip>
 #include <iostream>
 #include <map>
 #include <new>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <vector>
 
 namespace stele::sim {
@@ -176,10 +176,13 @@ CampaignResult run_seeds(const Campaign& campaign) {
     if (pid < 0) throw std::runtime_error("cannot start a job");
     running[pid] = index;
   };
+  sigset_t child_ended;
+  sigemptyset(&child_ended);
+  sigaddset(&child_ended, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &child_ended, nullptr);
   for (int i = 0; i < campaign.jobs; ++i) start_worker(i);
 
   const bool progress = ::isatty(STDERR_FILENO) != 0;
-  auto shown = begin;
   while (!running.empty()) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, progress ? WNOHANG : 0);
@@ -197,11 +200,10 @@ CampaignResult run_seeds(const Campaign& campaign) {
       worker.seed = 0;
       if (campaign.keep_going) start_worker(index);
     } else if (progress) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      if (Wall::now() - shown >= std::chrono::milliseconds(500)) {
-        shown = Wall::now();
-        show_progress(shared, campaign, begin);
-      }
+      // Until one of them ends, or the progress line is due.
+      const timespec half_a_second{0, 500'000'000};
+      ::sigtimedwait(&child_ended, nullptr, &half_a_second);
+      show_progress(shared, campaign, begin);
     }
   }
   if (progress) std::cerr << "\r\x1b[K";
