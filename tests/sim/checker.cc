@@ -339,6 +339,21 @@ void Checker::on_fetched(const paxos::Fetched& fetched) {
   }
 }
 
+Ballot Checker::ballot_passed() const {
+  std::vector<Ballot> promised;
+  for (const auto& [id, view] : nodes_) promised.push_back(view.promised);
+  std::sort(promised.rbegin(), promised.rend());
+  return promised.at(promised.size() - configuration_.q2());
+}
+
+Ballot Checker::last_ballot_won(NodeId node) const {
+  Ballot won;
+  for (const auto& [ballot, leadership] : leaderships_) {
+    if (ballot.node == node && leadership.promised.size() >= configuration_.q1()) won = ballot;
+  }
+  return won;
+}
+
 // --- At rest ---------------------------------------------------------------------------
 
 void Checker::check_disk(NodeId node) const {

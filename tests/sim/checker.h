@@ -36,6 +36,10 @@ class Checker {
   void check_equal(NodeId a, NodeId b) const;
   /// How often a ballot has been won so far.
   [[nodiscard]] std::uint64_t elections() const { return elections_; }
+  /// Nobody can gather q2 answers in a lower ballot any more: so many have promised this one.
+  [[nodiscard]] Ballot ballot_passed() const;
+  /// The highest ballot for which a q1 quorum has sent promises to this node.
+  [[nodiscard]] Ballot last_ballot_won(NodeId node) const;
 
  private:
   struct Vote {

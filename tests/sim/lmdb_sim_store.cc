@@ -66,21 +66,24 @@ bool same(const Image& a, const Image& b) {
 
 }  // namespace
 
+void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files) {
+  if (!files.data) return;
+  const Image found = read_image(files.directory);
+  Image after = disk.cached;
+  if (files.uncertain) files.uncertain->apply(after);
+  if (files.uncertain && same(found, after)) {
+    disk.write(*files.uncertain);
+  } else if (!same(found, disk.cached)) {
+    throw Violation("3",
+                    "after a crash the store holds neither the state before the commit "
+                    "under way nor the one behind it");
+  }
+  files.uncertain.reset();
+}
+
 std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
                                                  MemoryStore::Hooks hooks) {
-  if (files.data) {
-    const Image found = read_image(files.directory);
-    Image after = disk.cached;
-    if (files.uncertain) files.uncertain->apply(after);
-    if (files.uncertain && same(found, after)) {
-      disk.write(*files.uncertain);
-    } else if (!same(found, disk.cached)) {
-      throw Violation("3",
-                      "after a crash the store holds neither the state before the commit "
-                      "under way nor the one behind it");
-    }
-    files.uncertain.reset();
-  }
+  check_files(disk, files);
   std::unique_ptr<LmdbSimStore> store(new LmdbSimStore(disk, files, std::move(hooks)));
   log::LmdbStore::Options options;
   options.map_bytes = kMapBytes;

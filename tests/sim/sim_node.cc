@@ -143,6 +143,11 @@ void SimNode::lose_power() {
   disk_.lose_power(kept);
 }
 
+void SimNode::check_files() {
+  kill();
+  LmdbSimStore::check_files(disk_, files_);
+}
+
 void SimNode::stop(std::function<void()> ended) {
   if (!running()) return;
   world_.coverage.count(Path::stops);

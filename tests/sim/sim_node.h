@@ -45,6 +45,8 @@ class SimNode {
   void lose_power();
   /// Asks the node to stop, and ends the process when it says so.
   void stop(std::function<void()> ended);
+  /// For real files: ends the process and reads back what it left.
+  void check_files();
   void pause();
   void resume();
   [[nodiscard]] bool running() const { return process_ != nullptr; }

@@ -6,6 +6,7 @@
 
 #include "paxos/check.h"
 #include "tests/sim/describe.h"
+#include "tests/sim/faults.h"
 
 namespace stele::sim {
 namespace {
@@ -52,15 +53,9 @@ class World {
   [[nodiscard]] Verdict verdict() const;
 
  private:
-  void apply(const Fault& fault);
-  void apply_to_node(const Fault& fault, SimNode& node);
-  void restart_later(SimNode& node, std::uint64_t after_ms);
-  void cut(Host a, Host b, bool both, std::uint64_t for_ms);
-  void split(const Fault& fault);
-  void on_leader_began(NodeId node);
-  void estrange(const Fault& fault, SimNode& node);
   void start_client(std::size_t index);
-  void witness(const net::Message& message);
+  void witness(Host from, Host to, const net::Message& message);
+  void check_confirmed(Host node, Host client, const net::ReadResult& result);
   void check_told(const net::AppendResults& results) const;
 
   void heal();
@@ -71,7 +66,6 @@ class World {
   [[nodiscard]] bool healed(const SimNode& node) const {
     return (plan_.healed >> (node.host() - 1) & 1) != 0;
   }
-  [[nodiscard]] SimNode& leader();
   [[nodiscard]] Duration clock_time_max() const;
   void check_bounds();
   void run_for(Duration duration) { run_to(scheduler_.now() + duration); }
@@ -92,7 +86,10 @@ class World {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::uint64_t> clients_made_;
   bool epilogue_ = false;
+  std::unique_ptr<Faults> faults_;
   std::set<std::pair<SessionId, Sequence>> told_;
+  /// Linearizable reads that have reached a node, and which ballots were passed by then.
+  std::map<std::tuple<Host, Host, std::uint64_t>, Ballot> reads_;  // Node, client, request.
 };
 
 World::World(const Plan& plan, std::ostream* trace)
@@ -103,8 +100,9 @@ World::World(const Plan& plan, std::ostream* trace)
       network_(scheduler_, random_.fork(1),
                {us(plan.latency_us_min), us(plan.latency_us_max), plan.drop_ppm, plan.duplicate_ppm,
                 plan.reorder_ppm, plan.queue_bytes_max},
-               coverage_, trace_,
-               [this](Host, Host, const net::Message& message) { witness(message); }) {
+               coverage_, trace_, [this](Host from, Host to, const net::Message& message) {
+                 witness(from, to, message);
+               }) {
   std::vector<NodeId> ids;
   for (std::uint64_t id = 1; id <= plan_.nodes; ++id) {
     ids.push_back({id});
@@ -117,9 +115,14 @@ World::World(const Plan& plan, std::ostream* trace)
   for (NodeId id : ids) {
     nodes_.push_back(std::make_unique<SimNode>(
         SimNode::Surroundings{plan_, scheduler_, network_, *checker_, coverage_, trace_, cluster_,
-                              [this](NodeId leader) { on_leader_began(leader); }, directory_.path},
+                              [this](NodeId leader) { faults_->on_leader_began(leader); },
+                              directory_.path},
         id, random_.fork(100 + id.value)));
   }
+  faults_ = std::make_unique<Faults>(
+      Faults::Surroundings{plan_, scheduler_, network_, coverage_, trace_, nodes_, clients_,
+                           [this](std::size_t index) { start_client(index); }},
+      random_.fork(2));
   clients_.resize(plan_.clients);
   clients_made_.resize(plan_.clients);
 }
@@ -134,9 +137,7 @@ void World::run() {
   }
   check_bounds();
   const Time start = scheduler_.now();
-  for (const Fault& fault : plan_.faults) {
-    scheduler_.at(start + ms(fault.at_ms), [this, &fault] { apply(fault); });
-  }
+  faults_->schedule();
   run_to(start + ms(plan_.horizon_ms));
   heal();
   run_until_content();
@@ -184,7 +185,7 @@ void World::start_client(std::size_t index) {
 }
 
 /// What clients are told, for coverage.
-void World::witness(const net::Message& message) {
+void World::witness(Host from, Host to, const net::Message& message) {
   if (const auto* results = std::get_if<net::AppendResults>(&message)) {
     for (const net::AppendResult& result : results->results) {
       switch (result.outcome) {
@@ -207,9 +208,26 @@ void World::witness(const net::Message& message) {
     check_told(*results);
   } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
     if (opened->outcome == net::Outcome::ok) coverage_.count(Path::sessions_opened);
+  } else if (const auto* read = std::get_if<net::Read>(&message)) {
+    // Another client in the same place begins to count anew.
+    const Ballot passed = read->linearizable ? checker_->ballot_passed() : Ballot{};
+    reads_[{to, from, read->request}] = passed;
+  } else if (const auto* result = std::get_if<net::ReadResult>(&message)) {
+    check_confirmed(from, to, *result);
   } else if (std::holds_alternative<net::TailEnd>(message)) {
     coverage_.count(Path::tails_ended);
   }
+}
+
+/// A node that serves a linearizable read has led in a ballot that was not passed yet when the
+/// question reached it.
+void World::check_confirmed(Host node, Host client, const net::ReadResult& result) {
+  const auto read = reads_.extract({node, client, result.request});
+  if (read.empty() || result.outcome != net::Outcome::ok) return;
+  if (checker_->last_ballot_won({node}) >= read.mapped()) return;
+  throw Violation("10", sim::name_of(node) +
+                            " served a linearizable read, but a quorum had promised " +
+                            describe(read.mapped()) + " before it was asked");
 }
 
 /// What is told of a sequence is what the chosen slots made of it.
@@ -238,178 +256,6 @@ void World::check_told(const net::AppendResults& results) const {
   }
 }
 
-// --- Faults ----------------------------------------------------------------------------
-
-SimNode& World::leader() {
-  for (auto& node : nodes_) {
-    if (node->leads()) return *node;
-  }
-  return *nodes_.front();
-}
-
-void World::restart_later(SimNode& node, std::uint64_t after_ms) {
-  scheduler_.after(ms(after_ms), [this, &node] {
-    if (!epilogue_ || healed(node)) node.start();
-  });
-}
-
-void World::cut(Host a, Host b, bool both, std::uint64_t for_ms) {
-  if (a == b) return;
-  network_.cut(a, b);
-  if (both) network_.cut(b, a);
-  scheduler_.after(ms(for_ms), [this, a, b, both] {
-    if (epilogue_) return;
-    network_.heal(a, b);
-    if (both) network_.heal(b, a);
-  });
-}
-
-void World::split(const Fault& fault) {
-  const bool bridge = fault.kind == Fault::Kind::bridge;
-  coverage_.count(bridge ? Path::bridges : Path::cuts);
-  for (std::uint64_t a = 1; a <= plan_.nodes; ++a) {
-    for (std::uint64_t b = a + 1; b <= plan_.nodes; ++b) {
-      const bool apart = (fault.amount >> (a - 1) & 1) != (fault.amount >> (b - 1) & 1);
-      if (bridge && (a == fault.a || b == fault.a)) continue;
-      if (apart) cut(a, b, true, fault.ms);
-    }
-  }
-}
-
-/// Strikes a leader while what it proposes has reached some and not all: first some hear it no
-/// more, then it is gone for a while.
-void World::on_leader_began(NodeId id) {
-  if (epilogue_ || !random_.chance(plan_.cursed_percent)) return;
-  const std::uint64_t timeout = plan_.election_timeout_ms;
-  const Duration soon =
-      random_.between(Duration(0), random_.chance(50) ? milliseconds(10) : ms(timeout));
-  const std::uint64_t deaf_to_it = random_.bits();
-  const std::uint64_t gone_ms = timeout * random_.between(1, 5);
-  const Fault::Kind kinds[] = {Fault::Kind::kill, Fault::Kind::power, Fault::Kind::pause,
-                               Fault::Kind::isolate};
-  const Fault::Kind kind = kinds[random_.below(4)];
-  scheduler_.after(soon / 2, [this, id, deaf_to_it, gone_ms] {
-    if (epilogue_) return;
-    for (std::uint64_t other = 1; other <= plan_.nodes; ++other) {
-      if ((deaf_to_it >> other & 1) != 0) cut(id.value, other, false, gone_ms);
-    }
-  });
-  scheduler_.after(soon, [this, fault = Fault{0, kind, id.value, 0, gone_ms, 0}] { apply(fault); });
-}
-
-/// Takes a node out of the cluster without its noticing: its clock is slow, and one client stays.
-void World::estrange(const Fault& fault, SimNode& node) {
-  coverage_.count(Path::one_way_cuts);
-  const bool mute = fault.kind == Fault::Kind::mute;
-  node.set_clock_rate(mute ? 100 : fault.amount);
-  for (auto& other : nodes_) {
-    cut(node.host(), other->host(), !mute, fault.ms);
-    if (!mute || other->host() == node.host()) continue;
-    network_.clog(other->host(), node.host(), ms(fault.amount));
-    scheduler_.after(ms(fault.ms), [this, from = other->host(), to = node.host()] {
-      network_.clog(from, to, Duration(0));
-    });
-  }
-  for (std::size_t i = 0; i < clients_.size(); ++i) {
-    if (i + 1 != fault.b) cut(node.host(), kFirstClient + i, true, fault.ms);
-  }
-}
-
-void World::apply(const Fault& fault) {
-  if (epilogue_) return;
-  using Kind = Fault::Kind;
-  trace_.event(scheduler_.now(), 6, static_cast<std::uint64_t>(fault.kind), fault.a, [&] {
-    return "--- " + std::string(sim::name_of(fault.kind)) + " " + std::to_string(fault.a) + " " +
-           std::to_string(fault.b) + " " + std::to_string(fault.ms) + " " +
-           std::to_string(fault.amount);
-  });
-  switch (fault.kind) {
-    case Kind::kill_all:
-    case Kind::power_all:
-      for (auto& node : nodes_) {
-        fault.kind == Kind::kill_all ? node->kill() : node->lose_power();
-        restart_later(*node, random_.between(1, fault.ms));
-      }
-      return;
-    case Kind::split:
-    case Kind::bridge: return split(fault);
-    case Kind::client_crash:
-      coverage_.count(Path::client_crashes);
-      clients_.at(fault.a - 1).reset();
-      scheduler_.after(ms(fault.ms), [this, index = fault.a - 1] { start_client(index); });
-      return;
-    case Kind::client_cut: return cut(kFirstClient + fault.a - 1, fault.b, true, fault.ms);
-    default: break;
-  }
-  SimNode& node = fault.a == Fault::kLeader ? leader() : *nodes_.at(fault.a - 1);
-  apply_to_node(fault, node);
-}
-
-void World::apply_to_node(const Fault& fault, SimNode& node) {
-  using Kind = Fault::Kind;
-  const auto counted = [&](Path path) { coverage_.count(path); };
-  switch (fault.kind) {
-    case Kind::kill: node.kill(); return restart_later(node, fault.ms);
-    case Kind::power: node.lose_power(); return restart_later(node, fault.ms);
-    case Kind::stop:
-      return node.stop([this, &node, after = fault.ms] { restart_later(node, after); });
-    case Kind::pause:
-      node.pause();
-      scheduler_.after(ms(fault.ms), [&node] { node.resume(); });
-      return;
-    case Kind::stall: return node.stall_disk(scheduler_.now() + ms(fault.ms));
-    case Kind::eio: return node.fail_next_commit();
-    case Kind::space:
-      node.set_free_bytes(fault.amount);
-      scheduler_.after(ms(fault.ms), [&node] { node.set_free_bytes(UINT64_MAX); });
-      return;
-    case Kind::rot_vote: return node.rot_vote(random_);
-    case Kind::rot_chosen: return node.rot_chosen(random_);
-    case Kind::rot_promise:
-      counted(Path::rotten_promises);
-      node.kill();
-      node.rot_promise();
-      return restart_later(node, fault.ms);
-    case Kind::wipe:
-      // A cluster in which one directory is lost before all are born is never born.
-      for (const auto& any : nodes_) {
-        if (!any->born() && !any->outcast()) return;
-      }
-      node.kill();
-      node.wipe();
-      return restart_later(node, fault.ms);
-    case Kind::rate: counted(Path::clock_rates); return node.set_clock_rate(fault.amount);
-    case Kind::jump: counted(Path::clock_jumps); return node.jump_clock(ms(fault.ms));
-    case Kind::wall: {
-      counted(Path::wall_clock_jumps);
-      const auto jump = static_cast<std::int64_t>(fault.ms * 1000);
-      return node.jump_wall_clock(fault.amount == 0 ? jump : -jump);
-    }
-    case Kind::cut:
-    case Kind::cut_one_way:
-      counted(fault.kind == Kind::cut ? Path::cuts : Path::one_way_cuts);
-      return cut(node.host(), fault.b, fault.kind == Kind::cut, fault.ms);
-    case Kind::deaf:
-    case Kind::mute: return estrange(fault, node);
-    case Kind::isolate:
-      counted(Path::cuts);
-      for (auto& other : nodes_) cut(node.host(), other->host(), true, fault.ms);
-      for (std::size_t i = 0; i < clients_.size(); ++i) {
-        cut(node.host(), kFirstClient + i, true, fault.ms);
-      }
-      return;
-    case Kind::clog:
-      counted(Path::clogs);
-      network_.clog(node.host(), fault.b, ms(fault.amount));
-      scheduler_.after(ms(fault.ms), [this, from = node.host(), to = fault.b] {
-        network_.clog(from, to, Duration(0));
-      });
-      return;
-    case Kind::reset: return network_.reset(node.host(), fault.b);
-    default: return;
-  }
-}
-
 // --- Invariant 12 ----------------------------------------------------------------------
 
 void World::heal() {
@@ -420,6 +266,7 @@ void World::heal() {
     plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
     plan_.centre = 0;
   }
+  faults_->end(plan_.healed);
   trace_.event(scheduler_.now(), 7, plan_.healed, plan_.centre, [] { return "--- heal"; });
   network_.heal_all();
   network_.be_kind(ms(plan_.election_timeout_ms) / 10);
@@ -520,6 +367,7 @@ void World::check_end() {
   const auto log_time = us(checker_->log().last().log_time_us);
   if (log_time > clock_time_max()) throw Violation("11", "log time runs ahead of all clocks");
   for (const auto& node : nodes_) {
+    if (plan_.real_files != 0) node->check_files();
     if (!node->outcast()) checker_->check_disk(node->id());
   }
   for (const auto& a : nodes_) {
