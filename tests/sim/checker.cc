@@ -181,6 +181,7 @@ void Checker::on_send(NodeId from, const paxos::Send& send) {
   if (send.message.epoch != configuration_.epoch()) violated(7, "a message of another epoch");
   count(send, from);
   const paxos::Body& body = send.message.body;
+  if (send.to == from) on_receive(from, from, send.message);
   if (nodes_.at(from).wiped) violated(3, node_name(from) + " speaks up in a wiped directory");
   const Image& durable = nodes_.at(from).disk->synced;
   if (const auto* prepare = std::get_if<paxos::Prepare>(&body)) {
@@ -189,7 +190,7 @@ void Checker::on_send(NodeId from, const paxos::Send& send) {
                       " before its own promise was durable");
     }
   } else if (const auto* promise = std::get_if<paxos::Promise>(&body)) {
-    on_promise(from, send.to, *promise);
+    on_promise(from, *promise);
   } else if (const auto* accept = std::get_if<paxos::Accept>(&body)) {
     on_accept(from, send.to, *accept);
   } else if (const auto* accepted = std::get_if<paxos::Accepted>(&body)) {
@@ -205,7 +206,24 @@ void Checker::on_send(NodeId from, const paxos::Send& send) {
   }
 }
 
-void Checker::on_promise(NodeId from, NodeId to, const paxos::Promise& promise) {
+void Checker::on_receive(NodeId from, NodeId to, const paxos::Message& message) {
+  const auto* promise = std::get_if<paxos::Promise>(&message.body);
+  if (promise == nullptr || promise->ballot.node != to) return;
+  leaderships_[promise->ballot].promised[from].emplace_back(
+      promise->slot_begin, promise->last ? kSlotEnd : promise->slot_end);
+}
+
+std::size_t Checker::Leadership::told(Slot slot) const {
+  std::size_t acceptors = 0;
+  for (const auto& [node, pieces] : promised) {
+    acceptors += std::any_of(pieces.begin(), pieces.end(), [&](const auto& piece) {
+      return piece.first <= slot && slot < piece.second;
+    });
+  }
+  return acceptors;
+}
+
+void Checker::on_promise(NodeId from, const paxos::Promise& promise) {
   NodeView& view = nodes_.at(from);
   const Image& durable = view.disk->synced;
   if (durable.promised < promise.ballot || durable.promise_rotten) {
@@ -241,7 +259,6 @@ void Checker::on_promise(NodeId from, NodeId to, const paxos::Promise& promise) 
   }
   view.promises[promise.ballot].pieces.push_back(std::move(piece));
   if (view.promises.size() > 16) view.promises.erase(view.promises.begin());
-  if (promise.ballot.node == to) leaderships_[promise.ballot].promised.insert(from);
 }
 
 void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
@@ -275,10 +292,11 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
     leadership.begin = accept.slot;
     ++elections_;
     coverage_.count(Path::elections_won);
-    if (leadership.promised.size() < configuration_.q1()) {
-      violated(4, describe(accept.ballot) + " proposes with promises of " +
-                      std::to_string(leadership.promised.size()) + " acceptors");
-    }
+  }
+  if (leadership.told(accept.slot) < configuration_.q1()) {
+    violated(4, describe(accept.ballot) + " proposes at " + slot_name(accept.slot) +
+                    " with promises of " + std::to_string(leadership.told(accept.slot)) +
+                    " acceptors");
   }
   if (!all_chosen(expected, accept.slot)) {
     violated(4, describe(accept.ballot) + " proposes at " + slot_name(accept.slot) +

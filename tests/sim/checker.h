@@ -27,6 +27,8 @@ class Checker {
   void on_new_disk(NodeId node, const Disk& disk);
   void on_durable(NodeId node, const Txn& txn);
   void on_send(NodeId from, const paxos::Send& send);
+  /// A message has reached another node.
+  void on_receive(NodeId from, NodeId to, const paxos::Message& message);
 
   /// The log as the votes have chosen it, as far as it has no holes.
   [[nodiscard]] const ModelLog& log() const { return log_; }
@@ -74,10 +76,12 @@ class Checker {
     bool began = false;
     Slot begin;
     Slot next;
-    NodeSet promised;
+    /// What the candidate has been told: by whom, and the slots [begin, end) of each piece.
+    std::map<NodeId, std::vector<std::pair<Slot, Slot>>> promised;
+    [[nodiscard]] std::size_t told(Slot slot) const;
   };
 
-  void on_promise(NodeId from, NodeId to, const paxos::Promise& promise);
+  void on_promise(NodeId from, const paxos::Promise& promise);
   void on_accept(NodeId from, NodeId to, const paxos::Accept& accept);
   void on_accepted(NodeId from, const paxos::Accepted& accepted);
   void on_chosen(NodeId from, const paxos::Chosen& chosen);

@@ -32,7 +32,9 @@ class Bench {
     write(node, paxos::WriteAccepted{record(slot, ballot, text)});
   }
   void send(NodeId from, NodeId to, paxos::Body body) {
-    checker.on_send(from, {to, paxos::message(std::move(body))});
+    const paxos::Message message = paxos::message(std::move(body));
+    checker.on_send(from, {to, message});
+    if (to != from) checker.on_receive(from, to, message);
   }
   /// The invariant that it violates; empty if none.
   template <class Act>
@@ -102,6 +104,17 @@ TEST_SUITE("sim.checker") {
     other.send(kN1, kN2, first);
     CHECK(Bench::violated([&] {
             other.send(kN1, kN2, paxos::Accept{kB1, {3}, paxos::value("c")});
+          }) == "4");
+    Bench third;  // The promise of the second goes on behind slot 1.
+    for (NodeId node : {kN1, kN2}) {
+      third.write(node, paxos::WritePromised{kB1});
+      third.send(node, kN1, paxos::Promise{kB1, {1}, {2}, node == kN1, {1}, {}});
+    }
+    third.send(kN1, kN2, first);
+    third.vote(kN1, 1, kB1, "a");
+    third.vote(kN2, 1, kB1, "a");
+    CHECK(Bench::violated([&] {
+            third.send(kN1, kN2, paxos::Accept{kB1, {2}, paxos::value("b")});
           }) == "4");
   }
 

@@ -206,6 +206,8 @@ void World::witness(Host from, Host to, const net::Message& message) {
       }
     }
     check_told(*results);
+  } else if (const auto* paxos = std::get_if<paxos::Message>(&message)) {
+    checker_->on_receive({from}, {to}, *paxos);
   } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
     if (opened->outcome == net::Outcome::ok) coverage_.count(Path::sessions_opened);
   } else if (const auto* read = std::get_if<net::Read>(&message)) {
