@@ -29,7 +29,9 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
     if (name == "data.mdb") fresh = false;
-    if (name != "data.mdb" && name != "lock.mdb" && name != kLockName && name != "lost+found") {
+    const bool own = name == "data.mdb" || name == "lock.mdb" || name == "journal" ||
+                     name == kLockName || name == "lost+found";
+    if (!own) {
       others = true;
     }
   }

@@ -36,7 +36,7 @@ void LearnerActor::flush() {
   for (const paxos::Learner::Applied& applied : effects.applied) apply(applied);
   if (!effects.applied.empty()) {
     write_state();
-    recent_.on_durable(store_.durable_lsn());
+    recent_.on_durable(store_.readable_lsn());
     set_paused();
     ports_.chosen_end(learner_.chosen_end());
   }

@@ -11,7 +11,7 @@
 namespace stele::log {
 namespace {
 
-constexpr std::array<const char*, 4> kTableNames{"meta", "slots", "index", "sessions"};
+constexpr std::array<const char*, kTables> kTableNames{"meta", "slots", "index", "sessions"};
 
 tl::unexpected<Error> lmdb_error(int code, const char* doing) {
   const Errc errc = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||

@@ -88,7 +88,7 @@ class Lmdb {
 
  private:
   MDB_env* env_ = nullptr;
-  MDB_dbi tables_[4] = {};
+  MDB_dbi tables_[kTables] = {};
   [[nodiscard]] MDB_dbi dbi(Table table) const {
     return tables_[static_cast<std::size_t>(table) - 1];
   }

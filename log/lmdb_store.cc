@@ -2,15 +2,17 @@
 
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-#include "log/lmdb.h"
+#include "log/store_files.h"
+#include "log/table_reads.h"
+#include "log/transaction.h"
 #include "paxos/check.h"
 
 namespace stele::log {
@@ -18,90 +20,6 @@ namespace {
 
 /// So much of the learner's writes is committed without waiting for a vote to ride with.
 constexpr std::size_t kStateBytesMax = 4 << 20;
-
-std::size_t bytes_of(const StateWrite& write) {
-  std::size_t bytes = 64 + write.rows.size() * 64;
-  for (const paxos::Record& record : write.learned) bytes += record.value.size() + kSlotHeaderBytes;
-  for (const SessionImage& session : write.sessions) bytes += session.bytes.size() + 16;
-  return bytes;
-}
-
-template <class T>
-void append(std::vector<T>& to, std::vector<T>&& from) {
-  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
-
-Result<void> put_record(Lmdb::Txn& txn, const paxos::Record& record) {
-  const auto room =
-      txn.reserve(Table::slots, record.slot.value, kSlotHeaderBytes + record.value.size());
-  if (!room) return tl::unexpected<Error>(room.error());
-  write_slot_header(record, room->first<kSlotHeaderBytes>());
-  record.value.copy_to(room->data() + kSlotHeaderBytes);
-  return {};
-}
-
-Result<StateNumbers> get_numbers(Lmdb::Txn& txn) {
-  const auto sealed = txn.get(Table::meta, kNumbersKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
-  if (!*sealed) return StateNumbers{};
-  return unseal_numbers(**sealed);
-}
-
-/// Records from `begin` on, below `end`.
-Result<SlotsRead> get_records(Lmdb::Txn& txn, Slot begin, Slot end, std::size_t bytes_max) {
-  SlotsRead read;
-  const auto numbers = get_numbers(txn);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
-  read.chosen_end = numbers->chosen_end;
-  Lmdb::Cursor cursor(txn, Table::slots);
-  std::size_t bytes = 0;
-  bool found = cursor.seek(begin.value);
-  for (; found && Slot{cursor.key()} < end; found = cursor.next()) {
-    if (bytes != 0 && bytes + cursor.value().size() > bytes_max) return read;
-    bytes += cursor.value().size();
-    auto record = read_slot({cursor.key()}, cursor.value());
-    if (!record) {
-      read.faulty = Slot{cursor.key()};
-      return read;
-    }
-    read.records.push_back(*std::move(record));
-  }
-  if (!cursor.status()) return tl::unexpected<Error>(cursor.status().error());
-  read.last = !found;
-  return read;
-}
-
-Result<EntriesRead> get_entries(Lmdb::Txn& txn, Lsn begin, Lsn end, std::size_t bytes_max) {
-  EntriesRead read;
-  read.lsn_begin = begin;
-  const auto numbers = get_numbers(txn);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
-  end = std::min(end, numbers->next_lsn);
-  Lmdb::Cursor cursor(txn, Table::index);
-  bool found = begin < end && cursor.seek_last_at(begin.value);
-  for (; found && read.lsn_end() < end; found = cursor.next()) {
-    const auto row = unseal_row({cursor.key()}, cursor.value());
-    if (!row) {
-      read.fault = row.error().detail;
-      return read;
-    }
-    const auto bytes = txn.get(Table::slots, row->slot.value);
-    if (!bytes) return tl::unexpected<Error>(bytes.error());
-    const auto record =
-        *bytes ? read_slot(row->slot, **bytes)
-               : Result<paxos::Record>(
-                     fail(Errc::corrupt,
-                          "the record slots/" + std::to_string(row->slot.value) + " is missing"));
-    if (!record) {
-      read.fault = record.error().detail;
-      read.faulty_slot = row->slot;
-      return read;
-    }
-    if (!add_entries(record->value, *row, end, bytes_max, read)) return read;
-  }
-  if (!cursor.status()) return tl::unexpected<Error>(cursor.status().error());
-  return read;
-}
 
 }  // namespace
 
@@ -113,20 +31,23 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     std::function<void(SlotsRead)> done;
     SlotsRead result;
   };
-  /// What the next transaction writes, and who waits for it.
+  /// The next transaction, and who waits for it.
   struct Pending {
-    std::optional<Identity> identity;
-    std::vector<paxos::Acceptor::Write> votes;
-    std::optional<StateWrite> state;
+    Transaction transaction;
     std::vector<VoteRead> reads;
     std::vector<std::function<void()>> durable;
-    std::size_t bytes = 0;
-    std::size_t state_bytes = 0;
+    std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
     bool urgent = false;
+    StateNumbers found;  ///< What can be read from LMDB behind it.
   };
 
-  Impl(DataDirectory d, Lmdb l, net::Loop& lp, std::function<void(Error)> f)
-      : directory(std::move(d)), lmdb(std::move(l)), loop(lp), on_failure(std::move(f)) {}
+  Impl(DataDirectory d, StoreFiles f, net::Loop& lp, std::function<void(Error)> failed)
+      : directory(std::move(d)),
+        files(std::move(f)),
+        loop(lp),
+        on_failure(std::move(failed)),
+        durable(files->readable()),
+        readable(files->readable()) {}
 
   // --- Loop's thread -------------------------------------------------------------------
 
@@ -136,10 +57,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     bool wake = false;
     {
       const std::lock_guard lock(mutex);
-      const std::size_t before = pending.bytes;
+      const std::size_t before = pending.transaction.bytes;
       add(pending);
-      backlog += pending.bytes - before;
-      wake = (urgent || pending.state_bytes > kStateBytesMax) && !pending.urgent;
+      backlog += pending.transaction.bytes - before;
+      wake = (urgent || pending.transaction.state_bytes > kStateBytesMax) && !pending.urgent;
       pending.urgent = pending.urgent || wake;
     }
     if (wake) wake_writer();
@@ -159,9 +80,13 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     std::unique_lock lock(mutex);
     while (true) {
       work.wait(lock, [&] { return pending.urgent || stopping; });
-      if (stopping && !pending.urgent && !pending.state) return;
+      const bool nothing_left = !pending.urgent && !pending.transaction.state;
+      if (stopping && nothing_left) break;
       if (!commit_pending(lock)) return;
     }
+    lock.unlock();
+    // Nobody waits for it: should it fail, the journal still has everything.
+    static_cast<void>(files->checkpoint());
   }
 
   /// Commits what is pending; false if that failed, and the store does nothing any more.
@@ -182,7 +107,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       return false;
     }
     committing = false;
-    append(batch->durable, std::exchange(after_commit, {}));
+    for (auto& later : std::exchange(after_commit, {})) batch->durable.push_back(std::move(later));
     // The batch goes back to the loop, which alone drops the buffers it shares with the sockets.
     // Posted under the lock, so that no later callback comes before its own.
     loop.post(
@@ -191,62 +116,20 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   }
 
   Result<void> commit(Pending& batch) {
-    auto txn = lmdb.begin(true);
-    if (!txn) return tl::unexpected<Error>(txn.error());
-    if (auto written = write(*txn, batch); !written) return written;
-    if (auto committed = txn->commit(); !committed) return committed;
+    const bool read_back = !batch.reads.empty() || !batch.readable.empty();
+    if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
+    batch.found = files->readable();
     measure_space();
     if (batch.reads.empty()) return {};
-    auto snapshot = lmdb.begin(false);
+    auto snapshot = files->lmdb().begin(false);
     if (!snapshot) return tl::unexpected<Error>(snapshot.error());
     for (VoteRead& read : batch.reads) {
-      const auto numbers = get_numbers(*snapshot);
-      if (!numbers) return tl::unexpected<Error>(numbers.error());
-      auto records = get_records(*snapshot, std::max(read.begin, numbers->chosen_end), read.end,
+      auto records = get_records(*snapshot, std::max(read.begin, batch.found.chosen_end), read.end,
                                  read.bytes_max);
       if (!records) return tl::unexpected<Error>(records.error());
       read.result = *std::move(records);
     }
     return {};
-  }
-
-  Result<void> write(Lmdb::Txn& txn, const Pending& batch) {
-    Result<void> done;
-    if (batch.identity) {
-      done = txn.put(Table::meta, kIdentityKey, seal_identity(*batch.identity));
-    }
-    const Promised before = promised;
-    for (const paxos::Acceptor::Write& write : batch.votes) {
-      if (!done) return done;
-      if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
-        promised.ballot = std::max(promised.ballot, promise->ballot);
-      } else {
-        const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
-        promised.ballot = std::max(promised.ballot, record.ballot);
-        done = put_record(txn, record);
-      }
-    }
-    if (done && promised.ballot != before.ballot) {
-      done = txn.put(Table::meta, kPromiseKey, seal_promised(promised));
-    }
-    if (!done || !batch.state) return done;
-    // The learner's records come last: a chosen value replaces a vote for another one.
-    const StateWrite& state = *batch.state;
-    for (const paxos::Record& record : state.learned) {
-      if (done) done = put_record(txn, record);
-    }
-    for (const IndexRow& row : state.rows) {
-      if (done) done = txn.put(Table::index, row.first_lsn.value, seal_row(row));
-    }
-    for (const SessionImage& session : state.sessions) {
-      if (!done) break;
-      done = session.bytes.empty()
-                 ? txn.erase(Table::sessions, session.id.value)
-                 : txn.put(Table::sessions, session.id.value,
-                           seal(Table::sessions, session.id.value, session.bytes));
-    }
-    if (done) done = txn.put(Table::meta, kNumbersKey, seal_numbers(state.numbers));
-    return done;
   }
 
   void measure_space() {
@@ -255,25 +138,27 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (::statvfs(directory.path().c_str(), &disk) == 0) {
       free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     }
-    const std::uint64_t used = lmdb.used_bytes();
+    const std::uint64_t used = files->used_bytes();
     used_bytes = used;
     free_space = std::min(free_bytes, map_bytes > used ? map_bytes - used : 0);
   }
 
   /// Closes the files and gives up the lock; callbacks that are still posted find `closed` set.
   void release() {
-    lmdb = {};
+    files.reset();
     const DataDirectory unlocked = std::move(directory);
   }
 
   // --- Loop's thread again -------------------------------------------------------------
 
   void on_committed(Pending& batch) {
-    backlog -= batch.bytes;
+    backlog -= batch.transaction.bytes;
     if (closed) return;
-    if (batch.state) durable_lsn = batch.state->numbers.next_lsn;
-    for (const auto& durable : batch.durable) durable();
+    if (batch.transaction.state) durable = batch.transaction.state->numbers;
+    readable = batch.found;
+    for (const auto& done : batch.durable) done();
     for (VoteRead& read : batch.reads) read.done(std::move(read.result));
+    for (const auto& now : batch.readable) now();
   }
 
   // --- Reader thread -------------------------------------------------------------------
@@ -291,11 +176,19 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     }
   }
 
-  /// Runs `get` on a fresh snapshot on the reader thread, then `done` on the loop.
+  /// Runs `get` on a fresh snapshot on the reader thread, then `done` on the loop. If `lags`, what
+  /// is durable is moved to where it can be read first.
   template <class Get, class Done>
-  void read(Get get, Done done) {
+  void read(bool lags, Get get, Done done) {
+    if (lags) {
+      enqueue(true, [&](Pending& next) {
+        next.readable.push_back(
+            [this, get = std::move(get), done = std::move(done)] { read(false, get, done); });
+      });
+      return;
+    }
     enqueue_read([self = shared_from_this(), get = std::move(get), done = std::move(done)] {
-      auto snapshot = self->lmdb.begin(false);
+      auto snapshot = self->files->lmdb().begin(false);
       auto result = snapshot ? get(*snapshot) : tl::unexpected<Error>(snapshot.error());
       if (!result) {
         self->loop.post([self, error = result.error()] {
@@ -321,7 +214,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   }
 
   DataDirectory directory;
-  Lmdb lmdb;
+  std::optional<StoreFiles> files;  // Writer thread, but for snapshots.
   net::Loop& loop;
   std::function<void(Error)> on_failure;
   std::uint64_t map_bytes = 0;
@@ -329,8 +222,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::optional<Identity> identity;
   bool closed = false;      // Loop's thread: no callback any more.
   std::size_t backlog = 0;  // Loop's thread.
-  Lsn durable_lsn{1};       // Loop's thread.
-  Promised promised;        // Writer thread, once it runs.
+  StateNumbers durable;     // Loop's thread: behind the last commit,
+  StateNumbers readable;    // and what of it can be read from LMDB.
 
   std::mutex mutex;
   std::condition_variable work;
@@ -357,14 +250,14 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
                                                    net::Loop& loop,
                                                    std::function<void(Error)> on_failure) {
   const bool fresh = directory.fresh();
-  auto lmdb = Lmdb::open(directory.path(), {options.map_bytes, false});
-  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+  auto files = StoreFiles::open(directory.path(), options.files);
+  if (!files) return tl::unexpected<Error>(files.error());
   auto impl =
-      std::make_shared<Impl>(std::move(directory), *std::move(lmdb), loop, std::move(on_failure));
-  impl->map_bytes = options.map_bytes;
+      std::make_shared<Impl>(std::move(directory), *std::move(files), loop, std::move(on_failure));
+  impl->map_bytes = options.files.map_bytes;
   impl->commit_wanted = options.commit_wanted;
   {
-    auto txn = impl->lmdb.begin(false);
+    auto txn = impl->files->lmdb().begin(false);
     if (!txn) return tl::unexpected<Error>(txn.error());
     const auto sealed = txn->get(Table::meta, kIdentityKey);
     if (!sealed) return tl::unexpected<Error>(sealed.error());
@@ -410,20 +303,16 @@ const std::optional<Identity>& LmdbStore::identity() const { return impl_->ident
 
 Result<StoreContent> LmdbStore::load() {
   StoreContent content;
-  auto txn = impl_->lmdb.begin(false);
+  auto txn = impl_->files->lmdb().begin(false);
   if (!txn) return tl::unexpected<Error>(txn.error());
-  const auto numbers = get_numbers(*txn);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
-  content.numbers = *numbers;
-  content.acceptor.chosen_end = numbers->chosen_end;
-  impl_->durable_lsn = numbers->next_lsn;
+  content.numbers = impl_->readable;
+  content.acceptor.chosen_end = content.numbers.chosen_end;
 
   const auto sealed = txn->get(Table::meta, kPromiseKey);
   if (!sealed) return tl::unexpected<Error>(sealed.error());
   if (*sealed) {
     if (const auto promised = unseal_promised(**sealed)) {
       content.acceptor.promised = promised->ballot;
-      impl_->promised = *promised;  // The writer thread has not been given anything yet.
     } else {
       content.acceptor.promise_faulty = true;
     }
@@ -443,7 +332,7 @@ Result<StoreContent> LmdbStore::load() {
 void LmdbStore::write_identity(const Identity& identity, std::function<void()> durable) {
   impl_->identity = identity;
   impl_->enqueue(true, [&](Impl::Pending& pending) {
-    pending.identity = identity;
+    pending.transaction.identity = identity;
     if (durable) pending.durable.push_back(std::move(durable));
   });
 }
@@ -454,7 +343,7 @@ void LmdbStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
     bool now = false;
     {
       const std::lock_guard lock(impl_->mutex);
-      if (!impl_->pending.votes.empty()) {
+      if (!impl_->pending.transaction.votes.empty()) {
         impl_->pending.durable.push_back(std::move(durable));
       } else if (impl_->committing) {
         impl_->after_commit.push_back(std::move(durable));
@@ -471,38 +360,20 @@ void LmdbStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
     return;
   }
   impl_->enqueue(true, [&](Impl::Pending& pending) {
-    for (const paxos::Acceptor::Write& write : writes) {
-      pending.bytes += kSlotHeaderBytes;
-      if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
-        pending.bytes += accepted->record.value.size();
-      }
-    }
-    append(pending.votes, std::move(writes));
+    pending.transaction.add(std::move(writes));
     if (durable) pending.durable.push_back(std::move(durable));
   });
 }
 
 void LmdbStore::write_state(StateWrite write) {
-  impl_->enqueue(false, [&](Impl::Pending& pending) {
-    const std::size_t bytes = bytes_of(write);
-    pending.bytes += bytes;
-    pending.state_bytes += bytes;
-    if (!pending.state) {
-      pending.state = std::move(write);
-      return;
-    }
-    pending.state->numbers = write.numbers;
-    append(pending.state->learned, std::move(write.learned));
-    append(pending.state->rows, std::move(write.rows));
-    append(pending.state->sessions, std::move(write.sessions));
-  });
+  impl_->enqueue(false, [&](Impl::Pending& pending) { pending.transaction.add(std::move(write)); });
 }
 
 void LmdbStore::flush() {
   bool wake = false;
   {
     const std::lock_guard lock(impl_->mutex);
-    wake = impl_->pending.state && !impl_->pending.urgent;
+    wake = impl_->pending.transaction.state && !impl_->pending.urgent;
     impl_->pending.urgent = impl_->pending.urgent || wake;
   }
   if (wake) impl_->wake_writer();
@@ -523,7 +394,10 @@ void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max
 
 void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
                             std::function<void(SlotsRead)> done) {
+  const bool lags =
+      slot_begin >= impl_->readable.chosen_end && slot_begin < impl_->durable.chosen_end;
   impl_->read(
+      lags,
       [slot_begin, bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
         const auto numbers = get_numbers(txn);
         if (!numbers) return tl::unexpected<Error>(numbers.error());
@@ -534,12 +408,16 @@ void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
 
 void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                              std::function<void(EntriesRead)> done) {
-  impl_->read([lsn_begin, lsn_end, bytes_max](
-                  Lmdb::Txn& txn) { return get_entries(txn, lsn_begin, lsn_end, bytes_max); },
-              std::move(done));
+  const bool lags = lsn_begin >= impl_->readable.next_lsn && lsn_begin < impl_->durable.next_lsn;
+  impl_->read(
+      lags,
+      [lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) {
+        return get_entries(txn, lsn_begin, lsn_end, bytes_max);
+      },
+      std::move(done));
 }
 
-Lsn LmdbStore::durable_lsn() const { return impl_->durable_lsn; }
+Lsn LmdbStore::readable_lsn() const { return impl_->readable.next_lsn; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->backlog; }
 
 void LmdbStore::measure_space() {

@@ -1,4 +1,4 @@
-// The store over LMDB: one writer thread, one reader thread, one commit for all that waits.
+// The store over files: one writer thread, one reader thread, one commit for all that waits.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,7 @@
 
 #include "log/data_directory.h"
 #include "log/store.h"
+#include "log/store_files.h"
 #include "net/loop.h"
 
 namespace stele::log {
@@ -15,7 +16,7 @@ namespace stele::log {
 class LmdbStore final : public Store {
  public:
   struct Options {
-    std::uint64_t map_bytes = 1ULL << 40;  ///< The bound of the store, reserved once.
+    StoreFiles::Options files = {};
     /// If set, the store has no threads: it calls this when a commit is wanted, and whoever set it
     /// calls commit_now(); reads are done at once. For simulations.
     std::function<void()> commit_wanted = {};
@@ -42,7 +43,7 @@ class LmdbStore final : public Store {
                    std::function<void(SlotsRead)> done) override;
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                     std::function<void(EntriesRead)> done) override;
-  [[nodiscard]] Lsn durable_lsn() const override;
+  [[nodiscard]] Lsn readable_lsn() const override;
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
   void measure_space() override;

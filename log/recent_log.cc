@@ -14,11 +14,11 @@ void RecentLog::add(const IndexRow& row, const paxos::Value& value) {
   lsn_end_ = lsn_end_ + row.count;
 }
 
-void RecentLog::on_durable(Lsn durable_lsn) {
+void RecentLog::on_durable(Lsn readable_lsn) {
   while (bytes_ > kBytesMax && !rows_.empty()) {
     const Row& oldest = rows_.front();
     const Lsn row_end = oldest.row.first_lsn + oldest.row.count;
-    if (row_end > durable_lsn) return;
+    if (row_end > readable_lsn) return;
     bytes_ -= oldest.value.size();
     lsn_begin_ = row_end;
     rows_.pop_front();

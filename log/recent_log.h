@@ -18,7 +18,7 @@ class RecentLog {
   /// Adds the row just applied; rows without entries are not kept.
   void add(const IndexRow& row, const paxos::Value& value);
   /// Everything below may be dropped.
-  void on_durable(Lsn durable_lsn);
+  void on_durable(Lsn readable_lsn);
 
   /// Whether entries from `lsn` on are all here.
   [[nodiscard]] bool holds(Lsn lsn) const { return lsn >= lsn_begin_; }

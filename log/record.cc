@@ -146,6 +146,23 @@ Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed) {
   });
 }
 
+std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  writer.put(mark.id);
+  writer.put(mark.applied);
+  return seal(Table::meta, kJournalKey, std::move(content));
+}
+
+Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
+  return unseal_as<JournalMark>(Table::meta, kJournalKey, sealed, [](ByteReader& reader) {
+    JournalMark mark;
+    mark.id = reader.get<std::uint64_t>();
+    mark.applied = reader.get<std::uint64_t>();
+    return mark;
+  });
+}
+
 std::vector<std::byte> seal_row(const IndexRow& row) {
   std::vector<std::byte> content;
   ByteWriter writer(content);
@@ -176,7 +193,7 @@ void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHe
   std::vector<std::byte> content;
   content.reserve(kSlotHeaderBytes);
   ByteWriter writer(content);
-  writer.put(static_cast<std::uint16_t>(kFormatVersion));
+  writer.put(kSlotFormatVersion);
   writer.put(static_cast<std::uint16_t>(record.value.kind()));
   writer.put(std::uint32_t{0});
   writer.put(record.epoch.value);
@@ -205,7 +222,8 @@ Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes) {
   const auto value_bytes = reader.get<std::uint64_t>();
   const auto digest = reader.get<std::uint64_t>();
   const auto value = bytes.subspan(kSlotHeaderBytes);
-  if (version != kFormatVersion || kind > static_cast<std::uint16_t>(paxos::ValueKind::stop_sign) ||
+  if (version != kSlotFormatVersion ||
+      kind > static_cast<std::uint16_t>(paxos::ValueKind::stop_sign) ||
       value.size() != value_bytes) {
     return corrupt(Table::slots, slot.value, "has a header that does not fit it");
   }

@@ -14,7 +14,9 @@
 
 namespace stele::log {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+/// Of a directory as a whole, and of a slot's record.
+inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint16_t kSlotFormatVersion = 1;
 
 /// What a directory is: who it belongs to. `members` is empty until the cluster is born.
 struct Identity {
@@ -29,16 +31,24 @@ struct Identity {
 
 /// The tables. A checksum covers table, key and content: a record in the wrong place is as faulty
 /// as a damaged one.
-enum class Table : std::uint64_t { meta = 1, slots = 2, index = 3, sessions = 4 };
+enum class Table : std::uint8_t { meta = 1, slots = 2, index = 3, sessions = 4 };
+inline constexpr std::size_t kTables = 4;
 
 /// Keys in the table `meta`.
 inline constexpr std::uint64_t kIdentityKey = 1;
 inline constexpr std::uint64_t kPromiseKey = 2;
 inline constexpr std::uint64_t kNumbersKey = 3;
+inline constexpr std::uint64_t kJournalKey = 4;
 
 struct Promised {
   Epoch epoch{1};
   Ballot ballot;
+};
+
+/// Which journal belongs to the tables, and the last of its records that they contain.
+struct JournalMark {
+  std::uint64_t id = 0;
+  std::uint64_t applied = 0;
 };
 
 /// `content` and its checksum.
@@ -54,6 +64,8 @@ struct Promised {
 [[nodiscard]] Result<Promised> unseal_promised(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_numbers(const StateNumbers& numbers);
 [[nodiscard]] Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed);
+[[nodiscard]] std::vector<std::byte> seal_journal_mark(const JournalMark& mark);
+[[nodiscard]] Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_row(const IndexRow& row);
 [[nodiscard]] Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed);
 

@@ -82,8 +82,8 @@ class Store {
   virtual void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                             std::function<void(EntriesRead)> done) = 0;
 
-  /// The state of the last commit: everything below is durable.
-  [[nodiscard]] virtual Lsn durable_lsn() const = 0;
+  /// Entries below are durable, and read back at once; those above may have to be made readable.
+  [[nodiscard]] virtual Lsn readable_lsn() const = 0;
   /// Bytes queued for the next commits.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.

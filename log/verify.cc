@@ -6,9 +6,13 @@
 #include "log/data_directory.h"
 #include "log/entries.h"
 #include "log/lmdb.h"
+#include "log/store_files.h"
 
 namespace stele::log {
 namespace {
+
+/// More than what the journal can add.
+constexpr std::uint64_t kRoomBytes = 64 << 20;
 
 void found(VerifyReport& report, std::string fault) {
   ++report.faults_found;
@@ -116,6 +120,28 @@ void check_sessions(Lmdb::Txn& txn, VerifyReport& report) {
   if (!cursor.status()) found(report, cursor.status().error().detail);
 }
 
+Result<VerifyReport> verify_tables(Lmdb::Txn& txn) {
+  VerifyReport report;
+  auto done = read_meta(txn, kIdentityKey, unseal_identity, report.identity, report);
+  if (done) done = read_meta(txn, kPromiseKey, unseal_promised, report.promised, report);
+  if (done) done = read_meta(txn, kNumbersKey, unseal_numbers, report.numbers, report);
+  if (!done) return tl::unexpected<Error>(done.error());
+  if (report.identity.node == NodeId{}) found(report, "there is no identity");
+  check_slots(txn, report);
+  check_index(txn, report);
+  check_sessions(txn, report);
+  return report;
+}
+
+Result<std::vector<std::vector<std::byte>>> journaled_beside(const std::string& path,
+                                                             std::uint64_t map_bytes) {
+  auto lmdb = Lmdb::open(path, {.map_bytes = map_bytes, .read_only = true});
+  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+  auto txn = lmdb->begin(false);
+  if (!txn) return tl::unexpected<Error>(txn.error());
+  return read_journal(path, *txn);
+}
+
 }  // namespace
 
 Result<VerifyReport> verify_directory(const std::string& path) {
@@ -126,22 +152,22 @@ Result<VerifyReport> verify_directory(const std::string& path) {
   const auto directory = DataDirectory::open(path);
   if (!directory) return tl::unexpected<Error>(directory.error());
   const std::uint64_t size = std::filesystem::file_size(path + "/data.mdb", error);
-  auto lmdb =
-      Lmdb::open(path, {.map_bytes = std::max<std::uint64_t>(size, 1 << 20), .read_only = true});
-  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
-  auto txn = lmdb->begin(false);
-  if (!txn) return tl::unexpected<Error>(txn.error());
+  const auto journaled = journaled_beside(path, std::max<std::uint64_t>(size, 1 << 20));
+  if (!journaled) return tl::unexpected<Error>(journaled.error());
 
-  VerifyReport report;
-  auto done = read_meta(*txn, kIdentityKey, unseal_identity, report.identity, report);
-  if (done) done = read_meta(*txn, kPromiseKey, unseal_promised, report.promised, report);
-  if (done) done = read_meta(*txn, kNumbersKey, unseal_numbers, report.numbers, report);
-  if (!done) return tl::unexpected<Error>(done.error());
-  if (report.identity.node == NodeId{}) found(report, "there is no identity");
-  check_slots(*txn, report);
-  check_index(*txn, report);
-  check_sessions(*txn, report);
-  return report;
+  // As the next start will find it: what only the journal has is added, in a transaction that is
+  // never committed.
+  const bool adds = !journaled->empty();
+  auto lmdb = Lmdb::open(path, {.map_bytes = size + kRoomBytes, .read_only = !adds});
+  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+  auto txn = lmdb->begin(adds);
+  if (!txn) return tl::unexpected<Error>(txn.error());
+  for (const std::vector<std::byte>& record : *journaled) {
+    if (const auto done = apply_redo(record, *txn); !done) {
+      return tl::unexpected<Error>(done.error());
+    }
+  }
+  return verify_tables(*txn);
 }
 
 }  // namespace stele::log

@@ -26,8 +26,8 @@ struct VerifyReport {
   static constexpr std::size_t kFaultsMax = 20;
 };
 
-/// Needs the directory for itself. Errors: in_use, foreign_directory, newer_format, io. What is
-/// wrong with single records is in the report.
+/// Needs the directory for itself. Errors: in_use, foreign_directory, newer_format, io; corrupt if
+/// the journal cannot be read. What is wrong with single records is in the report.
 [[nodiscard]] Result<VerifyReport> verify_directory(const std::string& path);
 
 }  // namespace stele::log

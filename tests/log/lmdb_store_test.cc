@@ -44,7 +44,7 @@ TEST_SUITE("log.lmdb_store") {
     asio::io_context context;
     net::AsioLoop loop(context);
     const auto opened = LmdbStore::open(*DataDirectory::open(directory.path()),
-                                        {.map_bytes = kTestMapBytes}, loop, {});
+                                        {.files = {.map_bytes = kTestMapBytes}}, loop, {});
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == Errc::corrupt);
   }

@@ -43,8 +43,8 @@ class NodesInProcess {
     Server& server = servers_[id];
     auto directory = DataDirectory::open(directory_.sub(std::to_string(id.value)));
     REQUIRE(directory.has_value());
-    auto store = LmdbStore::open(*std::move(directory), {.map_bytes = kTestMapBytes}, loop,
-                                 [](const Error& error) { FAIL(error.detail); });
+    auto store = LmdbStore::open(*std::move(directory), {.files = {.map_bytes = kTestMapBytes}},
+                                 loop, [](const Error& error) { FAIL(error.detail); });
     REQUIRE(store.has_value());
     Node::Options options;
     options.self = id;

@@ -70,7 +70,7 @@ TEST_SUITE("log.record") {
   TEST_CASE("a newer format is told as such") {
     std::vector<std::byte> content;
     content.resize(4);
-    content[0] = std::byte{2};
+    content[0] = static_cast<std::byte>(kFormatVersion + 1);
     const auto read = unseal_identity(seal(Table::meta, kIdentityKey, content));
     REQUIRE_FALSE(read.has_value());
     CHECK(read.error().code == Errc::newer_format);

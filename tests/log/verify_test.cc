@@ -15,7 +15,7 @@ using paxos::kN1;
 struct Bench {
   Bench() {
     auto opened = LmdbStore::open(*DataDirectory::open(directory.path()),
-                                  {.map_bytes = kTestMapBytes}, loop, {});
+                                  {.files = {.map_bytes = kTestMapBytes}}, loop, {});
     REQUIRE(opened);
     auto store = *std::move(opened);
     REQUIRE(store->load());
@@ -82,6 +82,24 @@ TEST_SUITE("log.verify") {
     CHECK(report->sessions == 1);
     CHECK(report->numbers.next_lsn == Lsn{6});
     CHECK(report->identity.node == kN1);
+  }
+
+  TEST_CASE("what only the journal has counts, and stays there") {
+    Bench bench;
+    Transaction vote;
+    vote.add({paxos::WriteAccepted{paxos::record(5, {1, kN1}, "journaled")}});
+    {
+      auto files = StoreFiles::open(bench.directory.path(), {.map_bytes = kTestMapBytes});
+      REQUIRE(files->commit(vote, false));
+    }  // Closed as by a crash.
+    for (int i = 0; i < 2; ++i) {
+      const auto report = verify_directory(bench.directory.path());
+      REQUIRE(report);
+      CHECK(report->faults_found == 0);
+      CHECK(report->votes == 2);
+    }
+    std::filesystem::remove(bench.directory.path() + "/journal");
+    CHECK(verify_directory(bench.directory.path()).error().code == Errc::corrupt);
   }
 
   TEST_CASE("every kind of damage is found") {

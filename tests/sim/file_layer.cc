@@ -25,19 +25,24 @@ struct Versions {
   std::vector<Page> written;  // and what was written over it since, in order.
 };
 
-struct File {
-  std::map<std::uint64_t, Versions> pages;  // Those written since the last sync.
-  std::map<std::uint64_t, Page> dead;       // As they were when the process died.
-  std::uint64_t left = WatchedFile::kNever;
+/// How many writes and syncs the process that has the files still does.
+struct Life {
+  std::uint64_t left = WatchedFiles::kNever;
   bool is_dead = false;
-  int reader = -1;  // Of its own: LMDB writes meta pages through a descriptor that cannot read.
 
   /// Counts a write or a sync; true if it still happens.
   bool happens() {
     if (left == 0) is_dead = true;
-    if (left != 0 && left != WatchedFile::kNever) --left;
+    if (left != 0 && left != WatchedFiles::kNever) --left;
     return !is_dead;
   }
+};
+
+struct File {
+  Life* life = nullptr;
+  std::map<std::uint64_t, Versions> pages;  // Those written since the last sync.
+  std::map<std::uint64_t, Page> dead;       // As they were when the process died.
+  int reader = -1;  // Of its own: LMDB writes meta pages through a descriptor that cannot read.
 };
 
 std::map<std::uint64_t, File>& files() {
@@ -76,7 +81,7 @@ bool syncs_itself(int descriptor) { return (::fcntl(descriptor, F_GETFL) & O_DSY
 /// Around a write to [offset, offset + size) that `write` does.
 template <class Write>
 ssize_t around(File& file, int descriptor, off_t offset, std::size_t size, Write write) {
-  const bool happens = file.happens();
+  const bool happens = file.life->happens();
   const auto first = static_cast<std::uint64_t>(offset) / kPage;
   const std::uint64_t last = (static_cast<std::uint64_t>(offset) + size + kPage - 1) / kPage;
   for (std::uint64_t page = first; page < last; ++page) {
@@ -100,8 +105,15 @@ ssize_t around(File& file, int descriptor, off_t offset, std::size_t size, Write
 }
 
 int on_sync(int descriptor, const char* name) {
-  if (File* file = watched(descriptor); file != nullptr && file->happens()) file->pages.clear();
+  if (File* file = watched(descriptor); file != nullptr && file->life->happens())
+    file->pages.clear();
   return real<int(int)>(name)(descriptor);
+}
+
+std::size_t size_of(const iovec* parts, int count) {
+  std::size_t size = 0;
+  for (int i = 0; i < count; ++i) size += parts[i].iov_len;
+  return size;
 }
 
 void write_page(int descriptor, std::uint64_t page, const Page& bytes) {
@@ -112,43 +124,56 @@ void write_page(int descriptor, std::uint64_t page, const Page& bytes) {
 
 }  // namespace
 
-WatchedFile::WatchedFile(const std::string& path) : inode_(0), path_(path) {
-  struct stat status {};
-  STELE_CHECK(::stat(path.c_str(), &status) == 0);
-  inode_ = status.st_ino;
-  files()[inode_].reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  STELE_CHECK(files()[inode_].reader >= 0);
-}
+struct WatchedFiles::Process {
+  Life life;
+};
 
-WatchedFile::~WatchedFile() {
-  ::close(files().at(inode_).reader);
-  files().erase(inode_);
-}
-
-void WatchedFile::die_after(std::uint64_t operations) { files().at(inode_).left = operations; }
-
-void WatchedFile::lose_process() {
-  File& file = files().at(inode_);
-  const int descriptor = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
-  STELE_CHECK(descriptor >= 0);
-  for (const auto& [page, bytes] : file.dead) write_page(descriptor, page, bytes);
-  ::close(descriptor);
-  file.dead.clear();
-  file.is_dead = false;
-  file.left = kNever;
-}
-
-void WatchedFile::lose_power(Random& random) {
-  lose_process();
-  File& file = files().at(inode_);
-  const int descriptor = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
-  STELE_CHECK(descriptor >= 0);
-  for (const auto& [page, versions] : file.pages) {
-    const std::uint64_t kept = random.below(versions.written.size() + 1);
-    write_page(descriptor, page, kept == 0 ? versions.synced : versions.written[kept - 1]);
+WatchedFiles::WatchedFiles(std::vector<std::string> paths) : process_(std::make_unique<Process>()) {
+  for (std::string& path : paths) {
+    struct stat status {};
+    STELE_CHECK(::stat(path.c_str(), &status) == 0);
+    File& file = files()[status.st_ino];
+    file.life = &process_->life;
+    file.reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    STELE_CHECK(file.reader >= 0);
+    files_.emplace_back(status.st_ino, std::move(path));
   }
-  ::close(descriptor);
-  file.pages.clear();
+}
+
+WatchedFiles::~WatchedFiles() {
+  for (const auto& [inode, path] : files_) {
+    ::close(files().at(inode).reader);
+    files().erase(inode);
+  }
+}
+
+void WatchedFiles::die_after(std::uint64_t operations) { process_->life.left = operations; }
+
+void WatchedFiles::lose_process() {
+  for (const auto& [inode, path] : files_) {
+    File& file = files().at(inode);
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    STELE_CHECK(descriptor >= 0);
+    for (const auto& [page, bytes] : file.dead) write_page(descriptor, page, bytes);
+    ::close(descriptor);
+    file.dead.clear();
+  }
+  process_->life = {};
+}
+
+void WatchedFiles::lose_power(Random& random) {
+  lose_process();
+  for (const auto& [inode, path] : files_) {
+    File& file = files().at(inode);
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    STELE_CHECK(descriptor >= 0);
+    for (const auto& [page, versions] : file.pages) {
+      const std::uint64_t kept = random.below(versions.written.size() + 1);
+      write_page(descriptor, page, kept == 0 ? versions.synced : versions.written[kept - 1]);
+    }
+    ::close(descriptor);
+    file.pages.clear();
+  }
 }
 
 }  // namespace stele::sim
@@ -181,9 +206,19 @@ ssize_t writev(int descriptor, const struct iovec* parts, int count) {
   };
   auto* file = stele::sim::watched(descriptor);
   if (file == nullptr) return call();
-  std::size_t size = 0;
-  for (int i = 0; i < count; ++i) size += parts[i].iov_len;
-  return stele::sim::around(*file, descriptor, ::lseek(descriptor, 0, SEEK_CUR), size, call);
+  return stele::sim::around(*file, descriptor, ::lseek(descriptor, 0, SEEK_CUR),
+                            stele::sim::size_of(parts, count), call);
+}
+
+ssize_t pwritev(int descriptor, const struct iovec* parts, int count, off_t offset) {
+  const auto call = [&] {
+    return stele::sim::real<ssize_t(int, const struct iovec*, int, off_t)>("pwritev")(
+        descriptor, parts, count, offset);
+  };
+  auto* file = stele::sim::watched(descriptor);
+  return file == nullptr ? call()
+                         : stele::sim::around(*file, descriptor, offset,
+                                              stele::sim::size_of(parts, count), call);
 }
 
 int fdatasync(int descriptor) { return stele::sim::on_sync(descriptor, "fdatasync"); }

@@ -17,7 +17,7 @@ class Bench {
  public:
   Bench() {
     std::ofstream(path) << std::string(3 * 4096, 'a');
-    file.emplace(path);
+    file.emplace(std::vector{path});
     descriptor = ::open(path.c_str(), O_RDWR);
     REQUIRE(descriptor >= 0);
   }
@@ -36,7 +36,7 @@ class Bench {
 
   log::TestDirectory directory;
   std::string path = directory.sub("file");
-  std::optional<WatchedFile> file;
+  std::optional<WatchedFiles> file;
   int descriptor = -1;
 };
 
@@ -81,6 +81,24 @@ TEST_SUITE("sim.file_layer") {
       seen.insert(again.pages());
     }
     CHECK(seen == std::set<std::string>{"aaa", "baa"});
+  }
+
+  TEST_CASE("the files of one process die together") {
+    log::TestDirectory directory;
+    const std::string paths[] = {directory.sub("one"), directory.sub("two")};
+    for (const std::string& path : paths) std::ofstream(path) << 'a';
+    WatchedFiles files({paths[0], paths[1]});
+    files.die_after(1);
+    for (const std::string& path : paths) {
+      const int descriptor = ::open(path.c_str(), O_RDWR);
+      REQUIRE(::pwrite(descriptor, "b", 1, 0) == 1);
+      ::close(descriptor);
+    }
+    files.lose_process();
+    const auto letter = [](const std::string& path) {
+      return std::string(1, static_cast<char>(std::ifstream(path).get()));
+    };
+    CHECK(letter(paths[0]) + letter(paths[1]) == "ba");
   }
 
   TEST_CASE("a write through a descriptor that syncs itself is safe at once") {

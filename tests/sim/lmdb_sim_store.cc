@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::uint64_t kMapBytes = 256 << 20;
 
+/// Small ones, so that the journal is often full and often passed by.
+log::StoreFiles::Options file_options() {
+  return {.map_bytes = kMapBytes, .journal_bytes = 128 << 10, .journaled_bytes_max = 12000};
+}
+
 template <class T>
 T must(Result<T> result, const std::string& what) {
   if (!result) throw Violation("3", what + ": " + result.error().detail);
@@ -64,10 +69,23 @@ bool same(const Image& a, const Image& b) {
          std::equal(a.slots.begin(), a.slots.end(), b.slots.begin(), same_record);
 }
 
+/// A start that does not come to its end.
+void recover_in_part(LmdbFiles& files, Random& random) {
+  files.watched->die_after(random.below(8));
+  must(log::StoreFiles::open(files.directory, file_options()), "the files");
+  if (random.chance(50)) {
+    files.watched->lose_power(random);
+  } else {
+    files.watched->lose_process();
+  }
+}
+
 }  // namespace
 
-void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files) {
-  if (!files.data) return;
+void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
+  if (!files.watched) return;
+  while (random.chance(30)) recover_in_part(files, random);
+  must(log::StoreFiles::open(files.directory, file_options()), "the files");
   const Image found = read_image(files.directory);
   Image after = disk.cached;
   if (files.uncertain) files.uncertain->apply(after);
@@ -82,11 +100,11 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files) {
 }
 
 std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
-                                                 MemoryStore::Hooks hooks) {
-  check_files(disk, files);
+                                                 MemoryStore::Hooks hooks, Random& random) {
+  check_files(disk, files, random);
   std::unique_ptr<LmdbSimStore> store(new LmdbSimStore(disk, files, std::move(hooks)));
   log::LmdbStore::Options options;
-  options.map_bytes = kMapBytes;
+  options.files = file_options();
   options.commit_wanted = [self = store.get()] {
     self->dirty_ = true;
     self->hooks_.commit_wanted();
@@ -96,7 +114,10 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
       must(log::LmdbStore::open(std::move(directory), options, loop,
                                 [](const Error& error) { throw Violation("3", error.detail); }),
            "the store");
-  if (!files.data) files.data = std::make_unique<WatchedFile>(files.directory + "/data.mdb");
+  if (!files.watched) {
+    files.watched = std::make_unique<WatchedFiles>(
+        std::vector{files.directory + "/data.mdb", files.directory + "/journal"});
+  }
   disk.sync();  // Opening has done so.
   return store;
 }
@@ -113,14 +134,15 @@ void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
   if (dirty_ && random.chance(70)) {
     coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
     files_.uncertain = std::exchange(waiting_, {});
-    files_.data->die_after(random.below(8));
+    // A record of the journal takes two, a write and a sync.
+    files_.watched->die_after(random.chance(50) ? 1 : random.below(8));
     real_->commit_now();
   }
   real_.reset();  // Nobody has the files open any more.
   if (power) {
-    files_.data->lose_power(random);
+    files_.watched->lose_power(random);
   } else {
-    files_.data->lose_process();
+    files_.watched->lose_process();
   }
 }
 

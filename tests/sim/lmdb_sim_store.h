@@ -14,8 +14,8 @@ namespace stele::sim {
 /// The files of one node; outlive its processes, as a Disk does.
 struct LmdbFiles {
   std::string directory;
-  std::unique_ptr<WatchedFile> data;  ///< From the first start on.
-  std::optional<Txn> uncertain;       ///< Was being committed when the process died.
+  std::unique_ptr<WatchedFiles> watched;  ///< From the first start on.
+  std::optional<Txn> uncertain;           ///< Was being committed when the process died.
 };
 
 /// Forwards to log::LmdbStore and keeps the Disk as a model of what must be in the files: after a
@@ -24,11 +24,11 @@ class LmdbSimStore final : public SimStore {
  public:
   /// Throws a Violation if the files hold anything else than what they may.
   static std::unique_ptr<LmdbSimStore> open(net::Loop& loop, Disk& disk, LmdbFiles& files,
-                                            MemoryStore::Hooks hooks);
+                                            MemoryStore::Hooks hooks, Random& random);
 
   /// Nobody has the files open: they hold the disk's state, or the one behind the transaction that
   /// was under way, which the disk then has as well. Throws a Violation if not.
-  static void check_files(Disk& disk, LmdbFiles& files);
+  static void check_files(Disk& disk, LmdbFiles& files, Random& random);
 
   bool begin_commit() override { return dirty_; }
   void finish_commit() override;
@@ -60,7 +60,7 @@ class LmdbSimStore final : public SimStore {
                     std::function<void(log::EntriesRead)> done) override {
     real_->read_entries(lsn_begin, lsn_end, bytes_max, std::move(done));
   }
-  [[nodiscard]] Lsn durable_lsn() const override { return real_->durable_lsn(); }
+  [[nodiscard]] Lsn readable_lsn() const override { return real_->readable_lsn(); }
   [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
   /// Whatever the machine's disk says: a run must not depend on it.
   [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }

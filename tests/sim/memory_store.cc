@@ -60,7 +60,7 @@ void MemoryStore::finish_commit() {
   }
   post([this, batch, found = std::move(found), lsn = disk_.cached.numbers.next_lsn]() mutable {
     backlog_ -= batch->bytes;
-    durable_lsn_ = lsn;
+    readable_lsn_ = lsn;
     for (const auto& durable : batch->durable) durable();
     for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
   });
@@ -99,7 +99,7 @@ Result<log::StoreContent> MemoryStore::load() {
   content.acceptor.chosen_end = image.numbers.chosen_end;
   content.acceptor.promise_faulty = image.promise_rotten;
   if (!image.promise_rotten) content.acceptor.promised = image.promised;
-  durable_lsn_ = image.numbers.next_lsn;
+  readable_lsn_ = image.numbers.next_lsn;
   for (const auto& [id, bytes] : image.sessions) {
     auto session = log::Session::parse(bytes);
     if (!session) return tl::unexpected<Error>(session.error());

@@ -54,7 +54,7 @@ class MemoryStore final : public SimStore {
                    std::function<void(log::SlotsRead)> done) override;
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                     std::function<void(log::EntriesRead)> done) override;
-  [[nodiscard]] Lsn durable_lsn() const override { return durable_lsn_; }
+  [[nodiscard]] Lsn readable_lsn() const override { return readable_lsn_; }
   [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
@@ -89,7 +89,7 @@ class MemoryStore final : public SimStore {
   Batch waiting_;
   std::optional<Batch> committing_;
   std::size_t backlog_ = 0;
-  Lsn durable_lsn_{1};
+  Lsn readable_lsn_{1};
   bool failed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

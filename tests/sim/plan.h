@@ -101,7 +101,8 @@ struct Plan {
 };
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed);
-/// The same run over real files, without the faults that only the simulated store has.
+/// The same run over real files; power failures take the place of what only the simulated store
+/// has.
 [[nodiscard]] Plan over_real_files(Plan plan);
 /// As text: a line for every number that is not the default, and for every fault.
 [[nodiscard]] std::string to_text(const Plan& plan);

@@ -110,7 +110,7 @@ std::unique_ptr<SimStore> SimNode::open_store() {
   if (world_.plan.real_files == 0) {
     return std::make_unique<MemoryStore>(*process_, disk_, std::move(hooks));
   }
-  return LmdbSimStore::open(*process_, disk_, files_, std::move(hooks));
+  return LmdbSimStore::open(*process_, disk_, files_, std::move(hooks), random_);
 }
 
 void SimNode::end_process() {
@@ -145,7 +145,7 @@ void SimNode::lose_power() {
 
 void SimNode::check_files() {
   kill();
-  LmdbSimStore::check_files(disk_, files_);
+  LmdbSimStore::check_files(disk_, files_, random_);
 }
 
 void SimNode::stop(std::function<void()> ended) {
