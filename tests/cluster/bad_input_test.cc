@@ -319,7 +319,9 @@ TEST_SUITE("cluster.bad_input") {
     REQUIRE(cluster.stele({"append", "more"}).exit_code == 0);
     REQUIRE(cluster.settle());
     const std::uint64_t victim = cluster.leader() == 1 ? 2 : 1;
-    cluster.kill(victim);
+    // Asked to end, it leaves nothing in the journal.
+    cluster.process(victim).signal(SIGTERM);
+    REQUIRE(cluster.process(victim).wait() == 0);
     REQUIRE(damage(cluster.data(victim) + "/data.mdb", "needle-in-the-log"));
     const Run verdict = run({program("stele"), "verify", "--data", cluster.data(victim)});
     CHECK(verdict.exit_code == 4);
@@ -340,6 +342,23 @@ TEST_SUITE("cluster.bad_input") {
     cluster.process(victim).signal(SIGTERM);
     CHECK(cluster.process(victim).wait() == 0);
     CHECK(run({program("stele"), "verify", "--data", cluster.data(victim)}).exit_code == 0);
+  }
+
+  TEST_CASE("a rotten journal ends node and verify with 4 and a sentence: votes are missing") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "needle-in-the-log"}).exit_code == 0);
+    REQUIRE(cluster.stele({"append", "last"}).exit_code == 0);
+    REQUIRE(cluster.settle());
+    cluster.kill(1);
+    REQUIRE(damage(cluster.data(1) + "/journal", "needle-in-the-log"));
+    const Run verdict = run({program("stele"), "verify", "--data", cluster.data(1)});
+    CHECK(verdict.exit_code == 4);
+    CHECK(has(verdict.out, "the journal has record"));
+    cluster.start(1);
+    CHECK(cluster.process(1).wait() == 4);
+    CHECK(has(cluster.log(1), "the journal has record"));
+    CHECK(eventually([&] { return cluster.stele({"append", "more"}).exit_code == 0; }));
   }
 
   TEST_CASE("a full disk: appends get no_space, reads go on, and it names itself") {
