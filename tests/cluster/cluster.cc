@@ -52,7 +52,8 @@ std::string program(const std::string& name) {
   return std::string(STELE_PROGRAMS_DIR) + "/" + name;
 }
 
-Cluster::Cluster(std::size_t nodes, std::vector<std::string> flags) : flags_(std::move(flags)) {
+Cluster::Cluster(std::size_t nodes, std::vector<std::string> flags, const std::string& parent)
+    : directory_(parent), flags_(std::move(flags)) {
   const auto ports = free_ports(nodes);
   for (std::size_t i = 0; i < nodes; ++i) ports_[i + 1] = ports[i];
 }

@@ -20,7 +20,9 @@ namespace stele::test {
 
 class Cluster {
  public:
-  explicit Cluster(std::size_t nodes, std::vector<std::string> flags = {});
+  /// Its data lies in a new directory, in `parent` if that is given, and goes with it.
+  explicit Cluster(std::size_t nodes, std::vector<std::string> flags = {},
+                   const std::string& parent = {});
 
   /// All nodes, and waits for a leader.
   void start_all();

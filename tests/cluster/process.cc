@@ -89,8 +89,11 @@ Run run(const std::vector<std::string>& arguments, const std::string& input) {
   return {exit_code, read_file(out)};
 }
 
-TempDirectory::TempDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "stele-test.XXXXXX").string();
+TempDirectory::TempDirectory(const std::string& parent) {
+  namespace fs = std::filesystem;
+  if (!parent.empty()) fs::create_directories(parent);
+  const fs::path place = parent.empty() ? fs::temp_directory_path() : fs::path(parent);
+  std::string pattern = (place / "stele-test.XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a directory");
   path_ = pattern;
 }

@@ -38,7 +38,8 @@ struct Run {
 /// A directory that is removed with everything in it.
 class TempDirectory {
  public:
-  TempDirectory();
+  /// In the system's place for such, or in `parent`, which is made if need be.
+  explicit TempDirectory(const std::string& parent = {});
   ~TempDirectory();
   TempDirectory(const TempDirectory&) = delete;
   TempDirectory& operator=(const TempDirectory&) = delete;

@@ -1,0 +1,128 @@
+#include "bench/report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace stele::bench {
+namespace {
+
+double us(std::uint64_t ns) { return static_cast<double>(ns) / 1000; }
+
+double per_100k(double amount, const Run& run) {
+  return run.load.acknowledged == 0 ? 0
+                                    : amount * 100'000 / static_cast<double>(run.load.acknowledged);
+}
+
+std::string text_of(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+double median_of(const std::vector<Run>& runs, const Column& column) {
+  std::vector<double> values;
+  for (const Run& run : runs) values.push_back(column.of(run));
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+}  // namespace
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> all{
+      {"entries", "/s", [](const Run& r) { return r.load.per_second(); }, 0},
+      {"payload", "MB/s",
+       [](const Run& r) {
+         return r.load.per_second() * static_cast<double>(r.payload_bytes) / 1e6;
+       },
+       1},
+      {"p50", "us", [](const Run& r) { return us(r.load.latency.at(0.5)); }, 0},
+      {"p90", "us", [](const Run& r) { return us(r.load.latency.at(0.9)); }, 0},
+      {"p99", "us", [](const Run& r) { return us(r.load.latency.at(0.99)); }, 0},
+      {"p99.9", "us", [](const Run& r) { return us(r.load.latency.at(0.999)); }, 0},
+      {"max", "us", [](const Run& r) { return us(r.load.latency.max()); }, 0},
+      {"gap", "ms", [](const Run& r) { return us(r.load.longest_gap_ns) / 1000; }, 1},
+      {"server CPU", "s/100k", [](const Run& r) { return per_100k(r.servers.cpu_seconds, r); }, 3},
+      {"client CPU", "s/100k", [](const Run& r) { return per_100k(r.client.cpu_seconds, r); }, 3},
+      {"written", "B/B",
+       [](const Run& r) {
+         return per_100k(static_cast<double>(r.servers.written_bytes), r) / 100'000 /
+                static_cast<double>(r.payload_bytes);
+       },
+       2},
+      {"wake-ups", "/entry",
+       [](const Run& r) { return per_100k(static_cast<double>(r.servers.switches), r) / 100'000; },
+       2},
+      {"RssAnon", "MiB",
+       [](const Run& r) { return static_cast<double>(r.servers.rss_anon_bytes) / (1 << 20); }, 1},
+      {"failed", "", [](const Run& r) { return static_cast<double>(r.load.failed); }, 0},
+  };
+  return all;
+}
+
+const Run& median(const std::vector<Run>& runs) {
+  std::vector<const Run*> sorted;
+  for (const Run& run : runs) sorted.push_back(&run);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Run* a, const Run* b) { return a->load.per_second() < b->load.per_second(); });
+  return *sorted[(sorted.size() - 1) / 2];
+}
+
+std::string table(const std::vector<Run>& runs) {
+  std::vector<std::vector<std::string>> lines(2);
+  lines[0].emplace_back("");
+  lines[1].emplace_back("");
+  for (const Column& column : columns()) {
+    lines[0].push_back(column.name);
+    lines[1].push_back(column.unit);
+  }
+  const auto add = [&](const std::string& name, auto value_of) {
+    auto& line = lines.emplace_back();
+    line.push_back(name);
+    for (const Column& column : columns()) line.push_back(text_of(value_of(column), column.digits));
+  };
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    add("run " + std::to_string(i + 1), [&](const Column& column) { return column.of(runs[i]); });
+  }
+  if (runs.size() > 1) {
+    add("median", [&](const Column& column) { return median_of(runs, column); });
+  }
+  std::vector<std::size_t> widths(lines[0].size());
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string text;
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      text += std::string(widths[i] - line[i].size(), ' ') + line[i] +
+              (i + 1 < line.size() ? "  " : "\n");
+    }
+  }
+  return text;
+}
+
+std::string json(const std::vector<Run>& runs) {
+  const Run& first = runs.front();
+  nlohmann::ordered_json all{{"payload_bytes", first.payload_bytes},
+                             {"in_flight", first.in_flight},
+                             {"connections", first.connections},
+                             {"rate", first.rate}};
+  const auto key = [](const Column& column) {
+    return column.unit.empty() ? column.name : column.name + " " + column.unit;
+  };
+  for (const Run& run : runs) {
+    nlohmann::ordered_json figures;
+    for (const Column& column : columns()) figures[key(column)] = column.of(run);
+    figures["seconds"] = run.load.seconds;
+    figures["acknowledged"] = run.load.acknowledged;
+    figures["late"] = run.load.late;
+    figures["stored"] = run.stored;
+    all["runs"].push_back(figures);
+  }
+  for (const Column& column : columns()) all["median"][key(column)] = median_of(runs, column);
+  return all.dump(2) + "\n";
+}
+
+}  // namespace stele::bench
