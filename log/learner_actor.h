@@ -35,6 +35,11 @@ class LearnerActor final : public net::Actor<Letter> {
   /// While the disk is full, nothing is fetched.
   void set_space_full(bool full) { space_full_ = full; }
 
+  /// Asks for the record of a faulty slot once more.
+  void mend(Slot slot) {
+    learner_.repair(loop().now(), slot, effects_);
+    wake();
+  }
   /// Entries from `lsn_begin` on, below `lsn_end`, as far as applied: from memory at once, or from
   /// the store a little later.
   void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,

@@ -197,8 +197,10 @@ void Replica::on_faulty_slot(Slot slot) {
 void Replica::check_faulty_slots() {
   if (faulty_slots_.empty() || *faulty_slots_.begin() >= state().numbers().chosen_end) return;
   const Duration patience = kRepairTimeouts * options_.proposer.timing.election_timeout;
-  if (!proposer_.role().leads() || loop_.now() - faulty_since_ < patience) return;
+  if (loop_.now() - faulty_since_ < patience) return;
   faulty_since_ = loop_.now();
+  learner_.mend(*faulty_slots_.begin());
+  if (!proposer_.role().leads()) return;
   events_.event(net::Level::warning, "hands_over",
                 {{"reason", "nobody repairs the record of slot " +
                                 std::to_string(faulty_slots_.begin()->value)}});
