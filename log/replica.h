@@ -66,6 +66,8 @@ class Replica {
   void hand_over() { proposer_.hand_over(); }
   /// Of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
+  /// Linearizable reads that are not confirmed yet: none where nobody leads.
+  [[nodiscard]] std::size_t reads_waiting() const { return unconfirmed_reads_.size(); }
 
   [[nodiscard]] const LogState& state() const { return learner_.state(); }
   [[nodiscard]] const paxos::Proposer& proposer() const { return proposer_.role(); }

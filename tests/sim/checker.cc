@@ -32,8 +32,12 @@ std::string text_of(const paxos::Value& value) {
 
 }  // namespace
 
-Checker::Checker(paxos::Configuration configuration, std::uint64_t window, Coverage& coverage)
-    : configuration_(std::move(configuration)), window_(window), coverage_(coverage) {}
+Checker::Checker(paxos::Configuration configuration, std::uint64_t window,
+                 std::size_t in_flight_bytes_max, Coverage& coverage)
+    : configuration_(std::move(configuration)),
+      window_(window),
+      in_flight_bytes_max_(in_flight_bytes_max),
+      coverage_(coverage) {}
 
 void Checker::on_new_disk(NodeId node, const Disk& disk) {
   const bool wiped = nodes_.contains(node);
@@ -303,6 +307,7 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
                     ", but not all slots before are chosen or proposed");
   }
   leadership.next = std::max(leadership.next, accept.slot + 1);
+  check_bytes_in_flight(accept, view);
   // What this leader proposed a window before must be chosen by now.
   if (accept.slot - leadership.begin >= window_) {
     const Slot before{accept.slot.value - window_};
@@ -310,6 +315,25 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
       violated(12, describe(accept.ballot) + " has more than its window in flight");
     }
   }
+}
+
+/// Nobody proposes above the bound, but what must be proposed again, and batches without commands.
+void Checker::check_bytes_in_flight(const paxos::Accept& accept, const SlotView& view) const {
+  if (accept.value.size() <= log::BatchHeader::kBytes) return;
+  for (const auto& [ballot, vote] : view.votes) {
+    if (ballot < accept.ballot && same(vote.value, accept.value)) return;
+  }
+  Slot slot = leaderships_.at(accept.ballot).begin;
+  if (accept.slot - slot > window_) slot = {accept.slot.value - window_};
+  std::size_t in_flight = 0;
+  for (; slot < accept.slot; ++slot) {
+    const SlotView* before = find(slot);
+    const auto value = before->proposed.find(accept.ballot);
+    if (!before->chosen && value != before->proposed.end()) in_flight += value->second.size();
+  }
+  if (in_flight == 0 || in_flight < in_flight_bytes_max_) return;
+  violated(12, describe(accept.ballot) + " has " + std::to_string(in_flight) +
+                   " bytes in flight, and proposes more");
 }
 
 void Checker::on_accepted(NodeId from, const paxos::Accepted& accepted) {
@@ -390,6 +414,14 @@ void Checker::check_disk(NodeId node) const {
       violated(11, node_name(node) + " has no index for LSN " + std::to_string(next_lsn));
     }
     next_lsn += row.count;
+  }
+  if (image.numbers.chosen_end == log_.slot_end()) {
+    for (const auto& [session, bytes] : image.sessions) {
+      if (log_.closed(session)) {
+        violated(9, node_name(node) + " keeps the session " + std::to_string(session.value) +
+                        ", which is closed");
+      }
+    }
   }
   if (next_lsn != image.numbers.next_lsn.value) {
     violated(11, node_name(node) + " indexes entries up to LSN " + std::to_string(next_lsn - 1) +

@@ -20,8 +20,9 @@ namespace stele::sim {
 /// order in which they happened. Throws a Violation at the first thing that must not be.
 class Checker {
  public:
-  /// `window`: how many slots a leader may have in flight.
-  Checker(paxos::Configuration configuration, std::uint64_t window, Coverage& coverage);
+  /// `window` and `in_flight_bytes_max`: so many slots, and bytes, a leader may have in flight.
+  Checker(paxos::Configuration configuration, std::uint64_t window, std::size_t in_flight_bytes_max,
+          Coverage& coverage);
 
   /// A node's directory is new, or wiped: nothing it did before binds it.
   void on_new_disk(NodeId node, const Disk& disk);
@@ -83,6 +84,7 @@ class Checker {
 
   void on_promise(NodeId from, const paxos::Promise& promise);
   void on_accept(NodeId from, NodeId to, const paxos::Accept& accept);
+  void check_bytes_in_flight(const paxos::Accept& accept, const SlotView& view) const;
   void on_accepted(NodeId from, const paxos::Accepted& accepted);
   void on_chosen(NodeId from, const paxos::Chosen& chosen);
   void on_fetched(const paxos::Fetched& fetched);
@@ -96,6 +98,7 @@ class Checker {
 
   paxos::Configuration configuration_;
   std::uint64_t window_;
+  std::size_t in_flight_bytes_max_;
   Coverage& coverage_;
   std::vector<SlotView> slots_;  // From slot 1 on.
   std::map<NodeId, NodeView> nodes_;

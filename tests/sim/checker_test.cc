@@ -49,7 +49,7 @@ class Bench {
 
   Coverage coverage;
   std::map<NodeId, Disk> disks;
-  Checker checker{paxos::three_nodes(), 16, coverage};
+  Checker checker{paxos::three_nodes(), 16, 1 << 20, coverage};
 };
 
 constexpr Ballot kB1{1, kN1};

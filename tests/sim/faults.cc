@@ -135,9 +135,14 @@ void Faults::apply(const Fault& fault) {
       world_.scheduler.after(ms(fault.ms),
                              [this, index = fault.a - 1] { world_.start_client(index); });
       return;
-    case Kind::client_cut:
+    case Kind::client_cut: {
       world_.coverage.count(Path::client_cuts);
-      return cut(kFirstClient + fault.a - 1, fault.b, true, fault.ms);
+      // Both ways, or only the answers (1) or the questions (2) are held up.
+      const Host client = kFirstClient + fault.a - 1;
+      const Host node = fault.b == Fault::kLeader ? leader().host() : fault.b;
+      if (fault.amount == 1) return cut(node, client, false, fault.ms);
+      return cut(client, node, fault.amount == 0, fault.ms);
+    }
     default: break;
   }
   SimNode& node = fault.a == Fault::kLeader ? leader() : *world_.nodes.at(fault.a - 1);

@@ -46,6 +46,7 @@ void ModelLog::apply(const paxos::Value& value) {
       if (session == nullptr) continue;
       if (command.kind == log::CommandKind::close_session) {
         session->open = false;
+        session->closed = true;
         --open_;
         continue;
       }

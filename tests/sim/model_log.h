@@ -42,12 +42,17 @@ class ModelLog {
   [[nodiscard]] const std::vector<Slot>& slots() const { return slots_; }
   /// What became of a sequence; null if it has not been consumed.
   [[nodiscard]] const Fate* fate(SessionId session, Sequence sequence) const;
+  [[nodiscard]] bool closed(SessionId session) const {
+    const auto found = sessions_.find(session);
+    return found == sessions_.end() || found->second.closed;
+  }
 
  private:
   struct Session {
     std::uint64_t ttl_us = 0;
     std::uint64_t active_at_us = 0;
     bool open = true;
+    bool closed = false;      // Not only expired.
     std::vector<Fate> fates;  // Of sequences 1, 2, 3 …
   };
   Session* live(SessionId id);

@@ -218,8 +218,7 @@ bool Network::send(const Shared& connection, int side, const net::Message& messa
   const net::OutFrame out = net::encode(message);
   const std::size_t size = out.bytes();
   // A node's queues for its clients hold several of the largest answers.
-  const bool to_client =
-      end.host >= kFirstClient || connection->ends[1 - side].host >= kFirstClient;
+  const bool to_client = connection->ends[1 - side].host >= kFirstClient;
   const std::size_t bound = to_client ? kClientQueueBytes : options_.queue_bytes_max;
   if (end.queued != 0 && end.queued + size > bound) {
     coverage_.count(Path::link_queue_full);

@@ -121,7 +121,7 @@ class Drawing {
     plan_.in_flight = pick({1, 3, 10, 40});
     plan_.client_window = pick({1, 4, 64, 4096});
     plan_.payload_bytes_max = pick({20, 100, 100, 1000, 5000});
-    plan_.deadline_ms_max = pick({100, 1000, 5000, 20000});
+    plan_.deadline_ms_max = pick({100, 1000, 5000, 20000, 3600000});
     plan_.session_ttl_ms = pick({300, 2000, 60000, 60000});
     plan_.attempt_timeout_ms = pick({100, 300, 700, 3000});
     plan_.readers = std::min(random_.below(3), plan_.clients - 1);
@@ -149,7 +149,11 @@ class Drawing {
       if ((kinds >> kind & 1) != 0) add(at, static_cast<Kind>(kind));
     }
     plan_.cursed_percent = pick({0, 50, 80, 95});
-    if (random_.chance(15)) reads_of_an_old_leader();
+    if (random_.chance(15)) {
+      reads_of_an_old_leader();
+    } else if (random_.chance(10)) {
+      a_disk_that_fills_up();
+    }
     // Power failures while the cluster is born.
     if (random_.chance(10)) {
       for (std::uint64_t at = 1; at < 40; at += random_.between(1, 20)) add(at, Kind::power);
@@ -173,6 +177,29 @@ class Drawing {
     const std::uint64_t timeout = plan_.election_timeout_ms;
     for (std::uint64_t at = 5 * timeout; at < plan_.horizon_ms; at += 15 * timeout) {
       add(at + random_.below(5 * timeout), kind);
+    }
+  }
+
+  /// The leader's disk fills up while commands wait for their batch, and nobody can take over.
+  void a_disk_that_fills_up() {
+    plan_.faults.clear();
+    plan_.cursed_percent = 0;
+    plan_.window = pick({1, 2});
+    plan_.in_flight = pick({10, 40});
+    plan_.operations = 1000;
+    plan_.close_percent = pick({2, 10});
+    plan_.commit_us_min = 1000;
+    plan_.commit_us_max = 1000 * pick({1, 4, 20});
+    for (std::uint64_t at = 300; at < plan_.horizon_ms; at += random_.between(1, 400)) {
+      const std::uint64_t ms = pick({50, 200, 1000});
+      const std::uint64_t amount = plan_.reserve_bytes * pick({3, 7, 7, 7}) / 8;
+      if (random_.chance(50)) {
+        plan_.faults.push_back({at, Kind::space, Fault::kLeader, 0, ms, amount});
+      } else {
+        for (std::uint64_t id = 1; id <= plan_.nodes; ++id) {
+          plan_.faults.push_back({at, Kind::space, id, 0, ms, amount});
+        }
+      }
     }
   }
 
@@ -223,8 +250,12 @@ class Drawing {
         fault.amount = random_.between(1, (std::uint64_t{1} << plan_.nodes) - 1);
         break;
       case Kind::clog: fault.amount = pick({2, timeout / 4, timeout}); break;
-      case Kind::client_crash:
-      case Kind::client_cut: fault.a = random_.between(1, plan_.clients); break;
+      case Kind::client_cut:
+        fault.a = random_.between(1, plan_.clients);
+        if (random_.chance(60)) fault.b = Fault::kLeader;
+        fault.amount = random_.below(3);
+        break;
+      case Kind::client_crash: fault.a = random_.between(1, plan_.clients); break;
       default: break;
     }
     plan_.faults.push_back(fault);

@@ -39,7 +39,8 @@ struct Fault {
     clog,          ///< What goes from `a` to `b` takes up to `amount` ms longer, for `ms`.
     reset,         ///< Connections between `a` and `b` break.
     client_crash,  ///< Client `a` is gone; another one takes its place `ms` later.
-    client_cut,    ///< Client `a` cannot reach node `b` for `ms`.
+    client_cut,    ///< Client `a` is cut off from node `b` for `ms`; 1: hears nothing; 2: is not
+                   ///< heard.
   };
   static constexpr std::uint64_t kLeader = 0;  ///< As a node: whoever leads then.
 

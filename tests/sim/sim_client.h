@@ -41,6 +41,11 @@ class SimClient {
   void begin_epilogue();
   /// Everything asked for is done.
   [[nodiscard]] bool content() const;
+  /// Reads the whole log of one node, until that has succeeded.
+  void scan(NodeId node, Lsn from, Lsn end);
+  [[nodiscard]] bool scanning() const { return scanning_; }
+  /// Its tail, if it has one, has delivered everything below `end`.
+  [[nodiscard]] bool tail_reached(Lsn end) const;
   /// What it still waits for, for people.
   [[nodiscard]] std::string waits_for() const;
 
@@ -82,6 +87,7 @@ class SimClient {
   std::uint64_t tails_ = 0;
   bool gone_ = false;
   bool epilogue_ = false;
+  bool scanning_ = false;
   std::uint64_t owed_ = 0;  // Appends, and then a read, that the epilogue still wants.
   bool read_owed_ = false;
   bool tail_owed_ = false;  // A tail must deliver what was acknowledged.

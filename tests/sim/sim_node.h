@@ -51,6 +51,10 @@ class SimNode {
   void resume();
   [[nodiscard]] bool running() const { return process_ != nullptr; }
 
+  /// Nothing on its disk is rotten.
+  [[nodiscard]] bool sound() const {
+    return disk_.synced.rotten.empty() && !disk_.synced.promise_rotten;
+  }
   /// Commits take no longer than a cluster with these time-outs can live with.
   void be_kind() {
     kind_ = true;

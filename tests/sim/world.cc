@@ -62,6 +62,7 @@ class World {
   void run_until_content();
   void require_calm();
   void require_convergence();
+  void require_whole_logs();
   void check_end();
   [[nodiscard]] bool healed(const SimNode& node) const {
     return (plan_.healed >> (node.host() - 1) & 1) != 0;
@@ -111,7 +112,9 @@ World::World(const Plan& plan, std::ostream* trace)
   const auto configuration = paxos::Configuration::make(ids, plan_.q1, plan_.q2);
   if (!configuration) throw Violation("plan", configuration.error().detail);
   if (configuration->q1() != configuration->q2()) coverage_.count(Path::flexible_quorums);
-  checker_ = std::make_unique<Checker>(*configuration, plan_.window, coverage_);
+  checker_ =
+      std::make_unique<Checker>(*configuration, plan_.window,
+                                std::min<std::size_t>(8 << 20, plan_.reserve_bytes / 8), coverage_);
   for (NodeId id : ids) {
     nodes_.push_back(std::make_unique<SimNode>(
         SimNode::Surroundings{plan_, scheduler_, network_, *checker_, coverage_, trace_, cluster_,
@@ -143,6 +146,7 @@ void World::run() {
   run_until_content();
   require_calm();
   require_convergence();
+  require_whole_logs();
   check_end();
 }
 
@@ -316,6 +320,8 @@ void World::run_until_content() {
   while (scheduler_.now() < until) {
     bool content = true;
     for (const auto& client : clients_) content = content && client && client->content();
+    const Lsn end = checker_->log().last().next_lsn;
+    for (const auto& client : clients_) content = content && client->tail_reached(end);
     if (content) return;
     run_for(milliseconds(20));
   }
@@ -364,6 +370,22 @@ void World::require_convergence() {
   throw Violation("12", what + " of " + std::to_string(checker_->log().slot_end().value));
 }
 
+/// Every healed node serves the whole log: rotten records are mended, if the others are heard.
+void World::require_whole_logs() {
+  if (plan_.centre != 0) return;
+  for (const auto& node : nodes_) {
+    if (!healed(*node) || node->outcast()) continue;
+    const Time until = scheduler_.now() + seconds(20);
+    clients_.front()->scan(node->id(), Lsn{1}, checker_->log().last().next_lsn);
+    while (clients_.front()->scanning()) {
+      if (scheduler_.now() >= until) {
+        throw Violation("12", name_of(*node) + " does not serve the whole log");
+      }
+      run_for(milliseconds(5));
+    }
+  }
+}
+
 void World::check_end() {
   // Log time is the leaders' own time, one after the other.
   const auto log_time = us(checker_->log().last().log_time_us);
@@ -371,6 +393,16 @@ void World::check_end() {
   for (const auto& node : nodes_) {
     if (plan_.real_files != 0) node->check_files();
     if (!node->outcast()) checker_->check_disk(node->id());
+    const log::Replica* replica = node->node() == nullptr ? nullptr : node->node()->replica();
+    if (healed(*node) && replica != nullptr && !replica->proposer().leads() &&
+        replica->reads_waiting() != 0) {
+      throw Violation("12", name_of(*node) + " does not lead, and " +
+                                std::to_string(replica->reads_waiting()) + " reads wait there");
+    }
+    if (!node->outcast() && healed(*node) && node->node() != nullptr && node->sound()) {
+      const std::string fault = node->node()->status().fault;
+      if (!fault.empty()) throw Violation("12", name_of(*node) + " is sound and says: " + fault);
+    }
   }
   for (const auto& a : nodes_) {
     for (const auto& b : nodes_) {
