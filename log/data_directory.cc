@@ -30,7 +30,7 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
     const std::string name = entry.path().filename().string();
     if (name == "data.mdb") fresh = false;
     const bool own = name == "data.mdb" || name == "lock.mdb" || name == "journal" ||
-                     name == kLockName || name == "lost+found";
+                     name == "values" || name == kLockName || name == "lost+found";
     if (!own) {
       others = true;
     }

@@ -124,8 +124,9 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     auto snapshot = files->lmdb().begin(false);
     if (!snapshot) return tl::unexpected<Error>(snapshot.error());
     for (VoteRead& read : batch.reads) {
-      auto records = get_records(*snapshot, std::max(read.begin, batch.found.chosen_end), read.end,
-                                 read.bytes_max);
+      auto records =
+          get_records(*snapshot, files->values(), std::max(read.begin, batch.found.chosen_end),
+                      read.end, read.bytes_max);
       if (!records) return tl::unexpected<Error>(records.error());
       read.result = *std::move(records);
     }
@@ -398,10 +399,11 @@ void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
       slot_begin >= impl_->readable.chosen_end && slot_begin < impl_->durable.chosen_end;
   impl_->read(
       lags,
-      [slot_begin, bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
+      [values = &impl_->files->values(), slot_begin,
+       bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
         const auto numbers = get_numbers(txn);
         if (!numbers) return tl::unexpected<Error>(numbers.error());
-        return get_records(txn, slot_begin, numbers->chosen_end, bytes_max);
+        return get_records(txn, *values, slot_begin, numbers->chosen_end, bytes_max);
       },
       std::move(done));
 }
@@ -411,8 +413,8 @@ void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
   const bool lags = lsn_begin >= impl_->readable.next_lsn && lsn_begin < impl_->durable.next_lsn;
   impl_->read(
       lags,
-      [lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) {
-        return get_entries(txn, lsn_begin, lsn_end, bytes_max);
+      [values = &impl_->files->values(), lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) {
+        return get_entries(txn, *values, lsn_begin, lsn_end, bytes_max);
       },
       std::move(done));
 }

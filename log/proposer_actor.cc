@@ -47,8 +47,7 @@ void ProposerActor::on_fetch_failed() {
 void ProposerActor::tick() {
   proposer_.tick(loop().now(), effects_);
   // What waits for room among the bytes in flight must not take it this way.
-  const bool idle =
-      waiting_.empty() && loop().now() - proposed_at_ >= limits_.time_slot_every;
+  const bool idle = waiting_.empty() && loop().now() - proposed_at_ >= limits_.time_slot_every;
   if (idle && proposer_.window_open() && !proposer_.space_low(loop().now())) propose_batch();
   flush();
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "log/bytes.h"
+#include "log/value_log.h"
 #include "net/digest.h"
 
 namespace stele::log {
@@ -151,6 +152,8 @@ std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
   ByteWriter writer(content);
   writer.put(mark.id);
   writer.put(mark.applied);
+  writer.put(mark.values_end.segment);
+  writer.put(mark.values_end.offset);
   return seal(Table::meta, kJournalKey, std::move(content));
 }
 
@@ -159,6 +162,8 @@ Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
     JournalMark mark;
     mark.id = reader.get<std::uint64_t>();
     mark.applied = reader.get<std::uint64_t>();
+    mark.values_end.segment = reader.get<std::uint32_t>();
+    mark.values_end.offset = reader.get<std::uint64_t>();
     return mark;
   });
 }
@@ -189,52 +194,72 @@ Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed) {
   });
 }
 
-void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target) {
+void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target,
+                       ValuePlace place) {
   std::vector<std::byte> content;
   content.reserve(kSlotHeaderBytes);
   ByteWriter writer(content);
   writer.put(kSlotFormatVersion);
   writer.put(static_cast<std::uint16_t>(record.value.kind()));
-  writer.put(std::uint32_t{0});
+  writer.put(place.segment);
   writer.put(record.epoch.value);
   writer.put(record.ballot.round);
   writer.put(record.ballot.node.value);
   writer.put(static_cast<std::uint64_t>(record.value.size()));
   writer.put(record.value.digest());
-  writer.put(std::uint64_t{0});
+  writer.put(place.offset);
   const auto sealed = seal(Table::slots, record.slot.value, std::move(content));
   std::memcpy(target.data(), sealed.data(), kSlotHeaderBytes);
 }
 
-Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes) {
+Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes) {
   if (bytes.size() < kSlotHeaderBytes) return corrupt(Table::slots, slot.value, "is cut off");
   const auto header = unseal(Table::slots, slot.value, bytes.first(kSlotHeaderBytes));
   if (!header) return tl::unexpected<Error>(header.error());
   ByteReader reader(*header);
   const auto version = reader.get<std::uint16_t>();
   const auto kind = reader.get<std::uint16_t>();
-  reader.get<std::uint32_t>();
-  paxos::Record record;
-  record.slot = slot;
-  record.epoch = {reader.get<std::uint64_t>()};
-  record.ballot.round = reader.get<std::uint64_t>();
-  record.ballot.node = {reader.get<std::uint64_t>()};
-  const auto value_bytes = reader.get<std::uint64_t>();
-  const auto digest = reader.get<std::uint64_t>();
-  const auto value = bytes.subspan(kSlotHeaderBytes);
+  SlotHeader read;
+  read.place.segment = reader.get<std::uint32_t>();
+  read.record.slot = slot;
+  read.record.epoch = {reader.get<std::uint64_t>()};
+  read.record.ballot.round = reader.get<std::uint64_t>();
+  read.record.ballot.node = {reader.get<std::uint64_t>()};
+  read.value_bytes = reader.get<std::uint64_t>();
+  read.digest = reader.get<std::uint64_t>();
+  read.place.offset = reader.get<std::uint64_t>();
+  const std::uint64_t here = bytes.size() - kSlotHeaderBytes;
   if (version != kSlotFormatVersion ||
       kind > static_cast<std::uint16_t>(paxos::ValueKind::stop_sign) ||
-      value.size() != value_bytes) {
+      here != (read.place.segment == 0 ? read.value_bytes : 0)) {
     return corrupt(Table::slots, slot.value, "has a header that does not fit it");
   }
-  if (net::value_digest(value) != digest) {
+  read.kind = static_cast<paxos::ValueKind>(kind);
+  return read;
+}
+
+Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, ValueReader* values) {
+  auto header = read_slot_header(slot, bytes);
+  if (!header) return tl::unexpected<Error>(header.error());
+  paxos::Record record = std::move(header->record);
+  if (header->kind == paxos::ValueKind::noop) return record;
+  auto copy = std::make_shared<std::vector<std::byte>>();
+  if (header->place.segment == 0) {
+    const auto value = bytes.subspan(kSlotHeaderBytes);
+    copy->assign(value.begin(), value.end());
+  } else if (values == nullptr) {
+    return corrupt(Table::slots, slot.value, "has its value in a value log that is not there");
+  } else {
+    copy->resize(header->value_bytes);
+    if (const auto done = values->read(header->place, *copy); !done) {
+      return corrupt(Table::slots, slot.value, ("has no value: " + done.error().detail).c_str());
+    }
+  }
+  const std::span<const std::byte> view(*copy);
+  if (net::value_digest(view) != header->digest) {
     return corrupt(Table::slots, slot.value, "has a value that does not match its checksum");
   }
-  if (static_cast<paxos::ValueKind>(kind) != paxos::ValueKind::noop) {
-    auto copy = std::make_shared<std::vector<std::byte>>(value.begin(), value.end());
-    const std::span<const std::byte> view(*copy);
-    record.value = {static_cast<paxos::ValueKind>(kind), {{std::move(copy), view}}, digest};
-  }
+  record.value = {header->kind, {{std::move(copy), view}}, header->digest};
   return record;
 }
 

@@ -14,6 +14,8 @@
 
 namespace stele::log {
 
+class ValueReader;
+
 /// Of a directory as a whole, and of a slot's record.
 inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::uint16_t kSlotFormatVersion = 1;
@@ -45,10 +47,20 @@ struct Promised {
   Ballot ballot;
 };
 
-/// Which journal belongs to the tables, and the last of its records that they contain.
+/// Where the bytes of a large value lie: log/value_log.h. Segment 0: nowhere there.
+struct ValuePlace {
+  std::uint32_t segment = 0;
+  std::uint64_t offset = 0;
+
+  auto operator<=>(const ValuePlace&) const = default;
+};
+
+/// Which journal belongs to the tables, the last of its records that they contain, and where the
+/// value log went on behind it.
 struct JournalMark {
   std::uint64_t id = 0;
   std::uint64_t applied = 0;
+  ValuePlace values_end;
 };
 
 /// `content` and its checksum.
@@ -69,11 +81,24 @@ struct JournalMark {
 [[nodiscard]] std::vector<std::byte> seal_row(const IndexRow& row);
 [[nodiscard]] Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed);
 
-/// A slot's record is this header and the value's bytes. The value's digest stands in the header,
-/// and the header's checksum covers the digest and the slot.
+/// A slot's record is this header and the value's bytes, or the header alone if they lie in the
+/// value log. The value's digest stands in the header, and the header's checksum covers the digest,
+/// the slot and the place.
 inline constexpr std::size_t kSlotHeaderBytes = 64;
-void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target);
-/// Copies the value out of `bytes`. Errors: corrupt, naming the slot.
-[[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes);
+void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target,
+                       ValuePlace place = {});
+
+struct SlotHeader {
+  paxos::Record record;  ///< But for the value.
+  paxos::ValueKind kind{};
+  std::uint64_t value_bytes = 0;
+  std::uint64_t digest = 0;
+  ValuePlace place;
+};
+/// Errors: corrupt, naming the slot; so with the next one.
+[[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
+/// Copies the value out of `bytes`, or out of the value log.
+[[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes,
+                                              ValueReader* values = nullptr);
 
 }  // namespace stele::log

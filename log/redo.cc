@@ -5,12 +5,10 @@
 namespace stele::log {
 namespace {
 
-enum class Change : std::uint8_t { put = 1, erase = 2 };
-
-void put_header(Change change, Table table, std::uint64_t key, std::size_t bytes,
+void put_header(Change::Kind kind, Table table, std::uint64_t key, std::size_t bytes,
                 std::vector<std::byte>& target) {
   ByteWriter writer(target);
-  writer.put(static_cast<std::uint8_t>(change));
+  writer.put(static_cast<std::uint8_t>(kind));
   writer.put(static_cast<std::uint8_t>(table));
   writer.put(std::uint16_t{0});
   writer.put(static_cast<std::uint32_t>(bytes));
@@ -19,38 +17,46 @@ void put_header(Change change, Table table, std::uint64_t key, std::size_t bytes
 
 }  // namespace
 
-Result<void> Redo::put(Table table, std::uint64_t key, std::span<const std::byte> value) {
-  put_header(Change::put, table, key, value.size(), bytes_);
+void Redo::put(Table table, std::uint64_t key, std::span<const std::byte> value) {
+  put_header(Change::Kind::put, table, key, value.size(), bytes_);
   ByteWriter(bytes_).put_bytes(value);
-  return {};
 }
 
-Result<std::span<std::byte>> Redo::reserve(Table table, std::uint64_t key, std::size_t bytes) {
-  put_header(Change::put, table, key, bytes, bytes_);
+std::span<std::byte> Redo::reserve(Table table, std::uint64_t key, std::size_t bytes) {
+  put_header(Change::Kind::put, table, key, bytes, bytes_);
   bytes_.resize(bytes_.size() + bytes);
   return std::span(bytes_).last(bytes);
 }
 
-Result<void> Redo::erase(Table table, std::uint64_t key) {
-  put_header(Change::erase, table, key, 0, bytes_);
-  return {};
+void Redo::erase(Table table, std::uint64_t key) {
+  put_header(Change::Kind::erase, table, key, 0, bytes_);
+}
+
+Result<Change> next_change(std::span<const std::byte>& redo) {
+  ByteReader reader(redo);
+  Change change;
+  change.kind = static_cast<Change::Kind>(reader.get<std::uint8_t>());
+  const auto table = reader.get<std::uint8_t>();
+  const auto zero = reader.get<std::uint16_t>();
+  const auto size = reader.get<std::uint32_t>();
+  change.key = reader.get<std::uint64_t>();
+  change.value = reader.get_bytes(size);
+  const bool known = change.kind == Change::Kind::put || change.kind == Change::Kind::erase;
+  if (!reader.ok() || !known || zero != 0 || table == 0 || table > kTables) {
+    return fail(Errc::corrupt, "the journal holds a change that cannot be read");
+  }
+  change.table = Table{table};
+  redo = redo.last(reader.left());
+  return change;
 }
 
 Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn) {
-  ByteReader reader(redo);
-  while (reader.left() != 0) {
-    const auto change = static_cast<Change>(reader.get<std::uint8_t>());
-    const auto table = reader.get<std::uint8_t>();
-    const auto zero = reader.get<std::uint16_t>();
-    const auto size = reader.get<std::uint32_t>();
-    const auto key = reader.get<std::uint64_t>();
-    const auto value = reader.get_bytes(size);
-    const bool known = change == Change::put || change == Change::erase;
-    if (!reader.ok() || !known || zero != 0 || table == 0 || table > kTables) {
-      return fail(Errc::corrupt, "the journal holds a change that cannot be read");
-    }
-    const auto done =
-        change == Change::put ? txn.put(Table{table}, key, value) : txn.erase(Table{table}, key);
+  while (!redo.empty()) {
+    const auto change = next_change(redo);
+    if (!change) return tl::unexpected<Error>(change.error());
+    const auto done = change->kind == Change::Kind::put
+                          ? txn.put(change->table, change->key, change->value)
+                          : txn.erase(change->table, change->key);
     if (!done) return done;
   }
   return {};

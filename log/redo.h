@@ -15,11 +15,10 @@ namespace stele::log {
 /// docs/storage-format.md has the layout.
 class Redo {
  public:
-  Result<void> put(Table table, std::uint64_t key, std::span<const std::byte> value);
+  void put(Table table, std::uint64_t key, std::span<const std::byte> value);
   /// Room for `bytes` bytes, to be filled before the next call.
-  [[nodiscard]] Result<std::span<std::byte>> reserve(Table table, std::uint64_t key,
-                                                     std::size_t bytes);
-  Result<void> erase(Table table, std::uint64_t key);
+  [[nodiscard]] std::span<std::byte> reserve(Table table, std::uint64_t key, std::size_t bytes);
+  void erase(Table table, std::uint64_t key);
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
   void clear() { bytes_.clear(); }
@@ -28,7 +27,18 @@ class Redo {
   std::vector<std::byte> bytes_;
 };
 
-/// Makes the changes that `redo` says, in their order. Errors: corrupt, io.
+/// One of them, read back; a view.
+struct Change {
+  enum class Kind : std::uint8_t { put = 1, erase = 2 };
+  Kind kind{};
+  Table table{};
+  std::uint64_t key = 0;
+  std::span<const std::byte> value;
+};
+
+/// Takes the first change off `redo`, which is not empty. Errors: corrupt.
+[[nodiscard]] Result<Change> next_change(std::span<const std::byte>& redo);
+/// Makes all changes, in their order. Errors: corrupt, io.
 Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn);
 
 }  // namespace stele::log

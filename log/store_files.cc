@@ -1,14 +1,22 @@
 #include "log/store_files.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <random>
 #include <string>
 #include <utility>
 
 #include "log/table_reads.h"
+#include "net/digest.h"
 
 namespace stele::log {
 namespace {
+
+bool exists(const std::string& path) {
+  std::error_code none;
+  return std::filesystem::exists(path, none);
+}
 
 std::string journal_path(const std::string& directory) { return directory + "/journal"; }
 
@@ -36,16 +44,72 @@ Result<void> check_format(Lmdb::Txn& txn) {
   return {};
 }
 
+/// Whether the values of a record reached the disk, all of them.
+bool whole(const FoundRecord& record) {
+  const std::uint64_t record_begin =
+      record.end - whole_pages(kRecordHeadBytes + record.values.size() + record.redo.size());
+  auto redo = record.redo;
+  while (!redo.empty()) {
+    const auto change = next_change(redo);
+    if (!change) return false;
+    if (change->table != Table::slots || change->kind != Change::Kind::put) continue;
+    const auto header = read_slot_header({change->key}, change->value);
+    if (!header) return false;
+    if (header->place.segment == 0) continue;
+    const std::uint64_t at = header->place.offset - record_begin - kRecordHeadBytes;
+    if (at > record.values.size() || header->value_bytes > record.values.size() - at) return false;
+    const auto value = record.values.subspan(at, header->value_bytes);
+    if (net::value_digest(value) != header->digest) return false;
+  }
+  return true;
+}
+
+/// Sorts, and leaves out a last record that was torn.
+Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t applied) {
+  std::ranges::sort(records, {}, &FoundRecord::number);
+  if (!records.empty() && !whole(records.back())) records.pop_back();
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const std::uint64_t expected = applied + i + 1;
+    if (records[i].number == expected) continue;
+    return fail(Errc::corrupt, "the journal has record " + std::to_string(records[i].number) +
+                                   ", but record " + std::to_string(expected) +
+                                   " before it is damaged");
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<std::vector<std::byte>>> read_journal(const std::string& directory,
-                                                         Lmdb::Txn& txn) {
+Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
+  Journaled journaled;
   const auto mark = get_mark(txn);
   if (!mark) return tl::unexpected<Error>(mark.error());
-  if (!*mark) return std::vector<std::vector<std::byte>>();
-  const auto journal = Journal::open(journal_path(directory), (*mark)->id);
+  if (!*mark) return journaled;
+  const auto [id, applied, values_end] = **mark;
+  const std::string path = journal_path(directory);
+  auto journal = MappedFile::open(path);
   if (!journal) return tl::unexpected<Error>(journal.error());
-  return journal->read((*mark)->applied);
+  if (const auto known = check_journal(journal->bytes(), path, id); !known) {
+    return tl::unexpected<Error>(known.error());
+  }
+  find_records(journal->bytes(), 0, kPageBytes, id, applied, journaled.records);
+  journaled.files.push_back(*std::move(journal));
+  ValuePlace at = values_end;
+  if (at.segment == 0) at = {1, 0};
+  for (; at.offset != 0 || exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
+    auto segment = MappedFile::open(segment_path(directory, at.segment));
+    if (!segment) return tl::unexpected<Error>(segment.error());
+    find_records(segment->bytes(), at.segment, at.offset, id, applied, journaled.records);
+    journaled.files.push_back(*std::move(segment));
+  }
+  if (const auto sorted = put_in_order(journaled.records, applied); !sorted) {
+    return tl::unexpected<Error>(sorted.error());
+  }
+  journaled.values_end = values_end;
+  for (const FoundRecord& record : journaled.records) {
+    if (record.segment != 0) journaled.values_end = {record.segment, record.end};
+  }
+  return journaled;
 }
 
 Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options& options) {
@@ -56,90 +120,103 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   if (const auto known = check_format(*txn); !known) return tl::unexpected<Error>(known.error());
   const auto found = get_mark(*txn);
   if (!found) return tl::unexpected<Error>(found.error());
+  const auto journaled = read_journaled(directory, *txn);
+  if (!journaled) return tl::unexpected<Error>(journaled.error());
+  for (const FoundRecord& record : journaled->records) {
+    const auto done = apply_redo(record.redo, *txn);
+    if (!done) return tl::unexpected<Error>(done.error());
+  }
 
   // A journal that the tables do not know yet has never held anything.
-  JournalMark mark = found->value_or(JournalMark{random_id(), 0});
+  JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}});
   const std::string path = journal_path(directory);
   auto journal =
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);
   if (!journal) return tl::unexpected<Error>(journal.error());
-  const auto records = journal->read(mark.applied);
-  if (!records) return tl::unexpected<Error>(records.error());
-  for (const std::vector<std::byte>& record : *records) {
-    if (const auto done = apply_redo(record, *txn); !done)
-      return tl::unexpected<Error>(done.error());
-  }
   // One number is left out: it may stand on a record that was torn, and must not be used again.
-  mark.applied += records->size() + 1;
+  mark.applied += journaled->records.size() + 1;
+  mark.values_end = journaled->values_end;
   auto done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark));
   if (done) done = txn->commit();
   if (!done) return tl::unexpected<Error>(done.error());
+  auto values = ValueLog::open(directory, mark.id, mark.values_end, options.values);
+  if (!values) return tl::unexpected<Error>(values.error());
 
-  StoreFiles files(*std::move(lmdb), *std::move(journal), options);
+  StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
+                   std::make_unique<ValueReader>(directory));
   files.mark_ = mark;
   files.number_ = mark.applied;
-  auto snapshot = files.lmdb_.begin(false);
-  if (!snapshot) return tl::unexpected<Error>(snapshot.error());
-  const auto numbers = get_numbers(*snapshot);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
-  files.durable_ = files.readable_ = *numbers;
-  const auto sealed = snapshot->get(Table::meta, kPromiseKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
-  // A promise that cannot be read makes the node one that never votes: nothing follows it.
-  if (*sealed) files.promised_ = unseal_promised(**sealed).value_or(Promised{});
+  if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
   return files;
 }
 
+Result<void> StoreFiles::load() {
+  auto txn = lmdb_.begin(false);
+  if (!txn) return tl::unexpected<Error>(txn.error());
+  const auto numbers = get_numbers(*txn);
+  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  durable_ = readable_ = *numbers;
+  const auto sealed = txn->get(Table::meta, kPromiseKey);
+  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  // A promise that cannot be read makes the node one that never votes: nothing follows it.
+  if (*sealed) promised_ = unseal_promised(**sealed).value_or(Promised{});
+  return {};
+}
+
 Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
-  const bool small = transaction.bytes <= options_.journaled_bytes_max && !transaction.identity;
-  if (small && !readable) {
-    if (transaction.empty()) return {};
-    const auto journaled = commit_to_journal(transaction);
-    if (!journaled) return tl::unexpected<Error>(journaled.error());
-    if (*journaled) return {};
+  if (!transaction.empty()) {
+    redo_.clear();
+    auto done = transaction.bytes <= options_.small_bytes_max ? append_small(transaction)
+                                                              : append_large(transaction);
+    if (!done) return done;
+    ++number_;
+    behind_.insert(behind_.end(), redo_.bytes().begin(), redo_.bytes().end());
+    behind_bytes_ += transaction.bytes;
+    if (transaction.state) durable_ = transaction.state->numbers;
   }
-  return commit_to_lmdb(transaction);
+  const bool due = readable || transaction.identity || behind_bytes_ > options_.behind_bytes_max;
+  return due ? checkpoint() : Result<void>{};
+}
+
+Result<void> StoreFiles::append_small(const Transaction& transaction) {
+  ValuesAside none;
+  write(transaction, promised_, none, redo_);
+  if (!journal_.fits(redo_.bytes().size())) {
+    if (auto done = checkpoint(); !done) return done;
+  }
+  if (journal_.fits(redo_.bytes().size())) return journal_.append(number_ + 1, redo_.bytes());
+  const auto begin = values_.begin();
+  if (!begin) return tl::unexpected<Error>(begin.error());
+  return values_.append(number_ + 1, {}, redo_.bytes());
+}
+
+Result<void> StoreFiles::append_large(const Transaction& transaction) {
+  const auto begin = values_.begin();
+  if (!begin) return tl::unexpected<Error>(begin.error());
+  ValuesAside aside{*begin, {}};
+  write(transaction, promised_, aside, redo_);
+  return values_.append(number_ + 1, aside.values, redo_.bytes());
 }
 
 Result<void> StoreFiles::checkpoint() {
-  return journaled_.empty() ? Result<void>{} : commit_to_lmdb({});
-}
-
-Result<bool> StoreFiles::commit_to_journal(const Transaction& transaction) {
-  redo_.clear();
-  Promised promised = promised_;
-  if (const auto written = write(transaction, promised, redo_); !written) {
-    return tl::unexpected<Error>(written.error());
-  }
-  if (!journal_.fits(redo_.bytes().size())) return false;
-  if (const auto done = journal_.append(number_ + 1, redo_.bytes()); !done) {
-    return tl::unexpected<Error>(done.error());
-  }
-  ++number_;
-  journaled_.insert(journaled_.end(), redo_.bytes().begin(), redo_.bytes().end());
-  promised_ = promised;
-  if (transaction.state) durable_ = transaction.state->numbers;
-  return true;
-}
-
-Result<void> StoreFiles::commit_to_lmdb(const Transaction& transaction) {
+  if (number_ == mark_.applied) return {};
   auto txn = lmdb_.begin(true);
   if (!txn) return tl::unexpected<Error>(txn.error());
-  auto done = apply_redo(journaled_, *txn);
-  if (done) done = write(transaction, promised_, *txn);
-  if (done && number_ != mark_.applied) {
-    mark_.applied = number_;
-    done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark_));
-  }
+  auto done = apply_redo(behind_, *txn);
+  mark_.applied = number_;
+  mark_.values_end = values_.end();
+  if (done) done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark_));
   if (done) done = txn->commit();
   if (!done) return done;
   journal_.restart();
-  journaled_.clear();
-  if (transaction.state) durable_ = transaction.state->numbers;
+  behind_.clear();
+  behind_bytes_ = 0;
   readable_ = durable_;
   return {};
 }
 
-std::uint64_t StoreFiles::used_bytes() const { return lmdb_.used_bytes() + journal_.size(); }
+std::uint64_t StoreFiles::used_bytes() const {
+  return lmdb_.used_bytes() + journal_.size() + values_.size();
+}
 
 }  // namespace stele::log

@@ -13,7 +13,8 @@ Result<StateNumbers> get_numbers(Lmdb::Txn& txn) {
   return unseal_numbers(**sealed);
 }
 
-Result<SlotsRead> get_records(Lmdb::Txn& txn, Slot begin, Slot end, std::size_t bytes_max) {
+Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, Slot end,
+                              std::size_t bytes_max) {
   SlotsRead read;
   const auto numbers = get_numbers(txn);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
@@ -22,9 +23,11 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, Slot begin, Slot end, std::size_t 
   std::size_t bytes = 0;
   bool found = cursor.seek(begin.value);
   for (; found && Slot{cursor.key()} < end; found = cursor.next()) {
-    if (bytes != 0 && bytes + cursor.value().size() > bytes_max) return read;
-    bytes += cursor.value().size();
-    auto record = read_slot({cursor.key()}, cursor.value());
+    const auto header = read_slot_header({cursor.key()}, cursor.value());
+    const std::size_t more = header ? kSlotHeaderBytes + header->value_bytes : 0;
+    if (bytes != 0 && bytes + more > bytes_max) return read;
+    bytes += more;
+    auto record = read_slot({cursor.key()}, cursor.value(), &values);
     if (!record) {
       read.faulty = Slot{cursor.key()};
       return read;
@@ -36,7 +39,8 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, Slot begin, Slot end, std::size_t 
   return read;
 }
 
-Result<EntriesRead> get_entries(Lmdb::Txn& txn, Lsn begin, Lsn end, std::size_t bytes_max) {
+Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, Lsn end,
+                                std::size_t bytes_max) {
   EntriesRead read;
   read.lsn_begin = begin;
   const auto numbers = get_numbers(txn);
@@ -53,7 +57,7 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, Lsn begin, Lsn end, std::size_t 
     const auto bytes = txn.get(Table::slots, row->slot.value);
     if (!bytes) return tl::unexpected<Error>(bytes.error());
     const auto record =
-        *bytes ? read_slot(row->slot, **bytes)
+        *bytes ? read_slot(row->slot, **bytes, &values)
                : Result<paxos::Record>(
                      fail(Errc::corrupt,
                           "the record slots/" + std::to_string(row->slot.value) + " is missing"));

@@ -6,17 +6,18 @@
 #include "log/entries.h"
 #include "log/lmdb.h"
 #include "log/store.h"
+#include "log/value_log.h"
 
 namespace stele::log {
 
 /// The defaults if there is no record yet. Errors: corrupt, io; so with all of these.
 [[nodiscard]] Result<StateNumbers> get_numbers(Lmdb::Txn& txn);
 /// Records from `begin` on, below `end`: at most `bytes_max` bytes, but at least one.
-[[nodiscard]] Result<SlotsRead> get_records(Lmdb::Txn& txn, Slot begin, Slot end,
-                                            std::size_t bytes_max);
+[[nodiscard]] Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin,
+                                            Slot end, std::size_t bytes_max);
 /// Entries of [begin, end), as far as they are applied; at most `bytes_max` bytes, but at least
 /// one.
-[[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, Lsn begin, Lsn end,
-                                              std::size_t bytes_max);
+[[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,
+                                              Lsn end, std::size_t bytes_max);
 
 }  // namespace stele::log

@@ -4,9 +4,6 @@
 #include <iterator>
 #include <utility>
 
-#include "log/lmdb.h"
-#include "log/redo.h"
-
 namespace stele::log {
 namespace {
 
@@ -15,19 +12,21 @@ void append(std::vector<T>& to, std::vector<T>&& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-template <class Tables>
-Result<void> write_record(const paxos::Record& record, Tables& tables) {
-  const auto room =
-      tables.reserve(Table::slots, record.slot.value, kSlotHeaderBytes + record.value.size());
-  if (!room) return tl::unexpected<Error>(room.error());
-  write_slot_header(record, room->template first<kSlotHeaderBytes>());
-  record.value.copy_to(room->data() + kSlotHeaderBytes);
-  return {};
+void write_record(const paxos::Record& record, ValuesAside& aside, Redo& redo) {
+  const bool here = aside.next.segment == 0 || record.value.size() == 0;
+  const std::size_t bytes = kSlotHeaderBytes + (here ? record.value.size() : 0);
+  const auto room = redo.reserve(Table::slots, record.slot.value, bytes);
+  write_slot_header(record, room.first<kSlotHeaderBytes>(), here ? ValuePlace{} : aside.next);
+  if (here) {
+    record.value.copy_to(room.data() + kSlotHeaderBytes);
+  } else {
+    aside.values.push_back(record.value);
+    aside.next.offset += record.value.size();
+  }
 }
 
-template <class Tables>
-Result<void> write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& promised,
-                         Tables& tables) {
+void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& promised,
+                 ValuesAside& aside, Redo& redo) {
   const Ballot before = promised.ballot;
   for (const paxos::Acceptor::Write& write : votes) {
     if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
@@ -36,30 +35,25 @@ Result<void> write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promi
     }
     const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
     promised.ballot = std::max(promised.ballot, record.ballot);
-    if (auto done = write_record(record, tables); !done) return done;
+    write_record(record, aside, redo);
   }
-  if (promised.ballot == before) return {};
-  return tables.put(Table::meta, kPromiseKey, seal_promised(promised));
+  if (promised.ballot != before) redo.put(Table::meta, kPromiseKey, seal_promised(promised));
 }
 
-template <class Tables>
-Result<void> write_state(const StateWrite& state, Tables& tables) {
-  Result<void> done;
-  for (const paxos::Record& record : state.learned) {
-    if (done) done = write_record(record, tables);
-  }
+void write_state(const StateWrite& state, ValuesAside& aside, Redo& redo) {
+  for (const paxos::Record& record : state.learned) write_record(record, aside, redo);
   for (const IndexRow& row : state.rows) {
-    if (done) done = tables.put(Table::index, row.first_lsn.value, seal_row(row));
+    redo.put(Table::index, row.first_lsn.value, seal_row(row));
   }
   for (const SessionImage& session : state.sessions) {
-    if (!done) break;
-    done = session.bytes.empty()
-               ? tables.erase(Table::sessions, session.id.value)
-               : tables.put(Table::sessions, session.id.value,
-                            seal(Table::sessions, session.id.value, session.bytes));
+    if (session.bytes.empty()) {
+      redo.erase(Table::sessions, session.id.value);
+    } else {
+      redo.put(Table::sessions, session.id.value,
+               seal(Table::sessions, session.id.value, session.bytes));
+    }
   }
-  if (done) done = tables.put(Table::meta, kNumbersKey, seal_numbers(state.numbers));
-  return done;
+  redo.put(Table::meta, kNumbersKey, seal_numbers(state.numbers));
 }
 
 }  // namespace
@@ -90,19 +84,13 @@ void Transaction::add(StateWrite write) {
   append(state->sessions, std::move(write.sessions));
 }
 
-template <class Tables>
-Result<void> write(const Transaction& transaction, Promised& promised, Tables& tables) {
-  Result<void> done;
+void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo) {
   if (transaction.identity) {
-    done = tables.put(Table::meta, kIdentityKey, seal_identity(*transaction.identity));
+    redo.put(Table::meta, kIdentityKey, seal_identity(*transaction.identity));
   }
-  if (done) done = write_votes(transaction.votes, promised, tables);
+  write_votes(transaction.votes, promised, aside, redo);
   // The learner's records come last: a chosen value replaces a vote for another one.
-  if (done && transaction.state) done = write_state(*transaction.state, tables);
-  return done;
+  if (transaction.state) write_state(*transaction.state, aside, redo);
 }
-
-template Result<void> write(const Transaction&, Promised&, Lmdb::Txn&);
-template Result<void> write(const Transaction&, Promised&, Redo&);
 
 }  // namespace stele::log

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "log/redo.h"
 #include "log/store.h"
 
 namespace stele::log {
@@ -22,9 +23,13 @@ struct Transaction {
   [[nodiscard]] bool empty() const { return !identity && votes.empty() && !state; }
 };
 
-/// Writes all of it; `Tables` is an Lmdb::Txn or a Redo. `promised` is the durable promise before,
-/// and becomes the one behind.
-template <class Tables>
-Result<void> write(const Transaction& transaction, Promised& promised, Tables& tables);
+/// Where the values of a transaction go.
+struct ValuesAside {
+  ValuePlace next;                   ///< Of the first one; empty: they stay with their records.
+  std::vector<paxos::Value> values;  ///< Those that go there, one behind the other.
+};
+
+/// Writes down all of it. `promised` is the durable promise before, and becomes the one behind.
+void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo);
 
 }  // namespace stele::log

@@ -37,7 +37,7 @@ Result<void> read_meta(Lmdb::Txn& txn, std::uint64_t key, Unseal unseal, T& to,
   return {};
 }
 
-void check_slots(Lmdb::Txn& txn, VerifyReport& report) {
+void check_slots(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
   Lmdb::Cursor cursor(txn, Table::slots);
   Slot expected{1};
   for (bool more = cursor.seek(0); more; more = cursor.next()) {
@@ -52,7 +52,7 @@ void check_slots(Lmdb::Txn& txn, VerifyReport& report) {
       }
       expected = slot + 1;
     }
-    const auto record = read_slot(slot, cursor.value());
+    const auto record = read_slot(slot, cursor.value(), &values);
     if (record) {
       report.value_bytes += record->value.size();
     } else {
@@ -66,7 +66,7 @@ void check_slots(Lmdb::Txn& txn, VerifyReport& report) {
   }
 }
 
-void check_index(Lmdb::Txn& txn, VerifyReport& report) {
+void check_index(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
   Lmdb::Cursor cursor(txn, Table::index);
   Lsn expected = report.numbers.first_lsn;
   for (bool more = cursor.seek(0); more; more = cursor.next()) {
@@ -87,7 +87,7 @@ void check_index(Lmdb::Txn& txn, VerifyReport& report) {
                         ", which is not known to be chosen");
     }
     const auto bytes = txn.get(Table::slots, row->slot.value);
-    const auto record = bytes && *bytes ? read_slot(row->slot, **bytes)
+    const auto record = bytes && *bytes ? read_slot(row->slot, **bytes, &values)
                                         : Result<paxos::Record>(fail(Errc::corrupt, ""));
     if (!record) continue;  // Told with the slots.
     EntriesRead entries;
@@ -120,26 +120,25 @@ void check_sessions(Lmdb::Txn& txn, VerifyReport& report) {
   if (!cursor.status()) found(report, cursor.status().error().detail);
 }
 
-Result<VerifyReport> verify_tables(Lmdb::Txn& txn) {
+Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values) {
   VerifyReport report;
   auto done = read_meta(txn, kIdentityKey, unseal_identity, report.identity, report);
   if (done) done = read_meta(txn, kPromiseKey, unseal_promised, report.promised, report);
   if (done) done = read_meta(txn, kNumbersKey, unseal_numbers, report.numbers, report);
   if (!done) return tl::unexpected<Error>(done.error());
   if (report.identity.node == NodeId{}) found(report, "there is no identity");
-  check_slots(txn, report);
-  check_index(txn, report);
+  check_slots(txn, values, report);
+  check_index(txn, values, report);
   check_sessions(txn, report);
   return report;
 }
 
-Result<std::vector<std::vector<std::byte>>> journaled_beside(const std::string& path,
-                                                             std::uint64_t map_bytes) {
+Result<Journaled> journaled_beside(const std::string& path, std::uint64_t map_bytes) {
   auto lmdb = Lmdb::open(path, {.map_bytes = map_bytes, .read_only = true});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
   auto txn = lmdb->begin(false);
   if (!txn) return tl::unexpected<Error>(txn.error());
-  return read_journal(path, *txn);
+  return read_journaled(path, *txn);
 }
 
 }  // namespace
@@ -157,17 +156,18 @@ Result<VerifyReport> verify_directory(const std::string& path) {
 
   // As the next start will find it: what only the journal has is added, in a transaction that is
   // never committed.
-  const bool adds = !journaled->empty();
+  const bool adds = !journaled->records.empty();
   auto lmdb = Lmdb::open(path, {.map_bytes = size + kRoomBytes, .read_only = !adds});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
   auto txn = lmdb->begin(adds);
   if (!txn) return tl::unexpected<Error>(txn.error());
-  for (const std::vector<std::byte>& record : *journaled) {
-    if (const auto done = apply_redo(record, *txn); !done) {
+  for (const FoundRecord& record : journaled->records) {
+    if (const auto done = apply_redo(record.redo, *txn); !done) {
       return tl::unexpected<Error>(done.error());
     }
   }
-  return verify_tables(*txn);
+  ValueReader values(path);
+  return verify_tables(*txn, values);
 }
 
 }  // namespace stele::log

@@ -303,8 +303,11 @@ TEST_SUITE("cluster.bad_input") {
     std::string lines;
     for (int i = 0; i < 2000; ++i) lines += std::string(500, 'x') + "\n";
     REQUIRE(cluster.stele({"append"}, lines).exit_code == 0);
-    cluster.kill(1);
-    const std::string file = cluster.data(1) + "/data.mdb";
+    cluster.process(1).signal(SIGTERM);
+    REQUIRE(cluster.process(1).wait() == 0);
+    std::string file = cluster.data(1);
+    SUBCASE("tables") { file += "/data.mdb"; }
+    SUBCASE("values") { file += "/values/1"; }
     std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
     const Run verdict = run({program("stele"), "verify", "--data", cluster.data(1)});
     CHECK(verdict.exit_code == 4);

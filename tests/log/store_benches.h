@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,8 +99,8 @@ class StoreBench {
 
 class LmdbBench : public StoreBench {
  public:
-  explicit LmdbBench(bool with_identity = true, std::size_t journaled_bytes_max = 32 << 10)
-      : journaled_bytes_max_(journaled_bytes_max) {
+  explicit LmdbBench(bool with_identity = true, std::size_t small_bytes_max = 32 << 10)
+      : small_bytes_max_(small_bytes_max) {
     LmdbBench::open();
     if (with_identity) be(identity());
   }
@@ -117,7 +118,21 @@ class LmdbBench : public StoreBench {
   [[nodiscard]] bool run_until(const std::function<bool()>& done) override {
     return log::run_until(context, done);
   }
-  void damage(Slot slot) override { damage(Table::slots, slot.value, kSlotHeaderBytes + 1); }
+  void damage(Slot slot) override {
+    store.reset();
+    ValuePlace place;
+    {
+      auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+      auto txn = lmdb->begin(false);
+      place = read_slot_header(slot, **txn->get(Table::slots, slot.value))->place;
+    }
+    if (place.segment == 0) return damage(Table::slots, slot.value, kSlotHeaderBytes + 1);
+    std::fstream file(segment_path(directory.path(), place.segment),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(place.offset)).put('!');
+    file.close();
+    open();
+  }
   void damage_promise() override { damage(Table::meta, kPromiseKey, 1); }
   /// One bit of one byte.
   void damage(Table table, std::uint64_t key, std::size_t at) {
@@ -142,17 +157,17 @@ class LmdbBench : public StoreBench {
 
  private:
   [[nodiscard]] StoreFiles::Options files() const {
-    return {.map_bytes = kTestMapBytes, .journaled_bytes_max = journaled_bytes_max_};
+    return {.map_bytes = kTestMapBytes, .small_bytes_max = small_bytes_max_};
   }
 
-  std::size_t journaled_bytes_max_;
+  std::size_t small_bytes_max_;
   net::AsioLoop loop_{context};
 };
 
-/// Every commit goes to LMDB itself.
-class PlainLmdbBench final : public LmdbBench {
+/// Every value goes to the value log.
+class ValueLogBench final : public LmdbBench {
  public:
-  explicit PlainLmdbBench(bool with_identity = true) : LmdbBench(with_identity, 0) {}
+  explicit ValueLogBench(bool with_identity = true) : LmdbBench(with_identity, 0) {}
 };
 
 class MemoryBench final : public StoreBench {

@@ -15,10 +15,13 @@ namespace {
 using paxos::kN1;
 using paxos::record;
 
-/// The journal has room for four small transactions.
+/// The journal has room for four small transactions, a segment for two large ones.
 StoreFiles::Options options() {
-  return {
-      .map_bytes = kTestMapBytes, .journal_bytes = 4 * Journal::kPage, .journaled_bytes_max = 1000};
+  return {.map_bytes = kTestMapBytes,
+          .journal_bytes = 4 * kPageBytes,
+          .small_bytes_max = 1000,
+          .behind_bytes_max = 1 << 20,
+          .values = {.segment_bytes = 3 * kPageBytes}};
 }
 
 Transaction vote(std::uint64_t slot, std::size_t bytes = 10) {
@@ -38,14 +41,33 @@ struct Bench {
   void commit(const Transaction& transaction, bool readable = false) {
     REQUIRE(files->commit(transaction, readable));
   }
+  [[nodiscard]] SlotsRead read() {
+    auto txn = files->lmdb().begin(false);
+    const auto found = get_records(*txn, files->values(), {1}, {UINT64_MAX}, 1 << 20);
+    REQUIRE(found);
+    return *found;
+  }
   /// The slots that LMDB has.
   [[nodiscard]] std::vector<std::uint64_t> slots() {
-    auto txn = files->lmdb().begin(false);
-    const auto read = get_records(*txn, {1}, {UINT64_MAX}, 1 << 20);
-    REQUIRE(read);
     std::vector<std::uint64_t> slots;
-    for (const paxos::Record& found : read->records) slots.push_back(found.slot.value);
+    for (const paxos::Record& found : read().records) slots.push_back(found.slot.value);
     return slots;
+  }
+  [[nodiscard]] std::string path(const std::string& name) const {
+    return directory.path() + "/" + name;
+  }
+  /// Closed as by a crash, one byte of a file changes.
+  void damage(const std::string& name, std::size_t at) {
+    files.reset();
+    std::fstream file(path(name), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(at)).put('!');
+  }
+  /// What opening complains about.
+  [[nodiscard]] Error error() {
+    files.reset();
+    const auto opened = StoreFiles::open(directory.path(), options());
+    REQUIRE_FALSE(opened.has_value());
+    return opened.error();
   }
 
   TestDirectory directory;
@@ -57,22 +79,23 @@ using Slots = std::vector<std::uint64_t>;
 }  // namespace
 
 TEST_SUITE("log.store_files") {
-  TEST_CASE("a small transaction stays in the journal, and is in LMDB after a restart") {
-    Bench bench;
-    bench.commit(vote(1));
-    CHECK(bench.slots().empty());
-    bench.open();
-    CHECK(bench.slots() == Slots{1});
+  TEST_CASE("small or large, it is in LMDB after a restart, and not before") {
+    for (const std::size_t bytes : {10UL, 5000UL}) {
+      Bench bench;
+      bench.commit(vote(1, bytes));
+      CHECK(bench.slots().empty());
+      bench.open();
+      REQUIRE(bench.slots() == Slots{1});
+      CHECK(bench.read().records[0] == record(1, {1, kN1}, std::string(bytes, 'v')));
+    }
   }
 
-  TEST_CASE("a large one goes to LMDB, with all that the journal has") {
+  TEST_CASE("large values stay where they were written first: LMDB has only their places") {
     Bench bench;
-    bench.commit(vote(1));
-    bench.commit(vote(2, 5000));
-    CHECK(bench.slots() == Slots{1, 2});
-    bench.commit(vote(3));
-    bench.open();
-    CHECK(bench.slots() == Slots{1, 2, 3});
+    bench.commit(vote(1, 5000), true);
+    auto txn = bench.files->lmdb().begin(false);
+    CHECK((*txn->get(Table::slots, 1))->size() == kSlotHeaderBytes);
+    CHECK(std::filesystem::file_size(bench.path("values/1")) == 2 * kPageBytes);
   }
 
   TEST_CASE("when the journal is full, everything moves to LMDB") {
@@ -80,11 +103,17 @@ TEST_SUITE("log.store_files") {
     for (std::uint64_t slot = 1; slot <= 4; ++slot) bench.commit(vote(slot));
     CHECK(bench.slots().empty());
     bench.commit(vote(5));
-    CHECK(bench.slots() == Slots{1, 2, 3, 4, 5});
-    bench.commit(vote(6));
-    CHECK(bench.slots().size() == 5);
+    CHECK(bench.slots() == Slots{1, 2, 3, 4});
     bench.open();
-    CHECK(bench.slots().size() == 6);
+    CHECK(bench.slots() == Slots{1, 2, 3, 4, 5});
+  }
+
+  TEST_CASE("LMDB is not behind by more than its bound") {
+    Bench bench;
+    for (std::uint64_t slot = 1; slot <= 20; ++slot) bench.commit(vote(slot, 100'000));
+    CHECK(bench.slots().size() > 5);
+    bench.open();
+    CHECK(bench.slots().size() == 10);  // As many as one read takes.
   }
 
   TEST_CASE("readable: it can be read at once, and so can all before it") {
@@ -104,14 +133,14 @@ TEST_SUITE("log.store_files") {
 
   TEST_CASE("a later transaction replaces what an earlier one wrote, wherever each is") {
     Bench bench;
-    for (const std::size_t bytes : {10UL, 5000UL, 20UL, 30UL}) bench.commit(vote(1, bytes));
+    for (const std::size_t bytes : {10UL, 5000UL, 20UL, 6000UL, 30UL}) {
+      bench.commit(vote(1, bytes));
+    }
     bench.open();
-    auto txn = bench.files->lmdb().begin(false);
-    const auto read = get_records(*txn, {1}, {2}, 1 << 20);
-    CHECK(read->records.at(0).value.size() == 30);
+    CHECK(bench.read().records.at(0).value.size() == 30);
   }
 
-  TEST_CASE("the promise is raised by votes in the journal as well") {
+  TEST_CASE("the promise is raised by votes as well") {
     Bench bench;
     bench.commit(vote(1));
     bench.open();
@@ -121,20 +150,87 @@ TEST_SUITE("log.store_files") {
     CHECK(unseal_promised(**sealed)->ballot == Ballot{1, kN1});
   }
 
-  TEST_CASE("a journal that is missing or damaged in the middle: corrupt, and nothing changes") {
+  TEST_CASE("a small transaction whose redo is larger than the journal goes to the value log") {
+    Bench bench;
+    Transaction transaction;
+    for (std::uint64_t slot = 1; slot <= 300; ++slot) {
+      transaction.add({paxos::WriteAccepted{record(slot, {1, kN1}, "v")}});
+    }
+    transaction.bytes = 900;
+    bench.commit(transaction);
+    bench.open();
+    CHECK(bench.slots().size() == 300);
+  }
+
+  TEST_CASE("segments: one follows the other, also while LMDB is behind") {
+    Bench bench;
+    for (std::uint64_t slot = 1; slot <= 5; ++slot) bench.commit(vote(slot, 5000));
+    CHECK(std::filesystem::exists(bench.path("values/3")));
+    bench.open();
+    CHECK(bench.slots().size() == 5);
+    bench.commit(vote(6, 5000));
+    bench.commit(vote(7, 5000));
+    bench.open();
+    CHECK(bench.slots().size() == 7);
+    CHECK(bench.files->used_bytes() > 7 * 5000);
+  }
+
+  TEST_CASE("a torn last record is none, whichever part is torn, and is cut off") {
+    // Head, values, redo.
+    for (const std::size_t at : {3UL, 2000UL, 32 + 5000UL + 20}) {
+      Bench bench;
+      bench.commit(vote(1, 5000));
+      bench.commit(vote(2));
+      bench.commit(vote(3, 5000));
+      bench.damage("values/1", 2 * kPageBytes + at);
+      bench.open();
+      CHECK(bench.slots() == Slots{1, 2});
+      CHECK(std::filesystem::file_size(bench.path("values/1")) == 2 * kPageBytes);
+      bench.commit(vote(4, 5000));
+      bench.open();
+      CHECK(bench.slots() == Slots{1, 2, 4});
+    }
+  }
+
+  // Protocol-Aware Recovery: faulty is not absent.
+  TEST_CASE("a damaged record with others behind it was durable: the store is corrupt") {
     Bench bench;
     bench.commit(vote(1));
+    bench.commit(vote(2, 5000));
+    bench.commit(vote(3));
+    SUBCASE("in the journal") { bench.damage("journal", kPageBytes + 40); }
+    SUBCASE("in the value log") { bench.damage("values/1", 3); }
+    const Error error = bench.error();
+    CHECK(error.code == Errc::corrupt);
+    CHECK(error.detail.find("before it is damaged") != std::string::npos);
+  }
+
+  TEST_CASE("a damaged value that was durable is a faulty slot") {
+    Bench bench;
+    bench.commit(vote(1, 5000));
     bench.commit(vote(2));
+    bench.damage("values/1", 2000);
+    bench.open();
+    CHECK(bench.read().faulty == Slot{1});
+    // A new vote heals it.
+    bench.commit(vote(1, 6000), true);
+    CHECK(bench.slots() == Slots{1, 2});
+  }
+
+  TEST_CASE("files that are missing: corrupt, or faulty slots") {
+    Bench bench;
+    bench.commit(vote(1, 5000), true);
+    bench.commit(vote(2, 5000), true);
+    bench.commit(vote(3, 5000), true);
     bench.files.reset();
-    const std::string path = bench.directory.path() + "/journal";
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(Journal::kPage + 40).put('!');
-    file.close();
-    const auto opened = StoreFiles::open(bench.directory.path(), options());
-    REQUIRE_FALSE(opened.has_value());
-    CHECK(opened.error().code == Errc::corrupt);
-    std::filesystem::remove(path);
-    CHECK(StoreFiles::open(bench.directory.path(), options()).error().code == Errc::corrupt);
+    std::filesystem::remove(bench.path("values/1"));
+    bench.open();
+    CHECK(bench.read().faulty == Slot{1});
+    bench.files.reset();
+    std::filesystem::remove(bench.path("values/2"));
+    CHECK(bench.error().code == Errc::corrupt);
+    std::filesystem::remove(bench.path("journal"));
+    CHECK(bench.error().code == Errc::corrupt);
   }
 
   TEST_CASE("a first start that ended before LMDB knew of its journal begins anew") {
@@ -148,19 +244,15 @@ TEST_SUITE("log.store_files") {
     Bench bench;
     bench.commit(vote(1));
     bench.files.reset();
-    // Torn: as if it had never been acknowledged.
-    const std::string path = bench.directory.path() + "/journal";
-    std::string page(Journal::kPage, '\0');
-    std::ifstream(path).seekg(Journal::kPage).read(page.data(), Journal::kPage);
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(Journal::kPage + 40).put('!');
-    file.close();
+    std::string page(kPageBytes, '\0');
+    std::ifstream(bench.path("journal")).seekg(kPageBytes).read(page.data(), kPageBytes);
+    bench.damage("journal", kPageBytes + 40);  // As if it had never been acknowledged.
     bench.open();
     bench.commit(vote(7));
     bench.files.reset();
     // Should its page come back, behind the new record, it must not be taken for the next one.
-    std::fstream again(path, std::ios::in | std::ios::out | std::ios::binary);
-    again.seekp(2 * Journal::kPage).write(page.data(), Journal::kPage);
+    std::fstream again(bench.path("journal"), std::ios::in | std::ios::out | std::ios::binary);
+    again.seekp(2 * kPageBytes).write(page.data(), kPageBytes);
     again.close();
     bench.open();
     CHECK(bench.slots() == Slots{7});

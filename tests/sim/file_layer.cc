@@ -128,16 +128,17 @@ struct WatchedFiles::Process {
   Life life;
 };
 
-WatchedFiles::WatchedFiles(std::vector<std::string> paths) : process_(std::make_unique<Process>()) {
-  for (std::string& path : paths) {
-    struct stat status {};
-    STELE_CHECK(::stat(path.c_str(), &status) == 0);
-    File& file = files()[status.st_ino];
-    file.life = &process_->life;
-    file.reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    STELE_CHECK(file.reader >= 0);
-    files_.emplace_back(status.st_ino, std::move(path));
-  }
+WatchedFiles::WatchedFiles() : process_(std::make_unique<Process>()) {}
+
+void WatchedFiles::watch(const std::string& path) {
+  struct stat status {};
+  STELE_CHECK(::stat(path.c_str(), &status) == 0);
+  const auto [file, fresh] = files().try_emplace(status.st_ino);
+  if (!fresh) return;  // Made anew in the same place.
+  file->second.life = &process_->life;
+  file->second.reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  STELE_CHECK(file->second.reader >= 0);
+  files_.emplace_back(status.st_ino, path);
 }
 
 WatchedFiles::~WatchedFiles() {

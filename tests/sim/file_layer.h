@@ -15,11 +15,14 @@ namespace stele::sim {
 /// are taken over from the C library (file_layer.cc), for watched files only. Not thread-safe.
 class WatchedFiles {
  public:
-  /// The files must exist.
-  explicit WatchedFiles(std::vector<std::string> paths);
+  WatchedFiles();
   ~WatchedFiles();
   WatchedFiles(const WatchedFiles&) = delete;
   WatchedFiles& operator=(const WatchedFiles&) = delete;
+
+  /// From now on. The file must exist.
+  void watch(const std::string& path);
+  [[nodiscard]] bool empty() const { return files_.empty(); }
 
   /// The process dies after so many more writes and syncs: later ones do not happen, though whoever
   /// calls them does not notice.

@@ -17,7 +17,7 @@ class Bench {
  public:
   Bench() {
     std::ofstream(path) << std::string(3 * 4096, 'a');
-    file.emplace(std::vector{path});
+    file.emplace().watch(path);
     descriptor = ::open(path.c_str(), O_RDWR);
     REQUIRE(descriptor >= 0);
   }
@@ -87,7 +87,8 @@ TEST_SUITE("sim.file_layer") {
     log::TestDirectory directory;
     const std::string paths[] = {directory.sub("one"), directory.sub("two")};
     for (const std::string& path : paths) std::ofstream(path) << 'a';
-    WatchedFiles files({paths[0], paths[1]});
+    WatchedFiles files;
+    for (const std::string& path : paths) files.watch(path);
     files.die_after(1);
     for (const std::string& path : paths) {
       const int descriptor = ::open(path.c_str(), O_RDWR);

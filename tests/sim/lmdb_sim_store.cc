@@ -11,9 +11,14 @@ namespace {
 
 constexpr std::uint64_t kMapBytes = 256 << 20;
 
-/// Small ones, so that the journal is often full and often passed by.
-log::StoreFiles::Options file_options() {
-  return {.map_bytes = kMapBytes, .journal_bytes = 128 << 10, .journaled_bytes_max = 12000};
+/// Small ones, so that the journal is often full and often passed by, and segments are many.
+log::StoreFiles::Options file_options(LmdbFiles& files) {
+  return {.map_bytes = kMapBytes,
+          .journal_bytes = 128 << 10,
+          .small_bytes_max = 1500,
+          .behind_bytes_max = 100 << 10,
+          .values = {.segment_bytes = 200 << 10,
+                     .made = [&files](const std::string& path) { files.watched.watch(path); }}};
 }
 
 template <class T>
@@ -26,6 +31,7 @@ T must(Result<T> result, const std::string& what) {
 Image read_image(const std::string& directory) {
   auto lmdb = must(log::Lmdb::open(directory, {kMapBytes, true}), "the store cannot be opened");
   auto txn = must(lmdb.begin(false), "the store cannot be read");
+  log::ValueReader values(directory);
   using log::Table;
   Image image;
   if (const auto sealed = must(txn.get(Table::meta, log::kIdentityKey), "identity")) {
@@ -45,7 +51,7 @@ Image read_image(const std::string& directory) {
     if (!cursor.status()) throw Violation("3", cursor.status().error().detail);
   };
   walk(Table::slots, [&](std::uint64_t key, std::span<const std::byte> bytes) {
-    image.slots[{key}] = must(log::read_slot({key}, bytes), "a slot");
+    image.slots[{key}] = must(log::read_slot({key}, bytes, &values), "a slot");
   });
   walk(Table::index, [&](std::uint64_t key, std::span<const std::byte> bytes) {
     image.index[{key}] = must(log::unseal_row({key}, bytes), "a row");
@@ -71,21 +77,21 @@ bool same(const Image& a, const Image& b) {
 
 /// A start that does not come to its end.
 void recover_in_part(LmdbFiles& files, Random& random) {
-  files.watched->die_after(random.below(8));
-  must(log::StoreFiles::open(files.directory, file_options()), "the files");
+  files.watched.die_after(random.below(8));
+  must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
   if (random.chance(50)) {
-    files.watched->lose_power(random);
+    files.watched.lose_power(random);
   } else {
-    files.watched->lose_process();
+    files.watched.lose_process();
   }
 }
 
 }  // namespace
 
 void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
-  if (!files.watched) return;
+  if (files.watched.empty()) return;
   while (random.chance(30)) recover_in_part(files, random);
-  must(log::StoreFiles::open(files.directory, file_options()), "the files");
+  must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
   const Image found = read_image(files.directory);
   Image after = disk.cached;
   if (files.uncertain) files.uncertain->apply(after);
@@ -104,7 +110,7 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
   check_files(disk, files, random);
   std::unique_ptr<LmdbSimStore> store(new LmdbSimStore(disk, files, std::move(hooks)));
   log::LmdbStore::Options options;
-  options.files = file_options();
+  options.files = file_options(files);
   options.commit_wanted = [self = store.get()] {
     self->dirty_ = true;
     self->hooks_.commit_wanted();
@@ -114,9 +120,9 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
       must(log::LmdbStore::open(std::move(directory), options, loop,
                                 [](const Error& error) { throw Violation("3", error.detail); }),
            "the store");
-  if (!files.watched) {
-    files.watched = std::make_unique<WatchedFiles>(
-        std::vector{files.directory + "/data.mdb", files.directory + "/journal"});
+  if (files.watched.empty()) {
+    files.watched.watch(files.directory + "/data.mdb");
+    files.watched.watch(files.directory + "/journal");
   }
   disk.sync();  // Opening has done so.
   return store;
@@ -135,14 +141,14 @@ void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
     coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
     files_.uncertain = std::exchange(waiting_, {});
     // A record of the journal takes two, a write and a sync.
-    files_.watched->die_after(random.chance(50) ? 1 : random.below(8));
+    files_.watched.die_after(random.chance(50) ? 1 : random.below(8));
     real_->commit_now();
   }
   real_.reset();  // Nobody has the files open any more.
   if (power) {
-    files_.watched->lose_power(random);
+    files_.watched.lose_power(random);
   } else {
-    files_.watched->lose_process();
+    files_.watched.lose_process();
   }
 }
 

@@ -14,8 +14,8 @@ namespace stele::sim {
 /// The files of one node; outlive its processes, as a Disk does.
 struct LmdbFiles {
   std::string directory;
-  std::unique_ptr<WatchedFiles> watched;  ///< From the first start on.
-  std::optional<Txn> uncertain;           ///< Was being committed when the process died.
+  WatchedFiles watched{};
+  std::optional<Txn> uncertain;  ///< Was being committed when the process died.
 };
 
 /// Forwards to log::LmdbStore and keeps the Disk as a model of what must be in the files: after a

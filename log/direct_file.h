@@ -1,0 +1,71 @@
+// A file that is written in whole pages, past the page cache where the file system allows it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "paxos/result.h"
+
+namespace stele::log {
+
+inline constexpr std::size_t kPageBytes = 4096;
+/// `bytes` rounded up to whole pages.
+[[nodiscard]] constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
+  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
+/// Move-only; one thread. Errors are final: what was written is unknown.
+class DirectFile {
+ public:
+  /// `create`: makes an empty one, durably, in place of any other. Errors: io; corrupt if it should
+  /// exist and does not.
+  static Result<DirectFile> open(const std::string& path, bool create);
+  DirectFile() = default;
+  ~DirectFile();
+  DirectFile(DirectFile&& other) noexcept;
+  DirectFile& operator=(DirectFile&& other) noexcept;
+
+  /// Writes the parts one behind the other from `at` on, which is a page's begin, and zeros up to
+  /// the end of the last page. Durable after sync().
+  Result<void> write(std::uint64_t at, std::span<const std::span<const std::byte>> parts);
+  Result<void> sync();
+  /// Cuts off what lies behind `bytes`, durably.
+  Result<void> truncate(std::uint64_t bytes);
+  [[nodiscard]] Result<std::uint64_t> size() const;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* bytes) const;
+  };
+  Result<void> put(std::uint64_t at, std::size_t bytes);
+  [[nodiscard]] tl::unexpected<Error> error(const char* doing) const;
+
+  int file_ = -1;
+  bool direct_ = false;
+  std::string path_;
+  std::unique_ptr<std::byte[], Free> staging_;  // Aligned, as O_DIRECT wants it.
+};
+
+/// A whole file, mapped for reading. Move-only.
+class MappedFile {
+ public:
+  /// Errors: io; corrupt if it is missing.
+  static Result<MappedFile> open(const std::string& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  std::span<const std::byte> bytes_;
+};
+
+/// Makes the names in a directory durable. Errors: io.
+[[nodiscard]] Result<void> sync_directory(const std::string& path);
+
+}  // namespace stele::log

@@ -1,0 +1,61 @@
+#include "log/journal_record.h"
+
+#include <cstring>
+
+#include "log/bytes.h"
+#include "log/direct_file.h"
+#include "net/digest.h"
+
+namespace stele::log {
+namespace {
+
+struct Sizes {
+  std::uint64_t number;
+  std::uint64_t value_bytes;
+  std::uint64_t redo_bytes;
+};
+static_assert(sizeof(Sizes) == kRecordHeadBytes - sizeof(std::uint64_t));
+
+std::uint64_t checksum(std::uint64_t id, const Sizes& sizes, std::span<const std::byte> redo) {
+  return net::digest(redo, net::digest(std::as_bytes(std::span(&sizes, 1)), id));
+}
+
+}  // namespace
+
+std::array<std::byte, kRecordHeadBytes> make_record_head(std::uint64_t id, std::uint64_t number,
+                                                         std::uint64_t value_bytes,
+                                                         std::span<const std::byte> redo) {
+  const Sizes sizes{number, value_bytes, redo.size()};
+  const std::uint64_t sum = checksum(id, sizes, redo);
+  std::array<std::byte, kRecordHeadBytes> head{};
+  std::memcpy(head.data(), &sum, sizeof sum);
+  std::memcpy(head.data() + sizeof sum, &sizes, sizeof sizes);
+  return head;
+}
+
+void find_records(std::span<const std::byte> file, std::uint32_t segment, std::uint64_t at,
+                  std::uint64_t id, std::uint64_t applied, std::vector<FoundRecord>& found) {
+  while (at + kRecordHeadBytes <= file.size()) {
+    ByteReader reader(file.subspan(at));
+    const auto sum = reader.get<std::uint64_t>();
+    Sizes sizes{};
+    sizes.number = reader.get<std::uint64_t>();
+    sizes.value_bytes = reader.get<std::uint64_t>();
+    sizes.redo_bytes = reader.get<std::uint64_t>();
+    FoundRecord record;
+    record.number = sizes.number;
+    record.values = reader.get_bytes(sizes.value_bytes);
+    record.redo = reader.get_bytes(sizes.redo_bytes);
+    const bool intact = reader.ok() && sizes.number != 0 && sum == checksum(id, sizes, record.redo);
+    if (!intact) {
+      at += kPageBytes;
+      continue;
+    }
+    at += whole_pages(kRecordHeadBytes + sizes.value_bytes + sizes.redo_bytes);
+    record.segment = segment;
+    record.end = at;
+    if (record.number > applied) found.push_back(record);
+  }
+}
+
+}  // namespace stele::log

@@ -1,0 +1,35 @@
+// How a transaction lies in the journal and in the value log: docs/storage-format.md.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace stele::log {
+
+/// From a page's begin on: this head, the values, the redo of the transaction, zeros.
+inline constexpr std::size_t kRecordHeadBytes = 32;
+
+/// The checksum covers number, sizes and redo, and is seeded with the id of the store's journal;
+/// values have digests of their own, in the redo.
+[[nodiscard]] std::array<std::byte, kRecordHeadBytes> make_record_head(
+    std::uint64_t id, std::uint64_t number, std::uint64_t value_bytes,
+    std::span<const std::byte> redo);
+
+/// A record whose checksum is right. The views are into the file it was found in.
+struct FoundRecord {
+  std::uint64_t number = 0;
+  std::span<const std::byte> values;
+  std::span<const std::byte> redo;
+  std::uint32_t segment = 0;  ///< Of the value log; 0: in the journal.
+  std::uint64_t end = 0;      ///< In the file, a page's begin.
+};
+
+/// Adds every record of `file` from `at` on, which is a page's begin, whose number is above
+/// `applied`; also behind what cannot be read.
+void find_records(std::span<const std::byte> file, std::uint32_t segment, std::uint64_t at,
+                  std::uint64_t id, std::uint64_t applied, std::vector<FoundRecord>& found);
+
+}  // namespace stele::log

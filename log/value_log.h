@@ -1,0 +1,82 @@
+// Large values, one behind the other in files that only grow (ADR 7).
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "log/direct_file.h"
+#include "log/record.h"
+#include "paxos/result.h"
+#include "paxos/value.h"
+
+namespace stele::log {
+
+[[nodiscard]] std::string values_directory(const std::string& directory);
+[[nodiscard]] std::string segment_path(const std::string& directory, std::uint32_t segment);
+
+/// Writes the segments; move-only, one thread.
+class ValueLog {
+ public:
+  struct Options {
+    /// A segment that has grown so far is followed by the next one.
+    std::uint64_t segment_bytes = 256 << 20;
+    /// Told of every new segment.
+    std::function<void(const std::string& path)> made = {};
+  };
+
+  /// Goes on at `end`; what lies behind it is cut off. Errors: io, corrupt.
+  static Result<ValueLog> open(const std::string& directory, std::uint64_t id, ValuePlace end,
+                               Options options);
+
+  /// Where the first value of the next record will lie; makes a new segment if need be.
+  Result<ValuePlace> begin();
+  /// Requires begin(). Durable when it returns. Errors are final.
+  Result<void> append(std::uint64_t number, std::span<const paxos::Value> values,
+                      std::span<const std::byte> redo);
+  /// Where the next record begins.
+  [[nodiscard]] ValuePlace end() const { return end_; }
+  /// Of all segments.
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+
+ private:
+  ValueLog(std::string directory, std::uint64_t id, Options options)
+      : directory_(std::move(directory)), id_(id), options_(std::move(options)) {}
+
+  std::string directory_;
+  std::uint64_t id_ = 0;
+  Options options_;
+  DirectFile file_;
+  ValuePlace end_;
+  std::uint64_t size_ = 0;
+};
+
+/// Reads values back. Any thread.
+class ValueReader {
+ public:
+  explicit ValueReader(std::string directory) : directory_(std::move(directory)) {}
+  ~ValueReader();
+  ValueReader(const ValueReader&) = delete;
+  ValueReader& operator=(const ValueReader&) = delete;
+
+  /// Fills `target` from `place` on. Errors: corrupt (there are no such bytes), io.
+  Result<void> read(ValuePlace place, std::span<std::byte> target);
+
+ private:
+  static constexpr std::size_t kOpenMax = 16;
+
+  Result<int> file(std::uint32_t segment);
+
+  std::string directory_;
+  std::mutex mutex_;
+  std::map<std::uint32_t, int> files_;  // Guarded by mutex_: descriptors.
+};
+
+}  // namespace stele::log
