@@ -155,7 +155,10 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
                {[this] { return leader_address(); }, [this] { return status(); }}),
       peers_(loop, dialer, events,
              {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); },
-              [this](NodeId node, const std::string& reason) { refused_by_[node] = reason; }}),
+              [this](NodeId node, const std::string& reason) { refused_by_[node] = reason; },
+              [this](NodeId node) {
+                if (replica_) replica_->on_peer_gone(node);
+              }}),
       started_at_(loop.now()),
       waiting_told_at_(loop.now()) {}
 

@@ -38,6 +38,7 @@ class ProposerActor final : public net::Actor<Letter> {
   net::Outcome submit(CommandKind kind, Slice command);
   /// Asks for a linearizable read; answered through the ports.
   void read(std::uint64_t id);
+  void on_peer_gone(NodeId node) { proposer_.on_peer_gone(loop().now(), node); }
   void hand_over();
   /// The own disk is low: nothing that waits is proposed, and others may lead.
   void set_space_low(bool low) {

@@ -63,6 +63,8 @@ class Replica {
             std::function<void(EntriesRead)> done) {
     learner_.read(lsn_begin, lsn_end, bytes_max, std::move(done));
   }
+  /// Another node cannot be reached any more.
+  void on_peer_gone(NodeId node) { proposer_.on_peer_gone(node); }
   void hand_over() { proposer_.hand_over(); }
   /// Of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }

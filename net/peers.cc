@@ -49,6 +49,7 @@ class Peers::Peer final : public LinkHandler {
     }
     retry_.reset();
     ready_ = true;
+    was_lost_ = false;
     complained_ = false;
     backoff_ = kBackoffMin;
     link_->set_frame_bytes_max(kFrameBytesMax);
@@ -64,11 +65,13 @@ class Peers::Peer final : public LinkHandler {
           Level::warning, ready_ ? "peer_lost" : "peer_unreachable",
           {{"node", node_.value}, {"address", to_string(address_)}, {"reason", reason}});
     }
-    ready_ = false;
-    const auto half = backoff_ / 2;
+    const bool was_ready = std::exchange(ready_, false);
+    // Dialled again at once: a process that has ended refuses.
+    if (std::exchange(was_lost_, was_ready) && !was_ready) peers_.handshake_.gone(node_);
+    const auto half = was_ready ? kAtOnce : backoff_ / 2;
     const auto jitter = Duration(static_cast<Duration::rep>(
         peers_.loop_.random() % static_cast<std::uint64_t>(half.count() + 1)));
-    backoff_ = std::min(2 * backoff_, kBackoffMax);
+    if (!was_ready) backoff_ = std::min(2 * backoff_, kBackoffMax);
     retry_ = peers_.loop_.after(half + jitter, [this] { dial(); });
   }
 
@@ -79,6 +82,7 @@ class Peers::Peer final : public LinkHandler {
   std::unique_ptr<Timer> retry_;
   Duration backoff_ = kBackoffMin;
   bool ready_ = false;
+  bool was_lost_ = false;  // The try under way is the first one since it was ready.
   bool complained_ = false;
 };
 

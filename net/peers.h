@@ -26,6 +26,8 @@ class Peers final : public Transport {
     std::function<Hello()> hello;                     ///< What this node says of itself now.
     std::function<Result<void>(const Hello&)> admit;  ///< Judges the other side.
     std::function<void(NodeId, const std::string&)> refused;  ///< The other side refuses this node.
+    std::function<void(NodeId)>
+        gone;  ///< It was connected, and at once cannot be reached any more.
   };
 
   Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake);
@@ -36,6 +38,7 @@ class Peers final : public Transport {
   void send(NodeId to, const paxos::Message& message) override;
   [[nodiscard]] bool connected(NodeId node) const;
 
+  static constexpr Duration kAtOnce = std::chrono::milliseconds(1);
   static constexpr Duration kBackoffMin = std::chrono::milliseconds(20);
   static constexpr Duration kBackoffMax = std::chrono::seconds(1);
   static constexpr Duration kHandshakeWithin = std::chrono::seconds(5);

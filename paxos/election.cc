@@ -26,9 +26,19 @@ void Election::on_heard(Time now) {
   if (asking_ || granted_) draw_timeout();
   asking_ = false;
   granted_ = false;
+  suspected_.reset();
 }
 
-bool Election::leader_lost(Time now) const { return now - heard_at_ >= timing_.election_timeout; }
+void Election::suspect(Time now) {
+  if (suspected_) return;
+  // Not all in the same moment.
+  const auto most = static_cast<std::uint64_t>(timing_.heartbeat.count()) / 2;
+  suspected_ = now + Duration(static_cast<Duration::rep>(random_() % (most + 1)));
+}
+
+bool Election::leader_lost(Time now) const {
+  return suspected_ || now - heard_at_ >= timing_.election_timeout;
+}
 
 void Election::on_pre_vote(Time now, NodeId source, const PreVote& ask, bool leading,
                            std::uint64_t round, Slot chosen_end, std::vector<Send>& out) const {
@@ -48,7 +58,7 @@ void Election::on_pre_vote_answer(Time now, NodeId source, const PreVoteAnswer& 
   granted_ = true;
   // Lag delays a candidacy, it never vetoes one: a node that knows more may come first.
   const bool lagging = answer.chosen_end > chosen_end;
-  campaign_at_ = lagging || reluctant_ ? now + timing_.election_timeout / 2 : now;
+  campaign_at_ = lagging || reluctant_ ? now + patience() : now;
 }
 
 bool Election::tick(Time now, Slot chosen_end, std::vector<Send>& out) {
@@ -61,8 +71,8 @@ bool Election::tick(Time now, Slot chosen_end, std::vector<Send>& out) {
     on_heard(now);  // The candidacy takes its own time before the next one.
     return true;
   }
-  if (now - heard_at_ < timeout_) return false;
-  if (asking_ && now - asked_at_ < timing_.election_timeout / 2) return false;
+  if (now < suspected_.value_or(heard_at_ + timeout_)) return false;
+  if (asking_ && now - asked_at_ < patience()) return false;
 
   asking_ = true;
   asked_at_ = now;

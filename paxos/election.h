@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -29,6 +30,11 @@ class Election {
 
   /// A leader was heard: a message in a ballot not below the own promise.
   void on_heard(Time now);
+  /// The leader cannot be reached any more: most likely its process has ended. Asks the others
+  /// within half a heartbeat; whoever still hears it says so, and then nothing happens.
+  void suspect(Time now);
+  /// It has done so, and no leader was heard since.
+  [[nodiscard]] bool suspects() const { return suspected_.has_value(); }
   void on_pre_vote(Time now, NodeId source, const PreVote& ask, bool leading, std::uint64_t round,
                    Slot chosen_end, std::vector<Send>& out) const;
   void on_pre_vote_answer(Time now, NodeId source, const PreVoteAnswer& answer, Slot chosen_end);
@@ -39,11 +45,15 @@ class Election {
   /// A reluctant node waits a little longer, as one that lags does: others may come first.
   void set_reluctant(bool reluctant) { reluctant_ = reluctant; }
 
-  /// Whether no leader was heard for one minimal time-out.
+  /// Whether no leader was heard for one minimal time-out, or it is suspected.
   [[nodiscard]] bool leader_lost(Time now) const;
 
  private:
   void draw_timeout();
+  /// So long others are given for what they do not know yet.
+  [[nodiscard]] Duration patience() const {
+    return suspected_ ? timing_.heartbeat : timing_.election_timeout / 2;
+  }
   [[nodiscard]] bool quorum_agrees() const {
     return lost_.size() >= configuration_.q1() && answered_.size() >= configuration_.q2();
   }
@@ -54,7 +64,8 @@ class Election {
   std::mt19937_64 random_;
   Time heard_at_;
   Time ticked_at_;
-  Duration timeout_{};  // Drawn anew for each silence.
+  Duration timeout_{};             // Drawn anew for each silence.
+  std::optional<Time> suspected_;  // When to ask about it.
 
   bool asking_ = false;
   Time asked_at_{};

@@ -425,9 +425,13 @@ void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
   if (standing_ == Standing::follower) election_.on_heard(now);
 }
 
+void Proposer::on_peer_gone(Time now, NodeId node) {
+  if (standing_ == Standing::follower && leader(now) == node) election_.suspect(now);
+}
+
 std::optional<NodeId> Proposer::leader(Time now) const {
   if (leads()) return self_;
-  if (heard_ == Ballot{} || heard_.node == self_) return std::nullopt;
+  if (heard_ == Ballot{} || heard_.node == self_ || election_.suspects()) return std::nullopt;
   if (now - heard_at_ >= 2 * options_.timing.election_timeout) return std::nullopt;
   return heard_.node;
 }

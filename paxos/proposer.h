@@ -84,6 +84,8 @@ class Proposer {
   [[nodiscard]] std::size_t in_flight_bytes() const;
   /// Who leads as far as this node has heard within two time-outs.
   [[nodiscard]] std::optional<NodeId> leader(Time now) const;
+  /// Another node cannot be reached any more: it may have ended.
+  void on_peer_gone(Time now, NodeId node);
   /// Fewer than q2 acceptors have room for a batch.
   [[nodiscard]] bool space_low(Time now) const;
   /// q2 acceptors other than this node's have room, and answer.

@@ -31,6 +31,11 @@ class OtherNode final : public LinkHandler {
   }
   void on_closed(const std::string&) override { link_.reset(); }
   void hang_up() { link_.reset(); }
+  /// As a process that has ended: nobody listens any more.
+  void end() {
+    listener_.reset();
+    link_.reset();
+  }
   [[nodiscard]] Address address() const { return {"127.0.0.1", listener_->port()}; }
 
   Message answer;
@@ -57,6 +62,7 @@ struct Bench {
   OtherNode other{loop};
   bool admits = true;
   std::string refusal;
+  std::vector<NodeId> gone;
   Peers peers{loop,
               dialer,
               events,
@@ -69,7 +75,8 @@ struct Bench {
                  if (admits) return {};
                  return fail(Errc::refused, "not you");
                },
-               [this](NodeId, const std::string& reason) { refusal = reason; }}};
+               [this](NodeId, const std::string& reason) { refusal = reason; },
+               [this](NodeId node) { gone.push_back(node); }}};
 };
 
 const paxos::Message kMessage{{1}, paxos::Fetch{{1}}};
@@ -98,6 +105,16 @@ TEST_SUITE("net.peers") {
     }
     REQUIRE(bench.run([&] { return bench.other.connections == 4; }));
     CHECK(bench.events.counts["peer_lost"] == 3);
+    CHECK(bench.gone.empty());
+  }
+
+  TEST_CASE("who was connected and refuses the next connection is gone, told once") {
+    Bench bench;
+    bench.peers.add({2}, bench.other.address());
+    REQUIRE(bench.run([&] { return bench.peers.connected({2}); }));
+    bench.other.end();
+    REQUIRE(bench.run([&] { return !bench.gone.empty(); }));
+    CHECK(bench.gone == std::vector<NodeId>{{2}});
   }
 
   TEST_CASE("whoever is not admitted, refuses, or is another node, gets no message") {

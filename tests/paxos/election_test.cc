@@ -57,6 +57,38 @@ TEST_SUITE("paxos.election") {
     CHECK(times.size() > 4);
   }
 
+  TEST_CASE("suspect: asks within half a heartbeat, answers that the leader is lost") {
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      Election election = make_election(seed);
+      election.on_heard(milliseconds(100));
+      election.suspect(milliseconds(100));
+      CHECK(election.leader_lost(milliseconds(100)));
+      std::vector<Send> sends;
+      CHECK(run_until_it_asks(election, milliseconds(100), sends) <= milliseconds(130));
+      election.on_pre_vote_answer(milliseconds(140), kN2, lost(sends), {1});
+      CHECK(election.tick(milliseconds(140), {1}, sends));
+    }
+  }
+
+  TEST_CASE(
+      "suspect: who still hears the leader says so; it is asked again, and not elected over") {
+    Election election = make_election();
+    election.suspect(milliseconds(0));
+    std::vector<Send> sends;
+    Time now = run_until_it_asks(election, milliseconds(0), sends);
+    PreVoteAnswer hears = lost(sends);
+    hears.leader_lost = false;
+    election.on_pre_vote_answer(now, kN2, hears, {1});
+    sends.clear();
+    now = run_until_it_asks(election, now, sends);
+    CHECK(now <= milliseconds(100));
+    CHECK_FALSE(sends.empty());
+    // Nor is it lost for good.
+    election.on_heard(now);
+    CHECK_FALSE(election.suspects());
+    CHECK_FALSE(election.leader_lost(now));
+  }
+
   // Raft thesis 9.6: no round is raised before a quorum has lost the leader, too.
   TEST_CASE("on_pre_vote_answer: campaigns once a q1 quorum has lost the leader") {
     Election election = make_election();

@@ -61,6 +61,7 @@ class World {
   void heal();
   void run_until_content();
   void require_calm();
+  void break_a_connection_of_the_leader();
   void require_convergence();
   void require_whole_logs();
   void check_end();
@@ -87,6 +88,7 @@ class World {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::uint64_t> clients_made_;
   bool epilogue_ = false;
+  bool alone_elects_ = false;  // q1 is 1.
   std::unique_ptr<Faults> faults_;
   std::set<std::pair<SessionId, Sequence>> told_;
   /// Linearizable reads that have reached a node, and which ballots were passed by then.
@@ -112,6 +114,7 @@ World::World(const Plan& plan, std::ostream* trace)
   const auto configuration = paxos::Configuration::make(ids, plan_.q1, plan_.q2);
   if (!configuration) throw Violation("plan", configuration.error().detail);
   if (configuration->q1() != configuration->q2()) coverage_.count(Path::flexible_quorums);
+  alone_elects_ = configuration->q1() == 1;
   checker_ =
       std::make_unique<Checker>(*configuration, plan_.window,
                                 std::min<std::size_t>(8 << 20, plan_.reserve_bytes / 8), coverage_);
@@ -332,6 +335,19 @@ void World::run_until_content() {
   throw Violation("12", what);
 }
 
+/// One node alone must not take a broken connection for the leader's end.
+void World::break_a_connection_of_the_leader() {
+  if (alone_elects_) return;
+  for (const auto& leader : nodes_) {
+    if (!leader->leads() || !healed(*leader)) continue;
+    for (const auto& other : nodes_) {
+      if (other == leader || !healed(*other)) continue;
+      network_.reset(leader->host(), other->host());
+      return;
+    }
+  }
+}
+
 /// A leader that hears q2 is not unseated: after a while nobody campaigns any more.
 void World::require_calm() {
   const Duration timeout = ms(plan_.election_timeout_ms);
@@ -339,7 +355,9 @@ void World::require_calm() {
   const std::uint64_t before = coverage_.of(Path::elections);
   const std::uint64_t time_before = checker_->log().last().log_time_us;
   const Duration calm = 20 * timeout;
-  run_for(calm);
+  run_for(calm / 2);
+  break_a_connection_of_the_leader();
+  run_for(calm / 2);
   if (coverage_.of(Path::elections) != before) {
     throw Violation("12", "in a healed cluster leaders are unseated");
   }
