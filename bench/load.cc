@@ -48,8 +48,12 @@ class Load {
     phase_ = Phase::measured;
     options_.measured_begin();
     measured_from_ = last_ack_ = Clock::now();
-    timer_.expires_at(measured_from_ + options_.duration);
-    timer_.async_wait([this](asio::error_code) { end_measuring(); });
+    timer_.expires_at(measured_from_ + options_.duration / 2);
+    timer_.async_wait([this](asio::error_code) {
+      options_.at_half();
+      timer_.expires_at(measured_from_ + options_.duration);
+      timer_.async_wait([this](asio::error_code) { end_measuring(); });
+    });
   }
 
   void end_measuring() {

@@ -46,6 +46,8 @@ struct LoadOptions {
   /// At the begin and at the end of the measured time.
   std::function<void()> measured_begin = [] {};
   std::function<void()> measured_end = [] {};
+  /// In the middle of it.
+  std::function<void()> at_half = [] {};
 };
 
 struct LoadResult {

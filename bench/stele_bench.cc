@@ -28,6 +28,7 @@ struct Flags {
   double warm_up = 1;
   std::size_t repeat = 3;
   bool json = false;
+  bool pause = false;  // failover: SIGSTOP instead of SIGKILL.
 };
 
 /// The cluster that the load is for: somebody's, or three processes of its own.
@@ -61,6 +62,7 @@ class Subject {
     }
     return usage_of(pids);
   }
+  [[nodiscard]] test::Cluster* own() { return own_.get(); }
   /// The end of the log, as a linearizable read tells it.
   [[nodiscard]] std::uint64_t log_end() const {
     ReadOptions options;
@@ -75,7 +77,7 @@ class Subject {
   ClientOptions options_;
 };
 
-Run append_once(const Flags& flags, Subject& subject) {
+Run append_once(const Flags& flags, Subject& subject, const std::function<void()>& at_half) {
   Run run;
   run.payload_bytes = flags.payload_bytes;
   run.in_flight = flags.in_flight;
@@ -91,6 +93,7 @@ Run append_once(const Flags& flags, Subject& subject) {
   options.rate = flags.rate;
   options.warm_up = ms(flags.warm_up);
   options.duration = ms(flags.seconds);
+  options.at_half = at_half;
   options.measured_begin = [&] {
     run.servers = subject.usage();
     run.client = usage_of({::getpid()});
@@ -127,9 +130,30 @@ int append(const Flags& flags) {
     if (::isatty(STDERR_FILENO) == 1) {
       std::fprintf(stderr, "\r\033[Krun %zu of %zu", i + 1, flags.repeat);
     }
-    runs.push_back(append_once(flags, subject));
+    runs.push_back(append_once(flags, subject, [] {}));
   }
   if (::isatty(STDERR_FILENO) == 1) std::fputs("\r\033[K", stderr);
+  std::fputs((flags.json ? json(runs) : table(runs)).c_str(), stdout);
+  return 0;
+}
+
+/// The leader is taken away under load, and comes back before the next time.
+int failover(const Flags& flags) {
+  Subject subject(flags);
+  test::Cluster& cluster = *subject.own();
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < flags.repeat; ++i) {
+    if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
+    const std::uint64_t leader = cluster.leader();
+    runs.push_back(append_once(
+        flags, subject, [&] { cluster.process(leader).signal(flags.pause ? SIGSTOP : SIGKILL); }));
+    if (flags.pause) {
+      cluster.resume(leader);
+    } else {
+      cluster.process(leader).wait();
+      cluster.start(leader);
+    }
+  }
   std::fputs((flags.json ? json(runs) : table(runs)).c_str(), stdout);
   return 0;
 }
@@ -139,40 +163,47 @@ int main_of(int count, char** arguments) {
   Flags flags;
   app.require_subcommand(1);
   CLI::App* append_command = app.add_subcommand("append", "Appends, in a closed or an open loop");
-  auto* cluster =
-      append_command->add_option("--cluster", flags.cluster, "Nodes of a cluster, host:port,…")
+  CLI::App* failover_command = app.add_subcommand(
+      "failover", "Appends while the leader is killed: `gap` is the longest pause");
+  for (CLI::App* command : {append_command, failover_command}) {
+    auto* spawn = command->add_option("--spawn", flags.spawn, "Start so many nodes for this")
+                      ->check(CLI::Range(1, 7));
+    if (command == append_command) {
+      command->add_option("--cluster", flags.cluster, "Nodes of a cluster, host:port,…")
           ->delimiter(',')
-          ->envname("STELE_CLUSTER");
-  append_command->add_option("--spawn", flags.spawn, "Start so many nodes for this")
-      ->check(CLI::Range(1, 7))
-      ->excludes(cluster);
-  append_command->add_option("--data", flags.data,
-                             "Where their data lies meanwhile; decides which disk is measured");
-  append_command->add_option("--payload-bytes", flags.payload_bytes, "Bytes of each entry")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  append_command->add_option("--in-flight", flags.in_flight, "Appends under way")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  append_command->add_option("--connections", flags.connections, "Clients that share them")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  append_command->add_option("--rate", flags.rate, "Open loop: so many appends a second");
-  append_command->add_option("--seconds", flags.seconds, "Measured time of a run")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  append_command->add_option("--warm-up", flags.warm_up, "Seconds before it")
-      ->capture_default_str();
-  append_command->add_option("--repeat", flags.repeat, "Runs; medians are told")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  append_command->add_flag("--json", flags.json, "JSON instead of a table");
+          ->envname("STELE_CLUSTER")
+          ->excludes(spawn);
+    } else {
+      spawn->required();
+      command->add_flag("--pause", flags.pause, "Stop the leader (SIGSTOP) instead of killing it");
+    }
+    command->add_option("--data", flags.data,
+                        "Where their data lies meanwhile; decides which disk is measured");
+    command->add_option("--payload-bytes", flags.payload_bytes, "Bytes of each entry")
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
+    command->add_option("--in-flight", flags.in_flight, "Appends under way")
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
+    command->add_option("--connections", flags.connections, "Clients that share them")
+        ->check(CLI::Range(1, 10000))
+        ->capture_default_str();
+    command->add_option("--rate", flags.rate, "Open loop: so many appends a second");
+    command->add_option("--seconds", flags.seconds, "Measured time of a run")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_option("--warm-up", flags.warm_up, "Seconds before it")->capture_default_str();
+    command->add_option("--repeat", flags.repeat, "Runs; medians are told")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    command->add_flag("--json", flags.json, "JSON instead of a table");
+  }
   CLI11_PARSE(app, count, arguments);
   if (flags.cluster.empty() && flags.spawn == 0) {
     std::fputs("stele-bench: give --cluster or --spawn\n", stderr);
     return 2;
   }
-  return append(flags);
+  return failover_command->parsed() ? failover(flags) : append(flags);
 }
 
 }  // namespace

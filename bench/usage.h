@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -15,8 +16,10 @@ struct Usage {
   std::uint64_t switches = 0;        ///< Voluntary context switches of all threads: wake-ups.
 
   Usage operator-(const Usage& before) const {
-    return {cpu_seconds - before.cpu_seconds, written_bytes - before.written_bytes, rss_anon_bytes,
-            switches - before.switches};
+    // What a process has used is gone with it.
+    return {std::max(cpu_seconds - before.cpu_seconds, 0.0),
+            written_bytes - std::min(written_bytes, before.written_bytes), rss_anon_bytes,
+            switches - std::min(switches, before.switches)};
   }
 };
 

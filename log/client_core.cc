@@ -120,8 +120,10 @@ void ClientCore::tick() {
                            return read.second.asked != nullptr;
                          });
   const Duration limit = only_tail ? kTailSilenceMax : Duration(options_.attempt_timeout);
-  if (asked != nullptr && now - waiting_since_ >= limit)
+  if (asked != nullptr && now - waiting_since_ >= limit) {
+    silent_[net::to_string(asked->address())] = now;
     asked->fail("no answer within the time-out");
+  }
   turn();
 }
 
@@ -174,6 +176,7 @@ void ClientCore::on_ready(Connection& ready) {
   }
   if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
   ever_connected_ = true;
+  silent_.erase(net::to_string(ready.address()));
   waiting_since_ = loop_.now();
   ready.send(net::StatusAsk{0});  // Tells the members and their addresses.
   wake();
@@ -199,6 +202,11 @@ void ClientCore::on_lost(Connection& lost, const std::string& reason) {
   wake();
 }
 
+bool ClientCore::is_silent(const net::Address& address) const {
+  const auto found = silent_.find(net::to_string(address));
+  return found != silent_.end() && loop_.now() - found->second < 4 * options_.attempt_timeout;
+}
+
 void ClientCore::leave_target(const std::string& leader, const std::string& reason) {
   if (!reason.empty()) last_failure_ = reason;
   opening_nonce_ = 0;
@@ -213,10 +221,15 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   if (hinted) learn(leader);
   const auto found =
       hinted ? std::find(addresses_.begin(), addresses_.end(), *hinted) : addresses_.end();
-  if (found != addresses_.end()) {
+  // Whoever names one that does not answer has not noticed yet.
+  if (found != addresses_.end() && !is_silent(*found)) {
     target_index_ = static_cast<std::size_t>(found - addresses_.begin());
   } else {
     ++target_index_;
+    for (std::size_t i = 1; i < addresses_.size(); ++i) {
+      if (!is_silent(addresses_[target_index_ % addresses_.size()])) break;
+      ++target_index_;
+    }
   }
   // The first change is free; if it goes on, the cluster is between two leaders.
   const Duration delay = backoff_;

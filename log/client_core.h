@@ -90,7 +90,7 @@ class ClientCore {
   void on_lost(Connection& connection, const std::string& reason);
   void on_message(Connection& connection, net::Message& message);
   void leave_target(const std::string& leader, const std::string& reason);
-  void back_off();
+  [[nodiscard]] bool is_silent(const net::Address& address) const;
   void wake();
   void turn();
   void tick();
@@ -145,6 +145,7 @@ class ClientCore {
   bool ever_connected_ = false;
   std::string last_failure_;
   std::string leader_hint_;  // "host:port" of the leader as last heard of.
+  std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.
   Time target_again_at_{};
   Duration backoff_{};
   std::size_t target_queued_ = 0;  // Bytes, at the last tick.

@@ -29,7 +29,7 @@ struct ClientOptions {
   /// The cluster forgets a session that is silent for this long (of the cluster's own time).
   std::chrono::milliseconds session_ttl = std::chrono::minutes(15);
   /// A node that answers nothing for this long is left for another one.
-  std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(700);
+  std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);
 };
 
 /// What comes back beside the error code of an append.

@@ -119,6 +119,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     const bool read_back = !batch.reads.empty() || !batch.readable.empty();
     if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
     batch.found = files->readable();
+    used_bytes = files->used_bytes();
     measure_space();
     if (batch.reads.empty()) return {};
     auto snapshot = files->lmdb().begin(false);
@@ -133,14 +134,14 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     return {};
   }
 
+  /// Any thread; what the store itself uses is known by the last commit.
   void measure_space() {
     struct statvfs disk {};
     std::uint64_t free_bytes = UINT64_MAX;
     if (::statvfs(directory.path().c_str(), &disk) == 0) {
       free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     }
-    const std::uint64_t used = files->used_bytes();
-    used_bytes = used;
+    const std::uint64_t used = used_bytes;
     free_space = std::min(free_bytes, map_bytes > used ? map_bytes - used : 0);
   }
 
@@ -274,6 +275,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
       }
     }
   }
+  impl->used_bytes = impl->files->used_bytes();
   impl->measure_space();
   if (!impl->commit_wanted) {
     impl->writer = std::thread([impl] { impl->write_loop(); });

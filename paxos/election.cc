@@ -16,9 +16,9 @@ Election::Election(NodeId self, Configuration configuration, Timing timing, std:
 }
 
 void Election::draw_timeout() {
-  const auto base = static_cast<std::uint64_t>(timing_.election_timeout.count());
+  const auto most = static_cast<std::uint64_t>(timing_.election_timeout.count()) / 2;
   timeout_ =
-      timing_.election_timeout + Duration(static_cast<Duration::rep>(random_() % (base + 1)));
+      timing_.election_timeout + Duration(static_cast<Duration::rep>(random_() % (most + 1)));
 }
 
 void Election::on_heard(Time now) {

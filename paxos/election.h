@@ -14,8 +14,8 @@ namespace stele::paxos {
 /// The times by which nodes notice each other's death. election_timeout > 2 × heartbeat.
 struct Timing {
   Duration heartbeat = std::chrono::milliseconds(50);
-  /// The minimal time without a leader before a candidacy; the real one is drawn from [1, 2) ×
-  /// this.
+  /// The minimal time without a leader before a candidacy; the real one is drawn from
+  /// [1, 1.5] × this.
   Duration election_timeout = std::chrono::milliseconds(400);
 };
 

@@ -229,6 +229,19 @@ TEST_SUITE("log.client_core") {
   }
 
   // A deadline consumes the sequence, so that what follows keeps its order.
+  TEST_CASE("silence: who did not answer is passed over for a while, though others name it") {
+    Bench bench;
+    bench.append("a");
+    const std::string silent = net::to_string(bench.ready().address);
+    bench.run(seconds(1));
+    for (int i = 0; i < 3; ++i) {
+      FakeLink& other = bench.leader();
+      CHECK(net::to_string(other.address) != silent);
+      bench.answer(other, {kSession, {1}, 1, Outcome::not_leader, {}, {}}, silent);
+      bench.run(milliseconds(100));
+    }
+  }
+
   TEST_CASE("deadline: told as unknown, and the sequence is skipped when it is sent again") {
     Bench bench;
     bench.append("a", milliseconds(300));
