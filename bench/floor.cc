@@ -1,0 +1,304 @@
+// stele-floor: what this machine can do at best, in the units of stele-bench.
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bench/histogram.h"
+#include "log/direct_file.h"
+#include "log/lmdb.h"
+#include "net/codec.h"
+#include "net/digest.h"
+#include "net/frame.h"
+#include "tests/cluster/process.h"
+
+namespace stele::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// One figure: the middle and the 99th of a hundred.
+struct Figure {
+  std::string what;
+  std::string unit;
+  double p50 = 0;
+  double p99 = 0;
+};
+
+Figure figure(std::string what, std::string unit, const Histogram& histogram, double divisor) {
+  return {std::move(what), std::move(unit), static_cast<double>(histogram.at(0.5)) / divisor,
+          static_cast<double>(histogram.at(0.99)) / divisor};
+}
+
+/// How long `act` takes, `times` times.
+Histogram timed(int times, const std::function<void()>& act) {
+  Histogram histogram;
+  for (int i = 0; i < times; ++i) {
+    const auto begin = Clock::now();
+    act();
+    histogram.record(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count()));
+  }
+  return histogram;
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().detail);
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+/// A file of 4 MiB, written with zeros, whose pages are written again and synced one at a time.
+class SyncedFile {
+ public:
+  explicit SyncedFile(const std::string& path) : file_(must(log::DirectFile::open(path, true))) {
+    write(0, kBytes);
+  }
+  /// The next `bytes` bytes.
+  void write_next(std::size_t bytes) {
+    if (at_ + bytes > kBytes) at_ = 0;
+    write(at_, bytes);
+    at_ += bytes;
+  }
+
+ private:
+  static constexpr std::size_t kBytes = 4 << 20;
+
+  void write(std::uint64_t at, std::size_t bytes) {
+    const std::array<std::span<const std::byte>, 1> parts{std::span(bytes_).first(bytes)};
+    must(file_.write(at, parts));
+    must(file_.sync());
+  }
+
+  log::DirectFile file_;
+  std::vector<std::byte> bytes_ = std::vector<std::byte>(kBytes);
+  std::size_t at_ = 0;
+};
+
+/// A process at the other end of a connection over the loopback interface, which sends back what it
+/// gets.
+class Echo {
+ public:
+  explicit Echo(bool spinning) : flags_(spinning ? MSG_DONTWAIT : 0) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(listener, generic, length) != 0 || ::listen(listener, 1) != 0 ||
+        ::getsockname(listener, generic, &length) != 0) {
+      throw std::runtime_error("no socket on the loopback interface");
+    }
+    child_ = ::fork();
+    socket_ = child_ == 0 ? ::accept(listener, nullptr, nullptr)
+                          : ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (child_ != 0 && ::connect(socket_, generic, length) != 0) {
+      throw std::runtime_error("no connection over the loopback interface");
+    }
+    ::close(listener);
+    const int on = 1;
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (child_ != 0) return;
+    std::array<char, kBytes> bytes{};
+    while (receive(bytes)) send(bytes);
+    ::_exit(0);
+  }
+  ~Echo() {
+    ::close(socket_);
+    ::waitpid(child_, nullptr, 0);
+  }
+  Echo(const Echo&) = delete;
+  Echo& operator=(const Echo&) = delete;
+
+  void round_trip() {
+    std::array<char, kBytes> bytes{};
+    send(bytes);
+    if (!receive(bytes)) throw std::runtime_error("the other end has gone");
+  }
+
+ private:
+  static constexpr std::size_t kBytes = 200;
+
+  void send(const std::array<char, kBytes>& bytes) {
+    if (::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) ::_exit(1);
+  }
+  bool receive(std::array<char, kBytes>& bytes) {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t got = ::recv(socket_, bytes.data() + done, bytes.size() - done, flags_);
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return false;
+      if (got > 0) done += static_cast<std::size_t>(got);
+    }
+    return true;
+  }
+
+  int flags_;
+  int socket_ = -1;
+  pid_t child_ = -1;
+};
+
+/// `act` in `count` processes at once; the medians of their figures.
+Figure at_once(int count, const std::function<Figure()>& act) {
+  std::array<int, 2> pipe{};
+  if (::pipe(pipe.data()) != 0) throw std::runtime_error("no pipe");
+  for (int i = 0; i < count; ++i) {
+    if (::fork() != 0) continue;
+    const Figure mine = act();
+    const std::array<double, 2> figures{mine.p50, mine.p99};
+    ::_exit(::write(pipe[1], figures.data(), sizeof figures) == sizeof figures ? 0 : 1);
+  }
+  std::vector<double> p50s;
+  std::vector<double> p99s;
+  for (int i = 0; i < count; ++i) {
+    std::array<double, 2> figures{};
+    if (::read(pipe[0], figures.data(), sizeof figures) != sizeof figures) {
+      throw std::runtime_error("a process has ended early");
+    }
+    p50s.push_back(figures[0]);
+    p99s.push_back(figures[1]);
+  }
+  while (::wait(nullptr) > 0) {
+  }
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  std::sort(p50s.begin(), p50s.end());
+  std::sort(p99s.begin(), p99s.end());
+  return {"", "us", p50s[p50s.size() / 2], p99s[p99s.size() / 2]};
+}
+
+std::string own_path(const std::string& directory) {
+  return directory + "/floor." + std::to_string(::getpid());
+}
+
+Figure sync_figure(const std::string& directory, std::size_t bytes, int times) {
+  SyncedFile file(own_path(directory));
+  return figure("", "us", timed(times, [&] { file.write_next(bytes); }), 1000);
+}
+
+/// What one durable append through a leader and one follower cannot do without.
+Figure append_figure(const std::string& directory, int times) {
+  Echo echo(false);
+  SyncedFile file(own_path(directory));
+  return figure("", "us",
+                timed(times,
+                      [&] {
+                        echo.round_trip();
+                        file.write_next(4096);
+                        echo.round_trip();
+                      }),
+                1000);
+}
+
+Figure lmdb_figure(const std::string& directory, int times) {
+  auto lmdb = must(log::Lmdb::open(directory, {.map_bytes = 1 << 30}));
+  const std::vector<std::byte> value(256);
+  std::uint64_t key = 0;
+  return figure("", "us",
+                timed(times,
+                      [&] {
+                        auto txn = must(lmdb.begin(true));
+                        must(txn.put(log::Table::slots, ++key, value));
+                        must(txn.commit());
+                      }),
+                1000);
+}
+
+std::vector<Figure> measure(const std::string& directory, int times) {
+  std::vector<Figure> all;
+  const auto add = [&](const std::string& what, Figure found) {
+    found.what = what;
+    all.push_back(std::move(found));
+  };
+  add("sync of 4 KiB, file zeroed ahead", sync_figure(directory, 4096, times));
+  add("the same, three processes at once",
+      at_once(3, [&] { return sync_figure(directory, 4096, times); }));
+  add("sync of 128 KiB, file zeroed ahead", sync_figure(directory, 128 << 10, times));
+  add("LMDB, commit of one record of 256 B", lmdb_figure(directory, times));
+  {
+    Echo echo(false);
+    add("round trip over loopback, sleeping",
+        figure("", "us", timed(4 * times, [&] { echo.round_trip(); }), 1000));
+  }
+  {
+    Echo echo(true);
+    add("round trip over loopback, spinning",
+        figure("", "us", timed(4 * times, [&] { echo.round_trip(); }), 1000));
+  }
+  add("one append: a sync and two round trips, three processes at once",
+      at_once(3, [&] { return append_figure(directory, times); }));
+
+  std::vector<std::byte> from(1 << 20, std::byte{1});
+  std::vector<std::byte> to(1 << 20);
+  add("copy of 1 MiB",
+      figure("", "us", timed(times, [&] { std::memcpy(to.data(), from.data(), to.size()); }),
+             1000));
+  std::uint64_t sum = 0;
+  add("XXH3-64 of 1 MiB",
+      figure("", "us", timed(times, [&] { sum += net::value_digest(from); }), 1000));
+  const auto shared = std::make_shared<std::vector<std::byte>>(256);
+  const net::Message message{net::Append{{shared, *shared}}};
+  add("Cap'n Proto, encode one append of 256 B",
+      figure("", "ns", timed(10 * times, [&] { sum += net::encode(message).bytes(); }), 1));
+  if (sum == 0) throw std::runtime_error("nothing was measured");
+  return all;
+}
+
+int main_of(int count, char** arguments) {
+  CLI::App app("What this machine can do at best.", "stele-floor");
+  std::string data = "/tmp";
+  int times = 2000;
+  bool json = false;
+  app.add_option("--data", data, "A directory on the disk to be measured")->capture_default_str();
+  app.add_option("--times", times, "How often each thing is done")
+      ->check(CLI::Range(10, 1'000'000))
+      ->capture_default_str();
+  app.add_flag("--json", json, "JSON instead of a table");
+  CLI11_PARSE(app, count, arguments);
+
+  const test::TempDirectory directory(data);
+  const auto figures = measure(directory.path(), times);
+  if (json) {
+    nlohmann::ordered_json all;
+    for (const Figure& found : figures) {
+      all.push_back(
+          {{"what", found.what}, {"unit", found.unit}, {"p50", found.p50}, {"p99", found.p99}});
+    }
+    std::puts(all.dump(2).c_str());
+    return 0;
+  }
+  std::printf("%9s %9s\n", "p50", "p99");
+  for (const Figure& found : figures) {
+    std::printf("%9.1f %9.1f %s  %s\n", found.p50, found.p99, found.unit.c_str(),
+                found.what.c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace stele::bench
+
+int main(int count, char** arguments) {
+  try {
+    return stele::bench::main_of(count, arguments);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "stele-floor: %s\n", error.what());
+    return 1;
+  }
+}
