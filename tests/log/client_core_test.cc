@@ -201,6 +201,19 @@ TEST_SUITE("log.client_core") {
     CHECK(bench.told.at("b").result.lsn == Lsn{2});
   }
 
+  TEST_CASE("an answer that is known in part: the rest gets its own LSNs") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.append("c");
+    bench.answer(link, {kSession, {1}, 1, Outcome::ok, {10}, {}});
+    bench.answer(link, {kSession, {1}, 3, Outcome::ok, {10}, {}});
+    CHECK(bench.told.at("a").result.lsn == Lsn{10});
+    CHECK(bench.told.at("b").result.lsn == Lsn{11});
+    CHECK(bench.told.at("c").result.lsn == Lsn{12});
+  }
+
   TEST_CASE("unknown: the same sequences go to the leader that was hinted at") {
     Bench bench;
     bench.append("a");

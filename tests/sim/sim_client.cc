@@ -149,7 +149,7 @@ void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> 
     if (condition != Lsn{}) world_.coverage.count(Path::conditions_met);
     if (epilogue_ && owed_ != 0) {
       --owed_;
-      tail_owed_ = true;  // Of this one, too.
+      tail_owed_ = tail_next_ < acknowledged_end_;  // Of this one, too, if it has not come yet.
     }
   } else {
     if (!result.may_be_appended) append.fate = test::Append::Fate::refused;

@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
@@ -88,7 +89,8 @@ class World {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::uint64_t> clients_made_;
   bool epilogue_ = false;
-  bool alone_elects_ = false;  // q1 is 1.
+  std::size_t q1_ = 0;
+  std::size_t q2_ = 0;
   std::unique_ptr<Faults> faults_;
   std::set<std::pair<SessionId, Sequence>> told_;
   /// Linearizable reads that have reached a node, and which ballots were passed by then.
@@ -114,7 +116,8 @@ World::World(const Plan& plan, std::ostream* trace)
   const auto configuration = paxos::Configuration::make(ids, plan_.q1, plan_.q2);
   if (!configuration) throw Violation("plan", configuration.error().detail);
   if (configuration->q1() != configuration->q2()) coverage_.count(Path::flexible_quorums);
-  alone_elects_ = configuration->q1() == 1;
+  q1_ = configuration->q1();
+  q2_ = configuration->q2();
   checker_ =
       std::make_unique<Checker>(*configuration, plan_.window,
                                 std::min<std::size_t>(8 << 20, plan_.reserve_bytes / 8), coverage_);
@@ -335,9 +338,13 @@ void World::run_until_content() {
   throw Violation("12", what);
 }
 
-/// One node alone must not take a broken connection for the leader's end.
+/// One node alone must not take a broken connection for the leader's end, if the leader still hears
+/// enough of the others.
 void World::break_a_connection_of_the_leader() {
-  if (alone_elects_) return;
+  const auto others = std::count_if(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+    return healed(*node) && !node->outcast();
+  });
+  if (q1_ == 1 || static_cast<std::size_t>(others) <= q2_ || plan_.centre != 0) return;
   for (const auto& leader : nodes_) {
     if (!leader->leads() || !healed(*leader)) continue;
     for (const auto& other : nodes_) {
