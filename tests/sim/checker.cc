@@ -213,18 +213,23 @@ void Checker::on_send(NodeId from, const paxos::Send& send) {
 void Checker::on_receive(NodeId from, NodeId to, const paxos::Message& message) {
   const auto* promise = std::get_if<paxos::Promise>(&message.body);
   if (promise == nullptr || promise->ballot.node != to) return;
-  leaderships_[promise->ballot].promised[from].emplace_back(
-      promise->slot_begin, promise->last ? kSlotEnd : promise->slot_end);
+  Leadership::Told told{
+      promise->slot_begin, promise->last ? kSlotEnd : promise->slot_end, promise->chosen_end, {}};
+  for (const paxos::Record& record : promise->accepted) told.accepted[record.slot] = record;
+  leaderships_[promise->ballot].promised[from].push_back(std::move(told));
 }
 
-std::size_t Checker::Leadership::told(Slot slot) const {
-  std::size_t acceptors = 0;
+std::vector<const paxos::Record*> Checker::Leadership::told(Slot slot) const {
+  std::vector<const paxos::Record*> all;
   for (const auto& [node, pieces] : promised) {
-    acceptors += std::any_of(pieces.begin(), pieces.end(), [&](const auto& piece) {
-      return piece.first <= slot && slot < piece.second;
-    });
+    for (const Told& piece : pieces) {
+      if (slot < std::max(piece.begin, piece.chosen_end) || slot >= piece.end) continue;
+      const auto record = piece.accepted.find(slot);
+      all.push_back(record == piece.accepted.end() ? nullptr : &record->second);
+      break;
+    }
   }
-  return acceptors;
+  return all;
 }
 
 void Checker::on_promise(NodeId from, const paxos::Promise& promise) {
@@ -297,11 +302,7 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
     ++elections_;
     coverage_.count(Path::elections_won);
   }
-  if (leadership.told(accept.slot) < configuration_.q1()) {
-    violated(4, describe(accept.ballot) + " proposes at " + slot_name(accept.slot) +
-                    " with promises of " + std::to_string(leadership.told(accept.slot)) +
-                    " acceptors");
-  }
+  check_phase_one(accept, leadership);
   if (!all_chosen(expected, accept.slot)) {
     violated(4, describe(accept.ballot) + " proposes at " + slot_name(accept.slot) +
                     ", but not all slots before are chosen or proposed");
@@ -315,6 +316,25 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
       violated(12, describe(accept.ballot) + " has more than its window in flight");
     }
   }
+}
+
+/// Phase 1 (PMMC 2.4): of q1 acceptors that told of the slot, the vote of the highest ballot is
+/// proposed again; a value of one's own only if q1 told of none.
+void Checker::check_phase_one(const paxos::Accept& accept, const Leadership& leadership) const {
+  const auto told = leadership.told(accept.slot);
+  Ballot highest;  // In which anybody has voted for what is proposed; {}: nobody.
+  for (const paxos::Record* record : told) {
+    if (record != nullptr && same(record->value, accept.value)) {
+      highest = std::max(highest, record->ballot);
+    }
+  }
+  const auto agree = std::count_if(told.begin(), told.end(), [&](const paxos::Record* record) {
+    return record == nullptr || record->ballot <= highest;
+  });
+  if (static_cast<std::size_t>(agree) >= configuration_.q1()) return;
+  violated(4, describe(accept.ballot) + " proposes " + text_of(accept.value) + " at " +
+                  slot_name(accept.slot) + ", for which only " + std::to_string(agree) + " of " +
+                  std::to_string(told.size()) + " promises speak");
 }
 
 /// Nobody proposes above the bound, but what must be proposed again, and batches without commands.

@@ -77,13 +77,21 @@ class Checker {
     bool began = false;
     Slot begin;
     Slot next;
-    /// What the candidate has been told: by whom, and the slots [begin, end) of each piece.
-    std::map<NodeId, std::vector<std::pair<Slot, Slot>>> promised;
-    [[nodiscard]] std::size_t told(Slot slot) const;
+    /// A piece of a promise that has reached the candidate.
+    struct Told {
+      Slot begin;
+      Slot end;
+      Slot chosen_end;
+      std::map<Slot, paxos::Record> accepted;
+    };
+    std::map<NodeId, std::vector<Told>> promised;
+    /// What each acceptor that has told of `slot` voted for there; null: nothing.
+    [[nodiscard]] std::vector<const paxos::Record*> told(Slot slot) const;
   };
 
   void on_promise(NodeId from, const paxos::Promise& promise);
   void on_accept(NodeId from, NodeId to, const paxos::Accept& accept);
+  void check_phase_one(const paxos::Accept& accept, const Leadership& leadership) const;
   void check_bytes_in_flight(const paxos::Accept& accept, const SlotView& view) const;
   void on_accepted(NodeId from, const paxos::Accepted& accepted);
   void on_chosen(NodeId from, const paxos::Chosen& chosen);

@@ -148,10 +148,10 @@ class Drawing {
       const std::size_t kind = random_.below(kKinds.size());
       if ((kinds >> kind & 1) != 0) add(at, static_cast<Kind>(kind));
     }
-    plan_.cursed_percent = pick({0, 50, 80, 95});
+    plan_.cursed_percent = pick({0, 80, 95, 95});
     if (random_.chance(15)) {
       reads_of_an_old_leader();
-    } else if (random_.chance(10)) {
+    } else if (random_.chance(5)) {
       a_disk_that_fills_up();
     }
     // Power failures while the cluster is born.
