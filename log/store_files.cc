@@ -78,6 +78,19 @@ Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t appli
   return {};
 }
 
+/// A record that a killed process left in the page cache counts from now on: its values must not be
+/// lost any more when LMDB says where they are.
+Result<void> sync_segments(const std::string& directory, const Journaled& journaled) {
+  std::uint32_t synced = 0;
+  for (const FoundRecord& record : journaled.records) {
+    if (record.segment == 0 || std::exchange(synced, record.segment) == record.segment) continue;
+    auto file = DirectFile::open(segment_path(directory, record.segment), false);
+    if (!file) return tl::unexpected<Error>(file.error());
+    if (auto done = file->sync(); !done) return done;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
@@ -122,6 +135,9 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   if (!found) return tl::unexpected<Error>(found.error());
   const auto journaled = read_journaled(directory, *txn);
   if (!journaled) return tl::unexpected<Error>(journaled.error());
+  if (const auto synced = sync_segments(directory, *journaled); !synced) {
+    return tl::unexpected<Error>(synced.error());
+  }
   for (const FoundRecord& record : journaled->records) {
     const auto done = apply_redo(record.redo, *txn);
     if (!done) return tl::unexpected<Error>(done.error());
