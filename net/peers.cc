@@ -49,6 +49,7 @@ class Peers::Peer final : public LinkHandler {
     }
     retry_.reset();
     ready_ = true;
+    ready_at_ = peers_.loop_.now();
     was_lost_ = false;
     complained_ = false;
     backoff_ = kBackoffMin;
@@ -68,7 +69,9 @@ class Peers::Peer final : public LinkHandler {
     const bool was_ready = std::exchange(ready_, false);
     // Dialled again at once: a process that has ended refuses.
     if (std::exchange(was_lost_, was_ready) && !was_ready) peers_.handshake_.gone(node_);
-    const auto half = was_ready ? kAtOnce : backoff_ / 2;
+    // One that breaks again and again is no reason to spin.
+    const bool stood = was_ready && peers_.loop_.now() - ready_at_ >= kBackoffMax;
+    const auto half = stood ? kAtOnce : backoff_ / 2;
     const auto jitter = Duration(static_cast<Duration::rep>(
         peers_.loop_.random() % static_cast<std::uint64_t>(half.count() + 1)));
     if (!was_ready) backoff_ = std::min(2 * backoff_, kBackoffMax);
@@ -82,6 +85,7 @@ class Peers::Peer final : public LinkHandler {
   std::unique_ptr<Timer> retry_;
   Duration backoff_ = kBackoffMin;
   bool ready_ = false;
+  Time ready_at_{};
   bool was_lost_ = false;  // The try under way is the first one since it was ready.
   bool complained_ = false;
 };
