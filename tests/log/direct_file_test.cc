@@ -1,0 +1,61 @@
+#include "log/direct_file.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "tests/log/directory.h"
+
+namespace stele::log {
+namespace {
+
+std::string text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+}  // namespace
+
+TEST_SUITE("log.direct_file") {
+  TEST_CASE("write: parts of any size, one behind the other, zeros up to the page's end") {
+    TestDirectory directory;
+    const std::string path = directory.sub("file");
+    auto file = DirectFile::open(path, true);
+    REQUIRE(file);
+    // Around the size in which it is handed to the system.
+    const std::string parts[] = {"head", std::string((1 << 20) - 5, 'a'), std::string(3 << 20, 'b'),
+                                 "", "tail"};
+    std::vector<std::span<const std::byte>> views;
+    std::string expected;
+    for (const std::string& part : parts) {
+      views.push_back(std::as_bytes(std::span(part)));
+      expected += part;
+    }
+    REQUIRE(file->write(kPageBytes, views));
+    REQUIRE(file->sync());
+    const auto mapped = MappedFile::open(path);
+    REQUIRE(mapped);
+    const std::string text = text_of(*mapped);
+    CHECK(text.size() == kPageBytes + whole_pages(expected.size()));
+    CHECK(text.compare(kPageBytes, expected.size(), expected) == 0);
+    CHECK(text.find_first_not_of('\0', kPageBytes + expected.size()) == std::string::npos);
+  }
+
+  TEST_CASE("truncate, and what is not there") {
+    TestDirectory directory;
+    const std::string path = directory.sub("file");
+    CHECK(DirectFile::open(path, false).error().code == Errc::corrupt);
+    CHECK(MappedFile::open(path).error().code == Errc::corrupt);
+    auto file = DirectFile::open(path, true);
+    REQUIRE(file);
+    CHECK(MappedFile::open(path)->bytes().empty());
+    const std::array<std::byte, 3 * kPageBytes> bytes{};
+    const std::array<std::span<const std::byte>, 1> parts{bytes};
+    REQUIRE(file->write(0, parts));
+    REQUIRE(file->truncate(kPageBytes));
+    CHECK(*file->size() == kPageBytes);
+  }
+}
+
+}  // namespace stele::log
