@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "bench/histogram.h"
+#include "bench/report.h"
 #include "log/direct_file.h"
 #include "log/lmdb.h"
 #include "net/codec.h"
@@ -30,8 +31,6 @@
 
 namespace stele::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// One figure: the middle and the 99th of a hundred.
 struct Figure {
@@ -295,10 +294,5 @@ int main_of(int count, char** arguments) {
 }  // namespace stele::bench
 
 int main(int count, char** arguments) {
-  try {
-    return stele::bench::main_of(count, arguments);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "stele-floor: %s\n", error.what());
-    return 1;
-  }
+  return stele::bench::run_main("stele-floor", stele::bench::main_of, count, arguments);
 }

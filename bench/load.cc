@@ -1,6 +1,7 @@
 #include "bench/load.h"
 
 #include <algorithm>
+#include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <cstring>
 #include <random>
@@ -37,6 +38,7 @@ class Load {
       for (std::size_t i = 0; i < options_.in_flight; ++i) start(Clock::now());
     }
     context_.restart();
+    const auto work = asio::make_work_guard(context_);  // Answers may come from other threads.
     context_.run();
     return std::move(result_);
   }

@@ -26,6 +26,8 @@ class Target {
   virtual ~Target() = default;
   /// `payload` is valid during the call.
   virtual void append(std::uint64_t id, std::span<const std::byte> payload) = 0;
+  /// Ends whatever would keep the context from ending. Nothing is under way any more.
+  virtual void close() {}
   void on_done(Done done) { done_ = std::move(done); }
 
  protected:

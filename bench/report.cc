@@ -1,7 +1,10 @@
 #include "bench/report.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 namespace stele::bench {
@@ -12,20 +15,6 @@ double us(std::uint64_t ns) { return static_cast<double>(ns) / 1000; }
 double per_100k(double amount, const Run& run) {
   return run.load.acknowledged == 0 ? 0
                                     : amount * 100'000 / static_cast<double>(run.load.acknowledged);
-}
-
-std::string text_of(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
-double median_of(const std::vector<Run>& runs, const Column& column) {
-  std::vector<double> values;
-  for (const Run& run : runs) values.push_back(column.of(run));
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 }  // namespace
@@ -44,6 +33,9 @@ const std::vector<Column>& columns() {
       {"p99.9", "us", [](const Run& r) { return us(r.load.latency.at(0.999)); }, 0},
       {"max", "us", [](const Run& r) { return us(r.load.latency.max()); }, 0},
       {"gap", "ms", [](const Run& r) { return us(r.load.longest_gap_ns) / 1000; }, 1},
+      {"client", "cores",
+       [](const Run& r) { return r.load.seconds > 0 ? r.client.cpu_seconds / r.load.seconds : 0; },
+       2},
       {"server CPU", "s/100k", [](const Run& r) { return per_100k(r.servers.cpu_seconds, r); }, 3},
       {"client CPU", "s/100k", [](const Run& r) { return per_100k(r.client.cpu_seconds, r); }, 3},
       {"written", "B/B",
@@ -62,12 +54,58 @@ const std::vector<Column>& columns() {
   return all;
 }
 
+int run_main(const char* program, int (*main_of)(int, char**), int count, char** arguments) {
+  try {
+    return main_of(count, arguments);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", program, error.what());
+    return 1;
+  }
+}
+
+Progress::Progress(const std::string& what) {
+  if (::isatty(STDERR_FILENO) == 1) std::fprintf(stderr, "\r\033[K%s", what.c_str());
+}
+
+Progress::~Progress() {
+  if (::isatty(STDERR_FILENO) == 1) std::fputs("\r\033[K", stderr);
+}
+
+double median_of(const std::vector<Run>& runs, const Column& column) {
+  std::vector<double> values;
+  for (const Run& run : runs) values.push_back(column.of(run));
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
 const Run& median(const std::vector<Run>& runs) {
   std::vector<const Run*> sorted;
   for (const Run& run : runs) sorted.push_back(&run);
   std::sort(sorted.begin(), sorted.end(),
             [](const Run* a, const Run* b) { return a->load.per_second() < b->load.per_second(); });
   return *sorted[(sorted.size() - 1) / 2];
+}
+
+std::string text_of(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string aligned(const std::vector<std::vector<std::string>>& lines) {
+  std::vector<std::size_t> widths(lines[0].size());
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string text;
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      text += std::string(widths[i] - line[i].size(), ' ') + line[i] +
+              (i + 1 < line.size() ? "  " : "\n");
+    }
+  }
+  return text;
 }
 
 std::string table(const std::vector<Run>& runs) {
@@ -89,18 +127,7 @@ std::string table(const std::vector<Run>& runs) {
   if (runs.size() > 1) {
     add("median", [&](const Column& column) { return median_of(runs, column); });
   }
-  std::vector<std::size_t> widths(lines[0].size());
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  std::string text;
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      text += std::string(widths[i] - line[i].size(), ' ') + line[i] +
-              (i + 1 < line.size() ? "  " : "\n");
-    }
-  }
-  return text;
+  return aligned(lines);
 }
 
 std::string json(const std::vector<Run>& runs) {

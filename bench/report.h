@@ -22,6 +22,9 @@ struct Run {
   std::uint64_t stored = 0;  ///< Entries that the log has grown by.
 };
 
+/// The main function of a program of this directory: what is thrown is told, and ends it with 1.
+int run_main(const char* program, int (*main_of)(int, char**), int count, char** arguments);
+
 struct Column {
   std::string name;
   std::string unit;
@@ -30,8 +33,23 @@ struct Column {
 };
 [[nodiscard]] const std::vector<Column>& columns();
 
+/// One line on the terminal, if there is one, while something takes its time; it goes when this
+/// goes.
+class Progress {
+ public:
+  explicit Progress(const std::string& what);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+};
+
 /// The repetition whose throughput is the median one.
 [[nodiscard]] const Run& median(const std::vector<Run>& runs);
+
+[[nodiscard]] double median_of(const std::vector<Run>& runs, const Column& column);
+[[nodiscard]] std::string text_of(double value, int digits);
+/// Lines of equally many cells, each column as wide as it must be.
+[[nodiscard]] std::string aligned(const std::vector<std::vector<std::string>>& lines);
 
 /// A table with a line for each repetition, and the medians of every column.
 [[nodiscard]] std::string table(const std::vector<Run>& runs);

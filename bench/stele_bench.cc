@@ -1,8 +1,5 @@
 // stele-bench: loads on a cluster of Stele, through its client library, and what they tell.
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -10,8 +7,7 @@
 #include <string>
 
 #include "bench/report.h"
-#include "bench/stele_target.h"
-#include "tests/cluster/cluster.h"
+#include "bench/stele_subject.h"
 
 namespace stele::bench {
 namespace {
@@ -31,122 +27,50 @@ struct Flags {
   bool pause = false;  // failover: SIGSTOP instead of SIGKILL.
 };
 
-/// The cluster that the load is for: somebody's, or three processes of its own.
-class Subject {
- public:
-  explicit Subject(const Flags& flags) {
-    if (flags.spawn != 0) {
-      own_ = std::make_unique<test::Cluster>(flags.spawn, std::vector<std::string>{}, flags.data);
-      own_->start_all();
-      options_ = own_->client_options();
-      return;
-    }
-    for (const std::string& text : flags.cluster) {
-      const auto address = net::parse_address(text);
-      if (!address) throw std::runtime_error(address.error().detail);
-      options_.addresses.push_back(*address);
-    }
-  }
+std::unique_ptr<SteleSubject> subject_of(const Flags& flags) {
+  return flags.spawn != 0 ? std::make_unique<SteleSubject>(flags.spawn, flags.data)
+                          : std::make_unique<SteleSubject>(flags.cluster);
+}
 
-  [[nodiscard]] ClientOptions options(std::size_t in_flight) const {
-    ClientOptions options = options_;
-    options.window = static_cast<std::uint32_t>(std::clamp<std::size_t>(in_flight, 1, 65536));
-    options.waiting_max = std::max(options.waiting_max, in_flight);
-    options.waiting_bytes_max = SIZE_MAX;
-    return options;
-  }
-  [[nodiscard]] Usage usage() {
-    std::vector<pid_t> pids;
-    for (std::size_t id = 1; own_ && id <= own_->size(); ++id) {
-      pids.push_back(own_->process(id).pid());
-    }
-    return usage_of(pids);
-  }
-  [[nodiscard]] test::Cluster* own() { return own_.get(); }
-  /// The end of the log, as a linearizable read tells it.
-  [[nodiscard]] std::uint64_t log_end() const {
-    ReadOptions options;
-    options.bytes_max = 1;
-    const auto read = BlockingClient(options_).read(options);
-    if (!read) throw std::runtime_error("the log's end: " + read.error().detail);
-    return read->lsn_end.value;
-  }
-
- private:
-  std::unique_ptr<test::Cluster> own_;
-  ClientOptions options_;
-};
-
-Run append_once(const Flags& flags, Subject& subject, const std::function<void()>& at_half) {
-  Run run;
-  run.payload_bytes = flags.payload_bytes;
-  run.in_flight = flags.in_flight;
-  run.connections = flags.connections;
-  run.rate = flags.rate;
-
+LoadOptions load_of(const Flags& flags) {
   const auto ms = [](double seconds) {
     return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
   };
-  LoadOptions options;
-  options.payload_bytes = flags.payload_bytes;
-  options.in_flight = flags.in_flight;
-  options.rate = flags.rate;
-  options.warm_up = ms(flags.warm_up);
-  options.duration = ms(flags.seconds);
-  options.at_half = at_half;
-  options.measured_begin = [&] {
-    run.servers = subject.usage();
-    run.client = usage_of({::getpid()});
-  };
-  options.measured_end = [&] {
-    run.servers = subject.usage() - run.servers;
-    run.client = usage_of({::getpid()}) - run.client;
-  };
+  LoadOptions load;
+  load.payload_bytes = flags.payload_bytes;
+  load.in_flight = flags.in_flight;
+  load.rate = flags.rate;
+  load.warm_up = ms(flags.warm_up);
+  load.duration = ms(flags.seconds);
+  return load;
+}
 
-  const std::uint64_t before = subject.log_end();
-  asio::io_context context(1);
-  {
-    SteleTarget target(
-        context, subject.options((flags.in_flight + flags.connections - 1) / flags.connections),
-        flags.connections);
-    run.load = run_load(context, target, options);
-    target.close();
-    context.restart();
-    context.run();
-  }
-  run.stored = subject.log_end() - before;
-  // Nobody else appends: what was acknowledged is what is there, unless something stayed unknown.
-  if (run.stored < run.load.total || run.stored > run.load.total + run.load.failed) {
-    throw std::runtime_error(std::to_string(run.load.total) + " appends were acknowledged, " +
-                             std::to_string(run.stored) + " entries are in the log");
-  }
-  return run;
+void print(const Flags& flags, const std::vector<Run>& runs) {
+  std::fputs((flags.json ? json(runs) : table(runs)).c_str(), stdout);
 }
 
 int append(const Flags& flags) {
-  Subject subject(flags);
+  const auto subject = subject_of(flags);
   std::vector<Run> runs;
   for (std::size_t i = 0; i < flags.repeat; ++i) {
-    if (::isatty(STDERR_FILENO) == 1) {
-      std::fprintf(stderr, "\r\033[Krun %zu of %zu", i + 1, flags.repeat);
-    }
-    runs.push_back(append_once(flags, subject, [] {}));
+    const Progress progress("run " + std::to_string(i + 1) + " of " + std::to_string(flags.repeat));
+    runs.push_back(measure(*subject, load_of(flags), flags.connections));
   }
-  if (::isatty(STDERR_FILENO) == 1) std::fputs("\r\033[K", stderr);
-  std::fputs((flags.json ? json(runs) : table(runs)).c_str(), stdout);
+  print(flags, runs);
   return 0;
 }
 
 /// The leader is taken away under load, and comes back before the next time.
 int failover(const Flags& flags) {
-  Subject subject(flags);
-  test::Cluster& cluster = *subject.own();
+  const auto subject = subject_of(flags);
+  test::Cluster& cluster = *subject->own();
   std::vector<Run> runs;
   for (std::size_t i = 0; i < flags.repeat; ++i) {
     if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
     const std::uint64_t leader = cluster.leader();
-    runs.push_back(append_once(
-        flags, subject, [&] { cluster.process(leader).signal(flags.pause ? SIGSTOP : SIGKILL); }));
+    LoadOptions load = load_of(flags);
+    load.at_half = [&] { cluster.process(leader).signal(flags.pause ? SIGSTOP : SIGKILL); };
+    runs.push_back(measure(*subject, load, flags.connections));
     if (flags.pause) {
       cluster.resume(leader);
     } else {
@@ -154,7 +78,7 @@ int failover(const Flags& flags) {
       cluster.start(leader);
     }
   }
-  std::fputs((flags.json ? json(runs) : table(runs)).c_str(), stdout);
+  print(flags, runs);
   return 0;
 }
 
@@ -210,10 +134,5 @@ int main_of(int count, char** arguments) {
 }  // namespace stele::bench
 
 int main(int count, char** arguments) {
-  try {
-    return stele::bench::main_of(count, arguments);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "stele-bench: %s\n", error.what());
-    return 1;
-  }
+  return stele::bench::run_main("stele-bench", stele::bench::main_of, count, arguments);
 }

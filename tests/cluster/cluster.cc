@@ -12,9 +12,6 @@
 #include <stdexcept>
 
 namespace stele::test {
-namespace {
-
-/// Ports that the system has just handed out and nobody uses.
 std::vector<std::uint16_t> free_ports(std::size_t count) {
   std::vector<int> sockets;
   std::vector<std::uint16_t> ports;
@@ -35,8 +32,6 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   for (const int descriptor : sockets) ::close(descriptor);
   return ports;
 }
-
-}  // namespace
 
 bool eventually(const std::function<bool()>& condition) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(2);

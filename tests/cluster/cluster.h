@@ -18,6 +18,9 @@ namespace stele::test {
 
 [[nodiscard]] std::string program(const std::string& name);
 
+/// Ports of the loopback interface that the system has just handed out and nobody uses.
+[[nodiscard]] std::vector<std::uint16_t> free_ports(std::size_t count);
+
 class Cluster {
  public:
   /// Its data lies in a new directory, in `parent` if that is given, and goes with it.
