@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bench/floor.h"
 #include "bench/page.h"
 #include "bench/peers/peer.h"
 #include "bench/report.h"
@@ -16,6 +17,7 @@
 namespace stele::bench {
 namespace {
 
+constexpr int kFloorTimes = 500;
 /// Seconds of load that every system gets before it is measured.
 constexpr double kFirst = 3;
 
@@ -88,8 +90,10 @@ const std::vector<std::pair<std::string, std::string>>& shown_columns() {
 using Results = std::map<std::pair<std::string, std::string>, std::vector<Run>>;
 
 std::string text(const std::vector<Workload>& workloads, const std::vector<Peer>& systems,
-                 const Results& results) {
-  std::string out;
+                 const Results& results, double floor_us) {
+  std::string out =
+      "The floor of one append, a sync of 4 KiB and two round trips, three processes at once: " +
+      text_of(floor_us, 0) + " us.\n\n";
   for (const Workload& workload : workloads) {
     std::vector<std::vector<std::string>> lines(2);
     lines[0] = {workload.name, "Stele is"};
@@ -190,7 +194,12 @@ int main_of(int count, char** arguments) {
   for (const std::string& load : flags.loads) workloads.push_back(workload_of(load));
 
   Results results;
+  std::vector<double> floors;
   for (std::size_t round = 1; round <= flags.repeat; ++round) {
+    {
+      const test::TempDirectory directory(flags.data);
+      floors.push_back(append_figure(directory.path(), kFloorTimes).p50);
+    }
     for (const Peer& system : systems) {
       const auto subject = system.start(flags.data);
       const auto run = [&](const Workload& workload, double warm_up, double seconds) {
@@ -215,7 +224,9 @@ int main_of(int count, char** arguments) {
       }
     }
   }
-  const std::string told = text(workloads, systems, results);
+  std::sort(floors.begin(), floors.end());
+  const double floor_us = floors[floors.size() / 2];
+  const std::string told = text(workloads, systems, results, floor_us);
   if (!flags.html.empty()) {
     write_page(flags.html, page("Stele and its peers", plots(workloads, systems, results), told));
   }

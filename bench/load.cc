@@ -59,6 +59,7 @@ class Load {
   }
 
   void end_measuring() {
+    if (phase_ == Phase::ending) return;
     const auto now = Clock::now();
     phase_ = Phase::ending;
     result_.seconds = std::chrono::duration<double>(now - measured_from_).count();
@@ -90,6 +91,10 @@ class Load {
   }
 
   void start(Clock::time_point intended) {
+    if (numbers_ == options_.appends_max) {
+      if (under_way_ == 0) end_measuring();
+      return;
+    }
     std::uint64_t id = 0;
     if (free_.empty()) {
       id = starts_.size();

@@ -43,6 +43,8 @@ struct LoadOptions {
   std::size_t in_flight = 1024;
   /// Appends a second, at even times, whatever the answers do; 0: closed loop.
   double rate = 0;
+  /// Closed loop: begin so many appends, then end.
+  std::uint64_t appends_max = UINT64_MAX;
   std::chrono::milliseconds warm_up{1000};
   std::chrono::milliseconds duration{5000};
   /// At the begin and at the end of the measured time.

@@ -130,7 +130,42 @@ std::string table(const std::vector<Run>& runs) {
   return aligned(lines);
 }
 
-std::string json(const std::vector<Run>& runs) {
+std::string against_floor(const std::vector<Run>& runs, double floor_us) {
+  if (floor_us <= 0) return {};
+  std::vector<double> p50s;
+  for (const Run& run : runs) p50s.push_back(us(run.load.latency.at(0.5)));
+  std::sort(p50s.begin(), p50s.end());
+  return "p50 is " + text_of(p50s[p50s.size() / 2] / floor_us, 2) + " times the floor of " +
+         text_of(floor_us, 0) +
+         " us: a sync of 4 KiB and two round trips, three processes at once\n";
+}
+
+std::vector<Plot> plots_over_time(const std::vector<Run>& runs) {
+  Plot throughput{"Throughput over time", "seconds", "acknowledged entries/s", false, false, {}};
+  Plot latency{
+      "Latency over time: the mean and the worst of every 50 ms", "seconds", "us", false, true, {}};
+  const double step = std::chrono::duration<double>(LoadResult::kInterval).count();
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string name = "run " + std::to_string(i + 1);
+    Series rate{name, {}};
+    Series mean{name + ", mean", {}};
+    Series worst{name + ", worst", {}};
+    for (std::size_t at = 0; at < runs[i].load.intervals.size(); ++at) {
+      const LoadResult::Interval& interval = runs[i].load.intervals[at];
+      const double time = step * static_cast<double>(at);
+      const auto count = static_cast<double>(interval.acknowledged);
+      rate.points.emplace_back(time, count / step);
+      if (count > 0) mean.points.emplace_back(time, us(interval.sum_ns) / count);
+      if (count > 0) worst.points.emplace_back(time, us(interval.max_ns));
+    }
+    throughput.series.push_back(std::move(rate));
+    latency.series.push_back(std::move(mean));
+    latency.series.push_back(std::move(worst));
+  }
+  return {throughput, latency};
+}
+
+std::string json(const std::vector<Run>& runs, double floor_us) {
   const Run& first = runs.front();
   nlohmann::ordered_json all{{"payload_bytes", first.payload_bytes},
                              {"in_flight", first.in_flight},
@@ -148,6 +183,7 @@ std::string json(const std::vector<Run>& runs) {
     figures["stored"] = run.stored;
     all["runs"].push_back(figures);
   }
+  if (floor_us > 0) all["floor us"] = floor_us;
   for (const Column& column : columns()) all["median"][key(column)] = median_of(runs, column);
   return all.dump(2) + "\n";
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/load.h"
+#include "bench/page.h"
 #include "bench/usage.h"
 
 namespace stele::bench {
@@ -53,6 +54,11 @@ class Progress {
 
 /// A table with a line for each repetition, and the medians of every column.
 [[nodiscard]] std::string table(const std::vector<Run>& runs);
-[[nodiscard]] std::string json(const std::vector<Run>& runs);
+/// `floor_us`: what one append cannot do without, if it was measured; 0 otherwise.
+[[nodiscard]] std::string json(const std::vector<Run>& runs, double floor_us = 0);
+/// A sentence on p50 as a multiple of the floor; empty if that was not measured.
+[[nodiscard]] std::string against_floor(const std::vector<Run>& runs, double floor_us);
+/// Throughput and latency of the runs over time.
+[[nodiscard]] std::vector<Plot> plots_over_time(const std::vector<Run>& runs);
 
 }  // namespace stele::bench

@@ -2,15 +2,21 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
+#include "bench/floor.h"
+#include "bench/page.h"
 #include "bench/report.h"
+#include "bench/stele_reads.h"
 #include "bench/stele_subject.h"
 
 namespace stele::bench {
 namespace {
+
+constexpr int kFloorTimes = 500;
 
 struct Flags {
   std::vector<std::string> cluster;
@@ -24,7 +30,12 @@ struct Flags {
   double warm_up = 1;
   std::size_t repeat = 3;
   bool json = false;
-  bool pause = false;  // failover: SIGSTOP instead of SIGKILL.
+  std::string html;
+  std::size_t fill_mb = 1000;  // read, restart: so much payload.
+  bool random = false;         // read: single entries,
+  bool local = false;          // from one node's own state,
+  bool push = false;           // or all, as a tail.
+  bool pause = false;          // failover: SIGSTOP instead of SIGKILL.
 };
 
 std::unique_ptr<SteleSubject> subject_of(const Flags& flags) {
@@ -32,10 +43,11 @@ std::unique_ptr<SteleSubject> subject_of(const Flags& flags) {
                           : std::make_unique<SteleSubject>(flags.cluster);
 }
 
+std::chrono::milliseconds ms(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
 LoadOptions load_of(const Flags& flags) {
-  const auto ms = [](double seconds) {
-    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
-  };
   LoadOptions load;
   load.payload_bytes = flags.payload_bytes;
   load.in_flight = flags.in_flight;
@@ -50,13 +62,23 @@ void print(const Flags& flags, const std::vector<Run>& runs) {
 }
 
 int append(const Flags& flags) {
+  // Before there are threads, and with nothing else under way.
+  double floor_us = 0;
+  if (flags.spawn != 0) {
+    const test::TempDirectory directory(flags.data);
+    floor_us = append_figure(directory.path(), kFloorTimes).p50;
+  }
   const auto subject = subject_of(flags);
   std::vector<Run> runs;
   for (std::size_t i = 0; i < flags.repeat; ++i) {
     const Progress progress("run " + std::to_string(i + 1) + " of " + std::to_string(flags.repeat));
     runs.push_back(measure(*subject, load_of(flags), flags.connections));
   }
-  print(flags, runs);
+  const std::string text = table(runs) + against_floor(runs, floor_us);
+  std::fputs((flags.json ? json(runs, floor_us) : text).c_str(), stdout);
+  if (!flags.html.empty()) {
+    write_page(flags.html, page("stele-bench append", plots_over_time(runs), text));
+  }
   return 0;
 }
 
@@ -82,24 +104,122 @@ int failover(const Flags& flags) {
   return 0;
 }
 
+/// Reads of a log that is filled first, if it is this program's own.
+int read(const Flags& flags) {
+  const auto subject = subject_of(flags);
+  if (subject->own() != nullptr) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
+  ReadLoad load;
+  load.lsn_end = Lsn{*subject->entries()};
+  load.random = flags.random;
+  load.readers = flags.connections;
+  load.in_flight = flags.in_flight;
+  load.linearizable = !flags.local;
+  load.tail = flags.push;
+  load.warm_up = ms(flags.warm_up);
+  load.duration = ms(flags.seconds);
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < flags.repeat; ++i) {
+    runs.push_back(measure_reads(*subject, load));
+    runs.back().payload_bytes = flags.payload_bytes;
+  }
+  print(flags, runs);
+  return 0;
+}
+
+int tail(const Flags& flags) {
+  const auto subject = subject_of(flags);
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < flags.repeat; ++i) {
+    runs.push_back(measure_tails(*subject, load_of(flags), flags.connections));
+  }
+  print(flags, runs);
+  return 0;
+}
+
+/// All nodes are killed and started again: how long until an append is acknowledged.
+int restart(const Flags& flags) {
+  const auto subject = subject_of(flags);
+  test::Cluster& cluster = *subject->own();
+  const auto measure_starts = [&] {
+    Run run;
+    run.payload_bytes = flags.payload_bytes;
+    run.in_flight = run.connections = 1;
+    for (std::size_t i = 0; i < flags.repeat; ++i) {
+      for (std::size_t id = 1; id <= cluster.size(); ++id) cluster.kill(id);
+      const auto begin = Clock::now();
+      for (std::size_t id = 1; id <= cluster.size(); ++id) cluster.start(id);
+      BlockingClient client(subject->options());
+      const std::vector<std::byte> payload(flags.payload_bytes);
+      const auto appended = client.append(payload, std::chrono::minutes(5));
+      if (!appended) throw std::runtime_error("after the start: " + appended.error().detail);
+      const std::chrono::duration<double> took = Clock::now() - begin;
+      run.load.latency.record(static_cast<std::uint64_t>(took.count() * 1e9));
+      ++run.load.acknowledged;
+      run.load.seconds += took.count();
+    }
+    return run;
+  };
+  const Run empty = measure_starts();
+  fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
+  const Run filled = measure_starts();
+  const auto tell = [&](const char* what, const Run& run) {
+    std::printf(
+        "%s: start of all %zu nodes to the first acknowledged append, p50 %.0f ms, max %.0f ms "
+        "(%zu times)\n",
+        what, cluster.size(), static_cast<double>(run.load.latency.at(0.5)) / 1e6,
+        static_cast<double>(run.load.latency.max()) / 1e6, flags.repeat);
+  };
+  if (flags.json) {
+    print(flags, {empty, filled});
+  } else {
+    tell("empty log", empty);
+    tell((std::to_string(flags.fill_mb) + " MB").c_str(), filled);
+  }
+  return 0;
+}
+
 int main_of(int count, char** arguments) {
   CLI::App app("Loads on a cluster of Stele, and what they tell.", "stele-bench");
   Flags flags;
   app.require_subcommand(1);
-  CLI::App* append_command = app.add_subcommand("append", "Appends, in a closed or an open loop");
-  CLI::App* failover_command = app.add_subcommand(
-      "failover", "Appends while the leader is killed: `gap` is the longest pause");
-  for (CLI::App* command : {append_command, failover_command}) {
+  std::map<CLI::App*, int (*)(const Flags&)> commands;
+  const auto add = [&](const char* name, const char* what, int (*act)(const Flags&)) {
+    CLI::App* command = app.add_subcommand(name, what);
+    commands[command] = act;
+    return command;
+  };
+  CLI::App* append_command = add("append", "Appends, in a closed or an open loop", append);
+  append_command->add_option("--rate", flags.rate, "Open loop: so many appends a second");
+  append_command->add_option("--html", flags.html, "Write a page with plots there, too");
+  CLI::App* read_command =
+      add("read", "Reads through the log from its beginning, or single entries", read);
+  read_command->add_flag("--random", flags.random, "Single entries, anywhere");
+  read_command->add_flag("--local", flags.local, "From one node's own state, not linearizable");
+  read_command->add_flag("--push", flags.push, "As a tail: pushed, not asked for");
+  add("tail",
+      "Clients that follow the log while appends are under way; latency is that from the "
+      "append to the tail",
+      tail);
+  CLI::App* failover_command =
+      add("failover", "Appends while the leader is killed: `gap` is the longest pause", failover);
+  failover_command->add_flag("--pause", flags.pause,
+                             "Stop the leader (SIGSTOP) instead of killing it");
+  CLI::App* restart_command = add(
+      "restart", "All nodes are killed and started again, with an empty and a filled log", restart);
+  for (CLI::App* command : {read_command, restart_command}) {
+    command->add_option("--fill-mb", flags.fill_mb, "Payload in a log of its own, in 10^6 bytes")
+        ->capture_default_str();
+  }
+  for (const auto& [command, act] : commands) {
     auto* spawn = command->add_option("--spawn", flags.spawn, "Start so many nodes for this")
                       ->check(CLI::Range(1, 7));
-    if (command == append_command) {
+    if (command == failover_command || command == restart_command) {
+      spawn->required();
+    } else {
       command->add_option("--cluster", flags.cluster, "Nodes of a cluster, host:port,…")
           ->delimiter(',')
           ->envname("STELE_CLUSTER")
           ->excludes(spawn);
-    } else {
-      spawn->required();
-      command->add_flag("--pause", flags.pause, "Stop the leader (SIGSTOP) instead of killing it");
     }
     command->add_option("--data", flags.data,
                         "Where their data lies meanwhile; decides which disk is measured");
@@ -112,7 +232,6 @@ int main_of(int count, char** arguments) {
     command->add_option("--connections", flags.connections, "Clients that share them")
         ->check(CLI::Range(1, 10000))
         ->capture_default_str();
-    command->add_option("--rate", flags.rate, "Open loop: so many appends a second");
     command->add_option("--seconds", flags.seconds, "Measured time of a run")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -127,7 +246,10 @@ int main_of(int count, char** arguments) {
     std::fputs("stele-bench: give --cluster or --spawn\n", stderr);
     return 2;
   }
-  return failover_command->parsed() ? failover(flags) : append(flags);
+  for (const auto& [command, act] : commands) {
+    if (command->parsed()) return act(flags);
+  }
+  return 2;
 }
 
 }  // namespace

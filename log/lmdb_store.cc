@@ -20,6 +20,13 @@ namespace {
 
 /// So much of the learner's writes is committed without waiting for a vote to ride with.
 constexpr std::size_t kStateBytesMax = 4 << 20;
+/// So much is written before the disk's free space is looked at again.
+constexpr std::size_t kUnmeasuredBytesMax = 64 << 10;
+/// What the loop commits itself, if it may: a page or so,
+constexpr std::size_t kLoopBytesMax = 4 << 10;
+/// unless the disk took so long for the last one; then not for a while.
+constexpr auto kLoopCommitMax = std::chrono::milliseconds(2);
+constexpr auto kLoopPause = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -41,11 +48,11 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     StateNumbers found;  ///< What can be read from LMDB behind it.
   };
 
-  Impl(DataDirectory d, StoreFiles f, net::Loop& lp, std::function<void(Error)> failed)
+  Impl(DataDirectory d, StoreFiles f, net::Loop& lp, std::function<void(Error)> on_fail)
       : directory(std::move(d)),
         files(std::move(f)),
         loop(lp),
-        on_failure(std::move(failed)),
+        on_failure(std::move(on_fail)),
         durable(files->readable()),
         readable(files->readable()) {}
 
@@ -69,9 +76,24 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   void wake_writer() {
     if (commit_wanted) {
       commit_wanted();
+    } else if (loop_may_commit && loop.now() >= loop_pauses_until) {
+      // Behind what this turn still adds and sends.
+      loop.post([self = shared_from_this()] { self->commit_on_loop(); });
     } else {
       work.notify_one();
     }
+  }
+
+  /// Commits what is pending if that is one small write and one sync; otherwise the writer does.
+  void commit_on_loop() {
+    std::unique_lock lock(mutex);
+    if (!pending.urgent || failed) return;
+    const bool small = pending.transaction.bytes <= kLoopBytesMax && pending.reads.empty() &&
+                       pending.readable.empty() && !stopping;
+    if (committing || !small || !files->quick(pending.transaction)) return work.notify_one();
+    const Time begin = loop.now();
+    static_cast<void>(commit_pending(lock));
+    if (loop.now() - begin > kLoopCommitMax) loop_pauses_until = loop.now() + kLoopPause;
   }
 
   // --- Writer thread -------------------------------------------------------------------
@@ -79,7 +101,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   void write_loop() {
     std::unique_lock lock(mutex);
     while (true) {
-      work.wait(lock, [&] { return pending.urgent || stopping; });
+      work.wait(lock, [&] { return failed || (!committing && (pending.urgent || stopping)); });
+      if (failed) return;
       const bool nothing_left = !pending.urgent && !pending.transaction.state;
       if (stopping && nothing_left) break;
       if (!commit_pending(lock)) return;
@@ -98,6 +121,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     lock.lock();
     if (!committed) {
       // What is on the disk is unknown from here on: no acknowledgement leaves any more.
+      failed = true;
+      work.notify_one();
       measure_space();
       Error error = committed.error();
       if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
@@ -120,7 +145,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
     batch.found = files->readable();
     used_bytes = files->used_bytes();
-    measure_space();
+    unmeasured_bytes += batch.transaction.bytes;
+    if (unmeasured_bytes >= kUnmeasuredBytesMax) measure_space();
     if (batch.reads.empty()) return {};
     auto snapshot = files->lmdb().begin(false);
     if (!snapshot) return tl::unexpected<Error>(snapshot.error());
@@ -136,6 +162,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
 
   /// Any thread; what the store itself uses is known by the last commit.
   void measure_space() {
+    unmeasured_bytes = 0;
     struct statvfs disk {};
     std::uint64_t free_bytes = UINT64_MAX;
     if (::statvfs(directory.path().c_str(), &disk) == 0) {
@@ -216,13 +243,15 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   }
 
   DataDirectory directory;
-  std::optional<StoreFiles> files;  // Writer thread, but for snapshots.
+  std::optional<StoreFiles> files;  // Of whoever commits, but for snapshots.
   net::Loop& loop;
   std::function<void(Error)> on_failure;
   std::uint64_t map_bytes = 0;
   std::function<void()> commit_wanted;  // Instead of threads.
   std::optional<Identity> identity;
-  bool closed = false;      // Loop's thread: no callback any more.
+  bool closed = false;           // Loop's thread: no callback any more.
+  bool loop_may_commit = false;  // Loop's thread,
+  Time loop_pauses_until{};      // this too.
   std::size_t backlog = 0;  // Loop's thread.
   StateNumbers durable;     // Loop's thread: behind the last commit,
   StateNumbers readable;    // and what of it can be read from LMDB.
@@ -231,11 +260,13 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::condition_variable work;
   Pending pending;                                  // Guarded by mutex,
   std::vector<std::function<void()>> after_commit;  // and waiting for the commit under way,
-  bool committing = false;
+  bool committing = false;  // By the writer, or by the loop.
+  bool failed = false;
   bool stopping = false;
 
   std::atomic<std::uint64_t> used_bytes{0};
   std::atomic<std::uint64_t> free_space{UINT64_MAX};
+  std::atomic<std::uint64_t> unmeasured_bytes{0};
 
   std::mutex read_mutex;
   std::condition_variable read_work;
@@ -381,6 +412,8 @@ void LmdbStore::flush() {
   }
   if (wake) impl_->wake_writer();
 }
+
+void LmdbStore::let_loop_commit(bool may) { impl_->loop_may_commit = may; }
 
 void LmdbStore::commit_now() {
   std::unique_lock lock(impl_->mutex);

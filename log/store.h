@@ -69,6 +69,11 @@ class Store {
   virtual void write_state(StateWrite write) = 0;
   virtual void flush() = 0;
 
+  /// Whether the loop itself may wait for the disk, for as long as a small commit takes, which
+  /// spares two wake-ups. Not on a node that others wait for while its disk stalls. At first it may
+  /// not.
+  virtual void let_loop_commit(bool) {}
+
   /// Reads votes: records at or above `slot_begin` and the durable chosen_end, below `slot_end`.
   /// They are read in their place among the writes: everything queued before is durable and
   /// visible. At most `bytes_max` bytes, but at least one record.

@@ -194,6 +194,13 @@ Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
   return due ? checkpoint() : Result<void>{};
 }
 
+bool StoreFiles::quick(const Transaction& transaction) const {
+  // The redo is hardly longer than what it repeats.
+  return !transaction.identity && transaction.bytes <= options_.small_bytes_max &&
+         behind_bytes_ + transaction.bytes <= options_.behind_bytes_max &&
+         journal_.fits(2 * transaction.bytes + kPageBytes);
+}
+
 Result<void> StoreFiles::append_small(const Transaction& transaction) {
   ValuesAside none;
   write(transaction, promised_, none, redo_);

@@ -69,6 +69,7 @@ void Proposer::tick(Time now, Effects& out) {
   }
   if (phase_one_) pull_promises(now, out);
   repropose(now, out);
+  tell_chosen(out);
   resend(now, out);
   if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
   finish_hand_over(now, out);
@@ -149,6 +150,7 @@ void Proposer::repropose(Time now, Effects& out) {
 
 void Proposer::give_up(Time now, Effects& out) {
   if (standing_ == Standing::leader) out.stopped = true;
+  tell_chosen(out);
   for (const WaitingRead& read : waiting_reads_) out.reads_refused.push_back(read.id);
   waiting_reads_.clear();
   standing_ = Standing::follower;
@@ -219,6 +221,7 @@ Slot Proposer::propose(Time now, Value value, Effects& out) {
   ++slot_next_;
   in_flight_.push_back({std::move(value), {}, now});
   for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
+  tell_chosen(out);  // Behind it: should a link's queue be full, this is what can wait.
   return slot;
 }
 
@@ -233,7 +236,9 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
   Slot run_begin{};
   Slot run_end{};
   const auto tell = [&] {
-    if (run_begin < run_end) send_all(Chosen{ballot_, run_begin, run_end}, out);
+    if (run_begin == run_end) return;
+    untold_.push_back({ballot_, run_begin, run_end});
+    send(self_, untold_.back(), out);
   };
   for (Slot slot = begin; slot < end; ++slot) {
     InFlight& in_flight = in_flight_[slot - in_flight_begin_];
@@ -249,6 +254,16 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
   tell();
   drop_chosen_front();
   repropose(now, out);
+}
+
+// The others learn what is chosen with the next accept, or with the next tick: nobody waits for it
+// there, and one append at a time it would wake each of them once more for every slot.
+void Proposer::tell_chosen(Effects& out) {
+  for (const Chosen& chosen : std::exchange(untold_, {})) {
+    for (NodeId node : configuration_.members()) {
+      if (node != self_) send(node, chosen, out);
+    }
+  }
 }
 
 void Proposer::drop_chosen_front() {

@@ -131,6 +131,7 @@ class Proposer {
   void begin_leading(Time now, Effects& out);
   void repropose(Time now, Effects& out);
   void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) const;
+  void tell_chosen(Effects& out);
   void drop_chosen_front();
   void drop_learned();
   void resend(Time now, Effects& out);
@@ -164,6 +165,7 @@ class Proposer {
   Slot in_flight_begin_;
   Slot slot_next_;
   Slot recovered_slot_;
+  std::vector<Chosen> untold_;  // Chosen in this ballot, and not yet told to the others.
   Slot counted_begin_;  // [counted_begin_, in_flight_begin_) were chosen by votes in this ballot.
 
   std::uint64_t round_ = 0;          // Of confirmation; rises over all ballots.

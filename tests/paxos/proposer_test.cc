@@ -160,7 +160,7 @@ TEST_SUITE("paxos.proposer") {
     CHECK(all_of<Accept>(proposed.sends).at(0).slot == Slot{5});
   }
 
-  TEST_CASE("on_accepted: chosen with q2 votes in the own ballot, told to all, once") {
+  TEST_CASE("on_accepted: chosen with q2 votes in the own ballot, told to the own learner, once") {
     Bench bench;
     bench.lead();
     bench.propose("x");
@@ -169,11 +169,45 @@ TEST_SUITE("paxos.proposer") {
     bench.accepted(kN1, 1, 2, out);  // One acceptor has one vote.
     CHECK(all_of<Chosen>(out.sends).empty());
     bench.accepted(kN2, 1, 2, out);
-    CHECK(receivers_of<Chosen>(out.sends) == set_of({kN1, kN2, kN3}));
+    CHECK(receivers_of<Chosen>(out.sends) == set_of({kN1}));
     CHECK(all_of<Chosen>(out.sends)[0] == Chosen{bench.proposer.ballot(), {1}, {2}});
     Proposer::Effects late;
     bench.accepted(kN3, 1, 2, late);
     CHECK(late.sends.empty());
+  }
+
+  TEST_CASE("chosen: the others are told with the next accept, behind it, or with the next tick") {
+    Bench bench;
+    bench.lead();
+    const auto choose = [&](std::uint64_t slot) {
+      bench.propose("x");
+      Proposer::Effects out;
+      bench.accepted(kN1, slot, slot + 1, out);
+      bench.accepted(kN2, slot, slot + 1, out);
+    };
+    choose(1);
+    const auto proposed = bench.propose("y");
+    CHECK(receivers_of<Chosen>(proposed.sends) == set_of({kN2, kN3}));
+    CHECK(all_of<Chosen>(proposed.sends)[0] == Chosen{bench.proposer.ballot(), {1}, {2}});
+    CHECK(std::holds_alternative<Accept>(proposed.sends.front().message.body));
+    Proposer::Effects out;
+    bench.accepted(kN1, 2, 3, out);
+    bench.accepted(kN3, 2, 3, out);
+    const auto tick = bench.tick(milliseconds(1));
+    CHECK(receivers_of<Chosen>(tick.sends) == set_of({kN2, kN3}));
+    CHECK(all_of<Chosen>(bench.tick(milliseconds(1)).sends).empty());
+  }
+
+  TEST_CASE("chosen: a leader that stops still tells what was chosen in its ballot") {
+    Bench bench;
+    bench.lead();
+    bench.propose("x");
+    Proposer::Effects out;
+    bench.accepted(kN1, 1, 2, out);
+    bench.accepted(kN2, 1, 2, out);
+    const auto stopped = bench.tick(milliseconds(10'000));  // No fresh answers.
+    CHECK(stopped.stopped);
+    CHECK(receivers_of<Chosen>(stopped.sends) == set_of({kN2, kN3}));
   }
 
   TEST_CASE("on_accepted: votes of another ballot do not count") {
@@ -194,9 +228,9 @@ TEST_SUITE("paxos.proposer") {
     bench.accepted(kN2, 1, 2, out);
     bench.accepted(kN2, 3, 4, out);
     const auto chosen = all_of<Chosen>(out.sends);
-    REQUIRE(chosen.size() == 6);
+    REQUIRE(chosen.size() == 2);
     CHECK(chosen[0] == Chosen{bench.proposer.ballot(), {1}, {2}});
-    CHECK(chosen[3] == Chosen{bench.proposer.ballot(), {3}, {4}});
+    CHECK(chosen[1] == Chosen{bench.proposer.ballot(), {3}, {4}});
   }
 
   TEST_CASE("window: bounded, and held up by its oldest slot") {
@@ -238,6 +272,7 @@ TEST_SUITE("paxos.proposer") {
     Proposer::Effects out;
     bench.accepted(kN1, 1, 2, out);
     bench.accepted(kN2, 1, 2, out);
+    (void)bench.tick(milliseconds(1));  // Tells it for the first time.
     const auto beat = bench.tick(milliseconds(50));
     CHECK(all_of<Heartbeat>(beat.sends).size() == 3);
     REQUIRE(all_of<Chosen>(beat.sends).size() == 3);
