@@ -1,289 +1,16 @@
 #include "log/client_service.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
-#include "net/frame.h"
+#include "log/service_client.h"
 
 namespace stele::log {
 namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
-constexpr Duration kKeepAliveEvery = std::chrono::seconds(1);
-constexpr std::uint32_t kRetryMs = 20;
-/// Reads wait while this much is queued for a client.
-constexpr std::size_t kQueuedBytesMax = 4 << 20;
-/// Of one client at a time; each answer has up to 1 MiB.
-constexpr std::size_t kReadsUnderWayMax = 4;
-/// Results in one message.
-constexpr std::size_t kResultsMax = 8192;
 
 }  // namespace
-
-/// One client's connection.
-class ClientService::Client final : public net::LinkHandler {
- public:
-  Client(ClientService& service, std::uint64_t id, std::unique_ptr<net::Link> link)
-      : service_(service), id_(id), link_(std::move(link)) {
-    // A command may hold many entries, but not more than one large one and some small ones.
-    link_->set_frame_bytes_max(service.options_.entry_bytes_max + (2 << 20));
-    link_->start(*this);
-  }
-
-  void on_message(net::Message message) override {
-    if (dropped_) return;
-    if (const auto* append = std::get_if<net::Append>(&message)) {
-      service_.on_append(*this, append->command);
-    } else if (const auto* read = std::get_if<net::Read>(&message)) {
-      on_read(*read);
-    } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {
-      service_.on_open(*this, *open);
-    } else if (const auto* tail = std::get_if<net::Tail>(&message)) {
-      on_tail(*tail);
-    } else if (const auto* credit = std::get_if<net::TailCredit>(&message)) {
-      on_credit(*credit);
-    } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
-      net::StatusAnswer answer = service_.ports_.status();
-      answer.request = ask->request;
-      send(answer);
-    } else if (!std::holds_alternative<net::KeepAlive>(message)) {
-      refuse("a client does not send this kind of message");
-    }
-  }
-
-  void on_closed(const std::string&) override { service_.drop(*this); }
-
-  [[nodiscard]] std::uint64_t id() const { return id_; }
-
-  /// Told together at the end of the turn.
-  void add_result(const net::AppendResult& result) { results_.push_back(result); }
-
-  void flush_results() {
-    const std::vector<net::AppendResult> results = std::exchange(results_, {});
-    for (std::size_t at = 0; at < results.size() && !dropped_; at += kResultsMax) {
-      net::AppendResults message;
-      const auto begin = results.begin() + static_cast<std::ptrdiff_t>(at);
-      const std::size_t count = std::min(kResultsMax, results.size() - at);
-      message.results.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
-      for (const net::AppendResult& result : message.results) {
-        if (result.outcome == net::Outcome::not_leader || result.outcome == net::Outcome::unknown) {
-          message.leader = service_.ports_.leader_address();
-        }
-        if (result.outcome != net::Outcome::ok) message.retry_ms = kRetryMs;
-      }
-      send(message);
-    }
-  }
-
-  /// An answer that cannot be queued would be lost: then the connection ends, and the client asks
-  /// again.
-  void send(const net::Message& message) {
-    if (!dropped_ && !link_->send(message)) refuse("the client does not read its answers");
-  }
-
-  void refuse(const std::string& reason) {
-    if (std::exchange(dropped_, true)) return;
-    service_.events_.event(net::Level::warning, "client_refused",
-                           {{"client", link_->peer_name()}, {"reason", reason}});
-    link_->send(net::Refused{reason});
-    link_->close_gently();
-    service_.drop(*this);
-  }
-
-  void tick(Time now) {
-    serve_waiting_reads();
-    if (tails_.empty() || now - kept_alive_at_ < kKeepAliveEvery) return;
-    kept_alive_at_ = now;
-    if (link_->queued_bytes() == 0) send(net::KeepAlive{});
-  }
-
-  void pump_tails() {
-    std::vector<std::uint64_t> requests;
-    for (const auto& [request, tail] : tails_) requests.push_back(request);
-    for (const std::uint64_t request : requests) {
-      const auto found = tails_.find(request);
-      if (found != tails_.end()) pump(request, found->second);
-    }
-  }
-
-  void end_tails(net::Outcome outcome) {
-    for (const auto& [request, tail] : std::exchange(tails_, {})) {
-      send(net::TailEnd{request, outcome, {}, {}, service_.ports_.leader_address()});
-    }
-  }
-
- private:
-  struct TailState {
-    Lsn next;
-    std::int64_t credit = 0;
-    bool reading = false;
-  };
-
-  // --- Reads ---------------------------------------------------------------------------
-
-  void on_read(const net::Read& read) {
-    if (reads_.size() >= kReadsWaitingMax) return send(refused(read, net::Outcome::overloaded));
-    reads_.push_back(read);
-    serve_waiting_reads();
-  }
-
-  void serve_waiting_reads() {
-    while (!reads_.empty() && reading_ < kReadsUnderWayMax &&
-           link_->queued_bytes() < kQueuedBytesMax) {
-      const net::Read read = reads_.front();
-      reads_.pop_front();
-      ++reading_;
-      serve(read);
-    }
-  }
-
-  /// The answer to a read that serve() began.
-  void finish_read(const net::ReadResult& result) {
-    --reading_;
-    send(result);
-    service_.loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
-      if (alive.lock()) serve_waiting_reads();
-    });
-  }
-
-  void serve(const net::Read& read) {
-    Replica* replica = service_.replica_;
-    if (service_.shutting_down_) return finish_refused(read, net::Outcome::shutting_down);
-    if (replica == nullptr) return finish_refused(read, net::Outcome::not_leader);
-    if (!read.linearizable) return read_applied(read);
-    replica->read_barrier([this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
-      if (!alive.lock()) return;
-      if (confirmed) {
-        read_applied(read);
-      } else {
-        finish_refused(read, net::Outcome::not_leader);
-      }
-    });
-  }
-
-  void read_applied(const net::Read& read) {
-    const StateNumbers& numbers = service_.replica_->state().numbers();
-    const Lsn applied_end = numbers.next_lsn;
-    const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
-    if (read.lsn_begin < numbers.first_lsn) return finish_refused(read, net::Outcome::trimmed);
-    const std::size_t bytes_max = std::clamp<std::size_t>(read.bytes_max, 1, kReadBytesMax);
-    service_.replica_->read(
-        read.lsn_begin, end, bytes_max,
-        [this, read, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
-          if (!alive.lock()) return;
-          net::ReadResult result = blank(read);
-          result.count = found.count;
-          result.lsn_end = applied_end;
-          result.entries = std::move(found.entries);
-          if (found.count == 0 && found.fault) {
-            service_.events_.event(net::Level::error, "read_failed", {{"reason", *found.fault}});
-            result.outcome = net::Outcome::corrupt;
-            result.detail = *found.fault;
-          }
-          finish_read(result);
-        });
-  }
-
-  void finish_refused(const net::Read& read, net::Outcome outcome) {
-    finish_read(refused(read, outcome));
-  }
-
-  net::ReadResult refused(const net::Read& read, net::Outcome outcome) const {
-    net::ReadResult result = blank(read);
-    result.outcome = outcome;
-    result.leader = service_.ports_.leader_address();
-    result.retry_ms = kRetryMs;
-    return result;
-  }
-
-  net::ReadResult blank(const net::Read& read) const {
-    net::ReadResult result;
-    result.request = read.request;
-    result.lsn_begin = read.lsn_begin;
-    if (service_.replica_ != nullptr) {
-      result.first_lsn = service_.replica_->state().numbers().first_lsn;
-    }
-    return result;
-  }
-
-  // --- Tails ---------------------------------------------------------------------------
-
-  void on_tail(const net::Tail& tail) {
-    const Replica* replica = service_.replica_;
-    const bool leads = replica != nullptr && replica->proposer().leads() && replica->caught_up();
-    if (service_.shutting_down_ || !leads) {
-      const net::Outcome outcome =
-          service_.shutting_down_ ? net::Outcome::shutting_down : net::Outcome::not_leader;
-      return send(net::TailEnd{tail.request, outcome, {}, {}, service_.ports_.leader_address()});
-    }
-    const StateNumbers& numbers = replica->state().numbers();
-    const Lsn next = tail.lsn_begin == Lsn{} ? numbers.next_lsn : tail.lsn_begin;
-    if (next < numbers.first_lsn) {
-      return send(net::TailEnd{tail.request, net::Outcome::trimmed, numbers.first_lsn, {}, {}});
-    }
-    if (tails_.size() >= kTailsMax)
-      tails_.erase(tails_.begin());  // The oldest: the client left it.
-    TailState& state = tails_[tail.request];
-    state = {next, tail.credit_bytes, false};
-    kept_alive_at_ = service_.loop_.now();
-    send(net::TailEntries{tail.request, next, 0, {}});
-    pump(tail.request, state);
-  }
-
-  void on_credit(const net::TailCredit& credit) {
-    const auto found = tails_.find(credit.request);
-    if (found == tails_.end()) return;
-    found->second.credit += credit.credit_bytes;
-    pump(credit.request, found->second);
-  }
-
-  void pump(std::uint64_t request, TailState& tail) {
-    Replica* replica = service_.replica_;
-    if (tail.reading || tail.credit <= 0 || replica == nullptr) return;
-    const Lsn end = replica->state().numbers().next_lsn;
-    if (tail.next >= end) return;
-    tail.reading = true;
-    const auto bytes_max = std::min<std::size_t>(static_cast<std::size_t>(tail.credit), 256 << 10);
-    replica->read(tail.next, end, bytes_max,
-                  [this, request, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
-                    if (alive.lock()) on_tail_read(request, std::move(found));
-                  });
-  }
-
-  void on_tail_read(std::uint64_t request, EntriesRead read) {
-    const auto found = tails_.find(request);
-    if (found == tails_.end()) return;
-    TailState& tail = found->second;
-    tail.reading = false;
-    if (read.count == 0) {
-      if (!read.fault) return;  // The next applied slot pumps again.
-      send(net::TailEnd{request, net::Outcome::corrupt, {}, *read.fault, {}});
-      tails_.erase(request);
-      return;
-    }
-    tail.next = read.lsn_end();
-    tail.credit -= static_cast<std::int64_t>(read.bytes);
-    send(net::TailEntries{request, read.lsn_begin, read.count, std::move(read.entries)});
-    // In a turn of its own: a long backlog must not hold up the loop.
-    service_.loop_.post([this, request, alive = std::weak_ptr<bool>(alive_)] {
-      if (!alive.lock()) return;
-      const auto again = tails_.find(request);
-      if (again != tails_.end()) pump(request, again->second);
-    });
-  }
-
-  ClientService& service_;
-  std::uint64_t id_;
-  std::unique_ptr<net::Link> link_;
-  std::vector<net::AppendResult> results_;
-  std::deque<net::Read> reads_;  // Wait for room in the link's queue,
-  std::size_t reading_ = 0;      // and are being served.
-  std::map<std::uint64_t, TailState> tails_;
-  Time kept_alive_at_{};
-  bool dropped_ = false;  // Refused; it only waits to be destroyed.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
 
 ClientService::ClientService(Options options, net::Loop& loop, net::Events& events, Ports ports)
     : options_(options), loop_(loop), events_(events), ports_(std::move(ports)) {
@@ -310,6 +37,8 @@ void ClientService::drop(Client& client) {
   for (auto& [nonce, opener] : opening_) {
     if (opener == &client) opener = nullptr;
   }
+  answered_.erase(client.id());
+  tailing_.erase(client.id());
   // Not at once: the client may be calling.
   loop_.post([gone = std::shared_ptr<Client>(std::move(found->second))] {});
   clients_.erase(found);
@@ -469,11 +198,17 @@ void ClientService::on_applied(const LogState::Applied& applied) {
   }
 }
 
+/// Only those for whom there is something, of perhaps thousands.
 void ClientService::on_turn_end() {
-  for_each_client([](Client& client) {
-    client.flush_results();
-    client.pump_tails();
-  });
+  const auto each = [this](const std::set<std::uint64_t>& ids, auto act) {
+    for (const std::uint64_t id : std::set(ids)) {
+      const auto found = clients_.find(id);
+      if (found != clients_.end()) act(*found->second);
+    }
+  };
+  each(answered_, [](Client& client) { client.flush_results(); });
+  answered_.clear();
+  each(tailing_, [](Client& client) { client.pump_tails(); });
 }
 
 void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -48,6 +49,7 @@ class ClientService final : public ReplicaListener {
   static constexpr std::size_t kReadsWaitingMax = 64;
   static constexpr std::size_t kTailsMax = 64;
   static constexpr std::size_t kOpeningMax = 256;
+  static constexpr std::uint32_t kRetryMs = 20;
 
  private:
   class Client;
@@ -71,6 +73,8 @@ class ClientService final : public ReplicaListener {
 
   std::map<std::uint64_t, std::unique_ptr<Client>> clients_;  // In the order of their coming.
   std::uint64_t clients_seen_ = 0;
+  std::set<std::uint64_t> answered_;  // Have results that are told at the end of the turn.
+  std::set<std::uint64_t> tailing_;   // Have tails.
   std::unordered_map<SessionId, Client*> owners_;  // Who is told the results of a session.
   /// Of this leadership: per session the sequence after the last one submitted.
   std::unordered_map<SessionId, Sequence> expected_;

@@ -13,7 +13,7 @@ LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner
       epoch_(epoch),
       piece_bytes_max_(piece_bytes_max),
       ports_(std::move(ports)),
-      recent_(state_.numbers().next_lsn) {}
+      recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max) {}
 
 void LearnerActor::handle(Letter& letter) {
   learner_.step(loop().now(), letter.from, letter.message, effects_);

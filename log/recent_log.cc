@@ -15,7 +15,7 @@ void RecentLog::add(const IndexRow& row, const paxos::Value& value) {
 }
 
 void RecentLog::on_durable(Lsn readable_lsn) {
-  while (bytes_ > kBytesMax && !rows_.empty()) {
+  while (bytes_ > bytes_max_ && !rows_.empty()) {
     const Row& oldest = rows_.front();
     const Lsn row_end = oldest.row.first_lsn + oldest.row.count;
     if (row_end > readable_lsn) return;

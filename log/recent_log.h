@@ -13,7 +13,8 @@ namespace stele::log {
 /// Holds the batches applied last: all that are not yet durable, and some more, within a bound.
 class RecentLog {
  public:
-  explicit RecentLog(Lsn lsn_begin) : lsn_begin_(lsn_begin), lsn_end_(lsn_begin) {}
+  RecentLog(Lsn lsn_begin, std::size_t bytes_max)
+      : bytes_max_(bytes_max), lsn_begin_(lsn_begin), lsn_end_(lsn_begin) {}
 
   /// Adds the row just applied; rows without entries are not kept.
   void add(const IndexRow& row, const paxos::Value& value);
@@ -25,13 +26,12 @@ class RecentLog {
   /// Entries of [lsn_begin, lsn_end) as far as they are applied; requires holds(lsn_begin).
   [[nodiscard]] EntriesRead read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max) const;
 
-  static constexpr std::size_t kBytesMax = 4 << 20;
-
  private:
   struct Row {
     IndexRow row;
     paxos::Value value;
   };
+  std::size_t bytes_max_;
   std::deque<Row> rows_;
   std::size_t bytes_ = 0;
   Lsn lsn_begin_;

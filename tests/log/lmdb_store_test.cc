@@ -29,7 +29,7 @@ TEST_SUITE("log.lmdb_store") {
       CHECK(bench.votes(2).records.empty());
       // A new vote for that very slot overwrites and heals it.
       bench.vote({record(2, {2, kN1}, "new")});
-      CHECK(slots_of(bench.votes(1)) == Slots{1, 2, 3});
+      CHECK(slots_of(bench.votes(1, 8 << 20)) == Slots{1, 2, 3});
     }
   }
 
@@ -56,6 +56,30 @@ TEST_SUITE("log.lmdb_store") {
     CHECK(second.error().code == Errc::in_use);
     bench.store.reset();
     CHECK(DataDirectory::open(bench.directory.path()).has_value());
+  }
+
+  TEST_CASE("let_loop_commit: what is small is durable when the loop has turned, and may be refused") {
+    LoopBench bench;
+    int durable = 0;
+    const auto vote = [&](std::uint64_t slot, std::size_t bytes) {
+      bench.store->write_votes(
+          {paxos::WriteAccepted{record(slot, {1, kN1}, std::string(bytes, 'x'))}},
+          [&] { ++durable; });
+    };
+    vote(1, 100);
+    vote(2, 100);
+    CHECK(durable == 0);
+    bench.context.restart();
+    bench.context.poll();
+    CHECK(durable == 2);
+    // The writer's: it is not small.
+    vote(3, 1 << 20);
+    vote(4, 100);
+    REQUIRE(bench.run_until([&] { return durable == 4; }));
+    bench.store->let_loop_commit(false);
+    vote(5, 100);
+    REQUIRE(bench.run_until([&] { return durable == 5; }));
+    CHECK(slots_of(bench.votes(1, 8 << 20)) == Slots{1, 2, 3, 4, 5});
   }
 
   TEST_CASE("space: what is used grows, what is free is bounded by the map") {

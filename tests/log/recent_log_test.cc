@@ -20,7 +20,7 @@ struct Bench {
   }
 
   LogState state;
-  RecentLog recent{Lsn{1}};
+  RecentLog recent{Lsn{1}, 4 << 20};
 };
 
 }  // namespace

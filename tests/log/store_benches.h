@@ -99,8 +99,9 @@ class StoreBench {
 
 class LmdbBench : public StoreBench {
  public:
-  explicit LmdbBench(bool with_identity = true, std::size_t small_bytes_max = 32 << 10)
-      : small_bytes_max_(small_bytes_max) {
+  explicit LmdbBench(bool with_identity = true, std::size_t small_bytes_max = 32 << 10,
+                     bool loop_commits = false)
+      : small_bytes_max_(small_bytes_max), loop_commits_(loop_commits) {
     LmdbBench::open();
     if (with_identity) be(identity());
   }
@@ -113,6 +114,7 @@ class LmdbBench : public StoreBench {
                                   [this](const Error& error) { failure = error.detail; });
     REQUIRE_MESSAGE(opened.has_value(), opened.error().detail);
     store = *std::move(opened);
+    store->let_loop_commit(loop_commits_);
     load();
   }
   [[nodiscard]] bool run_until(const std::function<bool()>& done) override {
@@ -161,6 +163,7 @@ class LmdbBench : public StoreBench {
   }
 
   std::size_t small_bytes_max_;
+  bool loop_commits_;
   net::AsioLoop loop_{context};
 };
 
@@ -168,6 +171,12 @@ class LmdbBench : public StoreBench {
 class ValueLogBench final : public LmdbBench {
  public:
   explicit ValueLogBench(bool with_identity = true) : LmdbBench(with_identity, 0) {}
+};
+
+/// The loop commits what is small.
+class LoopBench final : public LmdbBench {
+ public:
+  explicit LoopBench(bool with_identity = true) : LmdbBench(with_identity, 32 << 10, true) {}
 };
 
 class MemoryBench final : public StoreBench {

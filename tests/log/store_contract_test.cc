@@ -18,7 +18,7 @@ using paxos::record;
 
 TEST_SUITE("log.store") {
   TEST_CASE_TEMPLATE("a new directory is empty, has no identity, and votes for nothing", Bench,
-                     LmdbBench, ValueLogBench, MemoryBench) {
+                     LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
     Bench bench(false);
     CHECK_FALSE(bench.store->identity());
     CHECK(bench.content.acceptor.promised == Ballot{});
@@ -27,7 +27,7 @@ TEST_SUITE("log.store") {
     CHECK(bench.votes(1).last);
   }
 
-  TEST_CASE_TEMPLATE("identity, promise and votes survive a restart", Bench, LmdbBench,
+  TEST_CASE_TEMPLATE("identity, promise and votes survive a restart", Bench, LmdbBench, LoopBench,
                      ValueLogBench, MemoryBench) {
     Bench bench;
     const Identity identity{"stele", 9, kN2, 77, {{kN1, 5}, {kN2, 77}}};
@@ -44,7 +44,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("a promise never goes down, and a later vote replaces the earlier one", Bench,
-                     LmdbBench, ValueLogBench, MemoryBench) {
+                     LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     bool durable = false;
     bench.store->write_votes({paxos::WritePromised{{9, kN2}}}, [&] { durable = true; });
@@ -58,7 +58,7 @@ TEST_SUITE("log.store") {
 
   // Durability (b): read in its place among the writes.
   TEST_CASE_TEMPLATE("read_votes: sees every write that was queued before it", Bench, LmdbBench,
-                     ValueLogBench, MemoryBench) {
+                     LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     for (std::uint64_t slot = 1; slot <= 50; ++slot) {
       bench.store->write_votes({paxos::WriteAccepted{record(slot, {1, kN1}, "x")}}, [] {});
@@ -71,7 +71,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("callbacks come in the order of the calls, also of those without writes",
-                     Bench, LmdbBench, ValueLogBench, MemoryBench) {
+                     Bench, LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     std::vector<int> order;
     for (int i = 0; i < 100; i += 2) {
@@ -86,7 +86,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("reads come in pieces: by bytes, but at least one record", Bench, LmdbBench,
-                     ValueLogBench, MemoryBench) {
+                     LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     bench.vote({record(1, {1, kN1}, std::string(1000, 'a')),
                 record(2, {1, kN1}, std::string(1000, 'b')),
@@ -99,7 +99,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("state: chosen_end parts chosen records from votes", Bench, LmdbBench,
-                     ValueLogBench, MemoryBench) {
+                     LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     bench.vote({record(1, {1, kN1}, "a"), record(2, {1, kN1}, "b"), record(3, {1, kN1}, "c")});
     StateWrite write;
@@ -117,7 +117,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("state: a learned value replaces a vote for another one in the same commit",
-                     Bench, LmdbBench, ValueLogBench, MemoryBench) {
+                     Bench, LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     bench.store->write_votes({paxos::WriteAccepted{record(1, {1, kN1}, "mine")}}, [] {});
     StateWrite write;
@@ -129,7 +129,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("entries: found by LSN through the index, across slots, in pieces", Bench,
-                     LmdbBench, ValueLogBench, MemoryBench) {
+                     LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     LogState state;
     StateWrite write;
@@ -164,7 +164,7 @@ TEST_SUITE("log.store") {
 
   // Protocol-Aware Recovery: faulty is not absent.
   TEST_CASE_TEMPLATE("a damaged record is named, and nothing is told behind it", Bench, LmdbBench,
-                     ValueLogBench, MemoryBench) {
+                     LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     bench.vote(
         {record(1, {1, kN1}, "aaaa"), record(2, {1, kN1}, "bbbb"), record(3, {1, kN1}, "cccc")});
@@ -179,7 +179,7 @@ TEST_SUITE("log.store") {
     CHECK(slots_of(bench.votes(1)) == Slots{1, 2, 3});
   }
 
-  TEST_CASE_TEMPLATE("a damaged promise is told as such, not as none", Bench, LmdbBench,
+  TEST_CASE_TEMPLATE("a damaged promise is told as such, not as none", Bench, LmdbBench, LoopBench,
                      ValueLogBench, MemoryBench) {
     Bench bench;
     bench.vote({record(1, {3, kN1}, "a")});
@@ -190,7 +190,7 @@ TEST_SUITE("log.store") {
   }
 
   TEST_CASE_TEMPLATE("state rides in the next commit, and needs none of its own", Bench, LmdbBench,
-                     ValueLogBench, MemoryBench) {
+                     LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     StateWrite write;
     write.numbers.chosen_end = {2};

@@ -1,0 +1,72 @@
+// One client's connection to a node: its reads, its tails, and its share of the results.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "log/client_service.h"
+
+namespace stele::log {
+
+class ClientService::Client final : public net::LinkHandler {
+ public:
+  Client(ClientService& service, std::uint64_t id, std::unique_ptr<net::Link> link);
+  void on_message(net::Message message) override;
+  void on_closed(const std::string&) override { service_.drop(*this); }
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+  /// Told together at the end of the turn.
+  void add_result(const net::AppendResult& result);
+  void flush_results();
+
+  /// An answer that cannot be queued would be lost: then the connection ends, and the client asks
+  /// again.
+  void send(const net::Message& message);
+  void refuse(const std::string& reason);
+  void tick(Time now);
+  void pump_tails();
+  void end_tails(net::Outcome outcome);
+
+ private:
+  struct TailState {
+    Lsn next;
+    std::int64_t credit = 0;
+    bool reading = false;
+  };
+
+  // --- Reads ---------------------------------------------------------------------------
+
+  void on_read(const net::Read& read);
+  void serve_waiting_reads();
+
+  /// The answer to a read that serve() began.
+  void finish_read(const net::ReadResult& result);
+  void serve(const net::Read& read);
+  void read_applied(const net::Read& read);
+  void finish_refused(const net::Read& read, net::Outcome outcome);
+  net::ReadResult refused(const net::Read& read, net::Outcome outcome) const;
+  net::ReadResult blank(const net::Read& read) const;
+
+  // --- Tails ---------------------------------------------------------------------------
+
+  void on_tail(const net::Tail& tail);
+  void on_credit(const net::TailCredit& credit);
+  void pump(std::uint64_t request, TailState& tail);
+  void on_tail_read(std::uint64_t request, EntriesRead read);
+
+  ClientService& service_;
+  std::uint64_t id_;
+  std::unique_ptr<net::Link> link_;
+  std::vector<net::AppendResult> results_;
+  std::deque<net::Read> reads_;  // Wait for room in the link's queue,
+  std::size_t reading_ = 0;      // and are being served.
+  std::map<std::uint64_t, TailState> tails_;
+  Time kept_alive_at_{};
+  bool dropped_ = false;  // Refused; it only waits to be destroyed.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace stele::log
