@@ -31,7 +31,9 @@ class Load {
   LoadResult run() {
     began_ = Clock::now();
     timer_.expires_at(began_ + options_.warm_up);
-    timer_.async_wait([this](asio::error_code) { begin_measuring(); });
+    timer_.async_wait([this](asio::error_code error) {
+      if (!error) begin_measuring();
+    });
     if (options_.rate > 0) {
       asio::post(context_, [this] { tick(); });
     } else {
@@ -51,10 +53,13 @@ class Load {
     options_.measured_begin();
     measured_from_ = last_ack_ = Clock::now();
     timer_.expires_at(measured_from_ + options_.duration / 2);
-    timer_.async_wait([this](asio::error_code) {
+    timer_.async_wait([this](asio::error_code half_error) {
+      if (half_error) return;
       options_.at_half();
       timer_.expires_at(measured_from_ + options_.duration);
-      timer_.async_wait([this](asio::error_code) { end_measuring(); });
+      timer_.async_wait([this](asio::error_code error) {
+        if (!error) end_measuring();
+      });
     });
   }
 

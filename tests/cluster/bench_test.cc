@@ -57,6 +57,61 @@ TEST_SUITE("cluster.bench") {
     }
   }
 
+  TEST_CASE("read: through the whole log, single entries, one node's own state, as a tail") {
+    Cluster cluster(3);
+    cluster.start_all();
+    json_of({program("../bench/stele-bench"), "append", "--cluster", cluster.addresses(),
+             "--payload-bytes", "100", "--seconds", "0.2", "--warm-up", "0", "--repeat", "1",
+             "--json"});
+    REQUIRE(cluster.settle());
+    for (const char* how : {"", "--random", "--local", "--push"}) {
+      std::vector<std::string> arguments{program("../bench/stele-bench"),
+                                         "read",
+                                         "--cluster",
+                                         cluster.addresses(),
+                                         "--connections",
+                                         "2",
+                                         "--in-flight",
+                                         "4",
+                                         "--seconds",
+                                         "0.3",
+                                         "--warm-up",
+                                         "0.1",
+                                         "--repeat",
+                                         "1",
+                                         "--json"};
+      if (*how != '\0') arguments.emplace_back(how);
+      const auto told = json_of(arguments);
+      CHECK(told["runs"][0]["acknowledged"] > 0);
+    }
+  }
+
+  TEST_CASE("tail: every client gets every entry; restart: an empty and a filled log") {
+    const auto tails = json_of({program("../bench/stele-bench"), "tail", "--spawn", "3",
+                                "--connections", "3", "--in-flight", "8", "--seconds", "0.3",
+                                "--warm-up", "0.1", "--repeat", "1", "--json"});
+    CHECK(tails["runs"][0]["acknowledged"] > 0);
+    CHECK(tails["runs"][0]["p50 us"] > 0);
+    const auto starts = json_of({program("../bench/stele-bench"), "restart", "--spawn", "3",
+                                 "--fill-mb", "2", "--repeat", "1", "--json"});
+    REQUIRE(starts["runs"].size() == 2);
+    for (const auto& one : starts["runs"]) CHECK(one["p50 us"] > 0);
+  }
+
+  TEST_CASE("append: a page with plots") {
+    const TempDirectory directory;
+    const std::string path = directory.path() + "/page.html";
+    const Run done =
+        run({program("../bench/stele-bench"), "append", "--spawn", "1", "--data", directory.path(),
+             "--seconds", "0.3", "--warm-up", "0", "--repeat", "2", "--html", path});
+    REQUIRE_MESSAGE(done.exit_code == 0, done.out);
+    CHECK(done.out.find("times the floor of") != std::string::npos);
+    const std::string page = read_file(path);
+    CHECK(page.find("Latency over time") != std::string::npos);
+    CHECK(page.find("</svg>") != std::string::npos);
+    CHECK(page.find("nan") == std::string::npos);
+  }
+
   TEST_CASE("floor: every figure is there") {
     const auto told = json_of({program("../bench/stele-floor"), "--times", "20", "--json"});
     CHECK(told.size() == 10);
