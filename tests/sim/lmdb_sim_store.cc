@@ -15,7 +15,7 @@ constexpr std::uint64_t kMapBytes = 256 << 20;
 log::StoreFiles::Options file_options(LmdbFiles& files) {
   return {.map_bytes = kMapBytes,
           .journal_bytes = 128 << 10,
-          .small_bytes_max = 1500,
+          .small_bytes_max = files.small_bytes_max,
           .behind_bytes_max = 100 << 10,
           .values = {.segment_bytes = 200 << 10,
                      .made = [&files](const std::string& path) { files.watched.watch(path); }}};

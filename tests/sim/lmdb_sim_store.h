@@ -14,6 +14,8 @@ namespace stele::sim {
 /// The files of one node; outlive its processes, as a Disk does.
 struct LmdbFiles {
   std::string directory;
+  /// Larger transactions go to the value log; a few pages, so that records in the journal can tear.
+  std::size_t small_bytes_max = 1500;
   WatchedFiles watched{};
   std::optional<Txn> uncertain;  ///< Was being committed when the process died.
 };

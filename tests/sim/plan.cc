@@ -159,6 +159,23 @@ class Drawing {
       for (std::uint64_t at = 1; at < 40; at += random_.between(1, 20)) add(at, Kind::power);
     }
     heal();
+    if (random_.chance(8)) leaders_that_come_back();
+  }
+
+  /// All nodes are alone for so long that the leader stops, and it may well be the next one.
+  void leaders_that_come_back() {
+    plan_.faults.clear();
+    plan_.cursed_percent = 0;
+    plan_.operations = 1000;
+    plan_.in_flight = pick({3, 10});
+    plan_.attempt_timeout_ms = pick({700, 3000});
+    const std::uint64_t timeout = plan_.election_timeout_ms;
+    for (std::uint64_t at = 5 * timeout; at < plan_.horizon_ms; at += timeout * pick({3, 4, 10})) {
+      const std::uint64_t ms = timeout * pick({1, 2, 2});
+      for (std::uint64_t id = 1; id <= plan_.nodes; ++id) {
+        plan_.faults.push_back({at, Kind::split, id, 0, ms, std::uint64_t{1} << (id - 1)});
+      }
+    }
   }
 
   /// What a leader does that has been replaced and does not know it: little else goes wrong, one

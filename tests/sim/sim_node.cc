@@ -37,6 +37,7 @@ SimNode::SimNode(Surroundings world, NodeId id, Random random)
   disk_.on_durable = [this](const Txn& txn) { world_.checker.on_durable(id_, txn); };
   world_.checker.on_new_disk(id_, disk_);
   files_.directory = world_.directory + "/" + name_of(host());
+  if (world_.plan.seed % 4 < 2) files_.small_bytes_max = 10'000;
 }
 
 SimNode::~SimNode() {
