@@ -96,6 +96,7 @@ class Load {
   }
 
   void start(Clock::time_point intended) {
+    if (numbers_ % 1024 == 1023 && options_.stop()) options_.appends_max = numbers_;
     if (numbers_ == options_.appends_max) {
       if (under_way_ == 0) end_measuring();
       return;

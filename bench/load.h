@@ -47,6 +47,8 @@ struct LoadOptions {
   std::uint64_t appends_max = UINT64_MAX;
   std::chrono::milliseconds warm_up{1000};
   std::chrono::milliseconds duration{5000};
+  /// Closed loop: asked after every 1,024 acknowledgements whether to end.
+  std::function<bool()> stop = [] { return false; };
   /// At the begin and at the end of the measured time.
   std::function<void()> measured_begin = [] {};
   std::function<void()> measured_end = [] {};

@@ -11,6 +11,7 @@
 #include "bench/page.h"
 #include "bench/report.h"
 #include "bench/stele_reads.h"
+#include "bench/stele_recovery.h"
 #include "bench/stele_subject.h"
 
 namespace stele::bench {
@@ -31,11 +32,11 @@ struct Flags {
   std::size_t repeat = 3;
   bool json = false;
   std::string html;
-  std::size_t fill_mb = 1000;  // read, restart: so much payload.
-  bool random = false;         // read: single entries,
-  bool local = false;          // from one node's own state,
-  bool push = false;           // or all, as a tail.
-  bool pause = false;          // failover: SIGSTOP instead of SIGKILL.
+  std::size_t fill_mb = 0;  // So much payload in the log first.
+  bool random = false;      // read: single entries,
+  bool local = false;       // from one node's own state,
+  bool push = false;        // or all, as a tail.
+  bool pause = false;       // failover: SIGSTOP instead of SIGKILL.
 };
 
 std::unique_ptr<SteleSubject> subject_of(const Flags& flags) {
@@ -69,6 +70,7 @@ int append(const Flags& flags) {
     floor_us = append_figure(directory.path(), kFloorTimes).p50;
   }
   const auto subject = subject_of(flags);
+  if (flags.fill_mb != 0) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
   std::vector<Run> runs;
   for (std::size_t i = 0; i < flags.repeat; ++i) {
     const Progress progress("run " + std::to_string(i + 1) + " of " + std::to_string(flags.repeat));
@@ -136,45 +138,37 @@ int tail(const Flags& flags) {
   return 0;
 }
 
-/// All nodes are killed and started again: how long until an append is acknowledged.
 int restart(const Flags& flags) {
   const auto subject = subject_of(flags);
-  test::Cluster& cluster = *subject->own();
-  const auto measure_starts = [&] {
-    Run run;
-    run.payload_bytes = flags.payload_bytes;
-    run.in_flight = run.connections = 1;
-    for (std::size_t i = 0; i < flags.repeat; ++i) {
-      for (std::size_t id = 1; id <= cluster.size(); ++id) cluster.kill(id);
-      const auto begin = Clock::now();
-      for (std::size_t id = 1; id <= cluster.size(); ++id) cluster.start(id);
-      BlockingClient client(subject->options());
-      const std::vector<std::byte> payload(flags.payload_bytes);
-      const auto appended = client.append(payload, std::chrono::minutes(5));
-      if (!appended) throw std::runtime_error("after the start: " + appended.error().detail);
-      const std::chrono::duration<double> took = Clock::now() - begin;
-      run.load.latency.record(static_cast<std::uint64_t>(took.count() * 1e9));
-      ++run.load.acknowledged;
-      run.load.seconds += took.count();
-    }
-    return run;
-  };
-  const Run empty = measure_starts();
+  const Run empty = measure_starts(*subject, flags.payload_bytes, flags.repeat);
   fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
-  const Run filled = measure_starts();
-  const auto tell = [&](const char* what, const Run& run) {
-    std::printf(
-        "%s: start of all %zu nodes to the first acknowledged append, p50 %.0f ms, max %.0f ms "
-        "(%zu times)\n",
-        what, cluster.size(), static_cast<double>(run.load.latency.at(0.5)) / 1e6,
-        static_cast<double>(run.load.latency.max()) / 1e6, flags.repeat);
-  };
+  const Run filled = measure_starts(*subject, flags.payload_bytes, flags.repeat);
   if (flags.json) {
     print(flags, {empty, filled});
-  } else {
-    tell("empty log", empty);
-    tell((std::to_string(flags.fill_mb) + " MB").c_str(), filled);
+    return 0;
   }
+  const auto tell = [](const std::string& what, const Run& run) {
+    std::printf("%s: first acknowledged append p50 %.0f ms, max %.0f ms after the start\n",
+                what.c_str(), static_cast<double>(run.load.latency.at(0.5)) / 1e6,
+                static_cast<double>(run.load.latency.max()) / 1e6);
+  };
+  tell("empty log", empty);
+  tell(std::to_string(flags.fill_mb) + " MB", filled);
+  return 0;
+}
+
+int catch_up(const Flags& flags) {
+  const auto subject = subject_of(flags);
+  const CatchUp done = measure_catch_up(*subject, load_of(flags), flags.fill_mb * 1'000'000);
+  if (flags.json) {
+    print(flags, {done.before, done.during});
+    return 0;
+  }
+  std::printf("%.0f MB in %.2f s: %.0f MB/s; appends meanwhile %.0f/s, %.2f of the %.0f/s before\n",
+              done.payload_bytes / 1e6, done.seconds, done.payload_bytes / 1e6 / done.seconds,
+              done.during.load.per_second(),
+              done.during.load.per_second() / done.before.load.per_second(),
+              done.before.load.per_second());
   return 0;
 }
 
@@ -206,14 +200,17 @@ int main_of(int count, char** arguments) {
                              "Stop the leader (SIGSTOP) instead of killing it");
   CLI::App* restart_command = add(
       "restart", "All nodes are killed and started again, with an empty and a filled log", restart);
-  for (CLI::App* command : {read_command, restart_command}) {
-    command->add_option("--fill-mb", flags.fill_mb, "Payload in a log of its own, in 10^6 bytes")
+  CLI::App* catch_up_command = add(
+      "catch-up", "A follower is killed, the log grows, and it comes back under load", catch_up);
+  for (CLI::App* command : {append_command, read_command, restart_command, catch_up_command}) {
+    command
+        ->add_option("--fill-mb", flags.fill_mb, "So much payload in the log first, in 10^6 bytes")
         ->capture_default_str();
   }
   for (const auto& [command, act] : commands) {
     auto* spawn = command->add_option("--spawn", flags.spawn, "Start so many nodes for this")
                       ->check(CLI::Range(1, 7));
-    if (command == failover_command || command == restart_command) {
+    if (command == failover_command || command == restart_command || command == catch_up_command) {
       spawn->required();
     } else {
       command->add_option("--cluster", flags.cluster, "Nodes of a cluster, host:port,…")

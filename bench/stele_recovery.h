@@ -1,0 +1,25 @@
+// How long a cluster, and a node of it, take to come back. For clusters of this program's own.
+#pragma once
+
+#include "bench/load.h"
+#include "bench/stele_subject.h"
+
+namespace stele::bench {
+
+/// Kills all nodes and starts them again, `times` times. The latencies go from there to the first
+/// acknowledged append.
+[[nodiscard]] Run measure_starts(SteleSubject& subject, std::size_t payload_bytes,
+                                 std::size_t times);
+
+struct CatchUp {
+  Run before;                ///< All nodes, nobody behind.
+  Run during;                ///< From the start of the node that is behind on.
+  double seconds = 0;        ///< Until that node has what was there when it started.
+  double payload_bytes = 0;  ///< That it lacked then.
+};
+
+/// Kills a follower, appends `bytes` bytes of payload, and starts it under `load`.
+[[nodiscard]] CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load,
+                                       std::uint64_t bytes);
+
+}  // namespace stele::bench
