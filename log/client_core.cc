@@ -143,7 +143,7 @@ bool ClientCore::target_owes() const {
 // --- Connections and the leader --------------------------------------------------------
 
 ClientCore::Connection& ClientCore::connection(const net::Address& address) {
-  auto& found = connections_[net::to_string(address)];
+  auto& found = connections_[address];
   if (!found) {
     found = std::make_unique<Connection>(
         loop_, dialer_, address, options_.cluster_name,

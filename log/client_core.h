@@ -139,7 +139,7 @@ class ClientCore {
 
   std::vector<net::Address> addresses_;  // Known nodes; the user's first.
   std::map<NodeId, std::string> members_;
-  std::map<std::string, std::unique_ptr<Connection>> connections_;
+  std::map<net::Address, std::unique_ptr<Connection>> connections_;
   std::uint64_t cluster_id_ = 0;  // Of the first node that told one.
   std::size_t target_index_ = 0;
   bool ever_connected_ = false;

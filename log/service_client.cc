@@ -107,10 +107,27 @@ void ClientService::Client::end_tails(net::Outcome outcome) {
 
 // --- Reads ---------------------------------------------------------------------------
 
+// Confirmed as they come, however many: one round of heartbeats is enough for all. The answers,
+// which may be large, are read a few at a time.
 void ClientService::Client::on_read(const net::Read& read) {
-  if (reads_.size() >= kReadsWaitingMax) return send(refused(read, net::Outcome::overloaded));
-  reads_.push_back(read);
-  serve_waiting_reads();
+  if (confirming_ + reads_.size() >= kReadsWaitingMax) {
+    return send(refused(read, net::Outcome::overloaded));
+  }
+  if (service_.shutting_down_) return send(refused(read, net::Outcome::shutting_down));
+  if (service_.replica_ == nullptr) return send(refused(read, net::Outcome::not_leader));
+  if (!read.linearizable) {
+    reads_.push_back(read);
+    return serve_waiting_reads();
+  }
+  ++confirming_;
+  service_.replica_->read_barrier(
+      [this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
+        if (!alive.lock()) return;
+        --confirming_;
+        if (!confirmed) return send(refused(read, net::Outcome::not_leader));
+        reads_.push_back(read);
+        serve_waiting_reads();
+      });
 }
 
 void ClientService::Client::serve_waiting_reads() {
@@ -123,6 +140,7 @@ void ClientService::Client::serve_waiting_reads() {
   }
 }
 
+/// The answer to a read that serve() began.
 void ClientService::Client::finish_read(const net::ReadResult& result) {
   --reading_;
   send(result);
@@ -132,21 +150,7 @@ void ClientService::Client::finish_read(const net::ReadResult& result) {
 }
 
 void ClientService::Client::serve(const net::Read& read) {
-  Replica* replica = service_.replica_;
-  if (service_.shutting_down_) return finish_refused(read, net::Outcome::shutting_down);
-  if (replica == nullptr) return finish_refused(read, net::Outcome::not_leader);
-  if (!read.linearizable) return read_applied(read);
-  replica->read_barrier([this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
-    if (!alive.lock()) return;
-    if (confirmed) {
-      read_applied(read);
-    } else {
-      finish_refused(read, net::Outcome::not_leader);
-    }
-  });
-}
-
-void ClientService::Client::read_applied(const net::Read& read) {
+  if (service_.replica_ == nullptr) return finish_refused(read, net::Outcome::not_leader);
   const StateNumbers& numbers = service_.replica_->state().numbers();
   const Lsn applied_end = numbers.next_lsn;
   const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);

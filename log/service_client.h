@@ -45,7 +45,6 @@ class ClientService::Client final : public net::LinkHandler {
   /// The answer to a read that serve() began.
   void finish_read(const net::ReadResult& result);
   void serve(const net::Read& read);
-  void read_applied(const net::Read& read);
   void finish_refused(const net::Read& read, net::Outcome outcome);
   net::ReadResult refused(const net::Read& read, net::Outcome outcome) const;
   net::ReadResult blank(const net::Read& read) const;
@@ -61,8 +60,9 @@ class ClientService::Client final : public net::LinkHandler {
   std::uint64_t id_;
   std::unique_ptr<net::Link> link_;
   std::vector<net::AppendResult> results_;
-  std::deque<net::Read> reads_;  // Wait for room in the link's queue,
-  std::size_t reading_ = 0;      // and are being served.
+  std::size_t confirming_ = 0;   // Reads that are not confirmed yet,
+  std::deque<net::Read> reads_;  // that wait for room in the link's queue,
+  std::size_t reading_ = 0;      // and that are being served.
   std::map<std::uint64_t, TailState> tails_;
   Time kept_alive_at_{};
   bool dropped_ = false;  // Refused; it only waits to be destroyed.

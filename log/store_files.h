@@ -23,8 +23,8 @@ class StoreFiles {
  public:
   struct Options {
     std::uint64_t map_bytes = 1ULL << 40;      ///< The bound of LMDB's file.
-    std::uint64_t journal_bytes = 4 << 20;     ///< Of a new journal; as much memory at most.
-    std::size_t small_bytes_max = 32 << 10;    ///< Larger transactions go to the value log.
+    std::uint64_t journal_bytes = 1 << 20;     ///< Of a new journal; as much memory at most.
+    std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
     std::uint64_t behind_bytes_max = 8 << 20;  ///< LMDB is behind by so much at most.
     ValueLog::Options values = {};
   };

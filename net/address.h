@@ -1,6 +1,7 @@
 // Where a node listens, as people write it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@ struct Address {
   std::string host;
   std::uint16_t port = 0;
 
-  bool operator==(const Address&) const = default;
+  auto operator<=>(const Address&) const = default;
 };
 
 /// Reads "host:port" or "[v6]:port". Errors: invalid_argument, naming the text.

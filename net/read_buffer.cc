@@ -7,7 +7,7 @@ namespace stele::net {
 namespace {
 
 /// Below this much room a read is not worth its call.
-constexpr std::size_t kRoomMin = 4096;
+constexpr std::size_t kRoomMin = 1024;
 
 }  // namespace
 

@@ -29,7 +29,7 @@ class ReadBuffer {
   /// Applies to frames that have not begun to arrive.
   void set_frame_bytes_max(std::size_t bytes) { frame_bytes_max_ = bytes; }
 
-  static constexpr std::size_t kChunkBytesMin = 16 << 10;
+  static constexpr std::size_t kChunkBytesMin = 4 << 10;
   static constexpr std::size_t kChunkBytesMax = 256 << 10;
 
  private:
