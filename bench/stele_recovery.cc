@@ -9,6 +9,9 @@
 namespace stele::bench {
 namespace {
 
+/// A node that has just started may not listen yet.
+constexpr std::chrono::milliseconds kStatusTimeout{50};
+
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -49,6 +52,8 @@ CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load, std::ui
   CatchUp result;
   result.before = measure(subject, load, 1);
   const std::uint64_t behind = cluster.leader() == 1 ? 2 : 1;
+  if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
+  const std::uint64_t had = *subject.entries();
   cluster.kill(behind);
   fill(subject, load.payload_bytes, bytes);
 
@@ -60,15 +65,13 @@ CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load, std::ui
   during.warm_up = {};
   during.duration = std::chrono::hours(1);
   const auto begin = Clock::now();
-  std::uint64_t had = 0;
   cluster.start(behind);
   watcher = std::thread([&] {
     ClientOptions options = subject.options();
     options.addresses = {cluster.address(behind)};
     BlockingClient client(options);
     while (!stop) {
-      const std::uint64_t now = applied(client.status(std::chrono::seconds(5)), behind);
-      if (had == 0) had = now;
+      const std::uint64_t now = applied(client.status(kStatusTimeout), behind);
       if (now + 1 >= end) {
         took = seconds_since(begin);
         return;

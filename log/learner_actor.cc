@@ -54,7 +54,14 @@ void LearnerActor::flush() {
     store_.read_votes(asked.slot_begin, asked.slot_end, piece_bytes_max_,
                       [this, asked](const SlotsRead& found) {
                         if (found.faulty) on_faulty(*found.faulty);
-                        learner_.on_votes(loop().now(), asked, found.records, effects_);
+                        Slot read_end = found.records.empty() ? asked.slot_begin
+                                                              : found.records.back().slot + 1;
+                        if (found.faulty) {
+                          read_end = *found.faulty;
+                        } else if (found.last) {
+                          read_end = asked.slot_end;
+                        }
+                        learner_.on_votes(loop().now(), asked, found.records, read_end, effects_);
                         flush();
                       });
   }

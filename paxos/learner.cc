@@ -45,7 +45,7 @@ void Learner::tick(Time now, Effects& out) {
 
 void Learner::on_voted(Time now, const Record& record, Effects& out) {
   if (record.slot < chosen_end_) return;
-  if (record.slot == votes_missing_) votes_missing_ = Slot{0};
+  if (missing(record.slot)) missing_end_ = record.slot;
   const auto found = votes_.find(record.slot);
   if (found != votes_.end()) {
     votes_bytes_ -= found->second.value.size();
@@ -56,12 +56,14 @@ void Learner::on_voted(Time now, const Record& record, Effects& out) {
   if (record.slot == chosen_end_ || votes_bytes_ + record.value.size() <= kVotesBytesMax) {
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
+  } else {
+    dropped_ = std::min(dropped_, record.slot);
   }
   advance(now, out);
 }
 
 void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes,
-                       Effects& out) {
+                       Slot read_end, Effects& out) {
   if (reading_ != asked) return;
   reading_.reset();
   for (const Record& record : votes) {
@@ -70,8 +72,13 @@ void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Recor
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
   }
-  if (asked.slot_begin == chosen_end_ && !votes_.contains(chosen_end_))
-    votes_missing_ = chosen_end_;
+  // A node that was away has none in all of a long range: they are not looked for slot by slot.
+  const Slot first = std::min(votes.empty() ? read_end : votes.front().slot, dropped_);
+  if (asked.slot_begin <= chosen_end_ && !votes_.contains(chosen_end_) &&
+      chosen_end_ < std::max(first, asked.slot_begin + 1)) {
+    missing_begin_ = chosen_end_;
+    missing_end_ = std::max(first, chosen_end_ + 1);
+  }
   advance(now, out);
 }
 
@@ -145,15 +152,17 @@ bool Learner::apply_own_vote(Effects& out) {
   if (!ballot) return false;
   const auto found = votes_.find(chosen_end_);
   if (found == votes_.end()) {
-    if (!reading_ && votes_missing_ != chosen_end_) {
+    if (!reading_ && !missing(chosen_end_)) {
       Slot end = chosen_end_;
       for (const Chosen& range : ranges_) end = std::max(end, range.slot_end);
       reading_ = out.read_votes = ReadVotes{chosen_end_, end};
+      dropped_ = kNoSlot;
     }
     return false;
   }
   if (found->second.ballot < *ballot) {
-    votes_missing_ = chosen_end_;  // Another value may have been chosen since.
+    missing_begin_ = chosen_end_;  // Another value may have been chosen since.
+    missing_end_ = chosen_end_ + 1;
     return false;
   }
   apply(found->second, false, out);
@@ -181,7 +190,7 @@ void Learner::fetch(Time now, Effects& out) {
   if (fetch_ || paused_ || now < fetch_again_at_) return;
   // The own vote serves if it is known to be the chosen value; else the value must come from
   // others.
-  const bool own_serves = chosen_ballot(chosen_end_) && votes_missing_ != chosen_end_;
+  const bool own_serves = chosen_ballot(chosen_end_) && !missing(chosen_end_);
   if (!reading_ && !own_serves && chosen_end_ < known_end_) {
     fetch_from_others(now, chosen_end_, out);
   } else if (!repairs_.empty()) {

@@ -51,7 +51,9 @@ class Learner {
   /// The own acceptor votes for `record` (its write stands before any of the learner's).
   void on_voted(Time now, const Record& record, Effects& out);
   /// The answer to `read_votes`: what the store holds in that range, dense or not.
-  void on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes, Effects& out);
+  /// Below `read_end` there are no others.
+  void on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes, Slot read_end,
+                Effects& out);
   /// The record of `slot`, below chosen_end, cannot be read: fetches it from others (Protocol-Aware
   /// Recovery: faulty is not absent, and the others have it).
   void repair(Time now, Slot slot, Effects& out);
@@ -68,6 +70,8 @@ class Learner {
   static constexpr std::size_t kRepairsMax = 64;
 
  private:
+  static constexpr Slot kNoSlot{UINT64_MAX};
+
   struct FetchUnderWay {
     NodeId to;
     Slot slot_begin;
@@ -84,6 +88,9 @@ class Learner {
   void fetch_from_others(Time now, Slot slot, Effects& out);
   void fetch_failed(Time now, Effects& out);
   [[nodiscard]] std::optional<Ballot> chosen_ballot(Slot slot) const;
+  [[nodiscard]] bool missing(Slot slot) const {
+    return slot >= missing_begin_ && slot < missing_end_;
+  }
 
   NodeId self_;
   Configuration configuration_;
@@ -95,7 +102,10 @@ class Learner {
   std::size_t votes_bytes_ = 0;
   std::vector<Chosen> ranges_;  // What leaders have said is chosen, not yet applied.
   std::optional<ReadVotes> reading_;
-  Slot votes_missing_{0};  // The own store holds no usable vote for this slot.
+  // The own store holds no usable vote for the slots of [missing_begin_, missing_end_).
+  Slot missing_begin_;
+  Slot missing_end_;
+  Slot dropped_ = kNoSlot;  // The lowest vote that memory had no room for while votes were read.
 
   std::map<NodeId, Slot> hints_;  // Per node, its chosen_end as last heard.
   std::optional<FetchUnderWay> fetch_;

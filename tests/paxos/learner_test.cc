@@ -154,12 +154,46 @@ TEST_SUITE("paxos.learner") {
     bench.hear(kN1, Heartbeat{kB1, 1, {8}});
     CHECK(bench.fetches().empty());
     const Learner::ReadVotes asked = *bench.out.read_votes;
-    bench.learner.on_votes(bench.now, asked, {record(5, kB1, "e"), record(6, kB1, "f")}, bench.out);
+    bench.learner.on_votes(bench.now, asked, {record(5, kB1, "e"), record(6, kB1, "f")}, {7},
+                           bench.out);
     CHECK(bench.applied() == Texts{"e", "f"});
     // Slot 7 was not among them: read again, and only if it is not there, fetched.
     REQUIRE(*bench.out.read_votes == Learner::ReadVotes{{7}, {8}});
-    bench.learner.on_votes(bench.now, {{7}, {8}}, {}, bench.out);
+    bench.learner.on_votes(bench.now, {{7}, {8}}, {}, {8}, bench.out);
     CHECK(bench.fetches() == std::vector{Fetch{{7}}});
+  }
+
+  // A node that was away for long has no votes to look for.
+  TEST_CASE("read_votes: a hole among the own votes is read once, and all of it fetched") {
+    Bench bench({5});
+    bench.hear(kN1, Heartbeat{kB1, 1, {20}});
+    bench.hear(kN1, Chosen{kB1, {5}, {20}});
+    REQUIRE(bench.out.read_votes);
+    const Learner::ReadVotes asked = *std::exchange(bench.out.read_votes, std::nullopt);
+    bench.learner.on_votes(bench.now, asked, {record(9, kB1, "i")}, {20}, bench.out);
+    for (std::uint64_t slot = 5; slot < 9; ++slot) {
+      CHECK(bench.fetches().back() == Fetch{{slot}});
+      bench.hear(kN1, Fetched{{slot}, {20}, {record(slot, kB1, "x")}});
+    }
+    CHECK(bench.applied() == Texts{"x", "x", "x", "x", "i"});
+    // A vote for a slot that was missing is one.
+    CHECK(bench.out.read_votes);
+  }
+
+  TEST_CASE("read_votes: a vote that came meanwhile, and did not fit into memory, is not missing") {
+    Bench bench({1});
+    const std::string big(1 << 20, 'x');
+    bench.hear(kN1, Heartbeat{kB1, 1, {40}});
+    bench.hear(kN1, Chosen{kB1, {1}, {40}});
+    const Learner::ReadVotes asked = *std::exchange(bench.out.read_votes, std::nullopt);
+    for (std::uint64_t slot = 3; slot <= 39; ++slot) bench.vote(slot, kB1, big);
+    bench.learner.on_votes(bench.now, asked, {}, {40}, bench.out);
+    for (std::uint64_t slot = 1; slot <= 2; ++slot) {
+      bench.hear(kN1, Fetched{{slot}, {40}, {record(slot, kB1, "y")}});
+    }
+    REQUIRE(bench.out.read_votes);
+    CHECK(bench.out.read_votes->slot_begin > Slot{3});
+    CHECK(bench.fetches().size() == 2);
   }
 
   TEST_CASE("serve: a fetch is answered from the store") {
