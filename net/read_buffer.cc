@@ -8,6 +8,9 @@ namespace {
 
 /// Below this much room a read is not worth its call.
 constexpr std::size_t kRoomMin = 1024;
+/// A frame that is that much smaller than its chunk gets a buffer of its own: what is kept of it,
+/// perhaps for long, must not keep all that.
+constexpr std::size_t kChunkPerFrameMax = 8;
 
 }  // namespace
 
@@ -58,6 +61,14 @@ Result<std::optional<InFrame>> ReadBuffer::next() {
                 {at + FramePrefix::kBytes + prefix->header_bytes, prefix->body_bytes}};
   if (header_checksum(frame.header) != prefix->checksum) {
     return fail(Errc::malformed, "a frame's header does not match its checksum");
+  }
+  if (prefix->body_bytes != 0 && frame_bytes_ * kChunkPerFrameMax <= capacity_) {
+    const std::size_t bytes = prefix->header_bytes + prefix->body_bytes;
+    std::shared_ptr<std::byte[]> own(new std::byte[bytes]);
+    std::memcpy(own.get(), frame.header.data(), bytes);
+    frame.header = {own.get(), prefix->header_bytes};
+    frame.body = {own.get() + prefix->header_bytes, prefix->body_bytes};
+    frame.owner = std::move(own);
   }
   begin_ += frame_bytes_;
   frame_bytes_ = 0;

@@ -85,6 +85,40 @@ TEST_SUITE("net.read_buffer") {
     }
   }
 
+  TEST_CASE("a small frame does not keep the large buffer alive in which it came") {
+    ReadBuffer buffer;
+    buffer.set_frame_bytes_max(kFrameBytesMax);
+    // A large frame makes the buffer large; small ones follow in it.
+    std::vector<std::byte> bytes = wire_bytes(encode(accept_of(300'000, 'x')));
+    const std::size_t large_bytes = bytes.size();
+    for (int i = 0; i < 3; ++i) {
+      const auto small = wire_bytes(encode(accept_of(100, 'y')));
+      bytes.insert(bytes.end(), small.begin(), small.end());
+    }
+    std::vector<InFrame> frames;
+    for (std::size_t done = 0; done < bytes.size();) {
+      const auto space = buffer.space();
+      const std::size_t count = std::min({space.size(), bytes.size() - done, large_bytes});
+      std::memcpy(space.data(), bytes.data() + done, count);
+      buffer.filled(count);
+      done += count;
+      while (true) {
+        auto frame = buffer.next();
+        REQUIRE(frame);
+        if (!*frame) break;
+        frames.push_back(*std::move(*frame));
+      }
+    }
+    REQUIRE(frames.size() == 4);
+    // Two small frames that shared the chunk do not share an owner.
+    CHECK(frames[2].owner.get() != frames[3].owner.get());
+    const auto last = decode(frames[3]);
+    REQUIRE(last);
+    const auto& accept = std::get<paxos::Accept>(std::get<paxos::Message>(*last).body);
+    CHECK(accept.value.size() == 100);
+    CHECK(intact(accept.value));
+  }
+
   TEST_CASE("a frame above the limit is refused before it is read") {
     ReadBuffer buffer;
     const auto bytes = wire_bytes(encode(accept_of(kHelloBytesMax, 'x')));
