@@ -64,6 +64,7 @@ void decode_accept(benchmark::State& state) {
   bytes.resize(frame.bytes());
   for (auto _ : state) {
     net::ReadBuffer reader;
+    reader.set_frame_bytes_max(net::kFrameBytesMax);
     std::size_t done = 0;
     while (done < bytes.size()) {
       const auto space = reader.space();
