@@ -19,8 +19,10 @@ std::string verdict(Cluster& cluster, Load& load) {
   std::vector<std::vector<std::string>> logs;
   for (std::uint64_t id = 1; id <= cluster.size(); ++id) logs.push_back(cluster.read_log(id));
   const History history = load.finish(logs[0].size());
-  MESSAGE(history.appends.size() << " appends, " << logs[0].size() << " entries");
+  MESSAGE(history.appends.size() << " appends, " << history.reads.size() << " reads, "
+                                 << logs[0].size() << " entries");
   std::vector<std::string> wrong = check(history, logs);
+  if (history.reads.empty()) wrong.emplace_back("nothing was read");
   // No node has ended by itself, and each ends cleanly when asked to: a sanitizer has its say here.
   for (std::uint64_t id = 1; id <= cluster.size(); ++id) {
     cluster.process(id).signal(SIGTERM);

@@ -2,12 +2,17 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 #include <functional>
 
 #include "tests/cluster/cluster.h"
 
 namespace stele::test {
 namespace {
+
+/// Reads begin at about this distance, or else the history grows by the whole log with each.
+constexpr std::chrono::milliseconds kReadEvery{5};
+constexpr std::uint64_t kEntriesPerRead = 20;
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
@@ -23,6 +28,8 @@ class Load::Runner {
       writers_.push_back(writer);
     }
     if (with_tail) tail_client_ = std::make_unique<Client>(context_, options);
+    nodes_ = options.addresses.size();
+    reader_ = std::make_unique<Client>(context_, options);
   }
 
   void run() {
@@ -33,6 +40,7 @@ class Load::Runner {
       history_.tails.emplace_back();
       tail({1});
     }
+    read();
     const auto work = asio::make_work_guard(context_);
     context_.run();
   }
@@ -73,6 +81,39 @@ class Load::Runner {
         });
   }
 
+  /// The end of the log: linearizable, and every third time from one of the nodes' own state.
+  void read() {
+    if (!writing_) return;
+    ++in_flight_;
+    ReadOptions options;
+    options.lsn_begin = Lsn{log_end_ > kEntriesPerRead ? log_end_ - kEntriesPerRead : 1};
+    options.bytes_max = 4096;
+    options.timeout = std::chrono::seconds(2);
+    const std::uint64_t number = ++reads_;
+    if (number % 3 == 0) options.node = NodeId{1 + number / 3 % nodes_};
+    const std::int64_t began = now_ns();
+    reader_->async_read(
+        options, [this, options, began](asio::error_code error, const ReadResult& result) {
+          if (!error) {
+            Read read;
+            read.linearizable = options.node == NodeId{};
+            read.began = began;
+            read.ended = now_ns();
+            read.from = options.lsn_begin.value;
+            for (const Entry& entry : result.entries) {
+              read.entries.emplace_back(reinterpret_cast<const char*>(entry.payload.data()),
+                                        entry.payload.size());
+            }
+            read.end = result.lsn_end.value;
+            if (read.linearizable) log_end_ = read.end;
+            history_.reads.push_back(std::move(read));
+          }
+          --in_flight_;
+          pause_.expires_after(kReadEvery);
+          pause_.async_wait([this](asio::error_code) { this->read(); });
+        });
+  }
+
   void tail(Lsn from) {
     tail_client_->async_tail(from, [this](asio::error_code error, ReadResult result) {
       if (error) return;
@@ -89,6 +130,11 @@ class Load::Runner {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<Writer> writers_;
   std::unique_ptr<Client> tail_client_;
+  std::unique_ptr<Client> reader_;
+  asio::steady_timer pause_{context_};
+  std::size_t nodes_ = 0;
+  std::uint64_t reads_ = 0;
+  std::uint64_t log_end_ = 1;
   History history_;
   std::atomic<std::uint64_t>& acknowledged_;
   std::atomic<bool> writing_{true};

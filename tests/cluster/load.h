@@ -1,4 +1,4 @@
-// Writers and a tail on a thread of their own, and the history of what they saw.
+// Writers, a reader and a tail on a thread of their own, and the history of what they saw.
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,7 @@ class Load {
   /// Waits until that many more appends are acknowledged than at the call; false if they are not.
   [[nodiscard]] bool progresses(std::uint64_t more) const;
 
-  /// Appends no more, and waits until every append has ended.
+  /// Appends and reads no more, and waits until everything begun has ended.
   void stop_writing();
   /// Waits until the tail has delivered that many entries (0: not at all), and returns what was
   /// seen.
