@@ -57,6 +57,7 @@ void ClientService::for_each_client(Act act) {
 void ClientService::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
   for_each_client([this](Client& client) { client.tick(loop_.now()); });
+  if (!answered_.empty()) on_turn_end();  // Refused, perhaps, and no turn of the learner comes.
 }
 
 void ClientService::shut_down() {

@@ -54,13 +54,7 @@ void LearnerActor::flush() {
     store_.read_votes(asked.slot_begin, asked.slot_end, piece_bytes_max_,
                       [this, asked](const SlotsRead& found) {
                         if (found.faulty) on_faulty(*found.faulty);
-                        Slot read_end = found.records.empty() ? asked.slot_begin
-                                                              : found.records.back().slot + 1;
-                        if (found.faulty) {
-                          read_end = *found.faulty;
-                        } else if (found.last) {
-                          read_end = asked.slot_end;
-                        }
+                        const Slot read_end = found.faulty.value_or(asked.slot_end);
                         learner_.on_votes(loop().now(), asked, found.records, read_end, effects_);
                         flush();
                       });

@@ -88,8 +88,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   void commit_on_loop() {
     std::unique_lock lock(mutex);
     if (!pending.urgent || failed) return;
-    const bool small = pending.transaction.bytes <= kLoopBytesMax && pending.reads.empty() &&
-                       pending.readable.empty() && !stopping;
+    const bool small = loop_may_commit && pending.transaction.bytes <= kLoopBytesMax &&
+                       pending.reads.empty() && pending.readable.empty() && !stopping;
     if (committing || !small || !files->quick(pending.transaction)) return work.notify_one();
     const Time begin = loop.now();
     static_cast<void>(commit_pending(lock));

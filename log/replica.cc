@@ -74,14 +74,14 @@ LearnerActor::Ports Replica::learner_ports() {
 ProposerActor::Ports Replica::proposer_ports() {
   return {[this](const paxos::Send& message) { send(message); },
           [this](Ballot ballot) {
-            store_.let_loop_commit(false);
+            store_.let_loop_commit(!proposer_.role().leads());
             events_.event(net::Level::info, "leader_began",
                           {{"ballot", std::to_string(ballot.round) + "." +
                                           std::to_string(ballot.node.value)}});
           },
           [this](const Slice& command, net::Outcome why) { listener_.on_dropped(command, why); },
           [this] {
-            store_.let_loop_commit(true);
+            store_.let_loop_commit(!proposer_.role().leads());
             events_.event(net::Level::info, "leader_stopped", {});
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
             listener_.on_stopped();

@@ -70,6 +70,7 @@ void Transaction::add(std::vector<paxos::Acceptor::Write> writes) {
 
 void Transaction::add(StateWrite write) {
   std::size_t more = 64 + write.rows.size() * 64;
+  for (const IndexRow& row : write.rows) more += row.skipped.size() * sizeof(row.skipped[0]);
   for (const paxos::Record& record : write.learned) more += record.value.size() + kSlotHeaderBytes;
   for (const SessionImage& session : write.sessions) more += session.bytes.size() + 16;
   bytes += more;

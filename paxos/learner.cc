@@ -67,8 +67,10 @@ void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Recor
   if (reading_ != asked) return;
   reading_.reset();
   for (const Record& record : votes) {
-    // A vote in memory is newer than what the store held when it was read.
+    // A vote in memory, or one that did not fit there, is newer than what the store held when it
+    // was read.
     if (record.slot < chosen_end_ || votes_.contains(record.slot)) continue;
+    if (record.slot >= dropped_) break;
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
   }

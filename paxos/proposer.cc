@@ -421,6 +421,7 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
     target = node;
   }
   if (best != nullptr) {
+    tell_chosen(out);
     send(target, TakeOver{ballot_}, out);
     give_up(now, out);
   } else if (late) {
