@@ -32,11 +32,12 @@ struct Flags {
   std::size_t repeat = 3;
   bool json = false;
   std::string html;
-  std::size_t fill_mb = 0;  // So much payload in the log first.
-  bool random = false;      // read: single entries,
-  bool local = false;       // from one node's own state,
-  bool push = false;        // or all, as a tail.
-  bool pause = false;       // failover: SIGSTOP instead of SIGKILL.
+  std::size_t fill_mb = 0;    // append: so much payload in the log first.
+  std::size_t log_mb = 1000;  // read, restart, catch-up: the same.
+  bool random = false;        // read: single entries,
+  bool local = false;         // from one node's own state,
+  bool push = false;          // or all, as a tail.
+  bool pause = false;         // failover: SIGSTOP instead of SIGKILL.
 };
 
 std::unique_ptr<SteleSubject> subject_of(const Flags& flags) {
@@ -109,7 +110,7 @@ int failover(const Flags& flags) {
 /// Reads of a log that is filled first, if it is this program's own.
 int read(const Flags& flags) {
   const auto subject = subject_of(flags);
-  if (subject->own() != nullptr) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
+  if (subject->own() != nullptr) fill(*subject, flags.payload_bytes, flags.log_mb * 1'000'000);
   ReadLoad load;
   load.lsn_end = Lsn{*subject->entries()};
   load.random = flags.random;
@@ -141,7 +142,7 @@ int tail(const Flags& flags) {
 int restart(const Flags& flags) {
   const auto subject = subject_of(flags);
   const Run empty = measure_starts(*subject, flags.payload_bytes, flags.repeat);
-  fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
+  fill(*subject, flags.payload_bytes, flags.log_mb * 1'000'000);
   const Run filled = measure_starts(*subject, flags.payload_bytes, flags.repeat);
   if (flags.json) {
     print(flags, {empty, filled});
@@ -153,13 +154,13 @@ int restart(const Flags& flags) {
                 static_cast<double>(run.load.latency.max()) / 1e6);
   };
   tell("empty log", empty);
-  tell(std::to_string(flags.fill_mb) + " MB", filled);
+  tell(std::to_string(flags.log_mb) + " MB", filled);
   return 0;
 }
 
 int catch_up(const Flags& flags) {
   const auto subject = subject_of(flags);
-  const CatchUp done = measure_catch_up(*subject, load_of(flags), flags.fill_mb * 1'000'000);
+  const CatchUp done = measure_catch_up(*subject, load_of(flags), flags.log_mb * 1'000'000);
   if (flags.json) {
     print(flags, {done.before, done.during});
     return 0;
@@ -202,9 +203,11 @@ int main_of(int count, char** arguments) {
       "restart", "All nodes are killed and started again, with an empty and a filled log", restart);
   CLI::App* catch_up_command = add(
       "catch-up", "A follower is killed, the log grows, and it comes back under load", catch_up);
-  for (CLI::App* command : {append_command, read_command, restart_command, catch_up_command}) {
-    command
-        ->add_option("--fill-mb", flags.fill_mb, "So much payload in the log first, in 10^6 bytes")
+  append_command->add_option("--fill-mb", flags.fill_mb,
+                             "So much payload in the log first, in 10^6 bytes");
+  for (CLI::App* command : {read_command, restart_command, catch_up_command}) {
+    command->add_option("--fill-mb", flags.log_mb, "Payload in a log of its own, in 10^6 bytes")
+        ->check(CLI::PositiveNumber)
         ->capture_default_str();
   }
   for (const auto& [command, act] : commands) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -135,6 +136,7 @@ class Reader {
 }  // namespace
 
 Run measure_reads(SteleSubject& subject, const ReadLoad& load) {
+  if (load.lsn_end <= load.lsn_begin) throw std::runtime_error("there is nothing in the log");
   Run run;
   run.in_flight = load.random ? load.in_flight : 1;
   run.connections = load.readers;
@@ -208,7 +210,7 @@ void fill(SteleSubject& subject, std::size_t payload_bytes, std::uint64_t bytes)
   LoadOptions load;
   load.payload_bytes = payload_bytes;
   load.in_flight = 1024;
-  load.appends_max = bytes / payload_bytes;
+  load.appends_max = std::max<std::uint64_t>(bytes / payload_bytes, 1);
   load.warm_up = {};
   load.duration = std::chrono::hours(24);
   const Run run = bench::measure(subject, load, 1);

@@ -49,6 +49,7 @@ Run measure_starts(SteleSubject& subject, std::size_t payload_bytes, std::size_t
 
 CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load, std::uint64_t bytes) {
   test::Cluster& cluster = *subject.own();
+  if (cluster.size() < 3) throw std::runtime_error("one of three nodes at least can be missing");
   CatchUp result;
   result.before = measure(subject, load, 1);
   const std::uint64_t behind = cluster.leader() == 1 ? 2 : 1;

@@ -98,6 +98,17 @@ TEST_SUITE("cluster.bench") {
     for (const auto& one : starts["runs"]) CHECK(one["p50 us"] > 0);
   }
 
+  TEST_CASE("catch-up: the cluster goes on while a node comes back") {
+    const auto told =
+        json_of({program("../bench/stele-bench"), "catch-up", "--spawn", "3", "--fill-mb", "2",
+                 "--in-flight", "64", "--seconds", "0.3", "--warm-up", "0.1", "--json"});
+    REQUIRE(told["runs"].size() == 2);
+    for (const auto& one : told["runs"]) CHECK(one["failed"] == 0);
+    const std::string bench = program("../bench/stele-bench");
+    CHECK(run({bench, "catch-up", "--spawn", "1", "--fill-mb", "1"}).exit_code == 1);
+    CHECK(run({bench, "restart", "--spawn", "1", "--fill-mb", "0"}).exit_code != 0);
+  }
+
   TEST_CASE("append: a page with plots") {
     const TempDirectory directory;
     const std::string path = directory.path() + "/page.html";
