@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kEntryBytesLimit = 64ULL << 20;
 constexpr std::uint64_t kDiskBytesMin = 16ULL << 20;
+constexpr std::uint64_t kFetchPaceMin = 1'000'000;
 #ifdef STELE_SANITIZED
 constexpr std::uint64_t kDiskBytesDefault = 16ULL
                                             << 30;  // What the sanitizers' maps leave room for.
@@ -27,6 +28,7 @@ void for_each_key(Settings& settings, Numbers numbers, Texts texts) {
   numbers("entry-bytes-max", settings.entry_bytes_max);
   numbers("disk-bytes-max", settings.disk_bytes_max);
   numbers("disk-reserve-bytes", settings.disk_reserve_bytes);
+  numbers("fetch-bytes-per-second", settings.fetch_bytes_per_second);
   numbers("election-timeout-ms", settings.election_timeout_ms);
   numbers("heartbeat-ms", settings.heartbeat_ms);
   texts("data", settings.data);
@@ -71,6 +73,7 @@ void Settings::fill_from(const Settings& below) {
   take(entry_bytes_max, below.entry_bytes_max);
   take(disk_bytes_max, below.disk_bytes_max);
   take(disk_reserve_bytes, below.disk_reserve_bytes);
+  take(fetch_bytes_per_second, below.fetch_bytes_per_second);
   take(election_timeout_ms, below.election_timeout_ms);
   take(heartbeat_ms, below.heartbeat_ms);
   take(log_level, below.log_level);
@@ -213,6 +216,11 @@ Result<Config> make_config(const Settings& settings) {
   }
   if (config.disk_reserve_bytes >= config.disk_bytes_max) {
     return fail(Errc::invalid_argument, "--disk-reserve-bytes is less than --disk-bytes-max");
+  }
+  config.fetch_bytes_per_second = settings.fetch_bytes_per_second.value_or(215'000'000);
+  if (config.fetch_bytes_per_second < kFetchPaceMin) {
+    return fail(Errc::invalid_argument,
+                "--fetch-bytes-per-second is at least " + text_of(kFetchPaceMin));
   }
   config.election_timeout_ms = settings.election_timeout_ms.value_or(400);
   config.heartbeat_ms = settings.heartbeat_ms.value_or(50);

@@ -50,6 +50,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.cluster_name = config.cluster_name;
   node_options.entry_bytes_max = config.entry_bytes_max;
   node_options.disk_reserve_bytes = config.disk_reserve_bytes;
+  node_options.fetch_bytes_per_second = config.fetch_bytes_per_second;
   node_options.timing.heartbeat = std::chrono::milliseconds(config.heartbeat_ms);
   node_options.timing.election_timeout = std::chrono::milliseconds(config.election_timeout_ms);
   auto node =

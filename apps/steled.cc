@@ -39,6 +39,8 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--disk-bytes-max", s.disk_bytes_max, "Bound of the store (default: 1 TiB)");
   app.add_option("--disk-reserve-bytes", s.disk_reserve_bytes,
                  "Below this much free space appends get no_space (default: 256 MiB)");
+  app.add_option("--fetch-bytes-per-second", s.fetch_bytes_per_second,
+                 "How fast a node that was away catches up, at most (default: 215000000)");
   app.add_option("--election-timeout-ms", s.election_timeout_ms,
                  "Silence of the leader before an election (default: 400)");
   app.add_option("--heartbeat-ms", s.heartbeat_ms, "How often the leader is heard (default: 50)");

@@ -104,7 +104,7 @@ void acceptor_step(benchmark::State& state) {
 BENCHMARK(acceptor_step);
 
 void learner_step(benchmark::State& state) {
-  paxos::Learner learner(kN1, paxos::three_nodes(), {1}, milliseconds(100));
+  paxos::Learner learner(kN1, paxos::three_nodes(), {1}, {milliseconds(100)});
   const auto value = batch(1, 1);
   std::uint64_t slot = 0;
   for (auto _ : state) {

@@ -52,7 +52,7 @@ class LearnerActor final : public net::Actor<Letter> {
   /// Above this much waiting for the disk, nothing more is fetched from others.
   static constexpr std::size_t kBacklogBytesMax = 8 << 20;
   /// Of the newest entries, so many pieces stay in memory.
-  static constexpr std::size_t kRecentPiecesMax = 4;
+  static constexpr std::size_t kRecentPiecesMax = 8;
 
  private:
   void handle(Letter& letter) override;

@@ -90,6 +90,7 @@ class Node::Inbound final : public net::LinkHandler {
     incarnation_ = hello.incarnation;
     link_->set_frame_bytes_max(net::kFrameBytesMax);
     link_->send(node_.hello());
+    node_.peers_.heard_from(peer_);
   }
 
   void refuse(const std::string& reason) {
@@ -215,6 +216,7 @@ void Node::start_replica(StoreContent content) {
       .limits = options_.limits,
       .reserve_bytes = options_.disk_reserve_bytes,
       .piece_bytes_max = options_.piece_bytes_max,
+      .fetch_bytes_per_second = options_.fetch_bytes_per_second,
       .tap = options_.tap,
   };
   // What is in flight when the disk runs low must still fit into the reserve.

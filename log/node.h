@@ -33,6 +33,7 @@ class Node {
     std::uint64_t window = 16;  ///< Slots in flight at most.
     ProposerActor::Limits limits;
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
+    std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     std::function<void(const paxos::Send&)> tap = {};  ///< As of Replica.
   };
 

@@ -238,29 +238,32 @@ Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes)
   return read;
 }
 
+Result<paxos::Record> with_value(SlotHeader header, Slice value) {
+  if (header.kind == paxos::ValueKind::noop) return std::move(header.record);
+  if (net::value_digest(value.bytes) != header.digest) {
+    return corrupt(Table::slots, header.record.slot.value,
+                   "has a value that does not match its checksum");
+  }
+  header.record.value = {header.kind, {std::move(value)}, header.digest};
+  return std::move(header.record);
+}
+
 Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, ValueReader* values) {
   auto header = read_slot_header(slot, bytes);
   if (!header) return tl::unexpected<Error>(header.error());
-  paxos::Record record = std::move(header->record);
-  if (header->kind == paxos::ValueKind::noop) return record;
-  auto copy = std::make_shared<std::vector<std::byte>>();
   if (header->place.segment == 0) {
     const auto value = bytes.subspan(kSlotHeaderBytes);
-    copy->assign(value.begin(), value.end());
-  } else if (values == nullptr) {
+    const auto copy = std::make_shared<std::vector<std::byte>>(value.begin(), value.end());
+    return with_value(*std::move(header), {copy, *copy});
+  }
+  if (values == nullptr) {
     return corrupt(Table::slots, slot.value, "has its value in a value log that is not there");
-  } else {
-    copy->resize(header->value_bytes);
-    if (const auto done = values->read(header->place, *copy); !done) {
-      return corrupt(Table::slots, slot.value, ("has no value: " + done.error().detail).c_str());
-    }
   }
-  const std::span<const std::byte> view(*copy);
-  if (net::value_digest(view) != header->digest) {
-    return corrupt(Table::slots, slot.value, "has a value that does not match its checksum");
+  auto value = values->read(header->place, header->value_bytes);
+  if (!value) {
+    return corrupt(Table::slots, slot.value, ("has no value: " + value.error().detail).c_str());
   }
-  record.value = {header->kind, {{std::move(copy), view}}, header->digest};
-  return record;
+  return with_value(*std::move(header), *std::move(value));
 }
 
 }  // namespace stele::log

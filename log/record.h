@@ -97,6 +97,8 @@ struct SlotHeader {
 };
 /// Errors: corrupt, naming the slot; so with the next one.
 [[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
+/// The record with its value. Errors: corrupt, if that is not what the header speaks of.
+[[nodiscard]] Result<paxos::Record> with_value(SlotHeader header, Slice value);
 /// Copies the value out of `bytes`, or out of the value log.
 [[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes,
                                               ValueReader* values = nullptr);

@@ -42,6 +42,7 @@ class Replica {
     std::uint64_t reserve_bytes = 0;  ///< Below that much free space no batch is accepted.
     /// Of a promise or of chosen values in one message; one record may exceed it.
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
+    std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     /// Sees everything that the roles send, also to each other, at the moment it leaves.
     std::function<void(const paxos::Send&)> tap = {};
   };

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <utility>
 
 #include "log/journal_record.h"
@@ -78,40 +80,85 @@ Result<void> ValueLog::append(std::uint64_t number, std::span<const paxos::Value
   return {};
 }
 
-ValueReader::~ValueReader() {
-  for (const auto& [segment, file] : files_) ::close(file);
+std::optional<Slice> ValueStretch::find(ValuePlace place, std::uint64_t count) const {
+  if (place.segment != begin.segment || place.offset < begin.offset) return {};
+  const std::uint64_t at = place.offset - begin.offset;
+  if (at > bytes.bytes.size() || count > bytes.bytes.size() - at) return {};
+  return Slice{bytes.owner, bytes.bytes.subspan(at, count)};
 }
 
-Result<int> ValueReader::file(std::uint32_t segment) {
-  const auto found = files_.find(segment);
-  if (found != files_.end()) return found->second;
-  const std::string path = segment_path(directory_, segment);
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0 && errno == ENOENT) return fail(Errc::corrupt, path + " is missing");
-  if (file < 0) return fail(Errc::io, "cannot open " + path + ": " + std::strerror(errno));
-  if (files_.size() >= kOpenMax) {
-    ::close(files_.begin()->second);
-    files_.erase(files_.begin());
+/// Two descriptors of one file. Where the file system knows no direct reads, both are the same.
+struct ValueReader::Segment {
+  explicit Segment(std::string name)
+      : path(std::move(name)),
+        cached(::open(path.c_str(), O_RDONLY | O_CLOEXEC)),
+        direct(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT)) {}
+  ~Segment() {
+    if (cached >= 0) ::close(cached);
+    if (direct >= 0) ::close(direct);
   }
-  files_[segment] = file;
-  return file;
-}
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
 
-Result<void> ValueReader::read(ValuePlace place, std::span<std::byte> target) {
+  Result<void> read(int file, std::uint64_t at, std::span<std::byte> target) const {
+    std::size_t done = 0;
+    while (done < target.size()) {
+      const ssize_t got = ::pread(file, target.data() + done, target.size() - done,
+                                  static_cast<off_t>(at + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return fail(Errc::corrupt, "cannot read " + path + ": " + std::strerror(errno));
+      if (got == 0) return fail(Errc::corrupt, path + " ends before a value that it should hold");
+      done += static_cast<std::size_t>(got);
+    }
+    return {};
+  }
+
+  std::string path;
+  int cached;
+  int direct;
+};
+
+Result<std::shared_ptr<ValueReader::Segment>> ValueReader::segment(std::uint32_t number) {
   const std::lock_guard lock(mutex_);
-  const auto opened = file(place.segment);
-  if (!opened) return tl::unexpected<Error>(opened.error());
-  std::size_t done = 0;
-  while (done < target.size()) {
-    const ssize_t got = ::pread(*opened, target.data() + done, target.size() - done,
-                                static_cast<off_t>(place.offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    const std::string path = segment_path(directory_, place.segment);
-    if (got < 0) return fail(Errc::corrupt, "cannot read " + path + ": " + std::strerror(errno));
-    if (got == 0) return fail(Errc::corrupt, path + " ends before a value that it should hold");
-    done += static_cast<std::size_t>(got);
+  const auto found = open_.find(number);
+  if (found != open_.end()) return found->second;
+  auto opened = std::make_shared<Segment>(segment_path(directory_, number));
+  if (opened->cached < 0 && errno == ENOENT) {
+    return fail(Errc::corrupt, opened->path + " is missing");
   }
-  return {};
+  if (opened->cached < 0) {
+    return fail(Errc::io, "cannot open " + opened->path + ": " + std::strerror(errno));
+  }
+  if (open_.size() >= kOpenMax) open_.erase(open_.begin());
+  open_[number] = opened;
+  return opened;
+}
+
+Result<Slice> ValueReader::read(ValuePlace place, std::uint64_t count) {
+  const auto found = segment(place.segment);
+  if (!found) return tl::unexpected<Error>(found.error());
+  const auto bytes = std::make_shared_for_overwrite<std::byte[]>(count);
+  const std::span<std::byte> target(bytes.get(), count);
+  const auto done = (*found)->read((*found)->cached, place.offset, target);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return Slice{bytes, target};
+}
+
+Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count) {
+  const auto found = segment(begin.segment);
+  if (!found) return tl::unexpected<Error>(found.error());
+  const Segment& file = **found;
+  const std::uint64_t from = begin.offset / kPageBytes * kPageBytes;
+  const std::uint64_t bytes = whole_pages(begin.offset + count) - from;
+  const std::shared_ptr<std::byte> buffer(
+      static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes)), &std::free);
+  if (buffer == nullptr) throw std::bad_alloc();
+  const std::span<std::byte> target(buffer.get(), bytes);
+  Result<void> done = fail(Errc::io, "");
+  if (file.direct >= 0) done = file.read(file.direct, from, target);
+  if (!done) done = file.read(file.cached, from, target);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return ValueStretch{{begin.segment, from}, {buffer, target}};
 }
 
 }  // namespace stele::log

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,25 +59,36 @@ class ValueLog {
   std::uint64_t size_ = 0;
 };
 
+/// Bytes of a segment in memory.
+struct ValueStretch {
+  ValuePlace begin;
+  Slice bytes;
+
+  /// Nothing if they are not all in here.
+  [[nodiscard]] std::optional<Slice> find(ValuePlace place, std::uint64_t count) const;
+};
+
 /// Reads values back. Any thread.
 class ValueReader {
  public:
   explicit ValueReader(std::string directory) : directory_(std::move(directory)) {}
-  ~ValueReader();
-  ValueReader(const ValueReader&) = delete;
-  ValueReader& operator=(const ValueReader&) = delete;
 
-  /// Fills `target` from `place` on. Errors: corrupt (there are no such bytes), io.
-  Result<void> read(ValuePlace place, std::span<std::byte> target);
+  /// Through the page cache: for what others may read, too. Errors: corrupt (there are no such
+  /// bytes), io.
+  Result<Slice> read(ValuePlace place, std::uint64_t count);
+  /// Past the page cache, in one go: for much that is read once. Has more than was asked for where
+  /// pages begin and end. Errors as above.
+  Result<ValueStretch> read_stretch(ValuePlace begin, std::uint64_t count);
 
  private:
+  struct Segment;
   static constexpr std::size_t kOpenMax = 16;
 
-  Result<int> file(std::uint32_t segment);
+  Result<std::shared_ptr<Segment>> segment(std::uint32_t number);
 
   std::string directory_;
   std::mutex mutex_;
-  std::map<std::uint32_t, int> files_;  // Guarded by mutex_: descriptors.
+  std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_.
 };
 
 }  // namespace stele::log

@@ -18,6 +18,9 @@ class Peers::Peer final : public LinkHandler {
     if (ready_) link_->send(message);
   }
   [[nodiscard]] bool ready() const { return ready_; }
+  void dial_now() {
+    if (!link_) dial();
+  }
 
   void on_message(Message message) override {
     if (const auto* hello = std::get_if<Hello>(&message); hello != nullptr && !ready_) {
@@ -107,6 +110,11 @@ void Peers::send(NodeId to, const paxos::Message& message) {
 bool Peers::connected(NodeId node) const {
   const auto found = peers_.find(node);
   return found != peers_.end() && found->second->ready();
+}
+
+void Peers::heard_from(NodeId node) {
+  const auto found = peers_.find(node);
+  if (found != peers_.end()) found->second->dial_now();
 }
 
 }  // namespace stele::net

@@ -19,7 +19,8 @@ class Transport {
 };
 
 /// One outgoing connection to each other node. Each node sends on the connections that it dialled
-/// and receives on those that it accepted. Reconnects with exponential back-off and jitter.
+/// and receives on those that it accepted. Reconnects with exponential back-off and jitter, and at
+/// once to a node that connects itself.
 class Peers final : public Transport {
  public:
   struct Handshake {
@@ -37,6 +38,8 @@ class Peers final : public Transport {
   void add(NodeId node, Address address);
   void send(NodeId to, const paxos::Message& message) override;
   [[nodiscard]] bool connected(NodeId node) const;
+  /// It has just connected to this node: dials it now, should that wait for its next try.
+  void heard_from(NodeId node);
 
   static constexpr Duration kAtOnce = std::chrono::milliseconds(1);
   static constexpr Duration kBackoffMin = std::chrono::milliseconds(20);

@@ -6,11 +6,17 @@
 #include "paxos/check.h"
 
 namespace stele::paxos {
+namespace {
 
-Learner::Learner(NodeId self, Configuration configuration, Slot chosen_end, Duration fetch_timeout)
+/// More than the time between two ticks: else a quiet cluster would fetch once in a tick.
+constexpr Duration kPaceSlack = std::chrono::milliseconds(25);
+
+}  // namespace
+
+Learner::Learner(NodeId self, Configuration configuration, Slot chosen_end, FetchOptions fetching)
     : self_(self),
       configuration_(std::move(configuration)),
-      fetch_timeout_(fetch_timeout),
+      fetching_(fetching),
       chosen_end_(chosen_end),
       known_end_(chosen_end) {}
 
@@ -39,7 +45,7 @@ void Learner::step(Time now, NodeId source, const Message& message, Effects& out
 }
 
 void Learner::tick(Time now, Effects& out) {
-  if (fetch_ && now - fetch_->sent_at >= fetch_timeout_) fetch_failed(now, out);
+  if (fetch_ && now - fetch_->sent_at >= fetching_.timeout) fetch_failed(now, out);
   advance(now, out);
 }
 
@@ -120,6 +126,11 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   }
   fetch_.reset();
   fetch_failures_ = 0;
+  std::size_t bytes = 0;
+  for (const Record& record : fetched.records) bytes += record.value.size();
+  fetched_until_ += std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(static_cast<double>(bytes) /
+                                    static_cast<double>(fetching_.bytes_per_second)));
   if (repairs_.erase(fetched.slot_begin) != 0) {
     out.repaired.push_back(fetched.records.front());
     return;
@@ -189,7 +200,7 @@ void Learner::repair(Time now, Slot slot, Effects& out) {
 }
 
 void Learner::fetch(Time now, Effects& out) {
-  if (fetch_ || paused_ || now < fetch_again_at_) return;
+  if (fetch_ || !may_fetch(now)) return;
   // The own vote serves if it is known to be the chosen value; else the value must come from
   // others.
   const bool own_serves = chosen_ballot(chosen_end_) && !missing(chosen_end_);
@@ -198,6 +209,12 @@ void Learner::fetch(Time now, Effects& out) {
   } else if (!repairs_.empty()) {
     fetch_from_others(now, *repairs_.begin(), out);
   }
+}
+
+bool Learner::may_fetch(Time now) {
+  // Who has fetched less than the pace allows may make up for a little of it.
+  fetched_until_ = std::max(fetched_until_, now - kPaceSlack);
+  return !paused_ && now >= fetch_again_at_ && now >= fetched_until_;
 }
 
 void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
@@ -225,7 +242,7 @@ void Learner::fetch_failed(Time now, Effects& out) {
   for (const auto& [node, hint] : hints_) hinted += hint > chosen_end_ ? 1U : 0U;
   if (++fetch_failures_ < std::max<std::size_t>(hinted, 2)) return;
   fetch_failures_ = 0;
-  fetch_again_at_ = now + fetch_timeout_ / 2;
+  fetch_again_at_ = now + fetching_.timeout / 2;
   out.fetch_failed = true;
 }
 

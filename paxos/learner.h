@@ -43,7 +43,13 @@ class Learner {
     bool fetch_failed = false;            ///< No reachable node serves the slot chosen_end().
   };
 
-  Learner(NodeId self, Configuration configuration, Slot chosen_end, Duration fetch_timeout);
+  struct FetchOptions {
+    Duration timeout;
+    /// On average: catching up must leave others their share of disk and network.
+    std::uint64_t bytes_per_second = 215'000'000;
+  };
+
+  Learner(NodeId self, Configuration configuration, Slot chosen_end, FetchOptions fetching);
 
   void step(Time now, NodeId source, const Message& message, Effects& out);
   void tick(Time now, Effects& out);
@@ -85,6 +91,7 @@ class Learner {
   void apply(Record record, bool learned, Effects& out);
   bool apply_own_vote(Effects& out);
   void fetch(Time now, Effects& out);
+  [[nodiscard]] bool may_fetch(Time now);
   void fetch_from_others(Time now, Slot slot, Effects& out);
   void fetch_failed(Time now, Effects& out);
   [[nodiscard]] std::optional<Ballot> chosen_ballot(Slot slot) const;
@@ -94,7 +101,7 @@ class Learner {
 
   NodeId self_;
   Configuration configuration_;
-  Duration fetch_timeout_;
+  FetchOptions fetching_;
   Slot chosen_end_;
   Slot known_end_;
 
@@ -113,6 +120,7 @@ class Learner {
   std::size_t fetch_target_ = 0;  // Rotates over the members.
   std::size_t fetch_failures_ = 0;
   Time fetch_again_at_{};
+  Time fetched_until_{};  // When what has been fetched would have come at the allowed pace.
   bool paused_ = false;
 };
 

@@ -186,6 +186,6 @@ enum class Role : std::uint8_t { acceptor, proposer, learner };
 [[nodiscard]] std::string_view name_of(const Body& body);
 
 /// A bound on the bytes of a piece of a Promise or of a Fetched; one record may exceed it.
-inline constexpr std::size_t kPieceBytesMax = 1 << 20;
+inline constexpr std::size_t kPieceBytesMax = 512 << 10;
 
 }  // namespace stele::paxos

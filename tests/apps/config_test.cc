@@ -45,6 +45,7 @@ TEST_SUITE("apps.config") {
       s.disk_bytes_max = 1 << 25;
       s.disk_reserve_bytes = 1 << 25;
     }));
+    CHECK(refused([](Settings& s) { s.fetch_bytes_per_second = 1000; }));
     CHECK(refused([](Settings& s) { s.election_timeout_ms = 50; }));
     CHECK(refused([](Settings& s) { s.heartbeat_ms = 0; }));
     CHECK(refused([](Settings& s) { s.listen = "nowhere"; }));

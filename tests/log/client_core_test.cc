@@ -16,15 +16,6 @@ using net::Outcome;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class FakeDialer final : public net::Dialer {
- public:
-  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
-                                                net::LinkHandler& handler) override {
-    return std::make_unique<FakeLink>(address, &handler, links);
-  }
-  std::vector<FakeLink*> links;
-};
-
 /// What a caller was told.
 struct Told {
   std::optional<Errc> error;

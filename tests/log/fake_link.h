@@ -1,6 +1,7 @@
 // A connection whose other end is the test.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,16 @@ class FakeLink final : public net::Link {
 
  private:
   std::vector<FakeLink*>& all_;
+};
+
+/// Every connection is there at once; `links` are those that live.
+class FakeDialer final : public net::Dialer {
+ public:
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+                                                net::LinkHandler& handler) override {
+    return std::make_unique<FakeLink>(address, &handler, links);
+  }
+  std::vector<FakeLink*> links;
 };
 
 }  // namespace stele::log

@@ -4,7 +4,9 @@
 
 #include "net/frame.h"
 #include "net/tcp.h"
+#include "tests/log/fake_link.h"
 #include "tests/log/nodes_in_process.h"
+#include "tests/sim/sim_loop.h"
 
 namespace stele::net {
 namespace {
@@ -115,6 +117,41 @@ TEST_SUITE("net.peers") {
     bench.other.end();
     REQUIRE(bench.run([&] { return !bench.gone.empty(); }));
     CHECK(bench.gone == std::vector<NodeId>{{2}});
+  }
+
+  TEST_CASE("a node that connects itself is dialled at once, not with the next try") {
+    sim::SimLoop loop(1);
+    log::FakeDialer dialer;
+    log::QuietEvents events;
+    Peers peers(loop, dialer, events,
+                {[] { return Hello{}; }, [](const Hello&) { return Result<void>(); },
+                 [](NodeId, const std::string&) {}, [](NodeId) {}});
+    peers.add({2}, {"other", 1});
+    // The tries become rare.
+    for (int i = 0; i < 10; ++i) {
+      if (!dialer.links.empty()) dialer.links.back()->handler->on_closed("nobody listens");
+      loop.advance(Peers::kBackoffMax);
+    }
+    REQUIRE(dialer.links.size() == 1);
+    dialer.links.back()->handler->on_closed("nobody listens");
+    loop.advance(Peers::kBackoffMin);
+    REQUIRE(dialer.links.empty());
+
+    peers.heard_from({9});  // Nobody known.
+    CHECK(dialer.links.empty());
+    peers.heard_from({2});
+    REQUIRE(dialer.links.size() == 1);
+    const std::vector<log::FakeLink*> dialled = dialer.links;
+    peers.heard_from({2});  // The try under way goes on,
+    CHECK(dialer.links == dialled);
+    Hello hello;
+    hello.node = {2};
+    dialer.links.back()->handler->on_message(hello);
+    REQUIRE(peers.connected({2}));
+    peers.heard_from({2});  // and so does what is connected.
+    CHECK(peers.connected({2}));
+    loop.advance(2 * Peers::kBackoffMax);
+    CHECK(dialer.links.size() == 1);
   }
 
   TEST_CASE("whoever is not admitted, refuses, or is another node, gets no message") {

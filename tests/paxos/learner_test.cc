@@ -13,8 +13,8 @@ constexpr Ballot kB1{1, kN1};
 constexpr Ballot kB2{2, kN2};
 
 struct Bench {
-  explicit Bench(Slot chosen_end = {1})
-      : learner(kN3, three_nodes(), chosen_end, milliseconds(400)) {}
+  explicit Bench(Slot chosen_end = {1}, std::uint64_t bytes_per_second = 1'000'000'000)
+      : learner(kN3, three_nodes(), chosen_end, {milliseconds(400), bytes_per_second}) {}
 
   void vote(std::uint64_t slot, Ballot ballot, std::string_view text) {
     learner.on_voted(now, record(slot, ballot, text), out);
@@ -96,6 +96,32 @@ TEST_SUITE("paxos.learner") {
     bench.hear(kN2, Fetched{{3}, {4}, {record(3, kB1, "c")}});
     CHECK(bench.applied() == Texts{"a", "b", "c"});
     CHECK(bench.fetches().size() == 2);
+  }
+
+  TEST_CASE("on_fetched: goes on at the pace that is allowed, after a short burst") {
+    Bench bench({1}, 1'000'000);
+    bench.tick(milliseconds(100));
+    bench.hear(kN2, Heartbeat{kB1, 1, {1000}});
+    // 10 kB are 10 ms; 25 ms may be made up for.
+    const auto fetched = [&] {
+      const Slot slot = bench.fetches().back().slot_begin;
+      const std::size_t before = bench.fetches().size();
+      bench.hear(kN2, Fetched{slot, {1000}, {record(slot.value, kB1, std::string(10'000, 'v'))}});
+      return bench.fetches().size() != before;
+    };
+    CHECK(fetched());
+    CHECK(fetched());
+    CHECK_FALSE(fetched());
+    bench.tick(milliseconds(4));
+    CHECK(bench.fetches().size() == 3);
+    bench.tick(milliseconds(1));
+    CHECK(bench.fetches().size() == 4);
+    CHECK_FALSE(fetched());
+    // However long nothing was fetched.
+    bench.tick(milliseconds(10'000));
+    CHECK(fetched());
+    CHECK(fetched());
+    CHECK_FALSE(fetched());
   }
 
   TEST_CASE("on_fetched: an answer nobody asked for is not taken") {

@@ -1,0 +1,110 @@
+#include "log/value_log.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/log/directory.h"
+#include "tests/paxos/nodes.h"
+
+namespace stele::log {
+namespace {
+
+std::string text_of(const Slice& slice) {
+  return {reinterpret_cast<const char*>(slice.bytes.data()), slice.bytes.size()};
+}
+
+/// A log whose segments have room for two or three values.
+struct Bench {
+  Bench() : log(open({})) {}
+  [[nodiscard]] ValueLog open(ValuePlace end) const {
+    auto opened = ValueLog::open(directory.path(), 7, end, {.segment_bytes = 3 * kPageBytes});
+    REQUIRE_MESSAGE(opened.has_value(), opened.error().detail);
+    return *std::move(opened);
+  }
+  /// Where it lies.
+  ValuePlace append(const std::string& text) {
+    const auto place = log.begin();
+    REQUIRE(place);
+    REQUIRE(log.append(++number, std::vector{paxos::value(text)}, {}));
+    return *place;
+  }
+
+  TestDirectory directory;
+  ValueLog log;
+  ValueReader reader{directory.path()};
+  std::uint64_t number = 0;
+};
+
+}  // namespace
+
+TEST_SUITE("log.value_log") {
+  TEST_CASE("read: what was appended, from all segments") {
+    Bench bench;
+    std::vector<ValuePlace> places;
+    for (char c = 'a'; c <= 'z'; ++c) places.push_back(bench.append(std::string(5000, c)));
+    CHECK(places.back().segment > 10);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      const std::string expected(5000, static_cast<char>('a' + i));
+      const auto found = bench.reader.read(places[i], 5000);
+      REQUIRE(found);
+      CHECK(text_of(*found) == expected);
+      const auto stretch = bench.reader.read_stretch(places[i], 5000);
+      REQUIRE(stretch);
+      REQUIRE(stretch->find(places[i], 5000));
+      CHECK(text_of(*stretch->find(places[i], 5000)) == expected);
+    }
+  }
+
+  TEST_CASE("read_stretch: neighbours come with it, and what is outside is not found") {
+    Bench bench;
+    const ValuePlace first = bench.append("first");
+    const ValuePlace second = bench.append("second");
+    const ValuePlace third = bench.append(std::string(5000, 'x'));
+    REQUIRE(third.segment == 1);
+    const auto stretch = bench.reader.read_stretch(first, second.offset + 6 - first.offset);
+    REQUIRE(stretch);
+    CHECK(text_of(*stretch->find(first, 5)) == "first");
+    CHECK(text_of(*stretch->find(second, 6)) == "second");
+    CHECK_FALSE(stretch->find(third, 5000));
+    CHECK_FALSE(stretch->find(second, kPageBytes));
+    CHECK_FALSE(stretch->find({1, UINT64_MAX}, 2));
+    CHECK_FALSE(stretch->find({2, first.offset}, 5));
+    CHECK_FALSE(bench.reader.read_stretch(second, 5)->find(first, 5));
+    CHECK_FALSE(ValueStretch{}.find({}, 1));
+  }
+
+  TEST_CASE("what is not there is corrupt, and names the file") {
+    Bench bench;
+    const ValuePlace place = bench.append("text");
+    for (const ValuePlace nowhere : {ValuePlace{9, 32}, ValuePlace{1, 1 << 20}}) {
+      const auto read = bench.reader.read(nowhere, 4);
+      const auto stretch = bench.reader.read_stretch(nowhere, 4);
+      REQUIRE_FALSE(read.has_value());
+      REQUIRE_FALSE(stretch.has_value());
+      CHECK(read.error().code == Errc::corrupt);
+      CHECK(stretch.error().code == Errc::corrupt);
+      const std::string file = "values/" + std::to_string(nowhere.segment);
+      CHECK(read.error().detail.find(file) != std::string::npos);
+    }
+    CHECK(bench.reader.read(place, 4));
+  }
+
+  TEST_CASE("open: what lies behind the end is cut off, and what lacks is corrupt") {
+    Bench bench;
+    bench.append("kept");
+    const ValuePlace end = bench.log.end();
+    const ValuePlace lost = bench.append("lost");
+    bench.log = bench.open(end);
+    CHECK(bench.log.size() == end.offset);
+    CHECK_FALSE(bench.reader.read(lost, 4));
+    CHECK(bench.append("next") == lost);
+    const auto opened = ValueLog::open(bench.directory.path(), 7, {1, 1 << 20}, {});
+    REQUIRE_FALSE(opened.has_value());
+    CHECK(opened.error().code == Errc::corrupt);
+  }
+}
+
+}  // namespace stele::log
