@@ -66,7 +66,13 @@ Result<Journal> Journal::open(const std::string& path, std::uint64_t id) {
 }
 
 bool Journal::fits(std::size_t redo_bytes) const {
-  return at_ + whole_pages(kRecordHeadBytes + redo_bytes) <= size_;
+  return at_ + whole_pages(kRecordHeadBytes + redo_bytes) <= end_;
+}
+
+void Journal::turn() {
+  const bool first_half = end_ == middle();
+  at_ = first_half ? middle() : kPageBytes;
+  end_ = first_half ? size_ : middle();
 }
 
 Result<void> Journal::append(std::uint64_t number, std::span<const std::byte> redo) {

@@ -96,6 +96,31 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (loop.now() - begin > kLoopCommitMax) loop_pauses_until = loop.now() + kLoopPause;
   }
 
+  // --- Checkpoint's thread -------------------------------------------------------------
+
+  void checkpoint_loop() {
+    std::unique_lock lock(checkpoint_mutex);
+    while (true) {
+      checkpoint_work.wait(lock, [&] { return checkpoint_begun || stopping_checkpoints; });
+      if (stopping_checkpoints) return;
+      checkpoint_begun = false;
+      lock.unlock();
+      if (const auto done = files->run_checkpoint(); !done) {
+        const std::lock_guard failing(mutex);
+        fail_store(done.error());
+      }
+      lock.lock();
+    }
+  }
+
+  void on_checkpoint_begun() {
+    {
+      const std::lock_guard lock(checkpoint_mutex);
+      checkpoint_begun = true;
+    }
+    checkpoint_work.notify_one();
+  }
+
   // --- Writer thread -------------------------------------------------------------------
 
   void write_loop() {
@@ -119,18 +144,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     lock.unlock();
     const auto committed = commit(*batch);
     lock.lock();
-    if (!committed) {
-      // What is on the disk is unknown from here on: no acknowledgement leaves any more.
-      failed = true;
-      work.notify_one();
-      measure_space();
-      Error error = committed.error();
-      if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
-      loop.post([self = shared_from_this(), error] {
-        if (self->on_failure) self->on_failure(error);
-      });
-      return false;
-    }
+    if (!committed) fail_store(committed.error());
+    if (failed) return false;
     committing = false;
     for (auto& later : std::exchange(after_commit, {})) batch->durable.push_back(std::move(later));
     // The batch goes back to the loop, which alone drops the buffers it shares with the sockets.
@@ -138,6 +153,18 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     loop.post(
         [self = shared_from_this(), batch = std::move(batch)] { self->on_committed(*batch); });
     return true;
+  }
+
+  /// What is on the disk is unknown from here on: no acknowledgement leaves any more. Guarded by
+  /// mutex.
+  void fail_store(Error error) {
+    if (std::exchange(failed, true)) return;
+    work.notify_one();
+    measure_space();
+    if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
+    loop.post([self = shared_from_this(), error = std::move(error)] {
+      if (self->on_failure) self->on_failure(error);
+    });
   }
 
   Result<void> commit(Pending& batch) {
@@ -273,8 +300,14 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::deque<std::function<void()>> reads;  // Guarded by read_mutex,
   bool stopping_reads = false;              // this too.
 
+  std::mutex checkpoint_mutex;
+  std::condition_variable checkpoint_work;
+  bool checkpoint_begun = false;      // Guarded by checkpoint_mutex,
+  bool stopping_checkpoints = false;  // this too.
+
   std::thread writer;
   std::thread reader;
+  std::thread checkpointer;
 };
 
 LmdbStore::LmdbStore(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -309,8 +342,10 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
   impl->used_bytes = impl->files->used_bytes();
   impl->measure_space();
   if (!impl->commit_wanted) {
+    impl->files->on_checkpoint_begun([raw = impl.get()] { raw->on_checkpoint_begun(); });
     impl->writer = std::thread([impl] { impl->write_loop(); });
     impl->reader = std::thread([impl] { impl->read_loop(); });
+    impl->checkpointer = std::thread([impl] { impl->checkpoint_loop(); });
   }
   return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(impl)));
 }
@@ -329,6 +364,12 @@ LmdbStore::~LmdbStore() {
   }
   impl_->read_work.notify_one();
   if (impl_->writer.joinable()) impl_->writer.join();
+  {
+    const std::lock_guard lock(impl_->checkpoint_mutex);
+    impl_->stopping_checkpoints = true;
+  }
+  impl_->checkpoint_work.notify_one();
+  if (impl_->checkpointer.joinable()) impl_->checkpointer.join();
   if (impl_->reader.joinable()) impl_->reader.join();
   impl_->release();
 }

@@ -161,7 +161,6 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
                    std::make_unique<ValueReader>(directory));
   files.mark_ = mark;
-  files.number_ = mark.applied;
   if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
   return files;
 }
@@ -180,37 +179,41 @@ Result<void> StoreFiles::load() {
 }
 
 Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
+  if (checkpoint_->written()) {
+    if (auto done = end_checkpoint(); !done) return done;
+  }
   if (!transaction.empty()) {
     redo_.clear();
     auto done = transaction.bytes <= options_.small_bytes_max ? append_small(transaction)
                                                               : append_large(transaction);
     if (!done) return done;
-    ++number_;
+    ++mark_.applied;
+    mark_.values_end = values_.end();
     behind_.insert(behind_.end(), redo_.bytes().begin(), redo_.bytes().end());
     behind_bytes_ += transaction.bytes;
     if (transaction.state) durable_ = transaction.state->numbers;
   }
-  const bool due = readable || transaction.identity || behind_bytes_ > options_.behind_bytes_max;
-  return due ? checkpoint() : Result<void>{};
+  if (readable || transaction.identity) return checkpoint();
+  return behind_bytes_ > options_.behind_bytes_max ? begin_checkpoint() : Result<void>{};
 }
 
 bool StoreFiles::quick(const Transaction& transaction) const {
   // The redo is hardly longer than what it repeats.
   return !transaction.identity && transaction.bytes <= options_.small_bytes_max &&
          behind_bytes_ + transaction.bytes <= options_.behind_bytes_max &&
-         journal_.fits(2 * transaction.bytes + kPageBytes);
+         (journal_.fits(2 * transaction.bytes + kPageBytes) || !checkpoint_->busy());
 }
 
 Result<void> StoreFiles::append_small(const Transaction& transaction) {
   ValuesAside none;
   write(transaction, promised_, none, redo_);
   if (!journal_.fits(redo_.bytes().size())) {
-    if (auto done = checkpoint(); !done) return done;
+    if (auto done = begin_checkpoint(); !done) return done;
   }
-  if (journal_.fits(redo_.bytes().size())) return journal_.append(number_ + 1, redo_.bytes());
+  if (journal_.fits(redo_.bytes().size())) return journal_.append(mark_.applied + 1, redo_.bytes());
   const auto begin = values_.begin();
   if (!begin) return tl::unexpected<Error>(begin.error());
-  return values_.append(number_ + 1, {}, redo_.bytes());
+  return values_.append(mark_.applied + 1, {}, redo_.bytes());
 }
 
 Result<void> StoreFiles::append_large(const Transaction& transaction) {
@@ -218,24 +221,30 @@ Result<void> StoreFiles::append_large(const Transaction& transaction) {
   if (!begin) return tl::unexpected<Error>(begin.error());
   ValuesAside aside{*begin, {}};
   write(transaction, promised_, aside, redo_);
-  return values_.append(number_ + 1, aside.values, redo_.bytes());
+  return values_.append(mark_.applied + 1, aside.values, redo_.bytes());
+}
+
+/// The part before must be in LMDB first: its half of the journal is written next.
+Result<void> StoreFiles::begin_checkpoint() {
+  if (auto done = end_checkpoint(); !done) return done;
+  if (behind_.empty()) return {};
+  checkpoint_->begin(behind_, mark_, durable_);
+  behind_bytes_ = 0;
+  journal_.turn();
+  if (checkpoint_begun_) checkpoint_begun_();
+  return {};
+}
+
+Result<void> StoreFiles::end_checkpoint() {
+  const auto numbers = checkpoint_->end(lmdb_);
+  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  readable_ = numbers->value_or(readable_);
+  return {};
 }
 
 Result<void> StoreFiles::checkpoint() {
-  if (number_ == mark_.applied) return {};
-  auto txn = lmdb_.begin(true);
-  if (!txn) return tl::unexpected<Error>(txn.error());
-  auto done = apply_redo(behind_, *txn);
-  mark_.applied = number_;
-  mark_.values_end = values_.end();
-  if (done) done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark_));
-  if (done) done = txn->commit();
-  if (!done) return done;
-  journal_.restart();
-  behind_.clear();
-  behind_bytes_ = 0;
-  readable_ = durable_;
-  return {};
+  auto done = begin_checkpoint();
+  return done ? end_checkpoint() : done;
 }
 
 std::uint64_t StoreFiles::used_bytes() const {

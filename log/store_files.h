@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "log/checkpoint.h"
 #include "log/journal.h"
 #include "log/journal_record.h"
 #include "log/lmdb.h"
@@ -17,15 +19,15 @@ namespace stele::log {
 
 /// A transaction is one record, written in one place and synced once: a small one in the journal, a
 /// large one in the value log, where its values stay. LMDB gets it later, together with others, and
-/// what it gets of large values is where they are. For one writer thread; lmdb().begin(false) and
-/// values() are for any thread. Move-only.
+/// what it gets of large values is where they are. For one thread at a time; lmdb().begin(false),
+/// values() and run_checkpoint() are for any thread. Move-only.
 class StoreFiles {
  public:
   struct Options {
     std::uint64_t map_bytes = 1ULL << 40;      ///< The bound of LMDB's file.
-    std::uint64_t journal_bytes = 1 << 20;     ///< Of a new journal; as much memory at most.
+    std::uint64_t journal_bytes = 2 << 20;     ///< Of a new journal; as much memory at most.
     std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
-    std::uint64_t behind_bytes_max = 8 << 20;  ///< LMDB is behind by so much at most.
+    std::uint64_t behind_bytes_max = 8 << 20;  ///< LMDB takes over so much at once, at most.
     ValueLog::Options values = {};
   };
 
@@ -40,6 +42,12 @@ class StoreFiles {
   [[nodiscard]] bool quick(const Transaction& transaction) const;
   /// Moves to LMDB what it lacks.
   Result<void> checkpoint();
+  /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
+  Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
+
+  /// `told` is called when run_checkpoint() has something to do. Without, whoever commits does it
+  /// when it must be done.
+  void on_checkpoint_begun(std::function<void()> told) { checkpoint_begun_ = std::move(told); }
 
   [[nodiscard]] Lmdb& lmdb() { return lmdb_; }
   [[nodiscard]] ValueReader& values() { return *reader_; }
@@ -59,17 +67,20 @@ class StoreFiles {
   Result<void> load();
   Result<void> append_small(const Transaction& transaction);
   Result<void> append_large(const Transaction& transaction);
+  Result<void> begin_checkpoint();
+  Result<void> end_checkpoint();
 
   Options options_;
   Lmdb lmdb_;
   Journal journal_;
   ValueLog values_;
   std::unique_ptr<ValueReader> reader_;
-  JournalMark mark_;                // As LMDB has it.
-  std::uint64_t number_ = 0;        // Of the last record.
-  Redo redo_;                       // Of the transaction under way,
-  std::vector<std::byte> behind_;   // and of those that LMDB lacks.
-  std::uint64_t behind_bytes_ = 0;  // With their values.
+  JournalMark mark_;                // Behind the last record.
+  Redo redo_;                       // Of the transaction under way.
+  std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,
+  std::uint64_t behind_bytes_ = 0;  // and with its values.
+  std::function<void()> checkpoint_begun_;
+  std::unique_ptr<Checkpoint> checkpoint_ = std::make_unique<Checkpoint>();
   Promised promised_;
   StateNumbers durable_;
   StateNumbers readable_;

@@ -15,7 +15,7 @@ namespace stele::log {
 namespace {
 
 constexpr std::uint64_t kId = 77;
-constexpr std::uint64_t kBytes = 8 * kPageBytes;
+constexpr std::uint64_t kBytes = 16 * kPageBytes;  // Two halves of eight pages.
 
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text));
@@ -80,24 +80,43 @@ TEST_SUITE("log.journal") {
     CHECK(bench.found(3).empty());
   }
 
-  TEST_CASE("fits: exactly as many pages as there are") {
+  TEST_CASE("fits: exactly as many pages as a half has, whichever half") {
     Bench bench;
-    CHECK(bench.journal->fits(8 * kPageBytes - 32));
-    CHECK_FALSE(bench.journal->fits(8 * kPageBytes - 31));
-    bench.append(1, std::string(7 * kPageBytes - 32, 'a'));
-    CHECK(bench.journal->fits(kPageBytes - 32));
-    bench.append(2, std::string(kPageBytes - 32, 'b'));
-    CHECK_FALSE(bench.journal->fits(0));
-    CHECK(bench.found().size() == 2);
+    for (std::uint64_t number = 1; number <= 3; number += 2) {
+      CHECK(bench.journal->fits(8 * kPageBytes - 32));
+      CHECK_FALSE(bench.journal->fits(8 * kPageBytes - 31));
+      bench.append(number, std::string(7 * kPageBytes - 32, 'a'));
+      CHECK(bench.journal->fits(kPageBytes - 32));
+      bench.append(number + 1, std::string(kPageBytes - 32, 'b'));
+      CHECK_FALSE(bench.journal->fits(0));
+      bench.journal->turn();
+    }
+    CHECK(bench.found().size() == 4);
   }
 
-  TEST_CASE("restart: new records take the place of the first, those left over are applied ones") {
+  TEST_CASE("turn: the other half is written, and this one stays until the next turn") {
     Bench bench;
     for (std::uint64_t number = 1; number <= 5; ++number) bench.append(number, "old");
-    bench.journal->restart();
+    bench.journal->turn();
     bench.append(6, "new");
     bench.append(7, "newer");
     CHECK(bench.found(5) == Texts{"new", "newer"});
+    CHECK(bench.found(3) == Texts{"old", "old", "new", "newer"});
+    bench.journal.emplace(*Journal::open(bench.path, kId));
+    bench.append(8, "first half");
+    bench.append(9, "again");
+    CHECK(bench.found(5) == Texts{"new", "newer", "first half", "again"});
+    CHECK(bench.found(2) == Texts{"old", "old", "old", "new", "newer", "first half", "again"});
+  }
+
+  TEST_CASE("an odd number of pages: one half has one more") {
+    TestDirectory directory;
+    auto journal = Journal::create(directory.sub("journal"), kId, 3 * kPageBytes);
+    REQUIRE(journal);
+    CHECK_FALSE(journal->fits(kPageBytes));
+    journal->turn();
+    CHECK(journal->fits(kPageBytes));
+    CHECK_FALSE(journal->fits(2 * kPageBytes));
   }
 
   TEST_CASE("a torn last record is none") {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "log/lmdb.h"
 #include "tests/log/store_benches.h"
 
@@ -80,6 +82,36 @@ TEST_SUITE("log.lmdb_store") {
     vote(5, 100);
     REQUIRE(bench.run_until([&] { return durable == 5; }));
     CHECK(slots_of(bench.votes(1, 8 << 20)) == Slots{1, 2, 3, 4, 5});
+  }
+
+  TEST_CASE("checkpoints beside commits of the loop and of the writer: all is there, in order") {
+    // A half of the journal has room for eight small transactions.
+    LmdbBench bench(true, {.journal_bytes = 16 * kPageBytes, .small_bytes_max = 2000}, true);
+    constexpr std::uint64_t kSlots = 600;
+    std::vector<std::uint64_t> durable;
+    int reads = 0;
+    for (std::uint64_t slot = 1; slot <= kSlots; ++slot) {
+      const std::size_t bytes = slot % 7 == 0 ? 5000 : 100;
+      bench.store->write_votes(
+          {paxos::WriteAccepted{record(slot, {1, kN1}, std::string(bytes, 'x'))}},
+          [&durable, slot] { durable.push_back(slot); });
+      if (slot % 50 == 0) {
+        bench.store->read_votes({slot - 10}, {slot + 1}, 1 << 20, [&, slot](const SlotsRead& found) {
+          CHECK(found.records.size() == 11);
+          CHECK(found.records.back().slot == Slot{slot});
+          ++reads;
+        });
+      }
+      // Sometimes many transactions in one commit, sometimes each of its own.
+      if (slot % 3 == 0) REQUIRE(bench.run_until([&] { return durable.size() == slot; }));
+    }
+    REQUIRE(bench.run_until([&] { return durable.size() == kSlots && reads == kSlots / 50; }));
+    CHECK(std::is_sorted(durable.begin(), durable.end()));
+    bench.restart();
+    const SlotsRead all = bench.votes(1, 8 << 20);
+    CHECK(all.records.size() == kSlots);
+    CHECK(all.last);
+    CHECK(bench.failure.empty());
   }
 
   TEST_CASE("space: what is used grows, what is free is bounded by the map") {

@@ -99,9 +99,10 @@ class StoreBench {
 
 class LmdbBench : public StoreBench {
  public:
-  explicit LmdbBench(bool with_identity = true, std::size_t small_bytes_max = 32 << 10,
+  explicit LmdbBench(bool with_identity = true, StoreFiles::Options files = {},
                      bool loop_commits = false)
-      : small_bytes_max_(small_bytes_max), loop_commits_(loop_commits) {
+      : files_(std::move(files)), loop_commits_(loop_commits) {
+    files_.map_bytes = kTestMapBytes;
     LmdbBench::open();
     if (with_identity) be(identity());
   }
@@ -110,7 +111,7 @@ class LmdbBench : public StoreBench {
   void open() override {
     auto opened_directory = DataDirectory::open(directory.path());
     REQUIRE(opened_directory);
-    auto opened = LmdbStore::open(*std::move(opened_directory), {.files = files()}, loop_,
+    auto opened = LmdbStore::open(*std::move(opened_directory), {.files = files_}, loop_,
                                   [this](const Error& error) { failure = error.detail; });
     REQUIRE_MESSAGE(opened.has_value(), opened.error().detail);
     store = *std::move(opened);
@@ -158,11 +159,7 @@ class LmdbBench : public StoreBench {
   std::string failure;
 
  private:
-  [[nodiscard]] StoreFiles::Options files() const {
-    return {.map_bytes = kTestMapBytes, .small_bytes_max = small_bytes_max_};
-  }
-
-  std::size_t small_bytes_max_;
+  StoreFiles::Options files_;
   bool loop_commits_;
   net::AsioLoop loop_{context};
 };
@@ -170,13 +167,13 @@ class LmdbBench : public StoreBench {
 /// Every value goes to the value log.
 class ValueLogBench final : public LmdbBench {
  public:
-  explicit ValueLogBench(bool with_identity = true) : LmdbBench(with_identity, 0) {}
+  explicit ValueLogBench(bool with_identity = true) : LmdbBench(with_identity, {.small_bytes_max = 0}) {}
 };
 
 /// The loop commits what is small.
 class LoopBench final : public LmdbBench {
  public:
-  explicit LoopBench(bool with_identity = true) : LmdbBench(with_identity, 32 << 10, true) {}
+  explicit LoopBench(bool with_identity = true) : LmdbBench(with_identity, {}, true) {}
 };
 
 class MemoryBench final : public StoreBench {

@@ -15,10 +15,10 @@ namespace {
 using paxos::kN1;
 using paxos::record;
 
-/// The journal has room for four small transactions, a segment for two large ones.
+/// Each half of the journal has room for four small transactions, a segment for two large ones.
 StoreFiles::Options options() {
   return {.map_bytes = kTestMapBytes,
-          .journal_bytes = 4 * kPageBytes,
+          .journal_bytes = 8 * kPageBytes,
           .small_bytes_max = 1000,
           .behind_bytes_max = 1 << 20,
           .values = {.segment_bytes = 3 * kPageBytes}};
@@ -98,19 +98,65 @@ TEST_SUITE("log.store_files") {
     CHECK(std::filesystem::file_size(bench.path("values/1")) == 2 * kPageBytes);
   }
 
-  TEST_CASE("when the journal is full, everything moves to LMDB") {
+  TEST_CASE("when half of the journal is full, what it holds moves to LMDB, beside commits") {
     Bench bench;
+    int begun = 0;
+    bench.files->on_checkpoint_begun([&] { ++begun; });
     for (std::uint64_t slot = 1; slot <= 4; ++slot) bench.commit(vote(slot));
-    CHECK(bench.slots().empty());
+    CHECK(begun == 0);
     bench.commit(vote(5));
+    CHECK(begun == 1);
+    CHECK(bench.slots().empty());
+    REQUIRE(bench.files->run_checkpoint());
     CHECK(bench.slots() == Slots{1, 2, 3, 4});
+    CHECK(bench.files->run_checkpoint());  // There is nothing more to do.
+    bench.commit(vote(6));
     bench.open();
-    CHECK(bench.slots() == Slots{1, 2, 3, 4, 5});
+    CHECK(bench.slots() == Slots{1, 2, 3, 4, 5, 6});
   }
 
-  TEST_CASE("LMDB is not behind by more than its bound") {
+  TEST_CASE("a half is not used again before LMDB has what it held, whoever sees to that") {
     Bench bench;
-    for (std::uint64_t slot = 1; slot <= 20; ++slot) bench.commit(vote(slot, 100'000));
+    for (std::uint64_t slot = 1; slot <= 8; ++slot) bench.commit(vote(slot));
+    CHECK(bench.slots().empty());
+    bench.commit(vote(9));  // Nobody has run the checkpoint: this commit does.
+    CHECK(bench.slots() == Slots{1, 2, 3, 4});
+    bench.open();
+    CHECK(bench.slots() == Slots{1, 2, 3, 4, 5, 6, 7, 8, 9});
+  }
+
+  TEST_CASE("killed with a checkpoint begun, and at any time behind it: everything is there") {
+    for (std::uint64_t more = 0; more <= 9; ++more) {
+      Bench bench;
+      Slots expected;
+      const auto commit = [&](std::uint64_t slot) {
+        bench.commit(vote(slot, slot % 3 == 0 ? 5000 : 10));
+        expected.push_back(slot);
+      };
+      for (std::uint64_t slot = 1; slot <= 7; ++slot) commit(slot);
+      if (more % 2 == 0) REQUIRE(bench.files->run_checkpoint());
+      for (std::uint64_t slot = 8; slot < 8 + more; ++slot) commit(slot);
+      bench.open();
+      CHECK(bench.slots() == expected);
+    }
+  }
+
+  TEST_CASE("quick: one write and one sync, also into the other half, but not while that is needed") {
+    Bench bench;
+    for (std::uint64_t slot = 1; slot <= 4; ++slot) bench.commit(vote(slot));
+    CHECK(bench.files->quick(vote(5)));
+    bench.commit(vote(5));
+    CHECK(bench.files->quick(vote(6)));
+    for (std::uint64_t slot = 6; slot <= 8; ++slot) bench.commit(vote(slot));
+    CHECK_FALSE(bench.files->quick(vote(9)));
+    REQUIRE(bench.files->run_checkpoint());
+    CHECK(bench.files->quick(vote(9)));
+    CHECK_FALSE(bench.files->quick(vote(9, 5000)));
+  }
+
+  TEST_CASE("LMDB is not behind by more than two parts of its bound") {
+    Bench bench;
+    for (std::uint64_t slot = 1; slot <= 30; ++slot) bench.commit(vote(slot, 100'000));
     CHECK(bench.slots().size() > 5);
     bench.open();
     CHECK(bench.slots().size() == 10);  // As many as one read takes.
