@@ -7,9 +7,11 @@
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <condition_variable>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -29,6 +31,8 @@ namespace {
 /// Entries read ahead of the appends at most.
 constexpr std::size_t kReadAheadMax = 4096;
 constexpr std::size_t kReadAheadBytesMax = 16 << 20;
+/// How long an interrupted append waits for answers.
+constexpr std::chrono::seconds kInterruptedWait{2};
 
 /// Appends what a reader thread, or the command line, gives it, and prints LSNs in input order.
 class Appender {
@@ -37,7 +41,9 @@ class Appender {
       : flags_(flags),
         client_(context_, options_for(common, flags)),
         output_(Format::raw, false),
-        progress_timer_(context_) {}
+        progress_timer_(context_),
+        signals_(context_, SIGINT, SIGTERM),
+        interrupted_timer_(context_) {}
 
   /// All at once, from the command line.
   int run(std::vector<std::string> entries) {
@@ -82,6 +88,7 @@ class Appender {
   int run() {
     started_ = std::chrono::steady_clock::now();
     show_progress();
+    wait_for_signal();
     asio::post(context_, [this] { pump(); });
     context_.run();
     output_.flush();
@@ -112,8 +119,44 @@ class Appender {
     }
   }
 
+  void wait_for_signal() {
+    signals_.async_wait([this](asio::error_code error, int) {
+      if (!error) interrupt();
+    });
+  }
+
+  /// Begins nothing more, and waits a little for what is under way; not when asked again.
+  void interrupt() {
+    if (std::exchange(interrupted_, true)) return end_interrupted();
+    wait_for_signal();
+    interrupted_timer_.expires_after(kInterruptedWait);
+    interrupted_timer_.async_wait([this](asio::error_code error) {
+      if (!error) end_interrupted();
+    });
+    if (waiting_.empty()) end_interrupted();
+  }
+
+  void end_interrupted() {
+    if (std::exchange(failed_, true)) return;
+    output_.flush();
+    clear_progress();
+    std::fprintf(stderr, "stele: interrupted: %llu appended",
+                 static_cast<unsigned long long>(acknowledged_));
+    if (!waiting_.empty()) {
+      std::fprintf(stderr, ", %zu may yet be in the log", waiting_.size());
+    }
+    std::fprintf(stderr, "; nothing behind %s %llu was sent\n",
+                 from_input_ ? "input line" : "entry", static_cast<unsigned long long>(lines_));
+    exit_code_ = kFailed;
+    end();
+  }
+
   void pump() {
     if (failed_) return;
+    if (interrupted_) {
+      if (waiting_.empty()) end_interrupted();
+      return;
+    }
     std::unique_lock lock(mutex_);
     while (waiting_.size() < flags_.in_flight && !input_.empty()) {
       const std::string entry = std::move(input_.front());
@@ -218,6 +261,8 @@ class Appender {
 
   void end() {
     progress_timer_.cancel();
+    signals_.cancel();
+    interrupted_timer_.cancel();
     progress_ended_ = true;
     work_.reset();
     client_.close();
@@ -251,6 +296,9 @@ class Appender {
   Client client_;
   Output output_;
   asio::steady_timer progress_timer_;
+  asio::signal_set signals_;
+  asio::steady_timer interrupted_timer_;
+  bool interrupted_ = false;
   std::chrono::steady_clock::time_point started_;
   bool progress_shown_ = false;
   bool progress_ended_ = false;

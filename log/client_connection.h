@@ -34,9 +34,10 @@ class ClientCore::Connection final : public net::LinkHandler {
   /// Down, and not tried a moment ago.
   [[nodiscard]] bool may_dial() const;
   [[nodiscard]] bool ready() const { return ready_; }
+  [[nodiscard]] bool shaking_hands() const { return link_ && !ready_; }
   /// Dialled longer than `limit` ago, and still not ready.
   [[nodiscard]] bool overdue(Time now, Duration limit) const {
-    return link_ && !ready_ && now - dialled_at_ >= limit;
+    return shaking_hands() && now - dialled_at_ >= limit;
   }
   [[nodiscard]] const net::Address& address() const { return address_; }
   /// Of the node, as it said in its handshake; {} and 0 before.

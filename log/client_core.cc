@@ -87,8 +87,9 @@ void ClientCore::turn() {
 void ClientCore::tick() {
   const bool first = !timer_;
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
-  if (first) return;
   const Time now = loop_.now();
+  if (first) waiting_since_ = now;
+  if (first) return;
   expire_appends(now);
   std::vector<std::uint64_t> late;
   for (const auto& [request, read] : reads_) {
@@ -124,7 +125,18 @@ void ClientCore::tick() {
     silent_[net::to_string(asked->address())] = now;
     asked->fail("no answer within the time-out");
   }
+  const std::weak_ptr<bool> alive = alive_;
   turn();
+  if (!alive.expired() && idle()) timer_.reset();  // The next operation begins to tick again.
+}
+
+/// Nobody waits, and nothing is awaited.
+bool ClientCore::idle() const {
+  const bool shaking_hands =
+      std::any_of(connections_.begin(), connections_.end(),
+                  [](const auto& connection) { return connection.second->shaking_hands(); });
+  return !shaking_hands && !needs_target() && reads_.empty() && statuses_.empty() &&
+         completed_.empty();
 }
 
 bool ClientCore::needs_target() const {

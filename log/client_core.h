@@ -94,6 +94,7 @@ class ClientCore {
   void wake();
   void turn();
   void tick();
+  [[nodiscard]] bool idle() const;
 
   // Appends.
   void open_session(Connection& connection);

@@ -163,7 +163,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     measure_space();
     if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
     loop.post([self = shared_from_this(), error = std::move(error)] {
-      if (self->on_failure) self->on_failure(error);
+      if (self->on_failure && !self->closed) self->on_failure(error);
     });
   }
 
@@ -441,7 +441,14 @@ void LmdbStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
 }
 
 void LmdbStore::write_state(StateWrite write) {
-  impl_->enqueue(false, [&](Impl::Pending& pending) { pending.transaction.add(std::move(write)); });
+  // What is written over a faulty record is read next: from LMDB, which must have it.
+  const bool repairs = std::ranges::any_of(write.learned, [this](const paxos::Record& record) {
+    return record.slot < impl_->readable.chosen_end;
+  });
+  impl_->enqueue(repairs, [&](Impl::Pending& pending) {
+    pending.transaction.add(std::move(write));
+    if (repairs) pending.readable.emplace_back([] {});
+  });
 }
 
 void LmdbStore::flush() {

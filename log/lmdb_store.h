@@ -1,4 +1,4 @@
-// The store over files: one writer thread, one reader thread, one commit for all that waits.
+// The store over files: threads that commit, checkpoint and read; one commit for all that waits.
 #pragma once
 
 #include <functional>

@@ -16,21 +16,21 @@ constexpr std::uint64_t kGapBytesMax = 16 << 10;
 /// A slot's record in its table.
 struct Row {
   std::span<const std::byte> bytes;
-  Result<SlotHeader> header;
+  SlotHeader header;
 };
 
 /// What the first of the rows needs of the value log, and its neighbours with it: slots that were
 /// written one after the other lie so. Nothing if that cannot be read.
 ValueStretch read_ahead(ValueReader& values, std::span<const Row> rows) {
-  const ValuePlace begin = rows.front().header->place;
-  std::uint64_t end = begin.offset + rows.front().header->value_bytes;
+  const ValuePlace begin = rows.front().header.place;
+  std::uint64_t end = begin.offset + rows.front().header.value_bytes;
   for (const Row& row : rows.subspan(1)) {
-    if (!row.header || row.header->place.segment == 0) continue;
-    const ValuePlace place = row.header->place;
+    const ValuePlace place = row.header.place;
+    if (place.segment == 0) continue;
     if (place.segment != begin.segment || place.offset < end || place.offset - end > kGapBytesMax) {
       break;
     }
-    end = place.offset + row.header->value_bytes;
+    end = place.offset + row.header.value_bytes;
   }
   auto stretch = values.read_stretch(begin, end - begin.offset);
   return stretch ? *std::move(stretch) : ValueStretch{};
@@ -56,27 +56,28 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
   std::size_t bytes = 0;
   bool found = cursor.seek(begin.value);
   for (; found && Slot{cursor.key()} < end; found = cursor.next()) {
-    rows.push_back({cursor.value(), read_slot_header({cursor.key()}, cursor.value())});
-    const auto& header = rows.back().header;
-    bytes += header ? kSlotHeaderBytes + header->value_bytes : 0;
-    const bool full = rows.size() > 1 && bytes > bytes_max;
-    if (full) rows.pop_back();
-    if (full || !header) {
-      if (!header) read.faulty = Slot{cursor.key()};
+    auto header = read_slot_header({cursor.key()}, cursor.value());
+    if (!header) {
+      read.faulty = Slot{cursor.key()};
       break;
     }
+    bytes += kSlotHeaderBytes + header->value_bytes;
+    if (!rows.empty() && bytes > bytes_max) break;
+    rows.push_back({cursor.value(), *std::move(header)});
   }
   if (!cursor.status()) return tl::unexpected<Error>(cursor.status().error());
   read.last = !found;
 
   ValueStretch stretch;
-  for (std::size_t i = 0; i < rows.size() && rows[i].header; ++i) {
-    const SlotHeader& header = *rows[i].header;
+  bool ahead = true;  // Where that has failed once, values are read one by one.
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const SlotHeader& header = rows[i].header;
     const Slot slot = header.record.slot;
     std::optional<Slice> value = stretch.find(header.place, header.value_bytes);
-    if (!value && header.place.segment != 0) {
+    if (!value && header.place.segment != 0 && ahead) {
       stretch = read_ahead(values, std::span(rows).subspan(i));
       value = stretch.find(header.place, header.value_bytes);
+      ahead = value.has_value();
     }
     auto record = value ? with_value(header, *std::move(value))
                         : read_slot(slot, rows[i].bytes, &values);

@@ -87,7 +87,7 @@ std::optional<Slice> ValueStretch::find(ValuePlace place, std::uint64_t count) c
   return Slice{bytes.owner, bytes.bytes.subspan(at, count)};
 }
 
-/// Two descriptors of one file. Where the file system knows no direct reads, both are the same.
+/// Two descriptors of one file. Where the file system knows no direct reads, `direct` is -1.
 struct ValueReader::Segment {
   explicit Segment(std::string name)
       : path(std::move(name)),
@@ -154,9 +154,7 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
       static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes)), &std::free);
   if (buffer == nullptr) throw std::bad_alloc();
   const std::span<std::byte> target(buffer.get(), bytes);
-  Result<void> done = fail(Errc::io, "");
-  if (file.direct >= 0) done = file.read(file.direct, from, target);
-  if (!done) done = file.read(file.cached, from, target);
+  const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from, target);
   if (!done) return tl::unexpected<Error>(done.error());
   return ValueStretch{{begin.segment, from}, {buffer, target}};
 }

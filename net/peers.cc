@@ -18,8 +18,9 @@ class Peers::Peer final : public LinkHandler {
     if (ready_) link_->send(message);
   }
   [[nodiscard]] bool ready() const { return ready_; }
+  /// Also if a try is under way that began before the other node was there.
   void dial_now() {
-    if (!link_) dial();
+    if (!ready_ && (!link_ || peers_.loop_.now() - dialled_at_ >= kTryAnswered)) dial();
   }
 
   void on_message(Message message) override {
@@ -37,6 +38,7 @@ class Peers::Peer final : public LinkHandler {
  private:
   void dial() {
     ready_ = false;
+    dialled_at_ = peers_.loop_.now();
     link_ = peers_.dialer_.dial(address_, *this);
     link_->send(peers_.handshake_.hello());
     retry_ =
@@ -88,6 +90,7 @@ class Peers::Peer final : public LinkHandler {
   std::unique_ptr<Timer> retry_;
   Duration backoff_ = kBackoffMin;
   bool ready_ = false;
+  Time dialled_at_{};
   Time ready_at_{};
   bool was_lost_ = false;  // The try under way is the first one since it was ready.
   bool complained_ = false;

@@ -44,6 +44,8 @@ class Peers final : public Transport {
   static constexpr Duration kAtOnce = std::chrono::milliseconds(1);
   static constexpr Duration kBackoffMin = std::chrono::milliseconds(20);
   static constexpr Duration kBackoffMax = std::chrono::seconds(1);
+  /// A try that has taken so long has most likely been lost.
+  static constexpr Duration kTryAnswered = std::chrono::milliseconds(500);
   static constexpr Duration kHandshakeWithin = std::chrono::seconds(5);
 
  private:

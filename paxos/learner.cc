@@ -8,7 +8,8 @@
 namespace stele::paxos {
 namespace {
 
-/// More than the time between two ticks: else a quiet cluster would fetch once in a tick.
+/// Twice the time between two ticks with the default heartbeat: a quiet cluster, in which nothing
+/// else happens, must not fetch once in a tick.
 constexpr Duration kPaceSlack = std::chrono::milliseconds(25);
 
 }  // namespace

@@ -1,6 +1,9 @@
 // The tools as a user meets them.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -63,6 +66,45 @@ TEST_SUITE("cluster.tools") {
     CHECK(cluster.stele({"append"}, lines).out == lsns);
     CHECK(cluster.stele({"read"}).out == lines);
     CHECK(cluster.stele({"append", "--in-flight", "1", "x"}).out == "20001\n");
+  }
+
+  TEST_CASE("append: Ctrl-C says what was appended, and what is unknown") {
+    Cluster cluster(3);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "first"}).exit_code == 0);
+    const TempDirectory directory;
+    const std::string in = directory.path() + "/in";
+    std::string out = directory.path() + "/answered";
+    REQUIRE(::mkfifo(in.c_str(), 0600) == 0);
+    const int input = ::open(in.c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(input >= 0);
+    const auto type = [&](const std::string& text) {
+      REQUIRE(::write(input, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    };
+    const auto begin = [&] {
+      return Process({program("stele"), "--cluster", cluster.addresses(), "append"}, out, in);
+    };
+    Process answered = begin();
+    type("a\nb\nnot a whole li");
+    REQUIRE(eventually([&] { return read_file(out) == "2\n3\n"; }));
+    answered.signal(SIGINT);
+    CHECK(answered.wait() == 1);
+    CHECK(read_file(out) ==
+          "2\n3\nstele: interrupted: 2 appended; nothing behind input line 2 was sent\n");
+
+    // Without a majority nothing is answered any more.
+    out = directory.path() + "/unanswered";
+    Process unanswered = begin();
+    type("c\n");
+    REQUIRE(eventually([&] { return read_file(out) == "4\n"; }));
+    cluster.kill(1);
+    cluster.kill(2);
+    type("d\ne\n");
+    unanswered.signal(SIGINT);
+    unanswered.signal(SIGINT);
+    CHECK(unanswered.wait() == 1);
+    CHECK(has(read_file(out), "stele: interrupted: 1 appended"));
+    ::close(input);
   }
 
   TEST_CASE("output that cannot be written ends with 1, and does not hang") {

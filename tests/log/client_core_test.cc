@@ -232,7 +232,25 @@ TEST_SUITE("log.client_core") {
     CHECK(sent[0] == "append 1 a");
   }
 
-  // A deadline consumes the sequence, so that what follows keeps its order.
+  TEST_CASE("idle: a client that waits for nothing has no timer, and notices silence as before") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    CHECK(bench.loop.timers() == 1);
+    bench.answer(link, {kSession, {1}, 1, Outcome::ok, {10}, {}});
+    bench.run(milliseconds(50));
+    CHECK(bench.loop.timers() == 0);
+    bench.run(seconds(60));
+    bench.append("b");
+    CHECK(bench.commands(link).back() == "append 2 b");
+    CHECK(bench.loop.timers() == 1);
+    const net::Address silent = link.address;
+    bench.run(milliseconds(450));
+    CHECK(bench.dialer.links.back()->address == silent);
+    bench.run(milliseconds(150));
+    CHECK_FALSE(bench.leader().address == silent);
+  }
+
   TEST_CASE("silence: who did not answer is passed over for a while, though others name it") {
     Bench bench;
     bench.append("a");
@@ -246,6 +264,7 @@ TEST_SUITE("log.client_core") {
     }
   }
 
+  // A deadline consumes the sequence, so that what follows keeps its order.
   TEST_CASE("deadline: told as unknown, and the sequence is skipped when it is sent again") {
     Bench bench;
     bench.append("a", milliseconds(300));

@@ -45,9 +45,11 @@ class FakeDialer final : public net::Dialer {
  public:
   [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
                                                 net::LinkHandler& handler) override {
+    ++dials;
     return std::make_unique<FakeLink>(address, &handler, links);
   }
   std::vector<FakeLink*> links;
+  std::size_t dials = 0;
 };
 
 }  // namespace stele::log

@@ -179,6 +179,21 @@ TEST_SUITE("log.store") {
     CHECK(slots_of(bench.votes(1)) == Slots{1, 2, 3});
   }
 
+  TEST_CASE_TEMPLATE("a damaged record that has been replaced can be read", Bench, LmdbBench,
+                     LoopBench, ValueLogBench, MemoryBench) {
+    Bench bench;
+    bench.vote(
+        {record(1, {1, kN1}, "aaaa"), record(2, {1, kN1}, "bbbb"), record(3, {1, kN1}, "cccc")});
+    StateWrite write;
+    write.numbers.chosen_end = {4};
+    bench.state(write);
+    bench.damage(Slot{2});
+    REQUIRE(bench.chosen(1).faulty == Slot{2});
+    write.learned.push_back(record(2, {1, kN1}, "bbbb"));
+    bench.state(write);
+    CHECK(slots_of(bench.chosen(1)) == Slots{1, 2, 3});
+  }
+
   TEST_CASE_TEMPLATE("a damaged promise is told as such, not as none", Bench, LmdbBench, LoopBench,
                      ValueLogBench, MemoryBench) {
     Bench bench;

@@ -141,17 +141,21 @@ TEST_SUITE("net.peers") {
     CHECK(dialer.links.empty());
     peers.heard_from({2});
     REQUIRE(dialer.links.size() == 1);
-    const std::vector<log::FakeLink*> dialled = dialer.links;
-    peers.heard_from({2});  // The try under way goes on,
-    CHECK(dialer.links == dialled);
+    const std::size_t dials = dialer.dials;
+    peers.heard_from({2});  // The try under way goes on, if it is young;
+    CHECK(dialer.dials == dials);
+    loop.advance(Peers::kTryAnswered);
+    peers.heard_from({2});
+    CHECK(dialer.dials == dials + 1);
+    REQUIRE(dialer.links.size() == 1);
     Hello hello;
     hello.node = {2};
     dialer.links.back()->handler->on_message(hello);
     REQUIRE(peers.connected({2}));
-    peers.heard_from({2});  // and so does what is connected.
+    peers.heard_from({2});  // so does what is connected.
     CHECK(peers.connected({2}));
     loop.advance(2 * Peers::kBackoffMax);
-    CHECK(dialer.links.size() == 1);
+    CHECK(dialer.dials == dials + 1);
   }
 
   TEST_CASE("whoever is not admitted, refuses, or is another node, gets no message") {

@@ -1,6 +1,7 @@
 // Virtual time: a loop whose clock moves only when the test says so.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -50,6 +51,12 @@ class SimLoop final : public net::Loop {
       run();
     }
     now_ = until;
+  }
+
+  /// Timers that are still to fire.
+  [[nodiscard]] std::size_t timers() const {
+    return static_cast<std::size_t>(std::count_if(
+        timers_.begin(), timers_.end(), [](const auto& timer) { return *timer.second != nullptr; }));
   }
 
  private:
