@@ -11,16 +11,17 @@ namespace stele::apps {
 namespace {
 
 /// Several of the largest frames must fit into a queue.
-net::TcpOptions tcp_options(const Config& config, std::size_t least) {
+net::TcpOptions tcp_options(const Config& config) {
   net::TcpOptions options;
-  options.queue_bytes_max = std::max<std::size_t>(least, 4 * (config.entry_bytes_max + (1 << 20)));
+  options.queue_bytes_max =
+      std::max<std::size_t>(options.queue_bytes_max, 4 * (config.entry_bytes_max + (1 << 20)));
   return options;
 }
 
 }  // namespace
 
 Server::Server(net::AsioLoop& loop, const Config& config)
-    : dialer_(loop, tcp_options(config, 16 << 20)) {}
+    : dialer_(loop, tcp_options(config)) {}
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoop& loop,
                                               net::Events& events,
@@ -28,7 +29,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   auto server = std::unique_ptr<Server>(new Server(loop, config));
   // The port first: a second node with the same flags should say so before it touches the
   // directory.
-  auto listener = net::TcpListener::listen(loop, config.listen, tcp_options(config, 8 << 20),
+  auto listener = net::TcpListener::listen(loop, config.listen, tcp_options(config),
                                            [self = server.get()](std::unique_ptr<net::Link> link) {
                                              if (self->node_) self->node_->on_link(std::move(link));
                                            });

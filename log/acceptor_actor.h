@@ -32,7 +32,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
 
   static constexpr std::size_t kLettersMax = 65536;
-  static constexpr std::size_t kBacklogBytesMax = 64 << 20;
+  static constexpr std::size_t kBacklogBytesMax = 24 << 20;
 
  private:
   void handle(Letter& letter) override;

@@ -11,8 +11,9 @@
 namespace stele::net {
 
 struct TcpOptions {
-  /// Bytes queued for one peer at most; a single larger frame passes if the queue is empty.
-  std::size_t queue_bytes_max = 16 << 20;
+  /// Bytes queued for one peer at most; a single larger frame passes if the queue is empty. Must
+  /// have room for all accepts in flight: what does not fit is lost, and sent again much later.
+  std::size_t queue_bytes_max = 12 << 20;
   /// A peer that acknowledges nothing for that long is dead.
   Duration unacknowledged_timeout = std::chrono::seconds(4);
   Duration connect_timeout = std::chrono::seconds(3);
