@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint64_t kEntryBytesLimit = 64ULL << 20;
 constexpr std::uint64_t kDiskBytesMin = 16ULL << 20;
 constexpr std::uint64_t kFetchPaceMin = 1'000'000;
+constexpr std::uint64_t kMemoryBytesMin = 32ULL << 20;
+constexpr std::uint64_t kMemoryBytesDefault = 64ULL << 20;
 #ifdef STELE_SANITIZED
 constexpr std::uint64_t kDiskBytesDefault = 16ULL
                                             << 30;  // What the sanitizers' maps leave room for.
@@ -29,6 +31,7 @@ void for_each_key(Settings& settings, Numbers numbers, Texts texts) {
   numbers("disk-bytes-max", settings.disk_bytes_max);
   numbers("disk-reserve-bytes", settings.disk_reserve_bytes);
   numbers("fetch-bytes-per-second", settings.fetch_bytes_per_second);
+  numbers("memory-bytes-max", settings.memory_bytes_max);
   numbers("election-timeout-ms", settings.election_timeout_ms);
   numbers("heartbeat-ms", settings.heartbeat_ms);
   texts("data", settings.data);
@@ -74,6 +77,7 @@ void Settings::fill_from(const Settings& below) {
   take(disk_bytes_max, below.disk_bytes_max);
   take(disk_reserve_bytes, below.disk_reserve_bytes);
   take(fetch_bytes_per_second, below.fetch_bytes_per_second);
+  take(memory_bytes_max, below.memory_bytes_max);
   take(election_timeout_ms, below.election_timeout_ms);
   take(heartbeat_ms, below.heartbeat_ms);
   take(log_level, below.log_level);
@@ -221,6 +225,13 @@ Result<Config> make_config(const Settings& settings) {
   if (config.fetch_bytes_per_second < kFetchPaceMin) {
     return fail(Errc::invalid_argument,
                 "--fetch-bytes-per-second is at least " + text_of(kFetchPaceMin));
+  }
+  config.memory_bytes_max = settings.memory_bytes_max.value_or(
+      std::max(kMemoryBytesDefault, 16 * config.entry_bytes_max + kMemoryBytesMin));
+  const std::uint64_t memory_min = kMemoryBytesMin + 8 * config.entry_bytes_max;
+  if (config.memory_bytes_max < memory_min) {
+    return fail(Errc::invalid_argument, "--memory-bytes-max is at least " + text_of(memory_min) +
+                                            " with entries of this size");
   }
   config.election_timeout_ms = settings.election_timeout_ms.value_or(400);
   config.heartbeat_ms = settings.heartbeat_ms.value_or(50);

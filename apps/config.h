@@ -23,6 +23,7 @@ struct Settings {
   std::optional<std::uint64_t> disk_bytes_max;
   std::optional<std::uint64_t> disk_reserve_bytes;
   std::optional<std::uint64_t> fetch_bytes_per_second;
+  std::optional<std::uint64_t> memory_bytes_max;
   std::optional<std::uint64_t> election_timeout_ms;
   std::optional<std::uint64_t> heartbeat_ms;
   std::optional<std::string> log_level;
@@ -43,6 +44,7 @@ struct Config {
   std::uint64_t disk_bytes_max = 0;
   std::uint64_t disk_reserve_bytes = 0;
   std::uint64_t fetch_bytes_per_second = 0;
+  std::uint64_t memory_bytes_max = 0;
   std::uint64_t election_timeout_ms = 0;
   std::uint64_t heartbeat_ms = 0;
   std::string log_level;

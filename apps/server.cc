@@ -10,18 +10,41 @@ namespace stele::apps {
 
 namespace {
 
+/// What buffers may take of a node's memory. About a third is left for the program, and for what
+/// the store holds.
+struct Shares {
+  explicit Shares(const Config& config)
+      : received(std::max<std::size_t>(config.memory_bytes_max / 8,
+                                       2 * (config.entry_bytes_max + (2 << 20)))),
+        waiting(config.memory_bytes_max / 4),
+        in_flight(config.memory_bytes_max / 8),
+        answers(config.memory_bytes_max / 8) {}
+
+  std::size_t received;   ///< Of frames that have begun to arrive from clients: two of the largest.
+  std::size_t waiting;    ///< Commands that are in no batch yet.
+  std::size_t in_flight;  ///< Batches that are proposed and not chosen yet.
+  std::size_t answers;    ///< What clients have not read yet.
+};
+
 /// Several of the largest frames must fit into a queue.
 net::TcpOptions tcp_options(const Config& config) {
   net::TcpOptions options;
   options.queue_bytes_max =
       std::max<std::size_t>(options.queue_bytes_max, 4 * (config.entry_bytes_max + (1 << 20)));
+  options.queue_bytes_max = std::max(options.queue_bytes_max, Shares(config).in_flight + (4 << 20));
+  return options;
+}
+
+net::TcpOptions listener_options(const Config& config) {
+  net::TcpOptions options = tcp_options(config);
+  options.receive_memory =
+      std::make_shared<net::ReceiveMemory>(Shares(config).received, config.memory_bytes_max / 2);
   return options;
 }
 
 }  // namespace
 
-Server::Server(net::AsioLoop& loop, const Config& config)
-    : dialer_(loop, tcp_options(config)) {}
+Server::Server(net::AsioLoop& loop, const Config& config) : dialer_(loop, tcp_options(config)) {}
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoop& loop,
                                               net::Events& events,
@@ -29,7 +52,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   auto server = std::unique_ptr<Server>(new Server(loop, config));
   // The port first: a second node with the same flags should say so before it touches the
   // directory.
-  auto listener = net::TcpListener::listen(loop, config.listen, tcp_options(config),
+  auto listener = net::TcpListener::listen(loop, config.listen, listener_options(config),
                                            [self = server.get()](std::unique_ptr<net::Link> link) {
                                              if (self->node_) self->node_->on_link(std::move(link));
                                            });
@@ -52,6 +75,10 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.entry_bytes_max = config.entry_bytes_max;
   node_options.disk_reserve_bytes = config.disk_reserve_bytes;
   node_options.fetch_bytes_per_second = config.fetch_bytes_per_second;
+  const Shares shares(config);
+  node_options.limits.waiting_bytes_max = shares.waiting;
+  node_options.limits.in_flight_bytes_max = shares.in_flight;
+  node_options.answer_bytes_max = shares.answers;
   node_options.timing.heartbeat = std::chrono::milliseconds(config.heartbeat_ms);
   node_options.timing.election_timeout = std::chrono::milliseconds(config.election_timeout_ms);
   auto node =

@@ -1,5 +1,7 @@
 // steled: one node of a Stele cluster.
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
@@ -41,6 +43,8 @@ void add_flags(CLI::App& app, Flags& flags) {
                  "Below this much free space appends get no_space (default: 256 MiB)");
   app.add_option("--fetch-bytes-per-second", s.fetch_bytes_per_second,
                  "How fast a node that was away catches up, at most (default: 215000000)");
+  app.add_option("--memory-bytes-max", s.memory_bytes_max,
+                 "What the node holds in memory, about, whatever its load (default: 64 MiB)");
   app.add_option("--election-timeout-ms", s.election_timeout_ms,
                  "Silence of the leader before an election (default: 400)");
   app.add_option("--heartbeat-ms", s.heartbeat_ms, "How often the leader is heard (default: 50)");
@@ -108,6 +112,8 @@ int run(const Config& config) {
 }
 
 int main(int argc, char** argv) {
+  // One heap: what one thread frees another one may use. The threads hardly ever meet there.
+  ::mallopt(M_ARENA_MAX, 1);
   CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
                "steled");
   Flags flags;

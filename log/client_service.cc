@@ -9,6 +9,8 @@ namespace stele::log {
 namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
+/// While clients wait for room among the answers of all.
+constexpr Duration kAnswersAgain = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -37,6 +39,7 @@ void ClientService::drop(Client& client) {
   for (auto& [nonce, opener] : opening_) {
     if (opener == &client) opener = nullptr;
   }
+  client.count_bytes();
   answered_.erase(client.id());
   tailing_.erase(client.id());
   // Not at once: the client may be calling.
@@ -58,6 +61,28 @@ void ClientService::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
   for_each_client([this](Client& client) { client.tick(loop_.now()); });
   if (!answered_.empty()) on_turn_end();  // Refused, perhaps, and no turn of the learner comes.
+}
+
+/// Slow readers, however many, do not make memory grow: what is not sent yet is bounded for all
+/// together. False: asks again in a moment.
+bool ClientService::room_for_answers() {
+  if (answer_bytes_ < options_.answer_bytes_max) return true;
+  if (!answers_again_) answers_again_ = loop_.after(kAnswersAgain, [this] { answer_waiting(); });
+  return false;
+}
+
+/// In turn, so that those in front do not take all the room.
+void ClientService::answer_waiting() {
+  answers_again_.reset();
+  for_each_client([](Client& client) { client.count_bytes(); });
+  const std::uint64_t last = answered_last_;
+  for (const bool behind : {true, false}) {
+    for_each_client([&](Client& client) {
+      if ((client.id() > last) != behind || answers_again_) return;
+      answered_last_ = client.id();
+      client.go_on();
+    });
+  }
 }
 
 void ClientService::shut_down() {

@@ -22,6 +22,8 @@ class ClientService final : public ReplicaListener {
   struct Options {
     std::size_t entry_bytes_max = 1 << 20;
     std::size_t connections_max = 4096;
+    /// Queued for all clients together, and being read for them; then reads and tails wait.
+    std::size_t answer_bytes_max = 16 << 20;
   };
   struct Ports {
     std::function<std::string()> leader_address;  ///< "host:port", or empty if unknown.
@@ -61,6 +63,8 @@ class ClientService final : public ReplicaListener {
   net::Outcome refusal() const;
   void tick();
   void drop(Client& client);
+  [[nodiscard]] bool room_for_answers();
+  void answer_waiting();
   template <class Act>
   void for_each_client(Act act);
 
@@ -80,6 +84,9 @@ class ClientService final : public ReplicaListener {
   std::unordered_map<SessionId, Sequence> expected_;
   std::unordered_map<std::uint64_t, Client*> opening_;  // By nonce; null once the client is gone.
   std::unique_ptr<net::Timer> timer_;
+  std::size_t answer_bytes_ = 0;               // As every client has counted its own last.
+  std::unique_ptr<net::Timer> answers_again_;  // Somebody waits for room.
+  std::uint64_t answered_last_ = 0;            // Who waits behind this client has its turn.
 };
 
 }  // namespace stele::log

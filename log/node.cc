@@ -89,6 +89,7 @@ class Node::Inbound final : public net::LinkHandler {
     peer_ = hello.node;
     incarnation_ = hello.incarnation;
     link_->set_frame_bytes_max(net::kFrameBytesMax);
+    link_->leave_receive_bound();
     link_->send(node_.hello());
     node_.peers_.heard_from(peer_);
   }
@@ -152,7 +153,9 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
       events_(events),
       store_(std::move(store)),
       membership_(std::move(membership)),
-      service_({.entry_bytes_max = options_.entry_bytes_max}, loop, events,
+      service_({.entry_bytes_max = options_.entry_bytes_max,
+                .answer_bytes_max = options_.answer_bytes_max},
+               loop, events,
                {[this] { return leader_address(); }, [this] { return status(); }}),
       peers_(loop, dialer, events,
              {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); },

@@ -34,6 +34,7 @@ class Node {
     ProposerActor::Limits limits;
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
+    std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
     std::function<void(const paxos::Send&)> tap = {};  ///< As of Replica.
   };
 

@@ -15,6 +15,12 @@ constexpr std::size_t kQueuedBytesMax = 4 << 20;
 constexpr std::size_t kReadsUnderWayMax = 4;
 /// Results in one message.
 constexpr std::size_t kResultsMax = 8192;
+/// Of a tail in one message.
+constexpr std::size_t kTailBytesMax = 256 << 10;
+
+std::size_t bytes_asked(const net::Read& read) {
+  return std::clamp<std::size_t>(read.bytes_max, 1, ClientService::kReadBytesMax);
+}
 
 }  // namespace
 
@@ -83,6 +89,7 @@ void ClientService::Client::refuse(const std::string& reason) {
 }
 
 void ClientService::Client::tick(Time now) {
+  count_bytes();
   serve_waiting_reads();
   if (tails_.empty() || now - kept_alive_at_ < kKeepAliveEvery) return;
   kept_alive_at_ = now;
@@ -97,6 +104,17 @@ void ClientService::Client::pump_tails() {
     if (found != tails_.end()) pump(request, found->second);
   }
   if (tails_.empty()) service_.tailing_.erase(id_);
+}
+
+void ClientService::Client::count_bytes() {
+  const std::size_t now = dropped_ ? 0 : link_->queued_bytes() + reading_bytes_;
+  service_.answer_bytes_ += now - counted_bytes_;
+  counted_bytes_ = now;
+}
+
+void ClientService::Client::go_on() {
+  serve_waiting_reads();
+  if (!tails_.empty()) pump_tails();
 }
 
 void ClientService::Client::end_tails(net::Outcome outcome) {
@@ -133,17 +151,24 @@ void ClientService::Client::on_read(const net::Read& read) {
 void ClientService::Client::serve_waiting_reads() {
   while (!reads_.empty() && reading_ < kReadsUnderWayMax &&
          link_->queued_bytes() < kQueuedBytesMax) {
+    count_bytes();
+    if (!service_.room_for_answers()) return;
     const net::Read read = reads_.front();
     reads_.pop_front();
     ++reading_;
+    reading_bytes_ += bytes_asked(read);
+    count_bytes();
     serve(read);
   }
 }
 
 /// The answer to a read that serve() began.
-void ClientService::Client::finish_read(const net::ReadResult& result) {
+void ClientService::Client::finish_read(const net::Read& read, const net::ReadResult& result) {
   --reading_;
+  reading_bytes_ -= bytes_asked(read);
   send(result);
+  if (dropped_) return;
+  count_bytes();
   service_.loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.lock()) serve_waiting_reads();
   });
@@ -155,9 +180,8 @@ void ClientService::Client::serve(const net::Read& read) {
   const Lsn applied_end = numbers.next_lsn;
   const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
   if (read.lsn_begin < numbers.first_lsn) return finish_refused(read, net::Outcome::trimmed);
-  const std::size_t bytes_max = std::clamp<std::size_t>(read.bytes_max, 1, kReadBytesMax);
   service_.replica_->read(
-      read.lsn_begin, end, bytes_max,
+      read.lsn_begin, end, bytes_asked(read),
       [this, read, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
         if (!alive.lock()) return;
         net::ReadResult result = blank(read);
@@ -169,12 +193,12 @@ void ClientService::Client::serve(const net::Read& read) {
           result.outcome = net::Outcome::corrupt;
           result.detail = *found.fault;
         }
-        finish_read(result);
+        finish_read(read, result);
       });
 }
 
 void ClientService::Client::finish_refused(const net::Read& read, net::Outcome outcome) {
-  finish_read(refused(read, outcome));
+  finish_read(read, refused(read, outcome));
 }
 
 net::ReadResult ClientService::Client::refused(const net::Read& read, net::Outcome outcome) const {
@@ -231,8 +255,12 @@ void ClientService::Client::pump(std::uint64_t request, TailState& tail) {
   if (tail.reading || tail.credit <= 0 || replica == nullptr) return;
   const Lsn end = replica->state().numbers().next_lsn;
   if (tail.next >= end) return;
+  count_bytes();
+  if (!service_.room_for_answers()) return;
   tail.reading = true;
-  const auto bytes_max = std::min<std::size_t>(static_cast<std::size_t>(tail.credit), 256 << 10);
+  reading_bytes_ += kTailBytesMax;
+  count_bytes();
+  const auto bytes_max = std::min(static_cast<std::size_t>(tail.credit), kTailBytesMax);
   replica->read(tail.next, end, bytes_max,
                 [this, request, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
                   if (alive.lock()) on_tail_read(request, std::move(found));
@@ -240,6 +268,9 @@ void ClientService::Client::pump(std::uint64_t request, TailState& tail) {
 }
 
 void ClientService::Client::on_tail_read(std::uint64_t request, EntriesRead read) {
+  reading_bytes_ -= kTailBytesMax;
+  if (dropped_) return;
+  count_bytes();
   const auto found = tails_.find(request);
   if (found == tails_.end()) return;
   TailState& tail = found->second;

@@ -16,7 +16,10 @@ class ClientService::Client final : public net::LinkHandler {
  public:
   Client(ClientService& service, std::uint64_t id, std::unique_ptr<net::Link> link);
   void on_message(net::Message message) override;
-  void on_closed(const std::string&) override { service_.drop(*this); }
+  void on_closed(const std::string&) override {
+    dropped_ = true;
+    service_.drop(*this);
+  }
   [[nodiscard]] std::uint64_t id() const { return id_; }
   /// Told together at the end of the turn.
   void add_result(const net::AppendResult& result);
@@ -28,6 +31,10 @@ class ClientService::Client final : public net::LinkHandler {
   void refuse(const std::string& reason);
   void tick(Time now);
   void pump_tails();
+  /// Counts what is queued for it, and being read for it, among that of all.
+  void count_bytes();
+  /// There may be room for what waits.
+  void go_on();
   void end_tails(net::Outcome outcome);
 
  private:
@@ -43,7 +50,7 @@ class ClientService::Client final : public net::LinkHandler {
   void serve_waiting_reads();
 
   /// The answer to a read that serve() began.
-  void finish_read(const net::ReadResult& result);
+  void finish_read(const net::Read& read, const net::ReadResult& result);
   void serve(const net::Read& read);
   void finish_refused(const net::Read& read, net::Outcome outcome);
   net::ReadResult refused(const net::Read& read, net::Outcome outcome) const;
@@ -60,12 +67,14 @@ class ClientService::Client final : public net::LinkHandler {
   std::uint64_t id_;
   std::unique_ptr<net::Link> link_;
   std::vector<net::AppendResult> results_;
-  std::size_t confirming_ = 0;   // Reads that are not confirmed yet,
-  std::deque<net::Read> reads_;  // that wait for room in the link's queue,
-  std::size_t reading_ = 0;      // and that are being served.
+  std::size_t confirming_ = 0;     // Reads that are not confirmed yet,
+  std::deque<net::Read> reads_;    // that wait for room in the link's queue,
+  std::size_t reading_ = 0;        // and that are being served:
+  std::size_t reading_bytes_ = 0;  // so much at most, tails included.
+  std::size_t counted_bytes_ = 0;
   std::map<std::uint64_t, TailState> tails_;
   Time kept_alive_at_{};
-  bool dropped_ = false;  // Refused; it only waits to be destroyed.
+  bool dropped_ = false;  // Refused, or closed; it only waits to be destroyed.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

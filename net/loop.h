@@ -58,6 +58,9 @@ class Link {
   virtual void close_gently() = 0;
   /// The most bytes a frame from the peer may have.
   virtual void set_frame_bytes_max(std::size_t bytes) = 0;
+  /// The peer is known, and one of few: what it sends does not count for the bound on what all
+  /// connections receive.
+  virtual void leave_receive_bound() {}
   /// The other side, for people.
   [[nodiscard]] virtual std::string peer_name() const = 0;
 };

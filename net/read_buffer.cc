@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace stele::net {
 namespace {
@@ -16,25 +17,69 @@ constexpr std::size_t kChunkPerFrameMax = 8;
 
 std::span<std::byte> ReadBuffer::space() {
   const std::size_t pending = end_ - begin_;
-  if (pending == 0 && chunk_ && chunk_.use_count() == 1) begin_ = end_ = 0;
-  if (end_ == capacity_ && capacity_ != 0) {
-    chunk_bytes_ = std::min(2 * chunk_bytes_, kChunkBytesMax);  // A busy connection.
+  if (pending == 0 && chunk_) {
+    // A buffer made for one large frame goes with it, so that nobody waits for memory while holding
+    // what others wait for; any other, if they need the room more than this connection its speed.
+    const bool made_for_frame = capacity_ > chunk_bytes_;
+    if (made_for_frame || (reserved_ != 0 && memory_->scarce())) {
+      drop_chunk();
+    } else if (chunk_.use_count() == 1) {
+      begin_ = end_ = 0;
+    }
+  }
+  // A busy connection: one read has filled a buffer that was not made for one large frame.
+  if (end_ == capacity_ && capacity_ == chunk_bytes_) {
+    chunk_bytes_ = std::min(2 * chunk_bytes_, kChunkBytesMax);
   }
   const std::size_t needed = std::max(frame_bytes_, FramePrefix::kBytes);
   const std::size_t room_min = needed > pending ? std::min(needed - pending, kRoomMin) : kRoomMin;
   if (begin_ + needed > capacity_ || capacity_ - end_ < room_min) {
-    move_to_chunk(std::max({chunk_bytes_, needed, pending + kRoomMin}));
+    const std::size_t least = std::max({kChunkBytesMin, needed, pending + room_min});
+    const std::size_t good = std::max({chunk_bytes_, needed, pending + kRoomMin});
+    if (reserve(good, false)) {
+      move_to_chunk(good);
+    } else if (reserve(least, true)) {
+      move_to_chunk(least);
+    } else {
+      return {};
+    }
   }
   return {chunk_.get() + end_, capacity_ - end_};
 }
 
+/// Holds room for a chunk of `bytes`, in place of the present one's.
+bool ReadBuffer::reserve(std::size_t bytes, bool needed) {
+  if (!memory_ || !bounded_) return true;
+  const std::size_t target = bytes > kChunkBytesMin ? bytes : 0;
+  if (target > reserved_) {
+    const std::size_t more = target - reserved_;
+    if (!(needed ? memory_->reserve(more) : memory_->reserve_if_plenty(more))) return false;
+  } else {
+    memory_->release(reserved_ - target);
+  }
+  reserved_ = target;
+  return true;
+}
+
 void ReadBuffer::discard() {
+  drop_chunk();
+  frame_bytes_ = 0;
+}
+
+void ReadBuffer::drop_chunk() {
   chunk_.reset();
-  capacity_ = begin_ = end_ = frame_bytes_ = 0;
+  capacity_ = begin_ = end_ = 0;
+  if (memory_) memory_->release(std::exchange(reserved_, 0));
+}
+
+void ReadBuffer::leave_bound() {
+  bounded_ = false;
+  if (memory_) memory_->release(std::exchange(reserved_, 0));
 }
 
 void ReadBuffer::move_to_chunk(std::size_t bytes) {
-  std::shared_ptr<std::byte[]> fresh(new std::byte[bytes]);
+  std::shared_ptr<std::byte[]> fresh =
+      memory_ ? memory_->pool().take(bytes) : std::shared_ptr<std::byte[]>(new std::byte[bytes]);
   const std::size_t pending = end_ - begin_;
   if (pending != 0) std::memcpy(fresh.get(), chunk_.get() + begin_, pending);
   chunk_ = std::move(fresh);

@@ -7,15 +7,24 @@
 #include <span>
 
 #include "net/frame.h"
+#include "net/receive_memory.h"
 
 namespace stele::net {
 
 /// Read into space(), say how much with filled(), take frames with next(). A frame keeps its buffer
 /// alive; the buffer is used again once no frame does. One small buffer at first, larger ones for a
-/// busy connection.
+/// busy connection, and what it takes for a large frame.
 class ReadBuffer {
  public:
-  /// At least one byte. Valid until the next call of any other function.
+  ReadBuffer() = default;
+  /// What is larger than the first buffer comes from `memory`, within its bound.
+  explicit ReadBuffer(std::shared_ptr<ReceiveMemory> memory) : memory_(std::move(memory)) {}
+  ~ReadBuffer() { discard(); }
+  ReadBuffer(const ReadBuffer&) = delete;
+  ReadBuffer& operator=(const ReadBuffer&) = delete;
+
+  /// Empty if a frame has begun to arrive for which there is no memory now: wait for the memory,
+  /// and ask again. Otherwise at least one byte, valid until the next call of any other function.
   [[nodiscard]] std::span<std::byte> space();
   void filled(std::size_t bytes) { end_ += bytes; }
 
@@ -28,13 +37,22 @@ class ReadBuffer {
 
   /// Applies to frames that have not begun to arrive.
   void set_frame_bytes_max(std::size_t bytes) { frame_bytes_max_ = bytes; }
+  /// From now on within no bound but that of its frames.
+  void leave_bound();
+  /// Holds memory that others may wait for, for a frame that has begun to arrive.
+  [[nodiscard]] bool holds_memory() const { return reserved_ != 0 && begin_ != end_; }
 
   static constexpr std::size_t kChunkBytesMin = 4 << 10;
   static constexpr std::size_t kChunkBytesMax = 256 << 10;
 
  private:
+  [[nodiscard]] bool reserve(std::size_t bytes, bool needed);
   void move_to_chunk(std::size_t bytes);
+  void drop_chunk();
 
+  std::shared_ptr<ReceiveMemory> memory_;
+  bool bounded_ = true;
+  std::size_t reserved_ = 0;  // Of the memory's bound.
   std::shared_ptr<std::byte[]> chunk_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;  // Of the first frame not taken; a multiple of 8.

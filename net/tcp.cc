@@ -32,10 +32,15 @@ std::string describe(const asio::error_code& error) {
 class TcpCore : public std::enable_shared_from_this<TcpCore> {
  public:
   TcpCore(AsioLoop& loop, tcp::socket socket, TcpOptions options)
-      : loop_(loop), socket_(std::move(socket)), deadline_(loop.context()), options_(options) {}
+      : loop_(loop),
+        socket_(std::move(socket)),
+        deadline_(loop.context()),
+        options_(std::move(options)),
+        reader_(options_.receive_memory) {}
 
   void set_handler(LinkHandler* handler) { handler_ = handler; }
   void set_frame_bytes_max(std::size_t bytes) { reader_.set_frame_bytes_max(bytes); }
+  void leave_receive_bound() { reader_.leave_bound(); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ - written_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool connected() const { return connected_; }
@@ -113,6 +118,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     if (resolver_) resolver_->cancel();
     queue_.clear();
     queued_bytes_ = written_ = 0;
+    if (!reading_) reader_.discard();  // Otherwise when that has ended: it writes into the buffer.
   }
 
   void close_gently() {
@@ -151,14 +157,41 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   }
 
   void read() {
+    if (closed_) return;
     const auto space = reader_.space();
+    if (space.empty()) {
+      options_.receive_memory->wait([weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->read();
+      });
+      return;
+    }
+    guard_frame();
+    reading_ = true;
     socket_.async_read_some(asio::buffer(space.data(), space.size()),
                             [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
-                              if (self->closed_) return;
+                              self->reading_ = false;
+                              if (self->closed_) return self->reader_.discard();
                               if (error) return self->fail(describe(error));
                               self->reader_.filled(bytes);
                               if (self->deliver()) self->read();
                             });
+  }
+
+  /// Whoever stops in the middle of a frame must not keep the memory that others wait for.
+  void guard_frame() {
+    const bool was_guarded = std::exchange(frame_guarded_, reader_.holds_memory() && !closing_);
+    if (frame_guarded_) {
+      deadline_.expires_after(options_.frame_timeout);
+      deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
+        // A completion may have been queued before the deadline was moved.
+        const bool due = self->deadline_.expiry() <= std::chrono::steady_clock::now();
+        if (!error && due && self->frame_guarded_ && !self->closing_) {
+          self->fail("it stopped in the middle of a frame");
+        }
+      });
+    } else if (was_guarded && !closing_) {
+      deadline_.cancel();
+    }
   }
 
   /// False if the link died or was closed on the way.
@@ -255,6 +288,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   bool closed_ = false;
 
   ReadBuffer reader_;
+  bool reading_ = false;        // A read into it is under way.
+  bool frame_guarded_ = false;  // The deadline is that of a frame.
 
   std::deque<OutFrame> queue_;
   std::size_t queued_bytes_ = 0;
@@ -285,6 +320,7 @@ class TcpLink final : public Link {
     core_->close_gently();
   }
   void set_frame_bytes_max(std::size_t bytes) override { core_->set_frame_bytes_max(bytes); }
+  void leave_receive_bound() override { core_->leave_receive_bound(); }
   [[nodiscard]] std::string peer_name() const override { return core_->name(); }
 
  private:
@@ -303,7 +339,11 @@ std::unique_ptr<Link> TcpDialer::dial(const Address& address, LinkHandler& handl
 
 struct TcpListener::Core : std::enable_shared_from_this<Core> {
   Core(AsioLoop& l, TcpOptions o, OnLink f)
-      : loop(l), acceptor(l.context()), options(o), on_link(std::move(f)), pause(l.context()) {}
+      : loop(l),
+        acceptor(l.context()),
+        options(std::move(o)),
+        on_link(std::move(f)),
+        pause(l.context()) {}
 
   void accept() {
     acceptor.async_accept([self = shared_from_this()](asio::error_code error, tcp::socket socket) {

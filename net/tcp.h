@@ -3,9 +3,11 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "net/asio_loop.h"
 #include "net/loop.h"
+#include "net/receive_memory.h"
 #include "paxos/result.h"
 
 namespace stele::net {
@@ -17,11 +19,15 @@ struct TcpOptions {
   /// A peer that acknowledges nothing for that long is dead.
   Duration unacknowledged_timeout = std::chrono::seconds(4);
   Duration connect_timeout = std::chrono::seconds(3);
+  /// Bounds what all these links hold for frames that have begun to arrive; null: nothing does.
+  std::shared_ptr<ReceiveMemory> receive_memory = {};
+  /// Who holds some of it and sends nothing more for that long is dead.
+  Duration frame_timeout = std::chrono::seconds(10);
 };
 
 class TcpDialer final : public Dialer {
  public:
-  TcpDialer(AsioLoop& loop, TcpOptions options) : loop_(loop), options_(options) {}
+  TcpDialer(AsioLoop& loop, TcpOptions options) : loop_(loop), options_(std::move(options)) {}
   [[nodiscard]] std::unique_ptr<Link> dial(const Address& address, LinkHandler& handler) override;
 
  private:

@@ -88,7 +88,7 @@ class Bench {
   QuietEvents events;
   std::vector<FakeLink*> links;
   ClientService service{
-      {.entry_bytes_max = 1000},
+      {.entry_bytes_max = 1000, .answer_bytes_max = 1 << 20},
       loop,
       events,
       {[] { return std::string("leader:1"); }, [] { return net::StatusAnswer{}; }}};
@@ -276,6 +276,39 @@ TEST_SUITE("log.client_service") {
     bench.loop.advance(std::chrono::seconds(3));
     CHECK(tailer.sent.size() >= 2);
     CHECK(std::holds_alternative<net::KeepAlive>(tailer.sent[0]));
+  }
+
+  // However many clients are slow, what is queued for them is bounded.
+  TEST_CASE("read, tail: wait while too much is queued for all clients together") {
+    Bench bench;
+    FakeLink& slow = bench.connect();
+    FakeLink& reader = bench.connect();
+    FakeLink& tailer = bench.connect();
+    bench.open(slow);
+    bench.append(slow, 1, {"a"});
+    bench.sync();
+    slow.queued = 2 << 20;
+    bench.loop.advance(milliseconds(100));  // Counted.
+    bench.say(reader, net::Read{1, {1}, {}, 100, false});
+    bench.say(tailer, net::Tail{2, {1}, 1000});
+    bench.loop.advance(milliseconds(100));
+    CHECK(reader.sent.empty());
+    CHECK(tailer.sent.size() == 1);  // Where it begins.
+
+    slow.queued = 0;
+    bench.loop.advance(milliseconds(100));
+    REQUIRE(reader.sent.size() == 1);
+    CHECK(std::get<net::ReadResult>(reader.sent[0]).count == 1);
+    REQUIRE(tailer.sent.size() == 2);
+    CHECK(std::get<net::TailEntries>(tailer.sent[1]).count == 1);
+
+    slow.queued = 2 << 20;
+    bench.loop.advance(milliseconds(100));
+    bench.say(reader, net::Read{3, {1}, {}, 100, false});
+    CHECK(reader.sent.size() == 1);
+    slow.handler->on_closed("gone");  // What was queued for it counts no more.
+    bench.loop.advance(milliseconds(100));
+    CHECK(reader.sent.size() == 2);
   }
 
   TEST_CASE("a client that does not read its answers is closed, and told why") {

@@ -150,6 +150,55 @@ TEST_SUITE("net.read_buffer") {
     buffer.filled(bytes.size());
     CHECK_FALSE(buffer.next().has_value());
   }
+
+  TEST_CASE("a large frame waits for memory that others hold, and arrives when there is some") {
+    const auto memory = std::make_shared<ReceiveMemory>(1 << 20, 0);
+    ReadBuffer first(memory);
+    ReadBuffer second(memory);
+    const auto bytes = wire_bytes(encode(accept_of(600'000, 'x')));
+    const std::span<const std::byte> all(bytes);
+    first.set_frame_bytes_max(kFrameBytesMax);
+    second.set_frame_bytes_max(kFrameBytesMax);
+    // The head of the frame fits into the first small buffer; then its size is known.
+    feed(first, all.first(5000), 5000, false);
+    CHECK(first.holds_memory());
+    REQUIRE(second.space().size() == ReadBuffer::kChunkBytesMin);
+    std::memcpy(second.space().data(), bytes.data(), ReadBuffer::kChunkBytesMin);
+    second.filled(ReadBuffer::kChunkBytesMin);
+    REQUIRE(second.next());
+    CHECK(second.space().empty());
+    bool again = false;
+    memory->wait([&] { again = true; });
+
+    CHECK(feed(first, all.subspan(5000), 100'000, false).size() == 1);
+    CHECK_FALSE(first.space().empty());  // Gives it back with the next read at the latest.
+    CHECK(again);
+    CHECK(memory->reserved() < 600'000);
+    CHECK(feed(second, all.subspan(ReadBuffer::kChunkBytesMin), 100'000, false).size() == 1);
+    first.discard();
+    second.discard();
+    CHECK(memory->reserved() == 0);
+  }
+
+  TEST_CASE("a buffer for a large frame holds nothing of the next one") {
+    const auto memory = std::make_shared<ReceiveMemory>(1 << 20, 0);
+    ReadBuffer buffer(memory);
+    buffer.set_frame_bytes_max(kFrameBytesMax);
+    const auto bytes = wire_bytes(encode(accept_of(700'000, 'x')));
+    feed(buffer, std::span<const std::byte>(bytes).first(5000), 5000, false);
+    CHECK(buffer.space().size() == bytes.size() - 5000);
+    CHECK(memory->reserved() == bytes.size());
+  }
+
+  TEST_CASE("leave_bound: what it receives counts no more") {
+    const auto memory = std::make_shared<ReceiveMemory>(1000, 0);
+    REQUIRE(memory->reserve(1000));
+    ReadBuffer buffer(memory);
+    buffer.set_frame_bytes_max(kFrameBytesMax);
+    buffer.leave_bound();
+    CHECK(feed(buffer, wire_bytes(encode(accept_of(700'000, 'x'))), 100'000, false).size() == 1);
+    CHECK(memory->reserved() == 1000);
+  }
 }
 
 }  // namespace stele::net

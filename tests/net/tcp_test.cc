@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <asio/ip/tcp.hpp>
+#include <asio/write.hpp>
+
 #include "tests/log/directory.h"
 #include "tests/net/samples.h"
 
@@ -158,6 +161,49 @@ TEST_SUITE("net.tcp") {
         TcpListener::listen(pair.loop, {"127.0.0.1", pair.listener->port()}, {}, [](auto) {});
     REQUIRE_FALSE(second.has_value());
     CHECK(second.error().code == Errc::in_use);
+  }
+
+  TEST_CASE("large frames of many links arrive within the memory for all, one after the other") {
+    TcpOptions options;
+    options.receive_memory = std::make_shared<ReceiveMemory>(1 << 20, 1 << 20);
+    asio::io_context context{1};
+    AsioLoop loop{context};
+    Ear server;
+    std::vector<std::unique_ptr<Link>> accepted;
+    std::size_t most = 0;
+    server.on_each = [&] { most = std::max(most, options.receive_memory->reserved()); };
+    const auto listener =
+        TcpListener::listen(loop, {"127.0.0.1", 0}, options, [&](std::unique_ptr<Link> link) {
+          accepted.push_back(std::move(link));
+          accepted.back()->set_frame_bytes_max(kFrameBytesMax);
+          accepted.back()->start(server);
+        });
+    REQUIRE(listener);
+    TcpDialer dialer(loop, {});
+    Ear client;
+    std::vector<std::unique_ptr<Link>> dialled;
+    for (int i = 0; i < 20; ++i) {
+      dialled.push_back(dialer.dial({"127.0.0.1", (*listener)->port()}, client));
+      for (int k = 0; k < 3; ++k) CHECK(dialled.back()->send(accept_of(700'000)));
+    }
+    REQUIRE(log::run_until(context, [&] { return server.messages.size() == 60; }));
+    CHECK(most <= 1 << 20);
+    CHECK_FALSE(server.closed);
+  }
+
+  // Otherwise it would keep the memory that others wait for.
+  TEST_CASE("a peer that stops in the middle of a large frame is closed") {
+    TcpOptions options;
+    options.receive_memory = std::make_shared<ReceiveMemory>(1 << 20, 1 << 20);
+    options.frame_timeout = std::chrono::milliseconds(50);
+    Pair pair(options);
+    asio::ip::tcp::socket socket(pair.context);
+    socket.connect({asio::ip::make_address("127.0.0.1"), pair.listener->port()});
+    const auto bytes = wire_bytes(encode(accept_of(700'000)));
+    asio::write(socket, asio::buffer(bytes.data(), 500'000));
+    REQUIRE(pair.run([&] { return pair.server.closed.has_value(); }));
+    CHECK(*pair.server.closed == "it stopped in the middle of a frame");
+    CHECK(pair.run([&] { return options.receive_memory->reserved() == 0; }));
   }
 }
 
