@@ -26,6 +26,7 @@ struct Flags {
   std::size_t payload_bytes = 128;
   std::size_t in_flight = 1024;
   std::size_t connections = 1;
+  std::size_t clients = 0;
   double rate = 0;
   double seconds = 5;
   double warm_up = 1;
@@ -71,6 +72,7 @@ int append(const Flags& flags) {
     floor_us = append_figure(directory.path(), kFloorTimes).p50;
   }
   const auto subject = subject_of(flags);
+  subject->set_clients(flags.clients);
   if (flags.fill_mb != 0) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
   std::vector<Run> runs;
   for (std::size_t i = 0; i < flags.repeat; ++i) {
@@ -185,6 +187,11 @@ int main_of(int count, char** arguments) {
   };
   CLI::App* append_command = add("append", "Appends, in a closed or an open loop", append);
   append_command->add_option("--rate", flags.rate, "Open loop: so many appends a second");
+  append_command
+      ->add_option("--clients", flags.clients,
+                   "Clients, each with a session of its own, that share the connections (default: "
+                   "one for each connection)")
+      ->check(CLI::Range(1, 10000));
   append_command->add_option("--html", flags.html, "Write a page with plots there, too");
   CLI::App* read_command =
       add("read", "Reads through the log from its beginning, or single entries", read);
@@ -229,7 +236,9 @@ int main_of(int count, char** arguments) {
     command->add_option("--in-flight", flags.in_flight, "Appends under way")
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
-    command->add_option("--connections", flags.connections, "Clients that share them")
+    command
+        ->add_option("--connections", flags.connections,
+                     "Connections, of one client each, that share them")
         ->check(CLI::Range(1, 10000))
         ->capture_default_str();
     command->add_option("--seconds", flags.seconds, "Measured time of a run")

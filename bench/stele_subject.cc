@@ -8,11 +8,14 @@ namespace {
 
 constexpr std::chrono::seconds kTimeout{30};
 
-/// Every connection is a client with a session of its own; appends go round.
+/// Appends go round among the clients, each of which has a session of its own.
 class SteleTarget final : public Target {
  public:
-  SteleTarget(asio::io_context& context, const ClientOptions& options, std::size_t connections) {
-    for (std::size_t i = 0; i < connections; ++i) {
+  SteleTarget(asio::io_context& context, ClientOptions options, std::size_t clients,
+              std::size_t connections) {
+    for (std::size_t i = 0; i < clients; ++i) {
+      options.connection = clients > connections ? static_cast<std::uint32_t>(i % connections)
+                                                 : ClientOptions::kOwnConnection;
       clients_.push_back(std::make_unique<Client>(context, options));
     }
   }
@@ -52,12 +55,13 @@ SteleSubject::SteleSubject(const std::vector<std::string>& addresses) {
 
 std::unique_ptr<Target> SteleSubject::target(asio::io_context& context, std::size_t in_flight,
                                              std::size_t connections) {
-  const std::size_t each = (in_flight + connections - 1) / connections;
+  const std::size_t clients = std::max(clients_, connections);
+  const std::size_t each = (in_flight + clients - 1) / clients;
   ClientOptions options = options_;
   options.window = static_cast<std::uint32_t>(std::clamp<std::size_t>(each, 1, 65536));
   options.waiting_max = std::max(options.waiting_max, each);
   options.waiting_bytes_max = SIZE_MAX;
-  return std::make_unique<SteleTarget>(context, options, connections);
+  return std::make_unique<SteleTarget>(context, options, clients, connections);
 }
 
 std::vector<pid_t> SteleSubject::processes() {

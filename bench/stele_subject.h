@@ -20,6 +20,9 @@ class SteleSubject final : public Subject {
   [[nodiscard]] std::unique_ptr<Target> target(asio::io_context& context, std::size_t in_flight,
                                                std::size_t connections) override;
   [[nodiscard]] std::vector<pid_t> processes() override;
+  /// From the next load on: so many clients, each with a session of its own, take turns; they share
+  /// the connections of the load. None: one for each connection.
+  void set_clients(std::size_t clients) { clients_ = clients; }
   /// The end of the log, as a linearizable read tells it.
   [[nodiscard]] std::optional<std::uint64_t> entries() override;
 
@@ -30,6 +33,7 @@ class SteleSubject final : public Subject {
  private:
   std::unique_ptr<test::Cluster> own_;
   ClientOptions options_;
+  std::size_t clients_ = 0;
 };
 
 }  // namespace stele::bench

@@ -81,9 +81,14 @@ void put_entry(std::span<const std::byte> payload, std::vector<std::byte>& targe
 }
 
 Result<Command> parse_command(std::span<const std::byte> bytes) {
+  auto command = parse_next_command(bytes);
+  if (command && !bytes.empty()) return fail(Errc::malformed, "bytes behind a command");
+  return command;
+}
+
+Result<Command> parse_next_command(std::span<const std::byte>& bytes) {
   auto command = take_command(bytes);
   if (!command) return command;
-  if (!bytes.empty()) return fail(Errc::malformed, "bytes behind a command");
   // Sequences and their ends stay far from where a counter wraps around.
   constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
   if (command->count == 0 || command->count > Command::kCountMax ||
@@ -96,6 +101,12 @@ Result<Command> parse_command(std::span<const std::byte> bytes) {
     return tl::unexpected<Error>(checked.error());
   }
   return command;
+}
+
+SessionId command_session(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  reader.get_bytes(16);
+  return {reader.get<std::uint64_t>()};
 }
 
 bool EntryCursor::next(std::span<const std::byte>& payload) {

@@ -46,6 +46,11 @@ void put_entry(std::span<const std::byte> payload, std::vector<std::byte>& targe
 
 /// Reads exactly one command. Errors: malformed.
 [[nodiscard]] Result<Command> parse_command(std::span<const std::byte> bytes);
+/// Reads the command at the front of `bytes`, and moves past it. Errors: malformed.
+[[nodiscard]] Result<Command> parse_next_command(std::span<const std::byte>& bytes);
+
+/// The session of a command that was written by put_command_header(); looks at nothing else.
+[[nodiscard]] SessionId command_session(std::span<const std::byte> bytes);
 
 /// Walks over entries that were validated before.
 class EntryCursor {

@@ -1,6 +1,7 @@
 // Little-endian numbers in and out of bytes, for everything that Stele lays out itself.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -19,9 +20,9 @@ class ByteWriter {
   template <class Unsigned>
   void put(Unsigned value) {
     static_assert(std::is_unsigned_v<Unsigned>);
-    const std::size_t at = target_.size();
-    target_.resize(at + sizeof value);
-    std::memcpy(target_.data() + at, &value, sizeof value);
+    std::array<std::byte, sizeof value> bytes;
+    std::memcpy(bytes.data(), &value, sizeof value);
+    target_.insert(target_.end(), bytes.begin(), bytes.end());
   }
   void put_bytes(std::span<const std::byte> bytes) {
     target_.insert(target_.end(), bytes.begin(), bytes.end());

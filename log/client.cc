@@ -3,6 +3,7 @@
 #include <string>
 
 #include "log/client_core.h"
+#include "log/shared_connections.h"
 #include "net/asio_loop.h"
 #include "net/tcp.h"
 
@@ -15,6 +16,18 @@ class Category final : public asio::error_category {
   [[nodiscard]] std::string message(int value) const override {
     return std::string(to_string(static_cast<Errc>(value)));
   }
+};
+
+/// What the clients of one context share; ends with it.
+struct ContextConnections final : asio::execution_context::service {
+  explicit ContextConnections(asio::io_context& context)
+      : service(context), loop(context), dialer(loop, {}), shared(loop, dialer) {}
+  void shutdown() override {}
+
+  static inline asio::execution_context::id id;
+  net::AsioLoop loop;
+  net::TcpDialer dialer;
+  log::SharedConnections shared;
 };
 
 asio::error_code to_code(std::optional<Errc> error) {
@@ -32,10 +45,19 @@ asio::error_code make_error_code(Errc code) { return {static_cast<int>(code), er
 
 struct Client::Impl {
   Impl(asio::io_context& context, ClientOptions options)
-      : loop(context), dialer(loop, {}), core(loop, dialer, std::move(options)) {}
+      : loop(context),
+        dialer(make_dialer(context, options.connection)),
+        core(loop, *dialer, std::move(options)) {}
+
+  std::unique_ptr<net::Dialer> make_dialer(asio::io_context& context, std::uint32_t connection) {
+    if (connection == ClientOptions::kOwnConnection) {
+      return std::make_unique<net::TcpDialer>(loop, net::TcpOptions{});
+    }
+    return asio::use_service<ContextConnections>(context).shared.dialer(connection);
+  }
 
   net::AsioLoop loop;
-  net::TcpDialer dialer;
+  std::unique_ptr<net::Dialer> dialer;
   log::ClientCore core;
 };
 

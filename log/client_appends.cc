@@ -82,7 +82,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
   } else if (opened.outcome == net::Outcome::not_leader ||
              opened.outcome == net::Outcome::shutting_down ||
              opened.outcome == net::Outcome::unknown) {
-    leave_target(opened.leader, net::to_string(from.address()) + " does not lead");
+    leave_target(opened.leader, from.name() + " does not lead");
   } else if (opened.outcome == net::Outcome::no_space) {
     for (Pending& entry : std::exchange(appends_, {})) {
       AppendResult result;
@@ -196,7 +196,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::skipped:
     case net::Outcome::condition_failed: {
       backoff_ = {};
-      leader_hint_ = net::to_string(from.address());
+      leader_hint_ = from.name();
       told_end_ = std::max(told_end_, result.sequence + result.count);
       Sequence at = std::max(result.sequence, first_);
       for (Pending* entry : range_of(result)) {
@@ -238,7 +238,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::not_leader:
     case net::Outcome::unknown:
     case net::Outcome::shutting_down:
-      if (from_target) leave_target(all.leader, net::to_string(from.address()) + " does not lead");
+      if (from_target) leave_target(all.leader, from.name() + " does not lead");
       return;
     case net::Outcome::trimmed:
     case net::Outcome::corrupt: return;

@@ -10,6 +10,7 @@ ClientCore::Connection::Connection(net::Loop& loop, net::Dialer& dialer, net::Ad
     : loop_(loop),
       dialer_(dialer),
       address_(std::move(address)),
+      name_(net::to_string(address_)),
       cluster_name_(std::move(cluster_name)),
       ports_(std::move(ports)) {}
 

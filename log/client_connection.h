@@ -40,6 +40,8 @@ class ClientCore::Connection final : public net::LinkHandler {
     return shaking_hands() && now - dialled_at_ >= limit;
   }
   [[nodiscard]] const net::Address& address() const { return address_; }
+  /// "host:port".
+  [[nodiscard]] const std::string& name() const { return name_; }
   /// Of the node, as it said in its handshake; {} and 0 before.
   [[nodiscard]] NodeId node() const { return hello_.node; }
   [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
@@ -54,6 +56,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   net::Loop& loop_;
   net::Dialer& dialer_;
   net::Address address_;
+  std::string name_;
   std::string cluster_name_;
   Ports ports_;
   std::unique_ptr<net::Link> link_;

@@ -122,7 +122,7 @@ void ClientCore::tick() {
                          });
   const Duration limit = only_tail ? kTailSilenceMax : Duration(options_.attempt_timeout);
   if (asked != nullptr && now - waiting_since_ >= limit) {
-    silent_[net::to_string(asked->address())] = now;
+    silent_[asked->name()] = now;
     asked->fail("no answer within the time-out");
   }
   const std::weak_ptr<bool> alive = alive_;
@@ -169,9 +169,10 @@ ClientCore::Connection& ClientCore::connection(const net::Address& address) {
 
 ClientCore::Connection* ClientCore::target() {
   if (addresses_.empty()) return nullptr;
-  Connection& found = connection(addresses_[target_index_ % addresses_.size()]);
-  if (found.down() && loop_.now() >= target_again_at_) found.dial();
-  return &found;
+  const std::size_t index = target_index_ % addresses_.size();
+  if (std::exchange(target_known_, index) != index) target_ = &connection(addresses_[index]);
+  if (target_->down() && loop_.now() >= target_again_at_) target_->dial();
+  return target_;
 }
 
 void ClientCore::learn(const std::string& address) {
@@ -188,14 +189,14 @@ void ClientCore::on_ready(Connection& ready) {
   }
   if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
   ever_connected_ = true;
-  silent_.erase(net::to_string(ready.address()));
+  silent_.erase(ready.name());
   waiting_since_ = loop_.now();
   ready.send(net::StatusAsk{0});  // Tells the members and their addresses.
   wake();
 }
 
 void ClientCore::on_lost(Connection& lost, const std::string& reason) {
-  last_failure_ = net::to_string(lost.address()) + ": " + reason;
+  last_failure_ = lost.name() + ": " + reason;
   for (auto& [request, read] : reads_) {
     if (read.asked == &lost) {
       read.asked = nullptr;
@@ -203,7 +204,7 @@ void ClientCore::on_lost(Connection& lost, const std::string& reason) {
     }
   }
   for (auto& [request, status] : statuses_) {
-    const std::string address = net::to_string(lost.address());
+    const std::string address = lost.name();
     if (!status.nodes.contains(address)) continue;
     status.answered[address] = true;
     status.nodes[address].detail = reason;

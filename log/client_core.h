@@ -143,9 +143,11 @@ class ClientCore {
   std::map<net::Address, std::unique_ptr<Connection>> connections_;
   std::uint64_t cluster_id_ = 0;  // Of the first node that told one.
   std::size_t target_index_ = 0;
+  std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
+  Connection* target_ = nullptr;
   bool ever_connected_ = false;
   std::string last_failure_;
-  std::string leader_hint_;  // "host:port" of the leader as last heard of.
+  std::string leader_hint_;             // "host:port" of the leader as last heard of.
   std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.
   Time target_again_at_{};
   Duration backoff_{};

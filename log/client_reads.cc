@@ -98,7 +98,7 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
     case net::Outcome::corrupt: end_read(result.request, Errc::corrupt, std::move(told)); return;
     case net::Outcome::not_leader:
       if (read.options.node == NodeId{}) {
-        leave_target(result.leader, net::to_string(from.address()) + " does not lead");
+        leave_target(result.leader, from.name() + " does not lead");
       }
       break;
     default: break;
@@ -198,7 +198,7 @@ void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
       done(trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
     });
   } else if (&from == target()) {
-    leave_target(end.leader, net::to_string(from.address()) + " ended the tail");
+    leave_target(end.leader, from.name() + " ended the tail");
   }
   wake();
 }
@@ -268,7 +268,7 @@ void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
   }
   const auto found = statuses_.find(answer.request);
   if (found != statuses_.end()) {
-    const std::string name = net::to_string(from.address());
+    const std::string name = from.name();
     NodeStatus& node = found->second.nodes[name];
     node.answer = answer;
     node.detail.clear();

@@ -35,7 +35,12 @@ bool ClientService::add(std::unique_ptr<net::Link> link) {
 void ClientService::drop(Client& client) {
   const auto found = clients_.find(client.id());
   if (found == clients_.end()) return;
-  std::erase_if(owners_, [&](const auto& owner) { return owner.second == &client; });
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    const auto session = at++;
+    if (session->second.owner != &client) continue;
+    session->second.owner = nullptr;
+    drop_if_unused(session);
+  }
   for (auto& [nonce, opener] : opening_) {
     if (opener == &client) opener = nullptr;
   }
@@ -129,65 +134,95 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
   }
 }
 
-void ClientService::on_append(Client& client, const Slice& bytes) {
-  const auto command = parse_command(bytes.bytes);
-  if (!command) return client.refuse(command.error().detail);
-  if (command->kind == CommandKind::open_session)
-    return client.refuse("sessions are opened otherwise");
+void ClientService::on_append(Client& client, const Slice& commands) {
+  std::span<const std::byte> rest = commands.bytes;
+  bool answered = false;
+  do {
+    const std::span<const std::byte> begin = rest;
+    const auto command = parse_next_command(rest);
+    if (!command) return client.refuse(command.error().detail);
+    if (command->kind == CommandKind::open_session)
+      return client.refuse("sessions are opened otherwise");
+    const Slice bytes{commands.owner, begin.first(begin.size() - rest.size())};
+    answered = on_command(client, *command, bytes) || answered;
+  } while (!rest.empty());
+  if (answered) client.flush_results();
+}
 
+/// True if there is something to tell at once.
+bool ClientService::on_command(Client& client, const Command& command, Slice bytes) {
   const auto answer = [&](net::Outcome outcome, Sequence resend_from) {
-    client.add_result(
-        {command->session, command->sequence, command->count, outcome, {}, resend_from});
-    client.flush_results();
+    client.add_result({command.session, command.sequence, command.count, outcome, {}, resend_from});
+    return true;
   };
   if (const net::Outcome refused = refusal(); refused != net::Outcome::ok)
     return answer(refused, {});
-  if (command->largest_bytes > options_.entry_bytes_max) return answer(net::Outcome::too_large, {});
+  if (command.largest_bytes > options_.entry_bytes_max) return answer(net::Outcome::too_large, {});
 
   // What is long decided needs no slot: the outcome is final, and known here.
-  const bool plain = command->kind != CommandKind::close_session;
-  if (plain) {
-    if (const auto known = replica_->state().recall(*command); !known.empty()) {
-      owners_[command->session] = &client;
-      for (const net::AppendResult& result : known) client.add_result(result);
-      return client.flush_results();
+  const bool plain = command.kind != CommandKind::close_session;
+  const Sequence applied_end = replica_->state().next_sequence(command.session);
+  const Sequence end = command.sequence + command.count;
+  SessionClient& session = sessions_[command.session];
+  if (plain && applied_end != Sequence{} && end <= applied_end) {
+    session.owner = &client;
+    for (const net::AppendResult& result : replica_->state().recall(command)) {
+      client.add_result(result);
     }
+    return true;
   }
-  const Sequence end = command->sequence + command->count;
-  const auto submitted = expected_.find(command->session);
-  Sequence next = replica_->state().next_sequence(command->session);
-  if (submitted != expected_.end()) next = std::max(next, submitted->second);
+  const bool on_its_way = session.submitted_end != Sequence{};
+  const Sequence next = std::max(applied_end, session.submitted_end);
   // A gap would be void when applied: better told at once. A leader that has not applied everything
   // yet does not know, and leaves it to apply.
-  const bool knows = replica_->caught_up() || submitted != expected_.end();
-  if (knows && next != Sequence{} && command->sequence > next) {
+  const bool knows = replica_->caught_up() || on_its_way;
+  if (knows && next != Sequence{} && command.sequence > next) {
+    drop_if_unused(sessions_.find(command.session));
     return answer(net::Outcome::resend, next);
   }
-  owners_[command->session] = &client;
+  session.owner = &client;
   // On its way in this leadership: its outcome comes, to the connection that asked last.
-  if (plain && submitted != expected_.end() && end <= submitted->second) {
-    tell_applied_part(client, *command);
-    return;
+  if (plain && on_its_way && end <= session.submitted_end) {
+    return tell_applied_part(client, command);
   }
 
   // Whether an unknown session has expired is for apply to say: this node may lead no more.
-  const bool full = expected_.size() >= LogState::kSessionsMax;
+  const bool full = under_way_ >= LogState::kSessionsMax;
   const net::Outcome outcome =
-      full ? net::Outcome::overloaded : replica_->submit(command->kind, bytes);
-  if (outcome != net::Outcome::ok) return answer(outcome, {});
-  Sequence& expected = expected_[command->session];
-  expected = std::max(expected, end);
+      full ? net::Outcome::overloaded : replica_->submit(command.kind, std::move(bytes));
+  if (outcome != net::Outcome::ok) {
+    // Who makes up sessions must not make memory grow.
+    if (applied_end == Sequence{} && !on_its_way) {
+      session.owner = nullptr;
+      drop_if_unused(sessions_.find(command.session));
+    }
+    return answer(outcome, {});
+  }
+  set_submitted_end(session, std::max(session.submitted_end, end));
+  return false;
 }
 
 /// A command that is partly applied and partly on its way: nobody else tells the first part.
-void ClientService::tell_applied_part(Client& client, const Command& command) {
+bool ClientService::tell_applied_part(Client& client, const Command& command) {
   const Sequence next = replica_->state().next_sequence(command.session);
-  if (command.sequence >= next) return;
+  if (command.sequence >= next) return false;
   Command applied = command;
   applied.count = static_cast<std::uint32_t>(next - command.sequence);
   for (const net::AppendResult& result : replica_->state().recall(applied))
     client.add_result(result);
-  client.flush_results();
+  return true;
+}
+
+/// {}: nothing of it is on its way any more.
+void ClientService::set_submitted_end(SessionClient& session, Sequence end) {
+  if (session.submitted_end == Sequence{} && end != Sequence{}) ++under_way_;
+  if (session.submitted_end != Sequence{} && end == Sequence{}) --under_way_;
+  session.submitted_end = end;
+}
+
+void ClientService::drop_if_unused(Sessions::iterator session) {
+  const SessionClient& known = session->second;
+  if (known.owner == nullptr && known.submitted_end == Sequence{}) sessions_.erase(session);
 }
 
 void ClientService::on_applied(const LogState::Applied& applied) {
@@ -195,25 +230,30 @@ void ClientService::on_applied(const LogState::Applied& applied) {
   const auto own_begin = replica_->proposer().recovered_slot();
   const bool own_slot = own_begin && applied.row.slot >= *own_begin;
   for (const net::AppendResult& result : applied.results) {
-    const auto submitted = expected_.find(result.session);
-    if (submitted != expected_.end()) {
-      const bool all_answered = result.sequence + result.count >= submitted->second ||
+    const auto found = sessions_.find(result.session);
+    if (found == sessions_.end()) continue;
+    SessionClient& session = found->second;
+    if (session.submitted_end != Sequence{}) {
+      const bool all_answered = result.sequence + result.count >= session.submitted_end ||
                                 result.outcome == net::Outcome::session_expired;
       if (all_answered) {
-        expected_.erase(submitted);
+        set_submitted_end(session, {});
       } else if (own_slot && result.outcome == net::Outcome::resend) {
-        submitted->second =
-            std::min(submitted->second, result.resend_from);  // The rest is void, too.
+        // The rest is void, too.
+        set_submitted_end(session, std::min(session.submitted_end, result.resend_from));
       }
     }
-    const auto owner = owners_.find(result.session);
-    if (owner == owners_.end()) continue;
-    // A void speaks of no attempt in particular: it may be of an earlier leader's slot.
-    net::AppendResult told = result;
-    if (told.outcome == net::Outcome::resend) told.count = 0;
-    owner->second->add_result(told);
-    const bool gone = replica_->state().next_sequence(result.session) == Sequence{};
-    if (gone) owners_.erase(owner);
+    if (session.owner != nullptr) {
+      // A void speaks of no attempt in particular: it may be of an earlier leader's slot.
+      net::AppendResult told = result;
+      if (told.outcome == net::Outcome::resend) told.count = 0;
+      session.owner->add_result(told);
+      // Closed, or expired.
+      if (result.lsn == Lsn{} && replica_->state().next_sequence(result.session) == Sequence{}) {
+        session.owner = nullptr;
+      }
+    }
+    drop_if_unused(found);
   }
   for (net::SessionOpened opened : applied.opened) {
     const auto opener = opening_.find(opened.nonce);
@@ -249,23 +289,28 @@ void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {
     opening_.erase(opener);
     return;
   }
-  const auto owner = owners_.find(command->session);
-  if (owner == owners_.end()) return;
-  owner->second->add_result({command->session, command->sequence, command->count, why, {}, {}});
+  const auto found = sessions_.find(command->session);
+  if (found == sessions_.end() || found->second.owner == nullptr) return;
+  SessionClient& session = found->second;
+  session.owner->add_result({command->session, command->sequence, command->count, why, {}, {}});
   // Nor is anything behind it on its way.
-  const auto submitted = expected_.find(command->session);
-  if (submitted == expected_.end()) return;
-  submitted->second = std::min(submitted->second, command->sequence);
+  if (session.submitted_end == Sequence{}) return;
+  const Sequence end = std::min(session.submitted_end, command->sequence);
   const Sequence next = replica_->state().next_sequence(command->session);
-  if (submitted->second <= next) expected_.erase(submitted);
+  set_submitted_end(session, end <= next ? Sequence{} : end);
 }
 
 void ClientService::on_stopped() {
   // What was submitted may yet be chosen: unknown. The client sends it again, elsewhere.
-  for (const auto& [session, next] : std::exchange(expected_, {})) {
-    const auto owner = owners_.find(session);
-    if (owner == owners_.end()) continue;
-    owner->second->add_result({session, {}, 0, net::Outcome::unknown, {}, {}});
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    const auto session = at++;
+    auto& [owner, submitted_end] = session->second;
+    if (submitted_end == Sequence{}) continue;
+    if (owner != nullptr) {
+      owner->add_result({session->first, {}, 0, net::Outcome::unknown, {}, {}});
+    }
+    set_submitted_end(session->second, {});
+    drop_if_unused(session);
   }
   for (const auto& [nonce, opener] : std::exchange(opening_, {})) {
     if (opener == nullptr) continue;

@@ -40,7 +40,7 @@ class ClientService final : public ReplicaListener {
   /// Refuses everything new with shutting_down; ends tails.
   void shut_down();
   /// Nothing is left to answer.
-  [[nodiscard]] bool idle() const { return expected_.empty() && opening_.empty(); }
+  [[nodiscard]] bool idle() const { return under_way_ == 0 && opening_.empty(); }
 
   void on_applied(const LogState::Applied& applied) override;
   void on_turn_end() override;
@@ -58,8 +58,9 @@ class ClientService final : public ReplicaListener {
   friend class Client;
 
   void on_open(Client& client, const net::OpenSession& open);
-  void on_append(Client& client, const Slice& bytes);
-  void tell_applied_part(Client& client, const Command& command);
+  void on_append(Client& client, const Slice& commands);
+  bool on_command(Client& client, const Command& command, Slice bytes);
+  bool tell_applied_part(Client& client, const Command& command);
   net::Outcome refusal() const;
   void tick();
   void drop(Client& client);
@@ -79,9 +80,17 @@ class ClientService final : public ReplicaListener {
   std::uint64_t clients_seen_ = 0;
   std::set<std::uint64_t> answered_;  // Have results that are told at the end of the turn.
   std::set<std::uint64_t> tailing_;   // Have tails.
-  std::unordered_map<SessionId, Client*> owners_;  // Who is told the results of a session.
-  /// Of this leadership: per session the sequence after the last one submitted.
-  std::unordered_map<SessionId, Sequence> expected_;
+  struct SessionClient {
+    Client* owner = nullptr;  // Is told the results.
+    Sequence submitted_end;   // In this leadership, if something is on its way.
+  };
+  using Sessions = std::unordered_map<SessionId, SessionClient>;
+
+  void set_submitted_end(SessionClient& session, Sequence end);
+  void drop_if_unused(Sessions::iterator session);
+
+  Sessions sessions_;
+  std::size_t under_way_ = 0;  // Sessions of which something is on its way.
   std::unordered_map<std::uint64_t, Client*> opening_;  // By nonce; null once the client is gone.
   std::unique_ptr<net::Timer> timer_;
   std::size_t answer_bytes_ = 0;               // As every client has counted its own last.

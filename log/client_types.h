@@ -28,6 +28,10 @@ struct ClientOptions {
   std::size_t waiting_bytes_max = 64 << 20;
   /// The cluster forgets a session that is silent for this long (of the cluster's own time).
   std::chrono::milliseconds session_ttl = std::chrono::minutes(15);
+  /// Clients on one context with the same number here share a connection to each node for their
+  /// appends (each has its own for reads and tails); kOwnConnection: this one shares with nobody.
+  std::uint32_t connection = 0;
+  static constexpr std::uint32_t kOwnConnection = UINT32_MAX;
   /// A node that answers nothing for this long is left for another one.
   std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);
 };

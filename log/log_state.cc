@@ -68,7 +68,7 @@ void LogState::on_append(const Command& command, std::uint32_t index, Applied& o
   Session* session = find(command.session);
   if (session == nullptr) return refuse(net::Outcome::session_expired, {});
   session->touch(numbers_.log_time_us);
-  changed_.insert(command.session);
+  mark_changed(command.session, *session);
   const Sequence next = session->last() + 1;
   if (command.sequence > next) return refuse(net::Outcome::resend, next);
 
@@ -112,8 +112,9 @@ void LogState::on_open(const Command& command, Slot slot, bool first, Applied& o
     opened.session = {slot.value};
     const std::uint32_t window = std::clamp<std::uint32_t>(command.count, 1, kWindowMax);
     const std::uint64_t ttl_us = std::min(command.acked.value, kTtlMaxUs);
-    sessions_.emplace(opened.session, Session(window, ttl_us, numbers_.log_time_us));
-    changed_.insert(opened.session);
+    const auto made =
+        sessions_.emplace(opened.session, Session(window, ttl_us, numbers_.log_time_us));
+    mark_changed(opened.session, made.first->second);
   }
   out.opened.push_back(opened);
 }
@@ -140,8 +141,15 @@ Session* LogState::find(SessionId id) {
 }
 
 void LogState::drop(SessionId id) {
-  sessions_.erase(id);
-  changed_.insert(id);
+  const auto found = sessions_.find(id);
+  mark_changed(id, found->second);
+  sessions_.erase(found);
+}
+
+void LogState::mark_changed(SessionId id, Session& session) {
+  if (session.changed()) return;
+  session.set_changed(true);
+  changed_.push_back(id);
 }
 
 // Expired sessions nobody asks for go now and then; when depends on log time only, as on every
@@ -171,10 +179,15 @@ std::vector<net::AppendResult> LogState::recall(const Command& command) const {
 std::vector<SessionImage> LogState::take_changed_sessions() {
   std::vector<SessionImage> images;
   images.reserve(changed_.size());
+  std::sort(changed_.begin(), changed_.end());  // The order in which tables are written fastest.
   for (SessionId id : changed_) {
     const auto found = sessions_.find(id);
-    images.push_back(
-        {id, found == sessions_.end() ? std::vector<std::byte>() : found->second.serialize()});
+    if (found == sessions_.end()) {
+      images.push_back({id, {}});
+      continue;
+    }
+    found->second.set_changed(false);
+    images.push_back({id, found->second.serialize()});
   }
   changed_.clear();
   return images;

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -87,11 +86,12 @@ class LogState {
   void on_close(const Command& command, Applied& out);
   Session* find(SessionId id);
   void drop(SessionId id);
+  void mark_changed(SessionId id, Session& session);
   void drop_expired();
 
   StateNumbers numbers_;
   std::unordered_map<SessionId, Session> sessions_;
-  std::set<SessionId> changed_;
+  std::vector<SessionId> changed_;  // Each once.
 };
 
 }  // namespace stele::log

@@ -49,6 +49,12 @@ std::vector<std::byte> seal(Table table, std::uint64_t key, std::vector<std::byt
   return content;
 }
 
+void seal_in_place(Table table, std::uint64_t key, std::span<std::byte> sealed) {
+  const auto content = sealed.first(sealed.size() - kSealBytes);
+  const std::uint64_t checksum = net::digest(content, seed(table, key));
+  std::memcpy(sealed.data() + content.size(), &checksum, kSealBytes);
+}
+
 Result<std::span<const std::byte>> unseal(Table table, std::uint64_t key,
                                           std::span<const std::byte> sealed) {
   if (sealed.size() < sizeof(std::uint64_t)) return corrupt(table, key, "is cut off");

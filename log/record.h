@@ -66,6 +66,9 @@ struct JournalMark {
 /// `content` and its checksum.
 [[nodiscard]] std::vector<std::byte> seal(Table table, std::uint64_t key,
                                           std::vector<std::byte> content);
+/// The same in place: writes the checksum behind the content, into the last 8 bytes.
+void seal_in_place(Table table, std::uint64_t key, std::span<std::byte> sealed);
+inline constexpr std::size_t kSealBytes = 8;
 /// The content of a sealed record. Errors: corrupt, naming table and key.
 [[nodiscard]] Result<std::span<const std::byte>> unseal(Table table, std::uint64_t key,
                                                         std::span<const std::byte> sealed);

@@ -38,7 +38,8 @@ struct Change {
 
 /// Takes the first change off `redo`, which is not empty. Errors: corrupt.
 [[nodiscard]] Result<Change> next_change(std::span<const std::byte>& redo);
-/// Makes all changes, in their order. Errors: corrupt, io.
+/// Makes all changes, in their order, but for those of sessions that a later one undoes. Errors:
+/// corrupt, io.
 Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn);
 
 }  // namespace stele::log

@@ -35,7 +35,7 @@ ClientService::Client::Client(ClientService& service, std::uint64_t id,
 void ClientService::Client::on_message(net::Message message) {
   if (dropped_) return;
   if (const auto* append = std::get_if<net::Append>(&message)) {
-    service_.on_append(*this, append->command);
+    service_.on_append(*this, append->commands);
   } else if (const auto* read = std::get_if<net::Read>(&message)) {
     on_read(*read);
   } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {

@@ -9,7 +9,7 @@ namespace stele::log {
 void Session::consume(std::uint32_t count, net::Outcome outcome, Lsn lsn) {
   const Sequence first = last_ + 1;
   last_ = last_ + count;
-  if (!runs_.empty()) {
+  if (gone_ != runs_.size()) {
     Run& run = runs_.back();
     const bool lsn_follows = outcome != net::Outcome::ok || run.lsn + run.count == lsn;
     if (run.outcome == outcome && lsn_follows && UINT32_MAX - run.count >= count) {
@@ -23,32 +23,35 @@ void Session::consume(std::uint32_t count, net::Outcome outcome, Lsn lsn) {
 void Session::forget(Sequence acked) {
   const Sequence before_window{last_ - Sequence{window_}};
   const Sequence keep_from = std::min(std::max(acked, before_window), last_) + 1;
-  while (!runs_.empty() && runs_.front().first < keep_from) {
-    Run& run = runs_.front();
+  while (gone_ != runs_.size() && runs_[gone_].first < keep_from) {
+    Run& run = runs_[gone_];
     const auto gone =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(keep_from - run.first, run.count));
     if (gone == run.count) {
-      runs_.pop_front();
+      ++gone_;
       continue;
     }
     run.first = run.first + gone;
     if (run.outcome == net::Outcome::ok) run.lsn = run.lsn + gone;
     run.count -= gone;
   }
+  if (gone_ <= runs_.size() / 2) return;
+  runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(gone_));
+  gone_ = 0;
 }
 
 void Session::recall(SessionId id, Sequence first, std::uint32_t count,
                      std::vector<net::AppendResult>& out) const {
   const Sequence end = first + count;
   Sequence at = first;
-  const Sequence remembered_from = runs_.empty() ? last_ + 1 : runs_.front().first;
+  const Sequence remembered_from = runs().empty() ? last_ + 1 : runs().front().first;
   if (at < remembered_from) {
     const Sequence until = std::min(end, remembered_from);
     out.push_back(
         {id, at, static_cast<std::uint32_t>(until - at), net::Outcome::forgotten, {}, {}});
     at = until;
   }
-  for (const Run& run : runs_) {
+  for (const Run& run : runs()) {
     const Sequence run_end = run.first + run.count;
     if (at >= end) return;
     if (run_end <= at) continue;
@@ -61,13 +64,14 @@ void Session::recall(SessionId id, Sequence first, std::uint32_t count,
 
 std::vector<std::byte> Session::serialize() const {
   std::vector<std::byte> bytes;
+  bytes.reserve(32 + 24 * runs().size());
   ByteWriter writer(bytes);
   writer.put(window_);
-  writer.put(static_cast<std::uint32_t>(runs_.size()));
+  writer.put(static_cast<std::uint32_t>(runs().size()));
   writer.put(ttl_us_);
   writer.put(active_at_us_);
   writer.put(last_.value);
-  for (const Run& run : runs_) {
+  for (const Run& run : runs()) {
     writer.put(run.first.value);
     writer.put(run.count);
     writer.put(static_cast<std::uint32_t>(run.outcome));

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <span>
 #include <vector>
 
 #include "net/message.h"
@@ -37,6 +37,9 @@ class Session {
               std::vector<net::AppendResult>& out) const;
 
   [[nodiscard]] std::vector<std::byte> serialize() const;
+  /// Whether it has changed since it was stored last, which is for its owner to say; not stored.
+  [[nodiscard]] bool changed() const { return changed_; }
+  void set_changed(bool changed) { changed_ = changed; }
   static Result<Session> parse(std::span<const std::byte> bytes);
 
  private:
@@ -48,11 +51,15 @@ class Session {
     Lsn lsn;
   };
 
+  bool changed_ = false;
   std::uint32_t window_ = 0;
   std::uint64_t ttl_us_ = 0;
   std::uint64_t active_at_us_ = 0;
   Sequence last_;
-  std::deque<Run> runs_;  // Ascending, dense up to last_.
+  [[nodiscard]] std::span<const Run> runs() const { return std::span(runs_).subspan(gone_); }
+
+  std::vector<Run> runs_;  // Ascending, dense up to last_; the first ones,
+  std::size_t gone_ = 0;   // so many, are forgotten.
 };
 
 }  // namespace stele::log

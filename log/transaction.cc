@@ -49,8 +49,10 @@ void write_state(const StateWrite& state, ValuesAside& aside, Redo& redo) {
     if (session.bytes.empty()) {
       redo.erase(Table::sessions, session.id.value);
     } else {
-      redo.put(Table::sessions, session.id.value,
-               seal(Table::sessions, session.id.value, session.bytes));
+      const auto room =
+          redo.reserve(Table::sessions, session.id.value, session.bytes.size() + kSealBytes);
+      std::copy(session.bytes.begin(), session.bytes.end(), room.begin());
+      seal_in_place(Table::sessions, session.id.value, room);
     }
   }
   redo.put(Table::meta, kNumbersKey, seal_numbers(state.numbers));

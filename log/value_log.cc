@@ -103,8 +103,8 @@ struct ValueReader::Segment {
   Result<void> read(int file, std::uint64_t at, std::span<std::byte> target) const {
     std::size_t done = 0;
     while (done < target.size()) {
-      const ssize_t got = ::pread(file, target.data() + done, target.size() - done,
-                                  static_cast<off_t>(at + done));
+      const ssize_t got =
+          ::pread(file, target.data() + done, target.size() - done, static_cast<off_t>(at + done));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return fail(Errc::corrupt, "cannot read " + path + ": " + std::strerror(errno));
       if (got == 0) return fail(Errc::corrupt, path + " ends before a value that it should hold");

@@ -179,8 +179,8 @@ struct Encoder {
     b.setRetryMs(m.retry_ms);
   }
   void operator()(const Append& m) {
-    to.initAppend().setDigest(value_digest(m.command.bytes));
-    body.add({&m.command, 1});
+    to.initAppend().setDigest(value_digest(m.commands.bytes));
+    body.add({&m.commands, 1});
   }
   void operator()(const AppendResults& m) {
     auto b = to.initAppendResults();

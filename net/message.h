@@ -84,10 +84,10 @@ struct SessionOpened {
   bool operator==(const SessionOpened&) const = default;
 };
 
-/// One command for the log (an append, a skip, a close): the bytes are in the format of
-/// log/batch.h.
+/// Commands for the log (appends, skips, closes), of one session or of several, one behind the
+/// other: the bytes are in the format of log/batch.h.
 struct Append {
-  Slice command;
+  Slice commands;
 };
 
 struct AppendResult {

@@ -171,7 +171,7 @@ struct Frame {
       leader @9 :Text;
       retryMs @10 :UInt32;
     }
-    append :group { digest @11 :UInt64; }   # The body is one command.
+    append :group { digest @11 :UInt64; }   # The body is commands, one behind the other.
     appendResults :group {
       results @12 :List(AppendResult);
       leader @13 :Text;

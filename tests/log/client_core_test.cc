@@ -88,7 +88,7 @@ class Bench {
     for (const net::Message& message : std::exchange(link.sent, {})) {
       const auto* append = std::get_if<net::Append>(&message);
       if (append == nullptr) continue;
-      const auto command = parse_command(append->command.bytes);
+      const auto command = parse_command(append->commands.bytes);
       REQUIRE(command);
       std::string text = command->kind == CommandKind::append ? "append" : "skip";
       text += " " + std::to_string(command->sequence.value);

@@ -44,7 +44,7 @@ bool same(const Message& a, const Message& b) {
         using T = std::decay_t<decltype(left)>;
         const T& right = std::get<T>(b);
         if constexpr (std::is_same_v<T, Append>) {
-          return joined({left.command}) == joined({right.command});
+          return joined({left.commands}) == joined({right.commands});
         } else if constexpr (std::is_same_v<T, ReadResult>) {
           return left.request == right.request && left.outcome == right.outcome &&
                  left.lsn_begin == right.lsn_begin && left.count == right.count &&

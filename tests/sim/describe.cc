@@ -90,11 +90,16 @@ struct DescribeMessage {
            std::string(name_of(m.outcome));
   }
   std::string operator()(const net::Append& m) const {
-    const auto command = log::parse_command(m.command.bytes);
-    if (!command) return "append, malformed";
-    return std::string(command->kind == log::CommandKind::append ? "append" : "skip or close") +
-           " session " + std::to_string(command->session.value) + " sequence " +
-           std::to_string(command->sequence.value) + " × " + std::to_string(command->count);
+    std::string text;
+    for (std::span<const std::byte> rest = m.commands.bytes; !rest.empty();) {
+      const auto command = log::parse_next_command(rest);
+      if (!command) return "append, malformed";
+      text += text.empty() ? "" : ", ";
+      text += std::string(command->kind == log::CommandKind::append ? "append" : "skip or close") +
+              " session " + std::to_string(command->session.value) + " sequence " +
+              std::to_string(command->sequence.value) + " × " + std::to_string(command->count);
+    }
+    return text;
   }
   std::string operator()(const net::AppendResults& m) const {
     std::string text = "append_results";

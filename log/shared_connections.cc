@@ -1,0 +1,344 @@
+#include "log/shared_connections.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "log/batch.h"
+#include "net/frame.h"
+
+namespace stele::log {
+namespace {
+
+/// More goes at once, so that the node has something to do meanwhile.
+constexpr std::size_t kTogetherBytesMax = 32 << 10;
+
+}  // namespace
+
+/// One client's end of a connection.
+class SharedConnections::Member final : public net::Link {
+ public:
+  Member(SharedConnections& all, net::Address address, std::uint32_t group,
+         net::LinkHandler& handler)
+      : all_(all), address_(std::move(address)), group_(group), handler_(&handler), own_(*this) {}
+  ~Member() override { leave(false); }
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  void start(net::LinkHandler& handler) override { handler_ = &handler; }
+  bool send(const net::Message& message) override;
+  [[nodiscard]] std::size_t queued_bytes() const override;
+  void close_gently() override {
+    handler_ = nullptr;
+    leave(true);
+  }
+  void set_frame_bytes_max(std::size_t) override {}  // They take any from a node.
+  [[nodiscard]] std::string peer_name() const override { return net::to_string(address_); }
+
+  // From the shared connection. The client may destroy its end from within each.
+  void on_message(net::Message message) {
+    if (handler_ != nullptr) handler_->on_message(std::move(message));
+  }
+  void on_closed(const std::string& reason);
+  void on_writable() {
+    if (handler_ != nullptr) handler_->on_writable();
+  }
+
+  std::uint64_t id = 0;                    // Among the members; the rest is the connection's, too:
+  SessionId session;                       // of the last append,
+  bool waits = false;                      // for room in its queue,
+  std::vector<net::AppendResult> results;  // and what is just being sorted.
+
+ private:
+  /// The connection for reads and tails.
+  struct Own final : net::LinkHandler {
+    explicit Own(Member& m) : member(m) {}
+    void on_message(net::Message message) override {
+      // The client has been told hello by the other one.
+      if (!std::holds_alternative<net::Hello>(message)) member.on_message(std::move(message));
+    }
+    void on_closed(const std::string& reason) override {
+      member.leave(true);
+      member.on_closed(reason);
+    }
+    void on_writable() override { member.on_writable(); }
+
+    Member& member;
+    std::unique_ptr<net::Link> link;
+  };
+
+  void leave(bool gently);
+
+  SharedConnections& all_;
+  net::Address address_;
+  std::uint32_t group_;
+  net::LinkHandler* handler_;
+  std::shared_ptr<Shared> shared_;
+  net::Hello hello_;
+  Own own_;
+};
+
+/// The connection, which lives as long as anybody uses it.
+class SharedConnections::Shared final : public net::LinkHandler,
+                                        public std::enable_shared_from_this<Shared> {
+ public:
+  Shared(SharedConnections& all, Key key) : all_(all), key_(std::move(key)) {}
+
+  void dial(const net::Hello& hello) {
+    link_ = all_.dialer_.dial(std::get<net::Address>(key_), *this);
+    link_->set_frame_bytes_max(net::kFrameBytesMax);
+    link_->send(hello);
+  }
+
+  void add(Member& member) {
+    member.id = ++members_seen_;
+    members_.emplace(member.id, &member);
+    if (!hello_) return;
+    // The node has answered before; not from within the call that joined.
+    all_.loop_.post([weak = weak_from_this(), id = member.id] {
+      if (const auto self = weak.lock()) self->tell(id, *self->hello_);
+    });
+  }
+
+  void remove(Member& member, bool gently) {
+    members_.erase(member.id);
+    const auto is_its = [&](const auto& entry) { return entry.second == member.id; };
+    sessions_.erase(member.session);
+    std::erase_if(opening_, is_its);
+    std::erase_if(asked_, [&](const auto& entry) { return entry.second.first == member.id; });
+    // Whoever leaves in anger has not been answered: the next ones try another connection.
+    if (!gently || members_.empty()) close_to_others();
+    if (gently && members_.empty() && link_) {
+      send_commands();
+      link_->close_gently();
+    }
+  }
+
+  bool send(Member& member, const net::Message& message) {
+    if (!link_) return false;
+    bool sent = false;
+    if (const auto* append = std::get_if<net::Append>(&message)) {
+      set_session(member, command_session(append->commands.bytes));
+      sent = append_together(*append);
+    } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {
+      sent = link_->send(message);
+      if (sent) opening_[open->nonce] = member.id;
+    } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
+      sent = link_->send(net::StatusAsk{++requests_});
+      if (sent) asked_[requests_] = {member.id, ask->request};
+    } else {
+      sent = link_->send(message);
+    }
+    member.waits = member.waits || !sent;
+    return sent;
+  }
+
+  [[nodiscard]] std::size_t queued_bytes() const {
+    return link_ ? link_->queued_bytes() + commands_bytes() : 0;
+  }
+
+  void on_message(net::Message message) override {
+    const auto alive = shared_from_this();
+    if (auto* results = std::get_if<net::AppendResults>(&message)) {
+      on_results(*results);
+    } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
+      const auto found = opening_.extract(opened->nonce);
+      if (found.empty()) return;
+      const auto member = members_.find(found.mapped());
+      if (member == members_.end()) return;
+      if (opened->outcome == net::Outcome::ok) set_session(*member->second, opened->session);
+      member->second->on_message(std::move(message));
+    } else if (auto* status = std::get_if<net::StatusAnswer>(&message)) {
+      const auto found = asked_.extract(status->request);
+      if (found.empty()) return;
+      status->request = found.mapped().second;
+      tell(found.mapped().first, std::move(message));
+    } else {
+      if (const auto* hello = std::get_if<net::Hello>(&message)) hello_ = *hello;
+      for (const std::uint64_t id : ids()) tell(id, message);
+    }
+  }
+
+  void on_closed(const std::string& reason) override {
+    const auto alive = shared_from_this();
+    link_.reset();
+    close_to_others();
+    for (const std::uint64_t id : ids()) {
+      const auto member = members_.extract(id);
+      if (!member.empty()) member.mapped()->on_closed(reason);
+    }
+  }
+
+  void on_writable() override {
+    const auto alive = shared_from_this();
+    if (!send_commands()) return;
+    for (const std::uint64_t id : ids()) {
+      const auto found = members_.find(id);
+      if (found != members_.end() && std::exchange(found->second->waits, false)) {
+        found->second->on_writable();
+      }
+    }
+  }
+
+ private:
+  /// What all append within one turn of the loop is one message.
+  bool append_together(const net::Append& append) {
+    const std::span<const std::byte> bytes = append.commands.bytes;
+    if (bytes.size() >= kTogetherBytesMax) return send_commands() && link_->send(append);
+    if (commands_bytes() + bytes.size() > kTogetherBytesMax && !send_commands()) return false;
+    if (!commands_) {
+      commands_ = std::make_shared<std::vector<std::byte>>();
+      commands_->reserve(std::max<std::size_t>(bytes.size(), last_commands_bytes_));
+    }
+    commands_->insert(commands_->end(), bytes.begin(), bytes.end());
+    if (!std::exchange(send_posted_, true)) {
+      all_.loop_.post([weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->send_posted_ = false;
+        self->send_commands();
+      });
+    }
+    return true;
+  }
+
+  /// False if the link has no room for them now.
+  bool send_commands() {
+    if (!commands_ || !link_) return true;
+    const std::span<const std::byte> view(*commands_);
+    if (!link_->send(net::Append{{commands_, view}})) return false;
+    last_commands_bytes_ = view.size();
+    commands_.reset();
+    return true;
+  }
+
+  [[nodiscard]] std::size_t commands_bytes() const { return commands_ ? commands_->size() : 0; }
+
+  void tell(std::uint64_t id, net::Message message) {
+    const auto found = members_.find(id);
+    if (found != members_.end()) found->second->on_message(std::move(message));
+  }
+
+  /// Whoever is told something may go, or take others with it.
+  [[nodiscard]] std::vector<std::uint64_t> ids() const {
+    std::vector<std::uint64_t> found;
+    for (const auto& [id, member] : members_) found.push_back(id);
+    return found;
+  }
+
+  void close_to_others() {
+    const auto open = all_.open_.find(key_);
+    if (open != all_.open_.end() && open->second.lock().get() == this) all_.open_.erase(open);
+  }
+
+  void set_session(Member& member, SessionId session) {
+    if (member.session == session) return;
+    sessions_.erase(member.session);
+    member.session = session;
+    sessions_[session] = &member;
+  }
+
+  void on_results(net::AppendResults& all) {
+    std::vector<std::uint64_t> concerned;
+    for (const net::AppendResult& result : all.results) {
+      const auto found = sessions_.find(result.session);
+      if (found == sessions_.end()) continue;
+      Member& member = *found->second;
+      if (member.results.empty()) concerned.push_back(member.id);
+      member.results.push_back(result);
+    }
+    for (const std::uint64_t id : concerned) {
+      const auto found = members_.find(id);
+      if (found == members_.end()) continue;
+      net::AppendResults part;
+      part.results = std::exchange(found->second->results, {});
+      part.leader = all.leader;
+      part.retry_ms = all.retry_ms;
+      found->second->on_message(std::move(part));
+    }
+  }
+
+  SharedConnections& all_;
+  Key key_;
+  std::unique_ptr<net::Link> link_;
+  std::optional<net::Hello> hello_;           // The node's.
+  std::map<std::uint64_t, Member*> members_;  // In the order of their coming.
+  std::uint64_t members_seen_ = 0;
+  std::unordered_map<SessionId, Member*> sessions_;
+  std::unordered_map<std::uint64_t, std::uint64_t> opening_;  // Who, by nonce.
+  /// Who asked for status, and as what, by request.
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> asked_;
+  std::shared_ptr<std::vector<std::byte>> commands_;  // Leave at the end of the turn.
+  std::size_t last_commands_bytes_ = 0;
+  bool send_posted_ = false;
+  std::uint64_t requests_ = 0;
+};
+
+bool SharedConnections::Member::send(const net::Message& message) {
+  if (const auto* hello = std::get_if<net::Hello>(&message)) {
+    hello_ = *hello;
+    shared_ = all_.join({address_, hello->cluster_name, group_}, *hello);
+    shared_->add(*this);
+    return true;
+  }
+  if (!shared_) return false;
+  const bool large = std::holds_alternative<net::Read>(message) ||
+                     std::holds_alternative<net::Tail>(message) ||
+                     std::holds_alternative<net::TailCredit>(message);
+  if (!large) return shared_->send(*this, message);
+  if (!own_.link) {
+    own_.link = all_.dialer_.dial(address_, own_);
+    own_.link->set_frame_bytes_max(net::kFrameBytesMax);
+    own_.link->send(hello_);  // What comes behind it need not wait for the answer.
+  }
+  return own_.link->send(message);
+}
+
+std::size_t SharedConnections::Member::queued_bytes() const {
+  return (shared_ ? shared_->queued_bytes() : 0) + (own_.link ? own_.link->queued_bytes() : 0);
+}
+
+void SharedConnections::Member::on_closed(const std::string& reason) {
+  shared_.reset();
+  own_.link.reset();
+  net::LinkHandler* handler = std::exchange(handler_, nullptr);
+  if (handler != nullptr) handler->on_closed(reason);
+}
+
+void SharedConnections::Member::leave(bool gently) {
+  if (const auto shared = std::exchange(shared_, nullptr)) shared->remove(*this, gently);
+  if (const auto own = std::move(own_.link); own && gently) own->close_gently();
+}
+
+std::shared_ptr<SharedConnections::Shared> SharedConnections::join(const Key& key,
+                                                                   const net::Hello& hello) {
+  if (const auto open = open_.find(key); open != open_.end()) {
+    if (auto shared = open->second.lock()) return shared;
+  }
+  auto shared = std::make_shared<Shared>(*this, key);
+  shared->dial(hello);
+  open_[key] = shared;
+  return shared;
+}
+
+class SharedConnections::GroupDialer final : public net::Dialer {
+ public:
+  GroupDialer(SharedConnections& all, std::uint32_t group) : all_(all), group_(group) {}
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+                                                net::LinkHandler& handler) override {
+    return std::make_unique<Member>(all_, address, group_, handler);
+  }
+
+ private:
+  SharedConnections& all_;
+  std::uint32_t group_;
+};
+
+std::unique_ptr<net::Dialer> SharedConnections::dialer(std::uint32_t group) {
+  return std::make_unique<GroupDialer>(*this, group);
+}
+
+}  // namespace stele::log
