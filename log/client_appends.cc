@@ -60,7 +60,8 @@ void ClientCore::complete_later(std::unique_ptr<AppendDone> done, std::optional<
 }
 
 void ClientCore::open_session(Connection& leader) {
-  if (opening_nonce_ != 0 || loop_.now() < appends_again_at_) return;
+  if (opening_nonce_ != 0) return;
+  if (loop_.now() < appends_again_at_) return tick_soon();
   if (session_nonce_ == 0) session_nonce_ = loop_.random() | 1;
   const auto ttl_ms = static_cast<std::uint32_t>(options_.session_ttl.count());
   if (leader.send(net::OpenSession{session_nonce_, options_.window, ttl_ms})) {
@@ -96,7 +97,10 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
 }
 
 void ClientCore::send_appends(Connection& leader) {
-  if (loop_.now() < appends_again_at_) return;
+  if (appends_again_at_ != Time{}) {
+    if (loop_.now() < appends_again_at_) return tick_soon();
+    appends_again_at_ = {};
+  }
   while (true) {
     const std::size_t index = next_send_ - first_;
     if (index >= appends_.size() || index >= options_.window) return;

@@ -9,7 +9,9 @@
 namespace stele::log {
 namespace {
 
-constexpr Duration kTickEvery = std::chrono::milliseconds(20);
+constexpr Duration kTickEvery = std::chrono::milliseconds(40);
+/// While something is to be tried again.
+constexpr Duration kTickSoon = std::chrono::milliseconds(10);
 constexpr Duration kBackoffMax = std::chrono::milliseconds(60);
 /// A node keeps an idle tail alive once a second.
 constexpr Duration kTailSilenceMax = std::chrono::seconds(3);
@@ -58,7 +60,8 @@ void ClientCore::wake() {
 }
 
 void ClientCore::turn() {
-  woken_ = false;
+  // What is called appends again, most likely, which then leaves in this same turn.
+  woken_ = true;
   const std::weak_ptr<bool> alive = alive_;
   for (std::size_t left = completed_.size(); left != 0 && !completed_.empty(); --left) {
     const auto call = std::move(completed_.front());
@@ -66,6 +69,8 @@ void ClientCore::turn() {
     call();
     if (alive.expired()) return;  // The caller destroyed the client, which has called the others.
   }
+  woken_ = false;
+  if (!completed_.empty()) wake();
   if (closed_) return;
   send_tail_credit();
   if (needs_target()) {
@@ -86,8 +91,9 @@ void ClientCore::turn() {
 
 void ClientCore::tick() {
   const bool first = !timer_;
-  timer_ = loop_.after(kTickEvery, [this] { tick(); });
   const Time now = loop_.now();
+  tick_at_ = now + kTickEvery;
+  timer_ = loop_.after(kTickEvery, [this] { tick(); });
   if (first) waiting_since_ = now;
   if (first) return;
   expire_appends(now);
@@ -128,6 +134,13 @@ void ClientCore::tick() {
   const std::weak_ptr<bool> alive = alive_;
   turn();
   if (!alive.expired() && idle()) timer_.reset();  // The next operation begins to tick again.
+}
+
+/// Something is to be tried again soon.
+void ClientCore::tick_soon() {
+  if (!timer_ || tick_at_ <= loop_.now() + kTickSoon) return;
+  tick_at_ = loop_.now() + kTickSoon;
+  timer_ = loop_.after(kTickSoon, [this] { tick(); });
 }
 
 /// Nobody waits, and nothing is awaited.
@@ -171,7 +184,13 @@ ClientCore::Connection* ClientCore::target() {
   if (addresses_.empty()) return nullptr;
   const std::size_t index = target_index_ % addresses_.size();
   if (std::exchange(target_known_, index) != index) target_ = &connection(addresses_[index]);
-  if (target_->down() && loop_.now() >= target_again_at_) target_->dial();
+  if (target_->down()) {
+    if (loop_.now() >= target_again_at_) {
+      target_->dial();
+    } else {
+      tick_soon();
+    }
+  }
   return target_;
 }
 

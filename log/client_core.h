@@ -94,6 +94,7 @@ class ClientCore {
   void wake();
   void turn();
   void tick();
+  void tick_soon();
   [[nodiscard]] bool idle() const;
 
   // Appends.
@@ -134,7 +135,8 @@ class ClientCore {
   net::Dialer& dialer_;
   ClientOptions options_;
   std::unique_ptr<net::Timer> timer_;
-  bool woken_ = false;
+  Time tick_at_{};
+  bool woken_ = false;  // A turn is to come, or under way and not yet at what it sends.
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 

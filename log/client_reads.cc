@@ -55,11 +55,15 @@ ClientCore::Connection* ClientCore::connection_for(const PendingRead& read) {
 }
 
 void ClientCore::send_reads() {
+  if (reads_.empty()) return;
   const Time now = loop_.now();
   for (auto& [request, read] : reads_) {
-    if (read.asked != nullptr || now < read.again_at) continue;
-    Connection* to = connection_for(read);
-    if (to == nullptr) continue;
+    if (read.asked != nullptr) continue;
+    Connection* to = now < read.again_at ? nullptr : connection_for(read);
+    if (to == nullptr) {
+      tick_soon();
+      continue;
+    }
     if (read.options.node != NodeId{} && to->may_dial()) to->dial();
     if (!to->ready()) continue;
     const net::Read message{request, read.options.lsn_begin, read.options.lsn_end,
@@ -130,7 +134,8 @@ void ClientCore::tail(Lsn lsn_begin, ReadDone done) {
 }
 
 void ClientCore::subscribe(Connection& leader) {
-  if (tail_.request != 0 || !tail_.waiting || loop_.now() < target_again_at_) return;
+  if (tail_.request != 0 || !tail_.waiting) return;
+  if (loop_.now() < target_again_at_) return tick_soon();
   const std::uint64_t request = ++requests_;
   if (!leader.send(net::Tail{request, tail_.next, kTailCreditBytes})) return;
   tail_.request = request;
@@ -215,6 +220,7 @@ void ClientCore::status(Duration timeout, StatusDone done) {
 }
 
 void ClientCore::send_status() {
+  if (statuses_.empty()) return;
   const Time now = loop_.now();
   std::vector<std::uint64_t> finished;
   for (auto& [request, status] : statuses_) {

@@ -14,7 +14,7 @@ namespace stele::log {
 namespace {
 
 /// More goes at once, so that the node has something to do meanwhile.
-constexpr std::size_t kTogetherBytesMax = 32 << 10;
+constexpr std::size_t kTogetherBytesMax = 64 << 10;
 
 }  // namespace
 

@@ -169,6 +169,32 @@ TEST_SUITE("log.client_service") {
     CHECK(bench.slots() == slots + 1);
   }
 
+  // Clients that share a connection: one bad command spoils the message, not the ones before it.
+  TEST_CASE("append: commands of several sessions in one message are judged one by one") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    const SessionId first = bench.session;
+    bench.say(link, net::OpenSession{78, 100, 60'000});
+    bench.sync();
+    const SessionId second = std::get<net::SessionOpened>(link.sent.back()).session;
+    link.sent.clear();
+    auto all = std::make_shared<std::vector<std::byte>>();
+    for (const Slice& command :
+         {append_command(first, {1}, {"a"}), append_command(second, {2}, {"gap"}),
+          append_command(second, {1}, {"b"}), append_command(first, {2}, {"c"})}) {
+      all->insert(all->end(), command.bytes.begin(), command.bytes.end());
+    }
+    bench.say(link, net::Append{{all, *all}});
+    CHECK(Bench::results(link) == Results{"2x1=resend@1"});
+    bench.sync();
+    CHECK(Bench::results(link) == Results{"1x1=ok@1", "1x1=ok@2", "2x1=ok@3"});
+
+    all->resize(all->size() - 1);
+    bench.say(link, net::Append{{all, *all}});
+    CHECK(bench.links.empty());
+  }
+
   TEST_CASE("append: an unknown session is for apply to judge") {
     Bench bench;
     FakeLink& link = bench.connect();

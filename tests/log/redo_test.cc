@@ -32,6 +32,9 @@ TEST_SUITE("log.redo") {
     std::ranges::copy(bytes_of("abc"), room.begin());
     redo.put(Table::sessions, 1, bytes_of("gone"));
     redo.erase(Table::sessions, 1);
+    redo.put(Table::sessions, 3, bytes_of("older"));
+    redo.erase(Table::sessions, 3);
+    redo.put(Table::sessions, 3, bytes_of("newest"));
     redo.put(Table::index, 2, {});
 
     TestDirectory directory;
@@ -41,6 +44,7 @@ TEST_SUITE("log.redo") {
     CHECK(get(*txn, Table::meta, 9) == "second");
     CHECK(get(*txn, Table::slots, 7) == "abc");
     CHECK(get(*txn, Table::sessions, 1) == "none");
+    CHECK(get(*txn, Table::sessions, 3) == "newest");
     CHECK(get(*txn, Table::index, 2).empty());
   }
 

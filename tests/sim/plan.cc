@@ -54,6 +54,7 @@ constexpr std::array kSettings = {
     Setting{"deadline_ms_max", &Plan::deadline_ms_max},
     Setting{"session_ttl_ms", &Plan::session_ttl_ms},
     Setting{"attempt_timeout_ms", &Plan::attempt_timeout_ms},
+    Setting{"sharers", &Plan::sharers},
     Setting{"readers", &Plan::readers},
     Setting{"read_percent", &Plan::read_percent},
     Setting{"tail_percent", &Plan::tail_percent},
@@ -129,6 +130,9 @@ class Drawing {
     plan_.tail_percent = pick({0, 5, 10});
     plan_.condition_percent = pick({0, 0, 10});
     plan_.close_percent = pick({0, 0, 2});
+    // From a stream of its own: the rest of a seed's plan is what it was without.
+    const std::uint64_t dice = random_.fork(2).below(4);
+    plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
   }
 
   /// How many nodes may be spoilt for good.

@@ -50,8 +50,14 @@ SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
   options.window = static_cast<std::uint32_t>(world_.plan.client_window);
   options.session_ttl = ms(world_.plan.session_ttl_ms);
   options.attempt_timeout = ms(world_.plan.attempt_timeout_ms);
-  core_ = std::make_unique<log::ClientCore>(*process_, *dialer_, options);
-  writer_ = ++world_.writers;
+  shared_ = std::make_unique<log::SharedConnections>(*process_, *dialer_);
+  for (std::uint64_t i = 0; i <= world_.plan.sharers; ++i) {
+    User& user = users_.emplace_back();
+    if (world_.plan.sharers != 0) user.dialer = shared_->dialer(0);
+    net::Dialer& dialer = user.dialer ? *user.dialer : *dialer_;
+    user.core = std::make_unique<log::ClientCore>(*process_, dialer, options);
+    user.writer = ++world_.writers;
+  }
   // Some only read: they stay with a leader that answers reads, and nothing else.
   const bool only_reads = host - kFirstClient < world_.plan.readers;
   read_percent_ = only_reads ? 100 : world_.plan.read_percent;
@@ -61,7 +67,8 @@ SimClient::~SimClient() {
   gone_ = true;
   process_->halt();
   world_.network.down(host_, false);
-  core_.reset();
+  users_.clear();
+  shared_.reset();
   process_->clear();
 }
 
@@ -107,18 +114,23 @@ void SimClient::next_operation() {
   append(dice < limit, ms(random_.between(1, plan.deadline_ms_max)));
 }
 
+SimClient::User& SimClient::any_user() {
+  return users_.size() == 1 ? users_.front() : users_[random_.below(users_.size())];
+}
+
 void SimClient::append(bool conditional, Duration timeout) {
+  User& user = any_user();
   const std::size_t index = world_.history.appends.size();
   test::Append append;
-  append.writer = writer_;
+  append.writer = user.writer;
   append.payload = name_of(host_) + "-" + std::to_string(index) + "-";
   append.payload.resize(append.payload.size() + random_.below(world_.plan.payload_bytes_max), '.');
   append.began = time();
   world_.history.appends.push_back(append);
   ++pending_appends_;
   const Lsn condition = conditional ? end_seen_ + random_.below(3) : Lsn{};
-  core_->append(std::as_bytes(std::span(append.payload)), condition, timeout,
-                std::make_unique<Done>(*this, index, condition));
+  user.core->append(std::as_bytes(std::span(append.payload)), condition, timeout,
+                    std::make_unique<Done>(*this, index, condition));
 }
 
 void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> error,
@@ -173,7 +185,7 @@ void SimClient::read(NodeId node) {
   read.linearizable = node == NodeId{};
   read.from = options.lsn_begin.value;
   read.began = time();
-  core_->read(options, [this, read, end = options.lsn_end](std::optional<Errc> error,
+  core().read(options, [this, read, end = options.lsn_end](std::optional<Errc> error,
                                                            const ReadResult& result) mutable {
     if (gone_) return;
     --pending_reads_;
@@ -240,15 +252,17 @@ void SimClient::on_tail(std::uint64_t generation, std::optional<Errc> error,
 }
 
 void SimClient::go_on_tailing(std::uint64_t generation) {
-  core_->tail(tail_next_, [this, generation](std::optional<Errc> error, const ReadResult& result) {
+  core().tail(tail_next_, [this, generation](std::optional<Errc> error, const ReadResult& result) {
     on_tail(generation, error, result);
   });
 }
 
 void SimClient::close() {
   // What is pending ends; the next session's appends may pass it.
-  writer_ = ++world_.writers;
-  core_->close();
+  User& user = any_user();
+  user.writer = ++world_.writers;
+  user.core->close();
+  if (&user != &users_.front()) return;
   tail_.reset();
   ++tails_;
 }
@@ -296,7 +310,7 @@ void SimClient::scan(NodeId node, Lsn from, Lsn end) {
     options.node = node;
     options.lsn_begin = from;
     options.timeout = seconds(5);
-    core_->read(
+    core().read(
         options, [this, node, from, end](std::optional<Errc> error, const ReadResult& result) {
           if (gone_) return;
           const Lsn next = error ? from : result.lsn_next;

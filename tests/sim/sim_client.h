@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "log/client_core.h"
+#include "log/shared_connections.h"
 #include "tests/history/history.h"
 #include "tests/sim/coverage.h"
 #include "tests/sim/network.h"
@@ -71,10 +72,19 @@ class SimClient {
   Random random_;
   std::shared_ptr<Process> process_;
   std::unique_ptr<net::Dialer> dialer_;
-  std::unique_ptr<log::ClientCore> core_;
+  /// The first one does everything, the others append over the same connections.
+  struct User {
+    std::unique_ptr<net::Dialer> dialer;  // Of the shared connections, if there are others.
+    std::unique_ptr<log::ClientCore> core;
+    std::uint64_t writer = 0;
+  };
+  [[nodiscard]] log::ClientCore& core() { return *users_.front().core; }
+  [[nodiscard]] User& any_user();
+
+  std::unique_ptr<log::SharedConnections> shared_;
+  std::vector<User> users_;
   std::unique_ptr<net::Timer> timer_;
   std::unique_ptr<net::Timer> tail_timer_;
-  std::uint64_t writer_ = 0;
   std::uint64_t read_percent_ = 0;
   std::uint64_t burst_ = 0;
   std::uint64_t left_in_burst_ = 0;
