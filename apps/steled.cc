@@ -55,6 +55,15 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.footer(kExitCodesHelp);
 }
 
+/// What was freed goes back to the system, but for a little: malloc by itself keeps tens of MiB.
+void bound_heap() {
+  // One heap: what one thread frees another one may use. The threads hardly ever meet there.
+  ::mallopt(M_ARENA_MAX, 1);
+  // Blocks of large entries leave no holes.
+  ::mallopt(M_MMAP_THRESHOLD, 768 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 int complain(const Error& error) {
   std::fprintf(stderr, "steled: %s\n", error.detail.c_str());
   return exit_code_of(error.code);
@@ -112,8 +121,7 @@ int run(const Config& config) {
 }
 
 int main(int argc, char** argv) {
-  // One heap: what one thread frees another one may use. The threads hardly ever meet there.
-  ::mallopt(M_ARENA_MAX, 1);
+  bound_heap();
   CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
                "steled");
   Flags flags;

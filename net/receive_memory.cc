@@ -40,6 +40,7 @@ std::shared_ptr<std::byte[]> BufferPool::take(std::size_t bytes) {
     });
     if (found != kept_.rend()) {
       taken = *found;
+      kept_bytes_ -= taken.size;
       kept_.erase(std::next(found).base());
     } else {
       bytes_ += taken.size;
@@ -55,10 +56,12 @@ void BufferPool::give_back(Kept buffer) {
   {
     const std::lock_guard lock(mutex_);
     kept_.push_back(buffer);
+    kept_bytes_ += buffer.size;
     // The coldest go first.
     auto first = kept_.begin();
-    for (; bytes_ > bytes_kept_max_ && first != kept_.end(); ++first) {
+    for (; bytes_ > bytes_kept_max_ && kept_bytes_ > kAlwaysKeptBytes; ++first) {
       bytes_ -= first->size;
+      kept_bytes_ -= first->size;
       dropped.push_back(*first);
     }
     kept_.erase(kept_.begin(), first);

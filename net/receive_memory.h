@@ -13,8 +13,8 @@ namespace stele::net {
 
 /// Buffers for frames. Those of kPooledBytesMin and more are mapped by themselves, so that they
 /// leave no holes in the heap; those that come back are kept for the next ones, as long as all
-/// together have no more than `bytes_kept_max`. Any thread: what a frame holds may be dropped
-/// anywhere.
+/// together have no more than `bytes_kept_max`, and a few in any case. Any thread: what a frame
+/// holds may be dropped anywhere.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   explicit BufferPool(std::size_t bytes_kept_max) : bytes_kept_max_(bytes_kept_max) {}
@@ -26,6 +26,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   [[nodiscard]] std::shared_ptr<std::byte[]> take(std::size_t bytes);
 
   static constexpr std::size_t kPooledBytesMin = 64 << 10;
+  /// Without, whoever holds much would get every buffer from the kernel, page by page.
+  static constexpr std::size_t kAlwaysKeptBytes = 4 << 20;
 
  private:
   struct Kept {
@@ -37,7 +39,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   std::size_t bytes_kept_max_;
   std::mutex mutex_;
   std::vector<Kept> kept_;  // In the order of their return. Guarded by mutex_,
-  std::size_t bytes_ = 0;   // as this: of those in use, too.
+  std::size_t kept_bytes_ = 0;
+  std::size_t bytes_ = 0;  // Of those in use, too.
 };
 
 /// What connections that share a bound hold for frames that have begun to arrive, beyond a first
