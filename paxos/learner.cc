@@ -34,6 +34,7 @@ void Learner::step(Time now, NodeId source, const Message& message, Effects& out
   } else if (const auto* fetched = std::get_if<Fetched>(&message.body)) {
     on_fetched(now, source, *fetched, out);
   } else if (const auto* heartbeat = std::get_if<Heartbeat>(&message.body)) {
+    leader_ = source;
     on_hint(source, heartbeat->chosen_end);
   } else if (const auto* ack = std::get_if<HeartbeatAck>(&message.body)) {
     on_hint(source, ack->chosen_end);
@@ -219,21 +220,44 @@ bool Learner::may_fetch(Time now) {
 }
 
 void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
+  if (known_end_ > slot + kFarBehind) {
+    if (const auto to = preferred_source(slot)) return send_fetch(now, *to, slot, true, out);
+  }
   const std::vector<NodeId>& members = configuration_.members();
   for (std::size_t tried = 0; tried < members.size(); ++tried) {
     const NodeId to = members[fetch_target_ % members.size()];
     const auto hint = hints_.find(to);
     if (to != self_ && hint != hints_.end() && hint->second > slot) {
-      fetch_ = FetchUnderWay{to, slot, now};
-      out.sends.push_back({to, {configuration_.epoch(), Fetch{slot}}});
-      return;
+      return send_fetch(now, to, slot, false, out);
     }
     ++fetch_target_;
   }
 }
 
+/// A node that does not lead and has the slot, as far as is known: nobody tells followers how far
+/// other followers are, but their answers do.
+std::optional<NodeId> Learner::preferred_source(Slot slot) const {
+  for (const NodeId node : configuration_.members()) {
+    if (node == self_ || node == leader_ || unhelpful_.contains(node)) continue;
+    const auto hint = hints_.find(node);
+    if (hint == hints_.end() || hint->second > slot) return node;
+  }
+  return std::nullopt;
+}
+
+void Learner::send_fetch(Time now, NodeId to, Slot slot, bool preferred, Effects& out) {
+  fetch_ = FetchUnderWay{to, slot, now, preferred};
+  out.sends.push_back({to, {configuration_.epoch(), Fetch{slot}}});
+}
+
 void Learner::fetch_failed(Time now, Effects& out) {
   const Slot slot = fetch_->slot_begin;
+  if (fetch_->preferred) {
+    // It need not have had the slot: those who are known to have it are asked next.
+    unhelpful_.insert(fetch_->to);
+    fetch_.reset();
+    return fetch(now, out);
+  }
   fetch_.reset();
   ++fetch_target_;
   // A repair that fails makes room for others; the next one who reads the record asks again.

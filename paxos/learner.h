@@ -74,6 +74,8 @@ class Learner {
   static constexpr std::size_t kVotesBytesMax = 16 << 20;
   static constexpr std::size_t kRangesMax = 256;
   static constexpr std::size_t kRepairsMax = 64;
+  /// Whoever has missed more slots than this leaves the leader to its work and asks others first.
+  static constexpr std::uint64_t kFarBehind = 64;
 
  private:
   static constexpr Slot kNoSlot{UINT64_MAX};
@@ -82,6 +84,7 @@ class Learner {
     NodeId to;
     Slot slot_begin;
     Time sent_at;
+    bool preferred = false;  ///< Not because it was known to have the slot.
   };
 
   void on_chosen(const Chosen& chosen);
@@ -93,6 +96,8 @@ class Learner {
   void fetch(Time now, Effects& out);
   [[nodiscard]] bool may_fetch(Time now);
   void fetch_from_others(Time now, Slot slot, Effects& out);
+  [[nodiscard]] std::optional<NodeId> preferred_source(Slot slot) const;
+  void send_fetch(Time now, NodeId to, Slot slot, bool preferred, Effects& out);
   void fetch_failed(Time now, Effects& out);
   [[nodiscard]] std::optional<Ballot> chosen_ballot(Slot slot) const;
   [[nodiscard]] bool missing(Slot slot) const {
@@ -115,6 +120,8 @@ class Learner {
   Slot dropped_ = kNoSlot;  // The lowest vote that memory had no room for while votes were read.
 
   std::map<NodeId, Slot> hints_;  // Per node, its chosen_end as last heard.
+  NodeId leader_;                 // Whose heartbeat came last.
+  std::set<NodeId> unhelpful_;    // Were preferred once, and did not serve.
   std::optional<FetchUnderWay> fetch_;
   std::set<Slot> repairs_;        // Slots below chosen_end_ to be fetched again.
   std::size_t fetch_target_ = 0;  // Rotates over the members.

@@ -101,12 +101,12 @@ TEST_SUITE("paxos.learner") {
   TEST_CASE("on_fetched: goes on at the pace that is allowed, after a short burst") {
     Bench bench({1}, 1'000'000);
     bench.tick(milliseconds(100));
-    bench.hear(kN2, Heartbeat{kB1, 1, {1000}});
+    bench.hear(kN2, Heartbeat{kB1, 1, {60}});
     // 10 kB are 10 ms; 25 ms may be made up for.
     const auto fetched = [&] {
       const Slot slot = bench.fetches().back().slot_begin;
       const std::size_t before = bench.fetches().size();
-      bench.hear(kN2, Fetched{slot, {1000}, {record(slot.value, kB1, std::string(10'000, 'v'))}});
+      bench.hear(kN2, Fetched{slot, {60}, {record(slot.value, kB1, std::string(10'000, 'v'))}});
       return bench.fetches().size() != before;
     };
     CHECK(fetched());
@@ -122,6 +122,40 @@ TEST_SUITE("paxos.learner") {
     CHECK(fetched());
     CHECK(fetched());
     CHECK_FALSE(fetched());
+  }
+
+  TEST_CASE("fetch: far behind, others than the leader are asked first, and then who has it") {
+    Bench bench;
+    bench.hear(kN1, Heartbeat{kB1, 1, {1000}});
+    REQUIRE(bench.fetches().size() == 1);
+    CHECK(bench.out.sends.back().to == kN2);
+    bench.hear(kN2, Fetched{{1}, {900}, {record(1, kB1, "a"), record(2, kB1, "b")}});
+    CHECK(bench.applied() == Texts{"a", "b"});
+    CHECK(bench.out.sends.back().to == kN2);
+    CHECK(bench.fetches().back() == Fetch{{3}});
+
+    SUBCASE("one that is not so far itself") {
+      bench.hear(kN2, Fetched{{3}, {3}, {}});
+      CHECK(bench.out.sends.back().to == kN1);
+    }
+    SUBCASE("one that does not serve, once and for all") {
+      bench.hear(kN2, Fetched{{3}, {900}, {}});
+      CHECK(bench.out.sends.back().to == kN1);
+      bench.hear(kN1, Fetched{{3}, {1000}, {record(3, kB1, "c")}});
+      CHECK(bench.out.sends.back().to == kN1);
+    }
+    SUBCASE("one that does not answer") {
+      bench.tick(milliseconds(400));
+      CHECK(bench.out.sends.back().to == kN1);
+    }
+    CHECK_FALSE(bench.out.fetch_failed);
+  }
+
+  TEST_CASE("fetch: a little behind, the leader is asked") {
+    Bench bench;
+    bench.hear(kN1, Heartbeat{kB1, 1, {60}});
+    REQUIRE(bench.fetches().size() == 1);
+    CHECK(bench.out.sends.back().to == kN1);
   }
 
   TEST_CASE("on_fetched: an answer nobody asked for is not taken") {
