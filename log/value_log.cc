@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -14,6 +15,12 @@
 #include "log/journal_record.h"
 
 namespace stele::log {
+namespace {
+
+/// Of one call to the disk: longer ones keep commits waiting.
+constexpr std::size_t kReadBytesMax = 256 << 10;
+
+}  // namespace
 
 std::string values_directory(const std::string& directory) { return directory + "/values"; }
 
@@ -104,7 +111,8 @@ struct ValueReader::Segment {
     std::size_t done = 0;
     while (done < target.size()) {
       const ssize_t got =
-          ::pread(file, target.data() + done, target.size() - done, static_cast<off_t>(at + done));
+          ::pread(file, target.data() + done, std::min(target.size() - done, kReadBytesMax),
+                  static_cast<off_t>(at + done));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return fail(Errc::corrupt, "cannot read " + path + ": " + std::strerror(errno));
       if (got == 0) return fail(Errc::corrupt, path + " ends before a value that it should hold");
