@@ -17,12 +17,12 @@ struct Shares {
       : received(std::max<std::size_t>(config.memory_bytes_max / 8,
                                        2 * (config.entry_bytes_max + (2 << 20)))),
         waiting(config.memory_bytes_max / 4),
-        in_flight(config.memory_bytes_max / 8),
+        in_flight(std::min<std::size_t>(config.memory_bytes_max / 8, 8 << 20)),
         answers(config.memory_bytes_max / 8) {}
 
   std::size_t received;   ///< Of frames that have begun to arrive from clients: two of the largest.
   std::size_t waiting;    ///< Commands that are in no batch yet.
-  std::size_t in_flight;  ///< Batches that are proposed and not chosen yet.
+  std::size_t in_flight;  ///< Batches proposed and not chosen yet; acceptors take no more.
   std::size_t answers;    ///< What clients have not read yet.
 };
 

@@ -170,6 +170,7 @@ std::string json(const std::vector<Run>& runs, double floor_us) {
   nlohmann::ordered_json all{{"payload_bytes", first.payload_bytes},
                              {"in_flight", first.in_flight},
                              {"connections", first.connections},
+                             {"clients", std::max(first.clients, first.connections)},
                              {"rate", first.rate}};
   const auto key = [](const Column& column) {
     return column.unit.empty() ? column.name : column.name + " " + column.unit;

@@ -16,7 +16,8 @@ struct Run {
   std::size_t payload_bytes = 0;
   std::size_t in_flight = 0;
   std::size_t connections = 0;
-  double rate = 0;  ///< Open loop; 0: closed.
+  std::size_t clients = 0;  ///< That share them; 0: as many.
+  double rate = 0;          ///< Open loop; 0: closed.
   LoadResult load;
   Usage servers;  ///< Nothing if the cluster is not this program's own.
   Usage client;

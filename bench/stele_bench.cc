@@ -78,6 +78,7 @@ int append(const Flags& flags) {
   for (std::size_t i = 0; i < flags.repeat; ++i) {
     const Progress progress("run " + std::to_string(i + 1) + " of " + std::to_string(flags.repeat));
     runs.push_back(measure(*subject, load_of(flags), flags.connections));
+    runs.back().clients = flags.clients;
   }
   const std::string text = table(runs) + against_floor(runs, floor_us);
   std::fputs((flags.json ? json(runs, floor_us) : text).c_str(), stdout);

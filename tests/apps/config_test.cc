@@ -28,6 +28,20 @@ TEST_SUITE("apps.config") {
     CHECK(config->entry_bytes_max == 1 << 20);
     CHECK(config->election_timeout_ms == 400);
     CHECK(config->heartbeat_ms == 50);
+    CHECK(config->memory_bytes_max == 64 << 20);
+  }
+
+  TEST_CASE("make_config: memory has room for entries of the size that is allowed") {
+    Settings settings = enough();
+    settings.entry_bytes_max = 64 << 20;
+    settings.disk_reserve_bytes = 1ULL << 30;
+    CHECK(make_config(settings)->memory_bytes_max > 16ULL * (64 << 20));
+    settings.memory_bytes_max = 256 << 20;
+    const auto refused = make_config(settings);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().detail.find("--memory-bytes-max is at least") == 0);
+    settings.entry_bytes_max = 1 << 20;
+    CHECK(make_config(settings)->memory_bytes_max == 256 << 20);
   }
 
   TEST_CASE("make_config: what is out of range is refused") {
@@ -46,6 +60,7 @@ TEST_SUITE("apps.config") {
       s.disk_reserve_bytes = 1 << 25;
     }));
     CHECK(refused([](Settings& s) { s.fetch_bytes_per_second = 1000; }));
+    CHECK(refused([](Settings& s) { s.memory_bytes_max = 1 << 20; }));
     CHECK(refused([](Settings& s) { s.election_timeout_ms = 50; }));
     CHECK(refused([](Settings& s) { s.heartbeat_ms = 0; }));
     CHECK(refused([](Settings& s) { s.listen = "nowhere"; }));

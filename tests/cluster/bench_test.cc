@@ -37,6 +37,17 @@ TEST_SUITE("cluster.bench") {
     CHECK(cluster.read_log(1).front().size() == 50);
   }
 
+  // That as much is stored as was acknowledged is judged by the program itself.
+  TEST_CASE("append: many clients share few connections") {
+    const auto told = json_of({program("../bench/stele-bench"), "append", "--spawn", "3",
+                               "--clients", "50", "--connections", "2", "--in-flight", "50",
+                               "--seconds", "0.3", "--warm-up", "0.1", "--repeat", "1", "--json"});
+    CHECK(told["clients"] == 50);
+    CHECK(told["connections"] == 2);
+    CHECK(told["runs"][0]["acknowledged"] > 0);
+    CHECK(told["runs"][0]["failed"] == 0);
+  }
+
   TEST_CASE("failover: the leader is killed, or stopped, and the load goes on") {
     for (const bool pause : {false, true}) {
       std::vector<std::string> arguments{program("../bench/stele-bench"),
