@@ -256,6 +256,10 @@ int main_of(int count, char** arguments) {
     std::fputs("stele-bench: give --cluster or --spawn\n", stderr);
     return 2;
   }
+  if (flags.clients != 0 && flags.clients < flags.connections) {
+    std::fputs("stele-bench: --clients is at least --connections\n", stderr);
+    return 2;
+  }
   for (const auto& [command, act] : commands) {
     if (command->parsed()) return act(flags);
   }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
 /// While clients wait for room among the answers of all.
-constexpr Duration kAnswersAgain = std::chrono::milliseconds(1);
+constexpr Duration kAnswersAgain = std::chrono::milliseconds(5);
 
 }  // namespace
 
@@ -68,26 +68,33 @@ void ClientService::tick() {
   if (!answered_.empty()) on_turn_end();  // Refused, perhaps, and no turn of the learner comes.
 }
 
-/// Slow readers, however many, do not make memory grow: what is not sent yet is bounded for all
-/// together. False: asks again in a moment.
-bool ClientService::room_for_answers() {
-  if (answer_bytes_ < options_.answer_bytes_max) return true;
+/// So many bytes an answer to this client may have now; 0: it waits, and has its turn. Slow
+/// readers, however many, do not make memory grow: what is not sent yet is bounded for all
+/// together. Nor do some of them take it all: half is for clients for whom nothing is queued, a
+/// little each.
+std::size_t ClientService::answer_room(const Client& client) {
+  const bool others_wait = answers_again_ != nullptr && !answering_;
+  if (!others_wait && answer_bytes_ < options_.answer_bytes_max / 2) return kReadBytesMax;
+  const bool has_none = client.counted_bytes() == 0;
+  if (!others_wait && has_none && answer_bytes_ < options_.answer_bytes_max) return kScarceBytesMax;
   if (!answers_again_) answers_again_ = loop_.after(kAnswersAgain, [this] { answer_waiting(); });
-  return false;
+  return 0;
 }
 
-/// In turn, so that those in front do not take all the room.
 void ClientService::answer_waiting() {
   answers_again_.reset();
   for_each_client([](Client& client) { client.count_bytes(); });
-  const std::uint64_t last = answered_last_;
+  answering_ = true;
+  std::uint64_t first = 0;
   for (const bool behind : {true, false}) {
-    for_each_client([&](Client& client) {
-      if ((client.id() > last) != behind || answers_again_) return;
-      answered_last_ = client.id();
+    for_each_client([&, last = answered_last_](Client& client) {
+      if ((client.id() > last) != behind || !client.waits()) return;
+      if (first == 0) first = client.id();
       client.go_on();
     });
   }
+  answering_ = false;
+  answered_last_ = first;
 }
 
 void ClientService::shut_down() {

@@ -48,6 +48,8 @@ class ClientService final : public ReplicaListener {
   void on_stopped() override;
 
   static constexpr std::size_t kReadBytesMax = 1 << 20;
+  /// Of an answer while much is queued for others.
+  static constexpr std::size_t kScarceBytesMax = 64 << 10;
   static constexpr std::size_t kReadsWaitingMax = 64;
   static constexpr std::size_t kTailsMax = 64;
   static constexpr std::size_t kOpeningMax = 256;
@@ -64,7 +66,7 @@ class ClientService final : public ReplicaListener {
   net::Outcome refusal() const;
   void tick();
   void drop(Client& client);
-  [[nodiscard]] bool room_for_answers();
+  [[nodiscard]] std::size_t answer_room(const Client& client);
   void answer_waiting();
   template <class Act>
   void for_each_client(Act act);
@@ -95,7 +97,8 @@ class ClientService final : public ReplicaListener {
   std::unique_ptr<net::Timer> timer_;
   std::size_t answer_bytes_ = 0;               // As every client has counted its own last.
   std::unique_ptr<net::Timer> answers_again_;  // Somebody waits for room.
-  std::uint64_t answered_last_ = 0;            // Who waits behind this client has its turn.
+  bool answering_ = false;                     // Those who wait have their turn just now,
+  std::uint64_t answered_last_ = 0;            // beginning behind who was the first the last time.
 };
 
 }  // namespace stele::log

@@ -279,15 +279,15 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   bool closed = false;           // Loop's thread: no callback any more.
   bool loop_may_commit = false;  // Loop's thread,
   Time loop_pauses_until{};      // this too.
-  std::size_t backlog = 0;       // Loop's thread.
-  StateNumbers durable;          // Loop's thread: behind the last commit,
-  StateNumbers readable;         // and what of it can be read from LMDB.
+  std::size_t backlog = 0;  // Loop's thread.
+  StateNumbers durable;     // Loop's thread: behind the last commit,
+  StateNumbers readable;    // and what of it can be read from LMDB.
 
   std::mutex mutex;
   std::condition_variable work;
   Pending pending;                                  // Guarded by mutex,
   std::vector<std::function<void()>> after_commit;  // and waiting for the commit under way,
-  bool committing = false;                          // By the writer, or by the loop.
+  bool committing = false;  // By the writer, or by the loop.
   bool failed = false;
   bool stopping = false;
 

@@ -34,9 +34,9 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       acceptor_(loop, store, paxos::Acceptor(options_.configuration, content.acceptor),
                 options_.configuration.epoch(), options_.piece_bytes_max, acceptor_ports()),
       learner_(loop, store,
-               paxos::Learner(
-                   options_.self, options_.configuration, content.numbers.chosen_end,
-                   {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
+               paxos::Learner(options_.self, options_.configuration, content.numbers.chosen_end,
+                              {options_.proposer.timing.election_timeout,
+                               options_.fetch_bytes_per_second}),
                LogState(content.numbers, std::move(content.sessions)),
                options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
       proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,

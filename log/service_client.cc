@@ -18,10 +18,6 @@ constexpr std::size_t kResultsMax = 8192;
 /// Of a tail in one message.
 constexpr std::size_t kTailBytesMax = 256 << 10;
 
-std::size_t bytes_asked(const net::Read& read) {
-  return std::clamp<std::size_t>(read.bytes_max, 1, ClientService::kReadBytesMax);
-}
-
 }  // namespace
 
 ClientService::Client::Client(ClientService& service, std::uint64_t id,
@@ -152,20 +148,22 @@ void ClientService::Client::serve_waiting_reads() {
   while (!reads_.empty() && reading_ < kReadsUnderWayMax &&
          link_->queued_bytes() < kQueuedBytesMax) {
     count_bytes();
-    if (!service_.room_for_answers()) return;
+    const std::size_t room = service_.answer_room(*this);
+    if (room == 0) return;
     const net::Read read = reads_.front();
     reads_.pop_front();
+    const std::size_t bytes_max = std::clamp<std::size_t>(read.bytes_max, 1, room);
     ++reading_;
-    reading_bytes_ += bytes_asked(read);
+    reading_bytes_ += bytes_max;
     count_bytes();
-    serve(read);
+    serve(read, bytes_max);
   }
 }
 
 /// The answer to a read that serve() began.
-void ClientService::Client::finish_read(const net::Read& read, const net::ReadResult& result) {
+void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadResult& result) {
   --reading_;
-  reading_bytes_ -= bytes_asked(read);
+  reading_bytes_ -= bytes_max;
   send(result);
   if (dropped_) return;
   count_bytes();
@@ -174,15 +172,19 @@ void ClientService::Client::finish_read(const net::Read& read, const net::ReadRe
   });
 }
 
-void ClientService::Client::serve(const net::Read& read) {
-  if (service_.replica_ == nullptr) return finish_refused(read, net::Outcome::not_leader);
+void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) {
+  if (service_.replica_ == nullptr) {
+    return finish_read(bytes_max, refused(read, net::Outcome::not_leader));
+  }
   const StateNumbers& numbers = service_.replica_->state().numbers();
   const Lsn applied_end = numbers.next_lsn;
   const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
-  if (read.lsn_begin < numbers.first_lsn) return finish_refused(read, net::Outcome::trimmed);
+  if (read.lsn_begin < numbers.first_lsn) {
+    return finish_read(bytes_max, refused(read, net::Outcome::trimmed));
+  }
   service_.replica_->read(
-      read.lsn_begin, end, bytes_asked(read),
-      [this, read, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
+      read.lsn_begin, end, bytes_max,
+      [this, read, bytes_max, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
         if (!alive.lock()) return;
         net::ReadResult result = blank(read);
         result.count = found.count;
@@ -193,12 +195,8 @@ void ClientService::Client::serve(const net::Read& read) {
           result.outcome = net::Outcome::corrupt;
           result.detail = *found.fault;
         }
-        finish_read(read, result);
+        finish_read(bytes_max, result);
       });
-}
-
-void ClientService::Client::finish_refused(const net::Read& read, net::Outcome outcome) {
-  finish_read(read, refused(read, outcome));
 }
 
 net::ReadResult ClientService::Client::refused(const net::Read& read, net::Outcome outcome) const {
@@ -256,19 +254,21 @@ void ClientService::Client::pump(std::uint64_t request, TailState& tail) {
   const Lsn end = replica->state().numbers().next_lsn;
   if (tail.next >= end) return;
   count_bytes();
-  if (!service_.room_for_answers()) return;
+  const std::size_t room = std::min(service_.answer_room(*this), kTailBytesMax);
+  if (room == 0) return;
   tail.reading = true;
-  reading_bytes_ += kTailBytesMax;
+  const auto bytes_max = std::min(static_cast<std::size_t>(tail.credit), room);
+  reading_bytes_ += bytes_max;
   count_bytes();
-  const auto bytes_max = std::min(static_cast<std::size_t>(tail.credit), kTailBytesMax);
   replica->read(tail.next, end, bytes_max,
-                [this, request, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
-                  if (alive.lock()) on_tail_read(request, std::move(found));
+                [this, request, bytes_max, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
+                  if (!alive.lock()) return;
+                  reading_bytes_ -= bytes_max;
+                  on_tail_read(request, std::move(found));
                 });
 }
 
 void ClientService::Client::on_tail_read(std::uint64_t request, EntriesRead read) {
-  reading_bytes_ -= kTailBytesMax;
   if (dropped_) return;
   count_bytes();
   const auto found = tails_.find(request);

@@ -33,6 +33,8 @@ class ClientService::Client final : public net::LinkHandler {
   void pump_tails();
   /// Counts what is queued for it, and being read for it, among that of all.
   void count_bytes();
+  [[nodiscard]] std::size_t counted_bytes() const { return counted_bytes_; }
+  [[nodiscard]] bool waits() const { return !reads_.empty() || !tails_.empty(); }
   /// There may be room for what waits.
   void go_on();
   void end_tails(net::Outcome outcome);
@@ -50,9 +52,8 @@ class ClientService::Client final : public net::LinkHandler {
   void serve_waiting_reads();
 
   /// The answer to a read that serve() began.
-  void finish_read(const net::Read& read, const net::ReadResult& result);
-  void serve(const net::Read& read);
-  void finish_refused(const net::Read& read, net::Outcome outcome);
+  void finish_read(std::size_t bytes_max, const net::ReadResult& result);
+  void serve(const net::Read& read, std::size_t bytes_max);
   net::ReadResult refused(const net::Read& read, net::Outcome outcome) const;
   net::ReadResult blank(const net::Read& read) const;
 

@@ -159,13 +159,13 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void read() {
     if (closed_) return;
     const auto space = reader_.space();
+    guard_frame(!space.empty() && reader_.holds_memory());
     if (space.empty()) {
       options_.receive_memory->wait([weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->read();
       });
       return;
     }
-    guard_frame();
     reading_ = true;
     socket_.async_read_some(asio::buffer(space.data(), space.size()),
                             [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
@@ -177,9 +177,10 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
                             });
   }
 
-  /// Whoever stops in the middle of a frame must not keep the memory that others wait for.
-  void guard_frame() {
-    const bool was_guarded = std::exchange(frame_guarded_, reader_.holds_memory() && !closing_);
+  /// Whoever stops in the middle of a frame must not keep the memory that others wait for. Who
+  /// waits for memory is not read from, and has not stopped.
+  void guard_frame(bool holds) {
+    const bool was_guarded = std::exchange(frame_guarded_, holds && !closing_);
     if (frame_guarded_) {
       deadline_.expires_after(options_.frame_timeout);
       deadline_.async_wait([self = shared_from_this()](asio::error_code error) {

@@ -337,6 +337,33 @@ TEST_SUITE("log.client_service") {
     CHECK(reader.sent.size() == 2);
   }
 
+  TEST_CASE("read: slow clients leave room for others, who get a little each, in turn") {
+    Bench bench;
+    FakeLink& slow = bench.connect();
+    FakeLink& reader = bench.connect();
+    bench.open(slow);
+    std::vector<std::string> entries(100, std::string(1000, 'x'));
+    bench.append(slow, 1, entries);
+    bench.sync();
+    slow.sent.clear();
+    slow.queued = 600 << 10;  // More than half of what all may have.
+    bench.say(slow, net::Read{1, {1}, {}, 1 << 20, false});
+    CHECK(slow.sent.empty());
+    // Nobody overtakes those who wait, but their turn comes.
+    bench.say(reader, net::Read{2, {1}, {}, 1 << 20, false});
+    CHECK(reader.sent.empty());
+    bench.loop.advance(milliseconds(10));
+    REQUIRE(reader.sent.size() == 1);
+    const auto count = std::get<net::ReadResult>(reader.sent[0]).count;
+    CHECK(count > 50);
+    CHECK(count * 1000 <= ClientService::kScarceBytesMax);
+    CHECK(slow.sent.empty());
+    slow.queued = 0;
+    bench.loop.advance(milliseconds(10));
+    REQUIRE(slow.sent.size() == 1);
+    CHECK(std::get<net::ReadResult>(slow.sent[0]).count == 100);
+  }
+
   TEST_CASE("a client that does not read its answers is closed, and told why") {
     Bench bench;
     FakeLink& link = bench.connect();

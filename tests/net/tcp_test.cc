@@ -191,6 +191,50 @@ TEST_SUITE("net.tcp") {
     CHECK_FALSE(server.closed);
   }
 
+  TEST_CASE("a link that waits for memory has not stopped, however long it waits") {
+    TcpOptions options;
+    options.receive_memory = std::make_shared<ReceiveMemory>(1 << 20, 1 << 20);
+    options.frame_timeout = std::chrono::milliseconds(50);
+    ReceiveMemory& memory = *options.receive_memory;
+    Pair pair(options);
+    // Small frames fill the first buffer, and the link gets a larger one of its own.
+    std::vector<std::byte> small;
+    while (small.size() < 20'000) {
+      const auto frame = wire_bytes(encode(accept_of(1000)));
+      small.insert(small.end(), frame.begin(), frame.end());
+    }
+    asio::ip::tcp::socket waits(pair.context);
+    waits.connect({asio::ip::make_address("127.0.0.1"), pair.listener->port()});
+    asio::write(waits, asio::buffer(small.data(), small.size() - 100));
+    REQUIRE(pair.run([&] { return memory.reserved() != 0; }));
+    REQUIRE(memory.reserve(500'000));
+    const auto large = wire_bytes(encode(accept_of(700'000)));
+    asio::write(waits, asio::buffer(small.data() + small.size() - 100, 100));
+    asio::write(waits, asio::buffer(large.data(), 3000));
+    REQUIRE(pair.run([&] { return memory.scarce(); }));
+    const std::unique_ptr<Link> waiting = std::move(pair.accepted);
+
+    // One that does stop is closed meanwhile: so much time has passed.
+    Ear second;
+    asio::ip::tcp::socket stops(pair.context);
+    stops.connect({asio::ip::make_address("127.0.0.1"), pair.listener->port()});
+    const auto middle = wire_bytes(encode(accept_of(100'000)));
+    asio::write(stops, asio::buffer(middle.data(), 50'000));
+    REQUIRE(pair.run([&] { return pair.accepted != nullptr; }));
+    pair.accepted->start(second);
+    REQUIRE(pair.run([&] { return second.closed.has_value(); }));
+    CHECK_FALSE(pair.server.closed);
+    memory.release(500'000);
+    asio::write(waits, asio::buffer(large.data() + 3000, large.size() - 3000));
+    const auto arrived = [&] {
+      const auto* last = pair.server.messages.empty()
+                             ? nullptr
+                             : std::get_if<paxos::Message>(&pair.server.messages.back());
+      return last != nullptr && std::get<paxos::Accept>(last->body).value.size() == 700'000;
+    };
+    CHECK(pair.run(arrived));
+  }
+
   // Otherwise it would keep the memory that others wait for.
   TEST_CASE("a peer that stops in the middle of a large frame is closed") {
     TcpOptions options;
