@@ -161,47 +161,48 @@ Result<Batch> parse_batch(const paxos::Value& value) {
 }
 
 void BatchBuilder::add(CommandKind kind, Slice bytes) {
-  bytes_ += bytes.bytes.size();
+  const std::size_t size = bytes.bytes.size();
+  bytes_ += size;
+  if (size <= kCopyBytesMax) {
+    if (!chunk_ || chunk_->capacity() - chunk_->size() < size) {
+      chunk_ = std::make_shared<std::vector<std::byte>>();
+      chunk_->reserve(kChunkBytes);
+    }
+    chunk_->insert(chunk_->end(), bytes.bytes.begin(), bytes.bytes.end());
+    bytes = {chunk_, std::span<const std::byte>(*chunk_).last(size)};
+  }
   waiting_.push_back({kind, std::move(bytes)});
 }
 
 paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max) {
-  auto copied = std::make_shared<std::vector<std::byte>>();
-  copied->reserve(std::min(bytes_ + BatchHeader::kBytes, 4 * kCopyBytesMax));
-  ByteWriter writer(*copied);
+  auto head = std::make_shared<std::vector<std::byte>>();
+  head->reserve(BatchHeader::kBytes);
+  ByteWriter writer(*head);
   writer.put(kBatchVersion);
   writer.put(std::uint16_t{0});
   writer.put(std::uint32_t{0});
   writer.put(header.elapsed_us);
   writer.put(header.stamp_us);
   writer.put(std::uint64_t{0});
+  std::vector<Slice> parts{{head, *head}};
 
-  std::vector<Slice> parts;
-  const auto close_copied = [&] {
-    if (copied->empty()) return;
-    parts.push_back({copied, {copied->data(), copied->size()}});
-    copied = std::make_shared<std::vector<std::byte>>();
-  };
   std::size_t taken = BatchHeader::kBytes;
-  bool any = false;
   while (!waiting_.empty()) {
     Waiting& next = waiting_.front();
-    const std::size_t size = next.bytes.bytes.size();
-    if (any && taken + size > bytes_max) break;
-    any = true;
-    taken += size;
-    bytes_ -= size;
-    const bool last = next.kind == CommandKind::open_session;
-    if (size <= kCopyBytesMax) {
-      copied->insert(copied->end(), next.bytes.bytes.begin(), next.bytes.bytes.end());
+    const std::span<const std::byte> bytes = next.bytes.bytes;
+    if (parts.size() > 1 && taken + bytes.size() > bytes_max) break;
+    taken += bytes.size();
+    bytes_ -= bytes.size();
+    std::span<const std::byte>& last = parts.back().bytes;
+    if (parts.back().owner == next.bytes.owner && last.data() + last.size() == bytes.data()) {
+      last = {last.data(), last.size() + bytes.size()};  // Small ones lie beside each other.
     } else {
-      close_copied();
       parts.push_back(std::move(next.bytes));
     }
+    const bool ends = next.kind == CommandKind::open_session;
     waiting_.pop_front();
-    if (last) break;
+    if (ends) break;
   }
-  close_copied();
   const std::uint64_t digest = net::value_digest(parts);
   return {paxos::ValueKind::batch, std::move(parts), digest};
 }

@@ -83,8 +83,8 @@ struct Batch {
 /// Errors: malformed.
 [[nodiscard]] Result<Batch> parse_batch(const paxos::Value& value);
 
-/// Collects commands for the next batches. Small commands are copied together, large ones stay in
-/// the buffer in which they arrived.
+/// Collects commands for the next batches. Small commands are copied together as they come, so that
+/// they do not keep the buffer in which they arrived; large ones stay in it.
 class BatchBuilder {
  public:
   /// `bytes` is one valid command of the given kind.
@@ -100,6 +100,7 @@ class BatchBuilder {
   [[nodiscard]] std::vector<Slice> take_all();
 
   static constexpr std::size_t kCopyBytesMax = 8192;
+  static constexpr std::size_t kChunkBytes = 64 << 10;
 
  private:
   struct Waiting {
@@ -108,6 +109,7 @@ class BatchBuilder {
   };
   std::deque<Waiting> waiting_;
   std::size_t bytes_ = 0;
+  std::shared_ptr<std::vector<std::byte>> chunk_;  // Of small ones; is never moved.
 };
 
 }  // namespace stele::log

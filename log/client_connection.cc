@@ -16,6 +16,7 @@ ClientCore::Connection::Connection(net::Loop& loop, net::Dialer& dialer, net::Ad
 
 void ClientCore::Connection::dial() {
   dialled_at_ = loop_.now();
+  sent_bytes_ = 0;
   link_ = dialer_.dial(address_, *this);
   link_->set_frame_bytes_max(net::kFrameBytesMax);
   net::Hello hello;
@@ -23,6 +24,14 @@ void ClientCore::Connection::dial() {
   hello.cluster_name = cluster_name_;
   hello.software = std::string("stele client ") + kVersion;
   link_->send(hello);
+}
+
+bool ClientCore::Connection::send(const net::Message& message) {
+  if (!ready_) return false;
+  const std::size_t before = link_->queued_bytes();
+  if (!link_->send(message)) return false;
+  sent_bytes_ += link_->queued_bytes() - before;
+  return true;
 }
 
 bool ClientCore::Connection::may_dial() const {
@@ -57,6 +66,7 @@ void ClientCore::Connection::on_message(net::Message message) {
   }
   hello_ = std::move(*hello);
   ready_ = true;
+  sent_bytes_ = link_->queued_bytes();
   ports_.ready(*this);
 }
 

@@ -25,7 +25,7 @@ class ClientCore::Connection final : public net::LinkHandler {
              Ports ports);
 
   void dial();
-  bool send(const net::Message& message) { return ready_ && link_->send(message); }
+  bool send(const net::Message& message);
   /// Gives the connection up, and tells so.
   void fail(const std::string& reason);
   void close_gently();
@@ -46,6 +46,8 @@ class ClientCore::Connection final : public net::LinkHandler {
   [[nodiscard]] NodeId node() const { return hello_.node; }
   [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
   [[nodiscard]] std::size_t queued_bytes() const { return link_ ? link_->queued_bytes() : 0; }
+  /// Bytes that have left since it was dialled.
+  [[nodiscard]] std::uint64_t left_bytes() const { return sent_bytes_ - queued_bytes(); }
   [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
 
  private:
@@ -61,6 +63,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   Ports ports_;
   std::unique_ptr<net::Link> link_;
   net::Hello hello_;
+  std::uint64_t sent_bytes_ = 0;  // Those queued ahead of its own by others included.
   bool ready_ = false;
   Time dialled_at_{};
 };

@@ -13,6 +13,8 @@ constexpr Duration kTickEvery = std::chrono::milliseconds(40);
 /// While something is to be tried again.
 constexpr Duration kTickSoon = std::chrono::milliseconds(10);
 constexpr Duration kBackoffMax = std::chrono::milliseconds(60);
+/// So much in a queue is an upload under way.
+constexpr std::size_t kUploadBytesMin = 16 << 10;
 /// A node keeps an idle tail alive once a second.
 constexpr Duration kTailSilenceMax = std::chrono::seconds(3);
 
@@ -27,6 +29,8 @@ ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions optio
 ClientCore::~ClientCore() {
   abort_all("the client was destroyed");
   for (const auto& call : std::exchange(completed_, {})) call();
+  // Others may share them.
+  for (auto& [address, connection] : connections_) connection->close_gently();
 }
 
 void ClientCore::abort_all(const std::string& detail) {
@@ -117,11 +121,14 @@ void ClientCore::tick() {
       connection->fail("no handshake within the time-out");
     }
   }
-  // A large upload over a slow line is progress, though nothing is answered.
+  // A large upload over a slow line is progress, though nothing is answered. What only lies in the
+  // queue for the moment is none: it leaves, whether anybody reads it or not.
   Connection* asked = needs_target() ? target() : nullptr;
-  const std::size_t queued = asked == nullptr ? 0 : asked->queued_bytes();
-  if (!target_owes() || queued != target_queued_) waiting_since_ = now;
-  target_queued_ = queued;
+  const std::uint64_t left = asked == nullptr ? 0 : asked->left_bytes();
+  const bool uploads = target_queued_ >= kUploadBytesMin && left != target_left_;
+  if (!target_owes() || uploads) waiting_since_ = now;
+  target_queued_ = asked == nullptr ? 0 : asked->queued_bytes();
+  target_left_ = left;
   const bool only_tail = next_send_ == first_ && opening_nonce_ == 0 &&
                          std::none_of(reads_.begin(), reads_.end(), [](const auto& read) {
                            return read.second.asked != nullptr;

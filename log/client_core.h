@@ -153,7 +153,8 @@ class ClientCore {
   std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.
   Time target_again_at_{};
   Duration backoff_{};
-  std::size_t target_queued_ = 0;  // Bytes, at the last tick.
+  std::size_t target_queued_ = 0;  // Bytes, at the last tick,
+  std::uint64_t target_left_ = 0;  // and those that had left.
   Time waiting_since_{};  // Since when the target owes an answer without having told anything.
 
   SessionId session_;

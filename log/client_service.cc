@@ -11,6 +11,17 @@ namespace {
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
 /// While clients wait for room among the answers of all.
 constexpr Duration kAnswersAgain = std::chrono::milliseconds(5);
+/// A command that is that much smaller than its message does not keep it.
+constexpr std::size_t kMessagePerCommandMax = 8;
+
+/// The smallest ones are copied by the batch.
+Slice own_if_small(const Slice& command, std::size_t message_bytes) {
+  const std::span<const std::byte> bytes = command.bytes;
+  const bool large = bytes.size() * kMessagePerCommandMax > message_bytes;
+  if (large || bytes.size() <= BatchBuilder::kCopyBytesMax) return command;
+  const auto own = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
+  return {own, *own};
+}
 
 }  // namespace
 
@@ -151,7 +162,8 @@ void ClientService::on_append(Client& client, const Slice& commands) {
     if (command->kind == CommandKind::open_session)
       return client.refuse("sessions are opened otherwise");
     const Slice bytes{commands.owner, begin.first(begin.size() - rest.size())};
-    answered = on_command(client, *command, bytes) || answered;
+    answered = on_command(client, *command, own_if_small(bytes, commands.bytes.size())) || answered;
+    if (!client.takes_results()) return;
   } while (!rest.empty());
   if (answered) client.flush_results();
 }
@@ -297,14 +309,17 @@ void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {
     return;
   }
   const auto found = sessions_.find(command->session);
-  if (found == sessions_.end() || found->second.owner == nullptr) return;
+  if (found == sessions_.end()) return;
   SessionClient& session = found->second;
-  session.owner->add_result({command->session, command->sequence, command->count, why, {}, {}});
+  if (session.owner != nullptr) {
+    session.owner->add_result({command->session, command->sequence, command->count, why, {}, {}});
+  }
   // Nor is anything behind it on its way.
   if (session.submitted_end == Sequence{}) return;
   const Sequence end = std::min(session.submitted_end, command->sequence);
   const Sequence next = replica_->state().next_sequence(command->session);
   set_submitted_end(session, end <= next ? Sequence{} : end);
+  drop_if_unused(found);
 }
 
 void ClientService::on_stopped() {

@@ -7,6 +7,9 @@
 namespace stele::log {
 namespace {
 
+/// Entries that are that much smaller than their value do not keep it.
+constexpr std::size_t kValuePerEntriesMax = 4;
+
 /// The part of the value that a span of it lies in.
 const Slice& part_of(const paxos::Value& value, std::span<const std::byte> bytes) {
   for (const Slice& part : value.parts()) {
@@ -42,10 +45,8 @@ bool take(const paxos::Value& value, std::span<const std::byte> entries, std::ui
   return all;
 }
 
-}  // namespace
-
-bool add_entries(const paxos::Value& value, const IndexRow& row, Lsn lsn_end, std::size_t bytes_max,
-                 EntriesRead& out) {
+bool add_commands(const paxos::Value& value, const IndexRow& row, Lsn lsn_end,
+                  std::size_t bytes_max, EntriesRead& out) {
   const auto batch = parse_batch(value);
   if (!batch) {
     out.fault = "slot " + std::to_string(row.slot.value) + ": " + batch.error().detail;
@@ -73,6 +74,21 @@ bool add_entries(const paxos::Value& value, const IndexRow& row, Lsn lsn_end, st
     if (at >= lsn_end) return false;
   }
   return true;
+}
+
+}  // namespace
+
+bool add_entries(const paxos::Value& value, const IndexRow& row, Lsn lsn_end, std::size_t bytes_max,
+                 EntriesRead& out) {
+  const std::size_t bytes_before = out.bytes;
+  const std::size_t parts_before = out.entries.size();
+  const bool all = add_commands(value, row, lsn_end, bytes_max, out);
+  if ((out.bytes - bytes_before) * kValuePerEntriesMax > value.size()) return all;
+  for (Slice& part : std::span(out.entries).subspan(parts_before)) {
+    const auto own = std::make_shared<std::vector<std::byte>>(part.bytes.begin(), part.bytes.end());
+    part = {own, *own};
+  }
+  return all;
 }
 
 }  // namespace stele::log

@@ -26,7 +26,7 @@ struct EntriesRead {
 
 /// Adds the entries of `row`, whose batch is `value`, from out.lsn_end() on, which lies within the
 /// row, and before `lsn_end`, as long as they fit into `bytes_max` altogether; the first one always
-/// does. The slices share the value's buffers. False if no more fits.
+/// does. The slices share the value's buffers, unless it is much larger. False if no more fits.
 bool add_entries(const paxos::Value& value, const IndexRow& row, Lsn lsn_end, std::size_t bytes_max,
                  EntriesRead& out);
 

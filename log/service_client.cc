@@ -71,6 +71,11 @@ void ClientService::Client::flush_results() {
   }
 }
 
+bool ClientService::Client::takes_results() {
+  if (results_.size() >= kResultsMax) flush_results();
+  return !dropped_;
+}
+
 void ClientService::Client::send(const net::Message& message) {
   if (!dropped_ && !link_->send(message)) refuse("the client does not read its answers");
 }
@@ -154,16 +159,19 @@ void ClientService::Client::serve_waiting_reads() {
     reads_.pop_front();
     const std::size_t bytes_max = std::clamp<std::size_t>(read.bytes_max, 1, room);
     ++reading_;
-    reading_bytes_ += bytes_max;
+    reading_bytes_ += read_bytes(bytes_max);
     count_bytes();
     serve(read, bytes_max);
   }
 }
 
-/// The answer to a read that serve() began.
+std::size_t ClientService::Client::read_bytes(std::size_t bytes_max) const {
+  return std::max(bytes_max, service_.options_.entry_bytes_max);
+}
+
 void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadResult& result) {
   --reading_;
-  reading_bytes_ -= bytes_max;
+  reading_bytes_ -= read_bytes(bytes_max);
   send(result);
   if (dropped_) return;
   count_bytes();
@@ -258,12 +266,12 @@ void ClientService::Client::pump(std::uint64_t request, TailState& tail) {
   if (room == 0) return;
   tail.reading = true;
   const auto bytes_max = std::min(static_cast<std::size_t>(tail.credit), room);
-  reading_bytes_ += bytes_max;
+  reading_bytes_ += read_bytes(bytes_max);
   count_bytes();
   replica->read(tail.next, end, bytes_max,
                 [this, request, bytes_max, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
                   if (!alive.lock()) return;
-                  reading_bytes_ -= bytes_max;
+                  reading_bytes_ -= read_bytes(bytes_max);
                   on_tail_read(request, std::move(found));
                 });
 }

@@ -24,6 +24,8 @@ class ClientService::Client final : public net::LinkHandler {
   /// Told together at the end of the turn.
   void add_result(const net::AppendResult& result);
   void flush_results();
+  /// Tells what there is if that is a message's worth; false if the client is gone for it.
+  [[nodiscard]] bool takes_results();
 
   /// An answer that cannot be queued would be lost: then the connection ends, and the client asks
   /// again.
@@ -51,6 +53,8 @@ class ClientService::Client final : public net::LinkHandler {
   void on_read(const net::Read& read);
   void serve_waiting_reads();
 
+  /// So much a read of `bytes_max` may bring: one entry comes in any case.
+  [[nodiscard]] std::size_t read_bytes(std::size_t bytes_max) const;
   /// The answer to a read that serve() began.
   void finish_read(std::size_t bytes_max, const net::ReadResult& result);
   void serve(const net::Read& read, std::size_t bytes_max);

@@ -5,6 +5,12 @@
 #include "log/bytes.h"
 
 namespace stele::log {
+namespace {
+
+/// Room for so many stays when a burst is over.
+constexpr std::size_t kRunsKept = 16;
+
+}  // namespace
 
 void Session::consume(std::uint32_t count, net::Outcome outcome, Lsn lsn) {
   const Sequence first = last_ + 1;
@@ -38,6 +44,7 @@ void Session::forget(Sequence acked) {
   if (gone_ <= runs_.size() / 2) return;
   runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(gone_));
   gone_ = 0;
+  if (runs_.capacity() > kRunsKept && runs_.size() < runs_.capacity() / 4) runs_.shrink_to_fit();
 }
 
 void Session::recall(SessionId id, Sequence first, std::uint32_t count,

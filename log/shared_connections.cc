@@ -1,6 +1,7 @@
 #include "log/shared_connections.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -50,6 +51,7 @@ class SharedConnections::Member final : public net::Link {
   std::uint64_t id = 0;                    // Among the members; the rest is the connection's, too:
   SessionId session;                       // of the last append,
   bool waits = false;                      // for room in its queue,
+  std::uint64_t sent_until = 0;            // where what it sent last ends, as bytes that it took,
   std::vector<net::AppendResult> results;  // and what is just being sorted.
 
  private:
@@ -122,22 +124,26 @@ class SharedConnections::Shared final : public net::LinkHandler,
     bool sent = false;
     if (const auto* append = std::get_if<net::Append>(&message)) {
       set_session(member, command_session(append->commands.bytes));
-      sent = append_together(*append);
+      sent = append_together(member, *append);
     } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {
-      sent = link_->send(message);
+      sent = give(message);
       if (sent) opening_[open->nonce] = member.id;
     } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
-      sent = link_->send(net::StatusAsk{++requests_});
+      sent = give(net::StatusAsk{++requests_});
       if (sent) asked_[requests_] = {member.id, ask->request};
     } else {
-      sent = link_->send(message);
+      sent = give(message);
     }
-    member.waits = member.waits || !sent;
+    if (sent) member.sent_until = taken_ + commands_bytes();
+    if (!sent && !std::exchange(member.waits, true)) waiting_.push_back(member.id);
     return sent;
   }
 
-  [[nodiscard]] std::size_t queued_bytes() const {
-    return link_ ? link_->queued_bytes() + commands_bytes() : 0;
+  /// What is to leave before the last message of the member has; what others send later is not.
+  [[nodiscard]] std::size_t queued_bytes(const Member& member) const {
+    if (!link_) return 0;
+    const std::uint64_t left = taken_ - link_->queued_bytes();
+    return member.sent_until > left ? member.sent_until - left : 0;
   }
 
   void on_message(net::Message message) override {
@@ -174,20 +180,38 @@ class SharedConnections::Shared final : public net::LinkHandler,
 
   void on_writable() override {
     const auto alive = shared_from_this();
-    if (!send_commands()) return;
-    for (const std::uint64_t id : ids()) {
-      const auto found = members_.find(id);
-      if (found != members_.end() && std::exchange(found->second->waits, false)) {
-        found->second->on_writable();
-      }
-    }
+    if (send_commands() && woken_ == 0) wake_next();
   }
 
  private:
+  /// Who was refused goes on in turn, the next one when the last has what it needs: none takes all
+  /// the room for ever.
+  void wake_next() {
+    auto found = members_.end();
+    while (found == members_.end() && !waiting_.empty()) {
+      found = members_.find(waiting_.front());
+      waiting_.pop_front();
+    }
+    if (found == members_.end()) return;
+    woken_ = found->first;
+    found->second->waits = false;
+    found->second->on_writable();
+    // Behind what it sends now.
+    all_.loop_.post([weak = weak_from_this(), before = refused_] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->woken_ = 0;
+      if (self->refused_ == before && self->link_) self->wake_next();
+    });
+  }
+
   /// What all append within one turn of the loop is one message.
-  bool append_together(const net::Append& append) {
+  bool append_together(const Member& member, const net::Append& append) {
     const std::span<const std::byte> bytes = append.commands.bytes;
-    if (bytes.size() >= kTogetherBytesMax) return send_commands() && link_->send(append);
+    if (bytes.size() >= kTogetherBytesMax) {
+      const bool others_first = woken_ == 0 ? !waiting_.empty() : woken_ != member.id;
+      return !others_first && send_commands() && give(append);
+    }
     if (commands_bytes() + bytes.size() > kTogetherBytesMax && !send_commands()) return false;
     if (!commands_) {
       commands_ = std::make_shared<std::vector<std::byte>>();
@@ -209,9 +233,19 @@ class SharedConnections::Shared final : public net::LinkHandler,
   bool send_commands() {
     if (!commands_ || !link_) return true;
     const std::span<const std::byte> view(*commands_);
-    if (!link_->send(net::Append{{commands_, view}})) return false;
+    if (!give(net::Append{{commands_, view}})) return false;
     last_commands_bytes_ = view.size();
     commands_.reset();
+    return true;
+  }
+
+  bool give(const net::Message& message) {
+    const std::size_t before = link_->queued_bytes();
+    if (!link_->send(message)) {
+      ++refused_;
+      return false;
+    }
+    taken_ += link_->queued_bytes() - before;
     return true;
   }
 
@@ -275,6 +309,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
   std::size_t last_commands_bytes_ = 0;
   bool send_posted_ = false;
   std::uint64_t requests_ = 0;
+  std::uint64_t taken_ = 0;            // Bytes that the link has taken,
+  std::uint64_t refused_ = 0;          // and messages that it has not.
+  std::deque<std::uint64_t> waiting_;  // Members, in the order in which they were refused.
+  std::uint64_t woken_ = 0;            // The one whose turn it is.
 };
 
 bool SharedConnections::Member::send(const net::Message& message) {
@@ -298,7 +336,8 @@ bool SharedConnections::Member::send(const net::Message& message) {
 }
 
 std::size_t SharedConnections::Member::queued_bytes() const {
-  return (shared_ ? shared_->queued_bytes() : 0) + (own_.link ? own_.link->queued_bytes() : 0);
+  return (shared_ ? shared_->queued_bytes(*this) : 0) +
+         (own_.link ? own_.link->queued_bytes() : 0);
 }
 
 void SharedConnections::Member::on_closed(const std::string& reason) {

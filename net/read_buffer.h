@@ -42,6 +42,9 @@ class ReadBuffer {
   /// Holds memory that others may wait for, for a frame that has begun to arrive.
   [[nodiscard]] bool holds_memory() const { return reserved_ != 0 && begin_ != end_; }
 
+  /// Of the frame that has begun to arrive; 0 as long as that is not known.
+  [[nodiscard]] std::size_t frame_bytes() const { return frame_bytes_; }
+
   static constexpr std::size_t kChunkBytesMin = 4 << 10;
   static constexpr std::size_t kChunkBytesMax = 256 << 10;
 

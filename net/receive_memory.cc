@@ -70,6 +70,7 @@ void BufferPool::give_back(Kept buffer) {
 }
 
 bool ReceiveMemory::reserve(std::size_t bytes) {
+  if (!waiting_.empty() && !calling_) return false;
   if (reserved_ != 0 && reserved_ + bytes > bytes_max_) return false;
   reserved_ += bytes;
   return true;
@@ -85,9 +86,22 @@ void ReceiveMemory::release(std::size_t bytes) {
   if (bytes == 0) return;
   STELE_CHECK(bytes <= reserved_);
   reserved_ -= bytes;
+  let_others();
+}
+
+void ReceiveMemory::wait(std::function<void()> again) {
+  if (calling_) {
+    waits_again_ = true;
+    waiting_.push_front(std::move(again));
+  } else {
+    waiting_.push_back(std::move(again));
+  }
+}
+
+void ReceiveMemory::let_others() {
   if (std::exchange(calling_, true)) return;
-  // Each tries again, and waits again if there is still no room: once round, at most.
-  for (std::size_t left = waiting_.size(); left != 0 && reserved_ < bytes_max_; --left) {
+  waits_again_ = false;
+  while (!waiting_.empty() && !waits_again_) {
     const auto again = std::move(waiting_.front());
     waiting_.pop_front();
     again();

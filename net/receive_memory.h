@@ -51,16 +51,21 @@ class ReceiveMemory {
   ReceiveMemory(std::size_t bytes_max, std::size_t bytes_kept_max)
       : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>(bytes_kept_max)) {}
 
-  /// For a frame that cannot go on without: false if there is no room. One of any size fits when
-  /// nobody holds anything.
+  /// For a frame that cannot go on without: false if there is no room, or if others wait for some.
+  /// One of any size fits when nobody holds anything.
   [[nodiscard]] bool reserve(std::size_t bytes);
   /// For speed only: leaves half of the bound to those who need it.
   [[nodiscard]] bool reserve_if_plenty(std::size_t bytes);
   void release(std::size_t bytes);
   /// Whoever holds more than it needs should give it back.
   [[nodiscard]] bool scarce() const { return reserved_ > bytes_max_ / 2 || !waiting_.empty(); }
-  /// Calls `again` once, when something has been released.
-  void wait(std::function<void()> again) { waiting_.push_back(std::move(again)); }
+  /// Calls `again` once, when something has been released and it is the first in the queue; if it
+  /// waits again from within, it stays the first: large frames come through among many small ones.
+  void wait(std::function<void()> again);
+  /// Somebody who waited is gone: others may have room.
+  void let_others();
+  /// Others cannot go on for what is held.
+  [[nodiscard]] bool awaited() const { return !waiting_.empty(); }
 
   [[nodiscard]] BufferPool& pool() { return *pool_; }
   [[nodiscard]] std::size_t reserved() const { return reserved_; }
@@ -69,7 +74,8 @@ class ReceiveMemory {
   std::size_t bytes_max_;
   std::size_t reserved_ = 0;
   std::deque<std::function<void()>> waiting_;  // First come, first served.
-  bool calling_ = false;
+  bool calling_ = false;                       // The first one; it
+  bool waits_again_ = false;                   // has found no room.
   std::shared_ptr<BufferPool> pool_;
 };
 

@@ -23,6 +23,8 @@ using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_T
 
 constexpr std::size_t kGatherMax = 64;
 constexpr std::array<std::byte, 8> kPadding{};
+/// A frame may take so long, 1 MB/s, if others wait for its memory.
+constexpr std::chrono::microseconds kPerByteMax{1};
 
 std::string describe(const asio::error_code& error) {
   return error == asio::error::eof ? kClosedByPeer : error.message();
@@ -119,6 +121,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     queue_.clear();
     queued_bytes_ = written_ = 0;
     if (!reading_) reader_.discard();  // Otherwise when that has ended: it writes into the buffer.
+    if (waits_) options_.receive_memory->let_others();
   }
 
   void close_gently() {
@@ -159,8 +162,9 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void read() {
     if (closed_) return;
     const auto space = reader_.space();
-    guard_frame(!space.empty() && reader_.holds_memory());
-    if (space.empty()) {
+    waits_ = space.empty();
+    guard_frame(!waits_ && reader_.holds_memory());
+    if (waits_) {
       options_.receive_memory->wait([weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->read();
       });
@@ -177,22 +181,36 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
                             });
   }
 
-  /// Whoever stops in the middle of a frame must not keep the memory that others wait for. Who
-  /// waits for memory is not read from, and has not stopped.
+  /// Whoever stops in the middle of a frame must not keep the memory that others wait for, nor take
+  /// for ever. Who waits for memory is not read from, and has not stopped.
   void guard_frame(bool holds) {
-    const bool was_guarded = std::exchange(frame_guarded_, holds && !closing_);
-    if (frame_guarded_) {
-      deadline_.expires_after(options_.frame_timeout);
-      deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
-        // A completion may have been queued before the deadline was moved.
-        const bool due = self->deadline_.expiry() <= std::chrono::steady_clock::now();
-        if (!error && due && self->frame_guarded_ && !self->closing_) {
-          self->fail("it stopped in the middle of a frame");
-        }
-      });
-    } else if (was_guarded && !closing_) {
-      deadline_.cancel();
+    if (holds) heard_at_ = std::chrono::steady_clock::now();
+    if (holds && !frame_guarded_) frame_began_at_ = heard_at_;
+    frame_guarded_ = holds;
+    if (frame_guarded_ && !guard_armed_ && !closing_) look_at_frame_at(heard_at_);
+  }
+
+  void look_at_frame_at(std::chrono::steady_clock::time_point from) {
+    guard_armed_ = true;
+    deadline_.expires_at(from + options_.frame_timeout);
+    deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
+      self->guard_armed_ = false;
+      if (!error && self->frame_guarded_ && !self->closing_ && !self->closed_) {
+        self->look_at_frame();
+      }
+    });
+  }
+
+  void look_at_frame() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - heard_at_ >= options_.frame_timeout) {
+      return fail("it stopped in the middle of a frame");
     }
+    const auto allowed = options_.frame_timeout + reader_.frame_bytes() * kPerByteMax;
+    if (options_.receive_memory->awaited() && now - frame_began_at_ >= allowed) {
+      return fail("it takes too long for a frame whose memory others wait for");
+    }
+    look_at_frame_at(heard_at_);
   }
 
   /// False if the link died or was closed on the way.
@@ -210,6 +228,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
         return false;
       }
       frame->reset();  // The message holds what it needs of the buffer.
+      frame_guarded_ = false;
       handler_->on_message(*std::move(message));
     }
     reader_.discard();  // Closing gently: what comes now is for nobody.
@@ -289,8 +308,12 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   bool closed_ = false;
 
   ReadBuffer reader_;
-  bool reading_ = false;        // A read into it is under way.
-  bool frame_guarded_ = false;  // The deadline is that of a frame.
+  bool reading_ = false;        // A read into it is under way,
+  bool waits_ = false;          // or it waits for memory.
+  bool frame_guarded_ = false;  // It holds memory for a frame,
+  std::chrono::steady_clock::time_point frame_began_at_{};
+  std::chrono::steady_clock::time_point heard_at_{};
+  bool guard_armed_ = false;  // and the deadline is when to look at it.
 
   std::deque<OutFrame> queue_;
   std::size_t queued_bytes_ = 0;

@@ -142,6 +142,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
     if (record.slot != chosen_end_ || record.epoch != configuration_.epoch()) break;
     apply(record, true, out);
   }
+  if (known_end_ <= chosen_end_ + kFarBehind) unhelpful_.clear();  // The next time they may be.
 }
 
 // The lowest ballot in which the slot is known to be chosen: any own vote from there on is that

@@ -67,8 +67,9 @@ TEST_SUITE("log.batch") {
     CHECK(builder.empty());
     CHECK(builder.bytes() == 0);
     CHECK(net::intact(value));
-    REQUIRE(value.parts().size() == 3);
-    CHECK(value.parts()[1].bytes.data() == large.bytes.data());
+    REQUIRE(value.parts().size() == 4);  // The header is the first.
+    CHECK(value.parts()[1].owner != small.owner);
+    CHECK(value.parts()[2].bytes.data() == large.bytes.data());
     const auto batch = parse_batch(value);
     REQUIRE(batch);
     CHECK(batch->header.elapsed_us == 1000);
@@ -79,6 +80,21 @@ TEST_SUITE("log.batch") {
     CHECK(batch->commands[2].session == SessionId{3});
     // Read back from one piece, as from a disk or a frame.
     CHECK(parse_batch(in_one_part(value))->commands.size() == 3);
+  }
+
+  TEST_CASE("take: many small commands are few parts") {
+    BatchBuilder builder;
+    for (std::uint64_t i = 1; i <= 1000; ++i) {
+      builder.add(CommandKind::append, append_command({1}, {i}, {std::string(200, 'x')}));
+    }
+    const std::size_t bytes = builder.bytes();
+    const paxos::Value value = builder.take({}, 1 << 20);
+    CHECK(value.parts().size() == 2 + bytes / BatchBuilder::kChunkBytes);
+    CHECK(net::intact(value));
+    const auto batch = parse_batch(value);
+    REQUIRE(batch);
+    REQUIRE(batch->commands.size() == 1000);
+    CHECK(batch->commands[999].sequence == Sequence{1000});
   }
 
   TEST_CASE("take: at most so many bytes, but at least one command") {

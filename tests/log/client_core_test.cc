@@ -232,6 +232,23 @@ TEST_SUITE("log.client_core") {
     CHECK(sent[0] == "append 1 a");
   }
 
+  TEST_CASE("silence: what leaves for a node that does not read it is no progress; an upload is") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    const net::Address silent = link.address;
+    for (std::size_t i = 0; i < 40; ++i) {
+      link.queued = (1 << 20) - i * 1000;
+      bench.run(milliseconds(40));
+    }
+    REQUIRE(bench.dialer.links.back()->address == silent);
+    for (std::size_t i = 0; i < 20 && bench.dialer.links.back()->address == silent; ++i) {
+      bench.dialer.links.back()->queued = 1000 + i;
+      bench.run(milliseconds(40));
+    }
+    CHECK_FALSE(bench.leader().address == silent);
+  }
+
   TEST_CASE("idle: a client that waits for nothing has no timer, and notices silence as before") {
     Bench bench;
     bench.append("a");

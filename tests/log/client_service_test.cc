@@ -364,6 +364,45 @@ TEST_SUITE("log.client_service") {
     CHECK(std::get<net::ReadResult>(slow.sent[0]).count == 100);
   }
 
+  // Each asks for the outcomes of a whole window again.
+  TEST_CASE("append: answers to one message end where the client does not read them") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    for (std::uint64_t i = 1; i <= 100; ++i) {
+      // Every other one is not appended: nothing to be told in one.
+      bench.say(link, net::Append{i % 2 == 0 ? skip_command(bench.session, {i})
+                                             : append_command(bench.session, {i}, {"x"})});
+    }
+    bench.sync();
+    link.sent.clear();
+    std::vector<std::byte> again;
+    for (int i = 0; i < 10'000; ++i) {
+      const Slice command = skip_command(bench.session, {1}, 100);
+      again.insert(again.end(), command.bytes.begin(), command.bytes.end());
+    }
+    link.sent_max = 5;
+    const auto owner = std::make_shared<std::vector<std::byte>>(std::move(again));
+    link.handler->on_message(net::Append{{owner, *owner}});
+    CHECK(link.sent.size() == 5);
+    for (const net::Message& message : link.sent) {
+      CHECK(std::get<net::AppendResults>(message).results.size() <= 8192);
+    }
+    CHECK(link.handler == nullptr);
+  }
+
+  TEST_CASE("what was refused is not on its way any more, though its connection is gone") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    bench.append(link, 1, {"a"});
+    CHECK_FALSE(bench.service.idle());
+    link.handler->on_closed("gone");
+    bench.service.on_dropped(append_command(bench.session, {1}, {"a"}), Outcome::no_space);
+    CHECK(bench.service.idle());
+    bench.sync();
+  }
+
   TEST_CASE("a client that does not read its answers is closed, and told why") {
     Bench bench;
     FakeLink& link = bench.connect();

@@ -20,8 +20,9 @@ class FakeLink final : public net::Link {
   ~FakeLink() override { std::erase(all_, this); }
   void start(net::LinkHandler& h) override { handler = &h; }
   bool send(const net::Message& message) override {
-    if (full) return false;
+    if (full || sent.size() >= sent_max) return false;
     sent.push_back(message);
+    queued += queued_each;
     return true;
   }
   [[nodiscard]] std::size_t queued_bytes() const override { return queued; }
@@ -33,7 +34,9 @@ class FakeLink final : public net::Link {
   net::LinkHandler* handler;
   std::vector<net::Message> sent;
   std::size_t queued = 0;
+  std::size_t queued_each = 0;  // By each message.
   bool full = false;    // Nothing can be sent.
+  std::size_t sent_max = SIZE_MAX;
   bool shaken = false;  // The test has answered its hello.
 
  private:

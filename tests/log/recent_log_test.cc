@@ -49,6 +49,15 @@ TEST_SUITE("log.recent_log") {
     CHECK(first.entries[0].bytes.data() == second.entries[0].bytes.data());
   }
 
+  TEST_CASE("read: a little of a large batch does not keep all of it") {
+    Bench bench;
+    bench.append(Texts(100, std::string(1000, 'x')));
+    const auto first = bench.recent.read({1}, {2}, SIZE_MAX);
+    const auto second = bench.recent.read({1}, {2}, SIZE_MAX);
+    CHECK(payloads(first.entries) == Texts{std::string(1000, 'x')});
+    CHECK(first.entries[0].bytes.data() != second.entries[0].bytes.data());
+  }
+
   // What is not durable can be read from nowhere else.
   TEST_CASE("on_durable: bounded, but keeps everything that is not durable") {
     Bench bench;

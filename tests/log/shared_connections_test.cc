@@ -24,13 +24,17 @@ struct User final : net::LinkHandler {
     closed = reason;
     link.reset();
   }
-  void on_writable() override { ++writable; }
+  void on_writable() override {
+    ++writable;
+    if (on_room) on_room();
+  }
 
   std::unique_ptr<net::Dialer> dialer;
   std::unique_ptr<net::Link> link;
   std::vector<net::Message> told;
   std::optional<std::string> closed;
   std::function<void()> on_each;
+  std::function<void()> on_room;
   int hellos = 0;
   int writable = 0;
 };
@@ -257,6 +261,58 @@ TEST_SUITE("log.shared_connections") {
     CHECK(bench.appends() == Sessions{{5}});
     CHECK(second->writable == 1);
     CHECK(first->writable == 0);
+  }
+
+  TEST_CASE("queued_bytes: until the own last message has left, whatever others send behind it") {
+    Bench bench;
+    const auto first = bench.user();
+    const auto second = bench.user();
+    bench.say(net::Hello{});
+    FakeLink& link = *bench.dialer.links[0];
+    link.queued_each = 100'000;
+    const std::string large(100'000, 'x');
+    bench.append(*first, 5, 1, large);
+    bench.append(*second, 6, 1, large);
+    bench.append(*second, 6, 2, large);
+    CHECK(first->link->queued_bytes() == 100'000);
+    CHECK(second->link->queued_bytes() == 300'000);
+    link.queued -= 150'000;
+    CHECK(first->link->queued_bytes() == 0);
+    CHECK(second->link->queued_bytes() == 150'000);
+  }
+
+  TEST_CASE("a full queue: whoever has much to send takes turns with others") {
+    Bench bench;
+    const auto first = bench.user();
+    const auto second = bench.user();
+    bench.say(net::Hello{});
+    FakeLink& link = *bench.dialer.links[0];
+    link.sent.clear();
+    link.sent_max = 3;
+    const auto send_all = [&](User& user, std::uint64_t session, int& left) {
+      while (left != 0 && user.link->send(net::Append{append_command(
+                              {session}, {1}, {std::string(100'000, 'x')})})) {
+        --left;
+      }
+    };
+    int firsts = 9;
+    int seconds = 4;
+    // As a client does it: in a turn of its own.
+    first->on_room = [&] { bench.loop.post([&] { send_all(*first, 5, firsts); }); };
+    second->on_room = [&] { bench.loop.post([&] { send_all(*second, 6, seconds); }); };
+    first->on_room();
+    second->on_room();
+    bench.loop.run();
+    Sessions sent;
+    for (int i = 0; i < 5; ++i) {
+      for (const auto& sessions : bench.appends()) sent.push_back(sessions);
+      first->on_room();  // Told something, it tries again; but it is not its turn.
+      bench.loop.run();
+      if (i != 2) CHECK(link.sent.empty());
+      link.handler->on_writable();
+      bench.loop.run();
+    }
+    CHECK(sent == Sessions{{5}, {5}, {5}, {5}, {5}, {5}, {6}, {6}, {6}, {5}, {5}, {5}, {6}});
   }
 }
 

@@ -30,7 +30,7 @@ TEST_SUITE("net.receive_memory") {
     CHECK_FALSE(memory.reserve_if_plenty(1));
   }
 
-  TEST_CASE("release: whoever waits tries again, in turn, and may wait again") {
+  TEST_CASE("release: whoever waits tries again in the order of coming; small ones do not overtake") {
     ReceiveMemory memory(1000, 0);
     REQUIRE(memory.reserve(600));
     REQUIRE(memory.reserve(400));
@@ -44,14 +44,32 @@ TEST_SUITE("net.receive_memory") {
     };
     memory.wait(large);
     memory.wait([&] {
-      if (memory.reserve(400)) got += "small ";
+      if (memory.reserve(300)) got += "small ";
     });
     memory.release(400);
-    CHECK(got == "small ");
-    memory.release(400);
-    CHECK(got == "small ");
+    CHECK(got.empty());
+    CHECK_FALSE(memory.reserve(1));  // Nor does who comes now.
+    CHECK(memory.awaited());
     memory.release(600);
-    CHECK(got == "small large ");
+    CHECK(got == "large small ");
+    CHECK_FALSE(memory.awaited());
+  }
+
+  TEST_CASE("let_others: who is gone does not stand in the way") {
+    ReceiveMemory memory(1000, 0);
+    REQUIRE(memory.reserve(600));
+    bool lives = true;
+    bool got = false;
+    std::function<void()> large = [&] {
+      if (lives && !memory.reserve(700)) memory.wait(large);
+    };
+    memory.wait(large);
+    memory.wait([&] { got = memory.reserve(300); });
+    memory.let_others();
+    CHECK_FALSE(got);
+    lives = false;
+    memory.let_others();
+    CHECK(got);
   }
 
 #ifndef STELE_SANITIZED

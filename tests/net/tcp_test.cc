@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
 #include "tests/log/directory.h"
@@ -10,6 +11,8 @@
 
 namespace stele::net {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// Remembers what it was told.
 class Ear final : public LinkHandler {
@@ -214,15 +217,15 @@ TEST_SUITE("net.tcp") {
     REQUIRE(pair.run([&] { return memory.scarce(); }));
     const std::unique_ptr<Link> waiting = std::move(pair.accepted);
 
-    // One that does stop is closed meanwhile: so much time has passed.
-    Ear second;
-    asio::ip::tcp::socket stops(pair.context);
-    stops.connect({asio::ip::make_address("127.0.0.1"), pair.listener->port()});
-    const auto middle = wire_bytes(encode(accept_of(100'000)));
-    asio::write(stops, asio::buffer(middle.data(), 50'000));
-    REQUIRE(pair.run([&] { return pair.accepted != nullptr; }));
-    pair.accepted->start(second);
-    REQUIRE(pair.run([&] { return second.closed.has_value(); }));
+    // One that does stop elsewhere is closed meanwhile: so much time has passed.
+    TcpOptions others = options;
+    others.receive_memory = std::make_shared<ReceiveMemory>(1 << 20, 1 << 20);
+    Pair clock(others);
+    asio::ip::tcp::socket stops(clock.context);
+    stops.connect({asio::ip::make_address("127.0.0.1"), clock.listener->port()});
+    asio::write(stops, asio::buffer(large.data(), 50'000));
+    REQUIRE(clock.run([&] { return clock.server.closed.has_value(); }));
+    pair.context.poll();
     CHECK_FALSE(pair.server.closed);
     memory.release(500'000);
     asio::write(waits, asio::buffer(large.data() + 3000, large.size() - 3000));
@@ -248,6 +251,36 @@ TEST_SUITE("net.tcp") {
     REQUIRE(pair.run([&] { return pair.server.closed.has_value(); }));
     CHECK(*pair.server.closed == "it stopped in the middle of a frame");
     CHECK(pair.run([&] { return options.receive_memory->reserved() == 0; }));
+  }
+
+  TEST_CASE("a peer that takes for ever with a frame is closed if others wait for its memory") {
+    TcpOptions options;
+    options.receive_memory = std::make_shared<ReceiveMemory>(1 << 20, 1 << 20);
+    options.frame_timeout = std::chrono::seconds(1);
+    Pair pair(options);
+    asio::ip::tcp::socket socket(pair.context);
+    socket.connect({asio::ip::make_address("127.0.0.1"), pair.listener->port()});
+    const auto bytes = wire_bytes(encode(accept_of(700'000)));
+    asio::steady_timer timer(pair.context);
+    const auto began = std::chrono::steady_clock::now();
+    std::size_t sent = 5000;
+    asio::write(socket, asio::buffer(bytes.data(), sent));
+    std::function<void()> trickle = [&] {
+      timer.expires_after(std::chrono::milliseconds(20));
+      timer.async_wait([&](asio::error_code error) {
+        if (error || pair.server.closed) return;
+        asio::error_code ignored;
+        asio::write(socket, asio::buffer(bytes.data() + sent++, 1), ignored);
+        trickle();
+      });
+    };
+    trickle();
+    const auto is_old = [&] { return std::chrono::steady_clock::now() - began > 1200ms; };
+    REQUIRE(pair.run(is_old));
+    CHECK_FALSE(pair.server.closed);
+    options.receive_memory->wait([] {});
+    REQUIRE(pair.run([&] { return pair.server.closed.has_value(); }));
+    CHECK(*pair.server.closed == "it takes too long for a frame whose memory others wait for");
   }
 }
 
