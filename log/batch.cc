@@ -161,16 +161,8 @@ Result<Batch> parse_batch(const paxos::Value& value) {
 }
 
 void BatchBuilder::add(CommandKind kind, Slice bytes) {
-  const std::size_t size = bytes.bytes.size();
-  bytes_ += size;
-  if (size <= kCopyBytesMax) {
-    if (!chunk_ || chunk_->capacity() - chunk_->size() < size) {
-      chunk_ = std::make_shared<std::vector<std::byte>>();
-      chunk_->reserve(kChunkBytes);
-    }
-    chunk_->insert(chunk_->end(), bytes.bytes.begin(), bytes.bytes.end());
-    bytes = {chunk_, std::span<const std::byte>(*chunk_).last(size)};
-  }
+  bytes_ += bytes.bytes.size();
+  if (bytes.bytes.size() <= kCopyBytesMax) bytes = small_.copy(bytes.bytes);
   waiting_.push_back({kind, std::move(bytes)});
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "log/packer.h"
 #include "paxos/ids.h"
 #include "paxos/result.h"
 #include "paxos/value.h"
@@ -99,8 +100,7 @@ class BatchBuilder {
   /// Gives back everything that waits.
   [[nodiscard]] std::vector<Slice> take_all();
 
-  static constexpr std::size_t kCopyBytesMax = 8192;
-  static constexpr std::size_t kChunkBytes = 64 << 10;
+  static constexpr std::size_t kCopyBytesMax = Packer::kPieceBytesMax;
 
  private:
   struct Waiting {
@@ -109,7 +109,7 @@ class BatchBuilder {
   };
   std::deque<Waiting> waiting_;
   std::size_t bytes_ = 0;
-  std::shared_ptr<std::vector<std::byte>> chunk_;  // Of small ones; is never moved.
+  Packer small_;
 };
 
 }  // namespace stele::log

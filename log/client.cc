@@ -30,10 +30,6 @@ struct ContextConnections final : asio::execution_context::service {
   log::SharedConnections shared;
 };
 
-asio::error_code to_code(std::optional<Errc> error) {
-  return error ? make_error_code(*error) : asio::error_code();
-}
-
 }  // namespace
 
 const asio::error_category& error_category() {
@@ -71,19 +67,9 @@ void Client::close() { impl_->core.close(); }
 
 void Client::start_append(asio::const_buffer payload, Lsn lsn, std::chrono::milliseconds timeout,
                           std::unique_ptr<Completion<AppendResult>> completion) {
-  class Done final : public log::ClientCore::AppendDone {
-   public:
-    explicit Done(std::unique_ptr<Completion<AppendResult>> c) : completion_(std::move(c)) {}
-    void done(std::optional<Errc> error, AppendResult result) override {
-      completion_->complete(to_code(error), std::move(result));
-    }
-
-   private:
-    std::unique_ptr<Completion<AppendResult>> completion_;
-  };
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(payload.data()),
                                          payload.size());
-  impl_->core.append(bytes, lsn, timeout, std::make_unique<Done>(std::move(completion)));
+  impl_->core.append(bytes, lsn, timeout, std::move(completion));
 }
 
 void Client::start_read(const ReadOptions& options,
@@ -91,7 +77,7 @@ void Client::start_read(const ReadOptions& options,
   impl_->core.read(options,
                    [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
                        std::optional<Errc> error, ReadResult result) {
-                     shared->complete(to_code(error), std::move(result));
+                     shared->complete(error, std::move(result));
                    });
 }
 
@@ -99,7 +85,7 @@ void Client::start_tail(Lsn lsn_begin, std::unique_ptr<Completion<ReadResult>> c
   impl_->core.tail(lsn_begin,
                    [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
                        std::optional<Errc> error, ReadResult result) {
-                     shared->complete(to_code(error), std::move(result));
+                     shared->complete(error, std::move(result));
                    });
 }
 

@@ -104,14 +104,10 @@ class Client {
   [[nodiscard]] Executor get_executor() const { return executor_; }
 
  private:
-  /// A completion handler of any kind, behind one call.
   template <class Result>
-  class Completion {
-   public:
-    virtual ~Completion() = default;
-    virtual void complete(asio::error_code error, Result result) = 0;
-  };
+  using Completion = log::Completion<Result>;
 
+  /// A completion handler of any kind, behind one call.
   template <class Result, class Handler>
   class HandlerCompletion final : public Completion<Result> {
    public:
@@ -119,11 +115,12 @@ class Client {
         : handler_(std::move(handler)),
           work_(asio::make_work_guard(asio::get_associated_executor(handler_, executor))) {}
 
-    void complete(asio::error_code error, Result result) override {
+    void complete(std::optional<Errc> error, Result result) override {
       const auto executor = work_.get_executor();
+      const asio::error_code code = error ? make_error_code(*error) : asio::error_code();
       asio::dispatch(executor,
-                     [handler = std::move(handler_), error, told = std::move(result)]() mutable {
-                       std::move(handler)(error, std::move(told));
+                     [handler = std::move(handler_), code, told = std::move(result)]() mutable {
+                       std::move(handler)(code, std::move(told));
                      });
       work_.reset();
     }

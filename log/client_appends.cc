@@ -48,14 +48,13 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
   closed_ = false;
   waiting_bytes_ += payload.size();
   appends_.push_back(
-      {{payload.begin(), payload.end()}, condition, loop_.now() + timeout, std::move(done)});
+      {payloads_.copy(payload), condition, loop_.now() + timeout, std::move(done)});
   wake();
 }
 
 void ClientCore::complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                                 AppendResult result) {
-  completed_.push_back([done = std::shared_ptr<AppendDone>(std::move(done)), error,
-                        result = std::move(result)] { done->done(error, result); });
+  completed_.push_back({std::move(done), error, std::move(result), {}});
   wake();
 }
 
@@ -110,24 +109,24 @@ void ClientCore::send_appends(Connection& leader) {
       continue;
     }
     if (!first.skip && leader.entry_bytes_max() != 0 &&
-        first.payload.size() > leader.entry_bytes_max()) {
+        first.payload.bytes.size() > leader.entry_bytes_max()) {
       AppendResult result;
       result.may_be_appended = first.attempts != 0;
-      result.detail = "the entry has " + std::to_string(first.payload.size()) +
+      result.detail = "the entry has " + std::to_string(first.payload.bytes.size()) +
                       " bytes, the limit is " + std::to_string(leader.entry_bytes_max());
       finish(appends_[index], Errc::too_large, std::move(result));
       continue;
     }
     // Neighbours travel together.
     std::size_t count = 1;
-    std::size_t bytes = first.payload.size() + kEntryHeaderBytes;
+    std::size_t bytes = first.payload.bytes.size() + kEntryHeaderBytes;
     const std::size_t most = std::min<std::size_t>(appends_.size(), options_.window);
     while (index + count < most && first.condition == Lsn{}) {
       const Pending& next = appends_[index + count];
-      const std::size_t more = next.payload.size() + kEntryHeaderBytes;
+      const std::size_t more = next.payload.bytes.size() + kEntryHeaderBytes;
       // One that is over the limit is told so when its own turn comes, not with its neighbours.
       const bool over = !next.skip && leader.entry_bytes_max() != 0 &&
-                        next.payload.size() > leader.entry_bytes_max();
+                        next.payload.bytes.size() > leader.entry_bytes_max();
       const bool fits = first.skip || (bytes + more <= kCommandBytesMax && !over);
       if (next.consumed || next.skip != first.skip || next.condition != Lsn{} || !fits) break;
       bytes += more;
@@ -150,14 +149,16 @@ bool ClientCore::send_command(Connection& leader, std::size_t index, std::size_t
   std::size_t entries_bytes = 0;
   if (command.kind == CommandKind::append) {
     for (std::size_t i = index; i < index + count; ++i) {
-      entries_bytes += kEntryHeaderBytes + appends_[i].payload.size();
+      entries_bytes += kEntryHeaderBytes + appends_[i].payload.bytes.size();
     }
   }
   auto bytes = std::make_shared<std::vector<std::byte>>();
   bytes->reserve(Command::kHeaderBytes + entries_bytes);
   put_command_header(command, entries_bytes, *bytes);
   if (command.kind == CommandKind::append) {
-    for (std::size_t i = index; i < index + count; ++i) put_entry(appends_[i].payload, *bytes);
+    for (std::size_t i = index; i < index + count; ++i) {
+      put_entry(appends_[i].payload.bytes, *bytes);
+    }
   }
   const std::span<const std::byte> view(*bytes);
   if (!leader.send(net::Append{{std::move(bytes), view}})) return false;
@@ -167,12 +168,15 @@ bool ClientCore::send_command(Connection& leader, std::size_t index, std::size_t
   return true;
 }
 
-std::vector<ClientCore::Pending*> ClientCore::range_of(const net::AppendResult& result) {
-  std::vector<Pending*> found;
+ClientCore::Range ClientCore::range_of(const net::AppendResult& result) {
   const Sequence begin = std::max(result.sequence, first_);
-  const Sequence end = std::min(result.sequence + result.count, first_ + appends_.size());
-  for (Sequence at = begin; at < end; ++at) found.push_back(&appends_[at - first_]);
-  return found;
+  const Sequence end =
+      std::max(begin, std::min(result.sequence + result.count, first_ + appends_.size()));
+  if (begin - first_ > appends_.size()) return {appends_.end(), appends_.end()};
+  const auto at = [&](Sequence sequence) {
+    return appends_.begin() + static_cast<std::ptrdiff_t>(sequence - first_);
+  };
+  return {at(begin), at(end)};
 }
 
 void ClientCore::on_results(Connection& from, const net::AppendResults& results) {
@@ -190,8 +194,8 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
   const bool from_target = &from == target();
   if (is_refusal(result.outcome)) {
     // That attempt was surely not appended: it counts no more.
-    for (Pending* entry : range_of(result)) {
-      if (!entry->skip && entry->attempts != 0) --entry->attempts;
+    for (Pending& entry : range_of(result)) {
+      if (!entry.skip && entry.attempts != 0) --entry.attempts;
     }
   }
   switch (result.outcome) {
@@ -203,20 +207,20 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
       leader_hint_ = from.name();
       told_end_ = std::max(told_end_, result.sequence + result.count);
       Sequence at = std::max(result.sequence, first_);
-      for (Pending* entry : range_of(result)) {
+      for (Pending& entry : range_of(result)) {
         AppendResult told;
         if (result.outcome == net::Outcome::ok) told.lsn = result.lsn + (at - result.sequence);
         std::optional<Errc> error;
         if (result.outcome == net::Outcome::condition_failed) {
           error = Errc::condition_failed;
           told.detail = "the next entry's LSN is not the one asked for";
-        } else if (result.outcome == net::Outcome::skipped && entry->done) {
+        } else if (result.outcome == net::Outcome::skipped && entry.done) {
           error = Errc::timed_out;
           told.may_be_appended = true;
           told.detail = "another client has used this session";
         }
-        entry->consumed = true;
-        finish(*entry, error, std::move(told));
+        entry.consumed = true;
+        finish(entry, error, std::move(told));
         ++at;
       }
       return;
@@ -260,9 +264,9 @@ void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
         too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
     finish(entry, error, std::move(told));
   };
-  for (Pending* entry : range_of(result)) {
-    surely_not_appended = !entry->skip && entry->attempts == 0;
-    if (surely_not_appended || too_large) tell(*entry);
+  for (Pending& entry : range_of(result)) {
+    surely_not_appended = !entry.skip && entry.attempts == 0;
+    if (surely_not_appended || too_large) tell(entry);
   }
   if (too_large || !surely_not_appended) return;
   // Nothing passes a sequence that was never proposed: neither does what this connection was given
@@ -276,13 +280,14 @@ void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
 
 void ClientCore::on_session_expired(const net::AppendResult& result) {
   session_ = {};
-  const std::vector<Pending*> refused = range_of(result);
   std::deque<Pending> kept;
   // Sequences are consumed without gaps: behind one that surely was not, none was.
   bool surely_not_appended = false;
+  Sequence at = first_;
   for (Pending& entry : appends_) {
+    const bool in_result = at >= result.sequence && at < result.sequence + result.count;
+    ++at;
     if (!entry.done) continue;  // Nobody waits, and the new session does not know the sequence.
-    const bool in_result = std::find(refused.begin(), refused.end(), &entry) != refused.end();
     surely_not_appended =
         surely_not_appended || entry.attempts == 0 || (entry.attempts == 1 && in_result);
     if (surely_not_appended) {
@@ -303,7 +308,7 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
 /// Tells the caller. Unless its sequence is consumed, the entry stays as a skip.
 void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult result) {
   if (!entry.done) return;
-  waiting_bytes_ -= entry.payload.size();
+  waiting_bytes_ -= entry.payload.bytes.size();
   entry.payload = {};
   entry.condition = {};
   entry.skip = true;

@@ -28,7 +28,8 @@ ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions optio
 
 ClientCore::~ClientCore() {
   abort_all("the client was destroyed");
-  for (const auto& call : std::exchange(completed_, {})) call();
+  while (call_next()) {
+  }
   // Others may share them.
   for (auto& [address, connection] : connections_) connection->close_gently();
 }
@@ -43,13 +44,13 @@ void ClientCore::abort_all(const std::string& detail) {
   const auto abort_read = [&](ReadDone done) {
     ReadResult result;
     result.detail = detail;
-    completed_.push_back([done = std::move(done), result] { done(Errc::shutting_down, result); });
+    call_later([done = std::move(done), result] { done(Errc::shutting_down, result); });
   };
   for (auto& [request, read] : std::exchange(reads_, {})) abort_read(std::move(read.done));
   if (tail_.waiting) abort_read(std::move(tail_.waiting));
   tail_ = {};
   for (auto& [request, status] : std::exchange(statuses_, {})) {
-    completed_.push_back([done = std::move(status.done)] { done({}); });
+    call_later([done = std::move(status.done)] { done({}); });
   }
 }
 
@@ -63,16 +64,35 @@ void ClientCore::wake() {
   });
 }
 
+void ClientCore::call_later(std::function<void()> call) {
+  completed_.push_back({{}, {}, {}, std::move(call)});
+}
+
+/// False if there is nothing to be told. The client may be gone afterwards.
+bool ClientCore::call_next() {
+  if (completed_.empty()) return false;
+  Completed next = std::move(completed_[told_++]);
+  if (told_ == completed_.size()) {
+    completed_.clear();
+    told_ = 0;
+  }
+  if (next.append) {
+    next.append->complete(next.error, std::move(next.result));
+  } else {
+    next.call();
+  }
+  return true;
+}
+
 void ClientCore::turn() {
   // What is called appends again, most likely, which then leaves in this same turn.
   woken_ = true;
   const std::weak_ptr<bool> alive = alive_;
-  for (std::size_t left = completed_.size(); left != 0 && !completed_.empty(); --left) {
-    const auto call = std::move(completed_.front());
-    completed_.pop_front();
-    call();
+  for (std::size_t left = completed_.size(); left != 0 && call_next(); --left) {
     if (alive.expired()) return;  // The caller destroyed the client, which has called the others.
   }
+  completed_.erase(completed_.begin(), completed_.begin() + static_cast<std::ptrdiff_t>(told_));
+  told_ = 0;
   woken_ = false;
   if (!completed_.empty()) wake();
   if (closed_) return;

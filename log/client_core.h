@@ -7,11 +7,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "log/client_types.h"
+#include "log/packer.h"
 #include "net/loop.h"
 
 namespace stele::log {
@@ -21,11 +23,7 @@ namespace stele::log {
 class ClientCore {
  public:
   /// Gets called once, on the loop, never from within the call that took it.
-  class AppendDone {
-   public:
-    virtual ~AppendDone() = default;
-    virtual void done(std::optional<Errc> error, AppendResult result) = 0;
-  };
+  using AppendDone = Completion<AppendResult>;
   using ReadDone = std::function<void(std::optional<Errc>, ReadResult)>;
   using StatusDone = std::function<void(std::vector<NodeStatus>)>;
 
@@ -52,13 +50,20 @@ class ClientCore {
   friend class Connection;
 
   struct Pending {
-    std::vector<std::byte> payload;
+    Slice payload;
     Lsn condition;
     Time deadline;
     std::unique_ptr<AppendDone> done;  // Null once told: the sequence is still to be consumed.
     std::uint32_t attempts = 0;        // Those that may have been proposed.
     bool skip = false;      // Given up: what is sent from now on only consumes the sequence.
     bool consumed = false;  // Its outcome is known.
+  };
+  /// What is to be told: the outcome of an append, or else a call.
+  struct Completed {
+    std::unique_ptr<AppendDone> append;
+    std::optional<Errc> error;
+    AppendResult result;
+    std::function<void()> call;
   };
   struct PendingRead {
     ReadOptions options;
@@ -113,10 +118,13 @@ class ClientCore {
   void drop_consumed();
   void expire_appends(Time now);
   void resend_from(Sequence sequence);
-  std::vector<Pending*> range_of(const net::AppendResult& result);
+  using Range = std::ranges::subrange<std::deque<Pending>::iterator>;
+  Range range_of(const net::AppendResult& result);
   void abort_all(const std::string& detail);
   void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                       AppendResult result);
+  void call_later(std::function<void()> call);
+  bool call_next();
 
   // Reads, tails, status.
   void send_reads();
@@ -166,7 +174,9 @@ class ClientCore {
   Sequence next_send_{1};
   Sequence told_end_;  // One past the highest sequence whose outcome has been told.
   Time appends_again_at_{};
-  std::deque<std::function<void()>> completed_;  // Called in the next turn, in order.
+  Packer payloads_;
+  std::vector<Completed> completed_;  // Told in the next turn, in order, but for
+  std::size_t told_ = 0;              // these.
 
   std::uint64_t requests_ = 0;
   std::map<std::uint64_t, PendingRead> reads_;

@@ -114,7 +114,7 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
 void ClientCore::end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result) {
   auto read = reads_.extract(request);
   if (read.empty()) return;
-  completed_.push_back([done = std::move(read.mapped().done), error,
+  call_later([done = std::move(read.mapped().done), error,
                         result = std::move(result)]() mutable { done(error, std::move(result)); });
   wake();
 }
@@ -176,7 +176,7 @@ void ClientCore::deliver_tail() {
   tail_.told = result.lsn_next = result.lsn_end = tail_.next;
   tail_.credit_used += static_cast<std::uint32_t>(bytes);
   send_tail_credit();
-  completed_.push_back([done = std::exchange(tail_.waiting, nullptr),
+  call_later([done = std::exchange(tail_.waiting, nullptr),
                         result = std::move(result)]() mutable { done({}, std::move(result)); });
   wake();
 }
@@ -198,7 +198,7 @@ void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
     result.detail = trimmed
                         ? "entries below " + std::to_string(end.first_lsn.value) + " are trimmed"
                         : end.detail;
-    completed_.push_back([done = std::exchange(tail_.waiting, nullptr), trimmed,
+    call_later([done = std::exchange(tail_.waiting, nullptr), trimmed,
                           result = std::move(result)]() mutable {
       done(trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
     });
@@ -261,7 +261,7 @@ void ClientCore::send_status() {
       return a.answer.node != NodeId{} && a.answer.node == b.answer.node;
     };
     nodes.erase(std::unique(nodes.begin(), nodes.end(), same), nodes.end());
-    completed_.push_back(
+    call_later(
         [done = std::move(status.mapped().done), nodes = std::move(nodes)] { done(nodes); });
     wake();
   }

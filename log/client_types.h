@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,18 @@ struct ReadResult {
   Lsn first_lsn;               ///< The first entry that is not trimmed.
   std::string detail;          ///< On an error: a sentence for people.
 };
+
+namespace log {
+
+/// Gets called once, on the client's loop, with the outcome of an operation.
+template <class Result>
+class Completion {
+ public:
+  virtual ~Completion() = default;
+  virtual void complete(std::optional<Errc> error, Result result) = 0;
+};
+
+}  // namespace log
 
 struct NodeStatus {
   net::Address address;

@@ -34,7 +34,7 @@ class Bench {
     class Done final : public ClientCore::AppendDone {
      public:
       Done(std::map<std::string, Told>& told, std::string t) : told_(told), text_(std::move(t)) {}
-      void done(std::optional<Errc> error, AppendResult result) override {
+      void complete(std::optional<Errc> error, AppendResult result) override {
         CHECK_FALSE(told_.contains(text_));  // Once.
         told_[text_] = {error, std::move(result)};
       }

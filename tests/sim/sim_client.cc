@@ -27,7 +27,7 @@ class SimClient::Done final : public log::ClientCore::AppendDone {
  public:
   Done(SimClient& client, std::size_t index, Lsn condition)
       : client_(client), index_(index), condition_(condition) {}
-  void done(std::optional<Errc> error, AppendResult result) override {
+  void complete(std::optional<Errc> error, AppendResult result) override {
     client_.on_append(index_, condition_, error, result);
   }
 
