@@ -4,6 +4,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <cstring>
+#include <deque>
 #include <random>
 
 namespace stele::bench {
@@ -25,6 +26,8 @@ class Load {
     std::mt19937_64 random(1);
     payload_.resize(options.payload_bytes);
     for (std::byte& byte : payload_) byte = static_cast<std::byte>(random());
+    for (std::uint64_t id = 0; id < options.in_flight; ++id) free_.push_back(id);
+    starts_.resize(options.in_flight);
     target_.on_done([this](std::uint64_t id, bool acknowledged) { done(id, acknowledged); });
   }
 
@@ -101,15 +104,9 @@ class Load {
       if (under_way_ == 0) end_measuring();
       return;
     }
-    std::uint64_t id = 0;
-    if (free_.empty()) {
-      id = starts_.size();
-      starts_.push_back(intended);
-    } else {
-      id = free_.back();
-      free_.pop_back();
-      starts_[id] = intended;
-    }
+    const std::uint64_t id = free_.front();
+    free_.pop_front();
+    starts_[id] = intended;
     // No two payloads are the same.
     const std::uint64_t number = ++numbers_;
     std::memcpy(payload_.data(), &number, std::min(sizeof number, payload_.size()));
@@ -158,7 +155,7 @@ class Load {
   Clock::time_point measured_from_;
   Clock::time_point last_ack_;
   std::vector<Clock::time_point> starts_;  // By id,
-  std::vector<std::uint64_t> free_;        // of which these are not in use.
+  std::deque<std::uint64_t> free_;         // of which these are not in use; in turn.
   std::uint64_t numbers_ = 0;
   std::uint64_t due_ = 0;  // Open loop: so many have been due.
   std::size_t under_way_ = 0;

@@ -24,7 +24,8 @@ class Target {
   using Done = std::function<void(std::uint64_t id, bool acknowledged)>;
 
   virtual ~Target() = default;
-  /// `payload` is valid during the call.
+  /// `payload` is valid during the call. `id` is below the load's in_flight, and in use by no other
+  /// append under way.
   virtual void append(std::uint64_t id, std::span<const std::byte> payload) = 0;
   /// Ends whatever would keep the context from ending. Nothing is under way any more.
   virtual void close() {}

@@ -54,7 +54,12 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
 
 void ClientCore::complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                                 AppendResult result) {
-  completed_.push_back({std::move(done), error, std::move(result), {}});
+  if (!error) {
+    completed_.push_back({std::move(done), result.lsn, {}});
+  } else {
+    call_later([done = std::shared_ptr<AppendDone>(std::move(done)), error,
+                result = std::move(result)] { done->complete(error, result); });
+  }
   wake();
 }
 
@@ -204,7 +209,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::skipped:
     case net::Outcome::condition_failed: {
       backoff_ = {};
-      leader_hint_ = from.name();
+      if (std::exchange(hint_from_, &from) != &from) leader_hint_ = from.name();
       told_end_ = std::max(told_end_, result.sequence + result.count);
       Sequence at = std::max(result.sequence, first_);
       for (Pending& entry : range_of(result)) {

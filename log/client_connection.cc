@@ -5,23 +5,17 @@
 
 namespace stele::log {
 
-ClientCore::Connection::Connection(net::Loop& loop, net::Dialer& dialer, net::Address address,
-                                   std::string cluster_name, Ports ports)
-    : loop_(loop),
-      dialer_(dialer),
-      address_(std::move(address)),
-      name_(net::to_string(address_)),
-      cluster_name_(std::move(cluster_name)),
-      ports_(std::move(ports)) {}
+ClientCore::Connection::Connection(ClientCore& core, net::Address address)
+    : core_(core), address_(std::move(address)), name_(net::to_string(address_)) {}
 
 void ClientCore::Connection::dial() {
-  dialled_at_ = loop_.now();
+  dialled_at_ = core_.loop_.now();
   sent_bytes_ = 0;
-  link_ = dialer_.dial(address_, *this);
+  link_ = core_.dialer_.dial(address_, *this);
   link_->set_frame_bytes_max(net::kFrameBytesMax);
   net::Hello hello;
   hello.kind = net::Hello::Kind::client;
-  hello.cluster_name = cluster_name_;
+  hello.cluster_name = core_.options_.cluster_name;
   hello.software = std::string("stele client ") + kVersion;
   link_->send(hello);
 }
@@ -36,14 +30,14 @@ bool ClientCore::Connection::send(const net::Message& message) {
 
 bool ClientCore::Connection::may_dial() const {
   constexpr Duration kPause = std::chrono::milliseconds(50);
-  return !link_ && (dialled_at_ == Time{} || loop_.now() - dialled_at_ >= kPause);
+  return !link_ && (dialled_at_ == Time{} || core_.loop_.now() - dialled_at_ >= kPause);
 }
 
 void ClientCore::Connection::fail(const std::string& reason) {
   if (!link_) return;
   link_.reset();
   ready_ = false;
-  ports_.lost(*this, reason);
+  core_.on_lost(*this, reason);
 }
 
 void ClientCore::Connection::close_gently() {
@@ -57,7 +51,7 @@ void ClientCore::Connection::on_message(net::Message message) {
   if (const auto* refused = std::get_if<net::Refused>(&message)) {
     return fail("it refused: " + refused->reason);
   }
-  if (ready_) return ports_.message(*this, message);
+  if (ready_) return core_.on_message(*this, message);
   auto* hello = std::get_if<net::Hello>(&message);
   if (hello == nullptr) return fail("it did not answer the handshake");
   if (hello->protocol_version != net::kProtocolVersion) {
@@ -67,7 +61,7 @@ void ClientCore::Connection::on_message(net::Message message) {
   hello_ = std::move(*hello);
   ready_ = true;
   sent_bytes_ = link_->queued_bytes();
-  ports_.ready(*this);
+  core_.on_ready(*this);
 }
 
 }  // namespace stele::log

@@ -1,7 +1,6 @@
 // A client's connection to one node, with its handshake.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,15 +13,8 @@ namespace stele::log {
 /// Down until dialled, ready after the handshake, down again when lost. Loop thread only.
 class ClientCore::Connection final : public net::LinkHandler {
  public:
-  struct Ports {
-    std::function<void(Connection&)> ready;
-    std::function<void(Connection&, const std::string& reason)> lost;
-    std::function<void(Connection&, net::Message&)> message;
-    std::function<void()> writable;
-  };
-
-  Connection(net::Loop& loop, net::Dialer& dialer, net::Address address, std::string cluster_name,
-             Ports ports);
+  /// Tells `core` what comes; it may be destroyed from within.
+  Connection(ClientCore& core, net::Address address);
 
   void dial();
   bool send(const net::Message& message);
@@ -53,19 +45,16 @@ class ClientCore::Connection final : public net::LinkHandler {
  private:
   void on_message(net::Message message) override;
   void on_closed(const std::string& reason) override { fail(reason); }
-  void on_writable() override { ports_.writable(); }
+  void on_writable() override { core_.wake(); }
 
-  net::Loop& loop_;
-  net::Dialer& dialer_;
+  ClientCore& core_;
+  std::unique_ptr<net::Link> link_;
+  bool ready_ = false;
+  std::uint64_t sent_bytes_ = 0;  // Those queued ahead of its own by others included.
+  Time dialled_at_{};
+  net::Hello hello_;
   net::Address address_;
   std::string name_;
-  std::string cluster_name_;
-  Ports ports_;
-  std::unique_ptr<net::Link> link_;
-  net::Hello hello_;
-  std::uint64_t sent_bytes_ = 0;  // Those queued ahead of its own by others included.
-  bool ready_ = false;
-  Time dialled_at_{};
 };
 
 }  // namespace stele::log

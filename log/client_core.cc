@@ -21,12 +21,14 @@ constexpr Duration kTailSilenceMax = std::chrono::seconds(3);
 }  // namespace
 
 ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions options)
-    : loop_(loop), dialer_(dialer), options_(std::move(options)), addresses_(options_.addresses) {
+    : loop_(loop), dialer_(dialer), options_(std::move(options)) {
+  addresses_ = options_.addresses;
   options_.window = std::clamp<std::uint32_t>(options_.window, 1, 65536);
   if (!addresses_.empty()) target_index_ = loop_.random() % addresses_.size();
 }
 
 ClientCore::~ClientCore() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
   abort_all("the client was destroyed");
   while (call_next()) {
   }
@@ -65,7 +67,7 @@ void ClientCore::wake() {
 }
 
 void ClientCore::call_later(std::function<void()> call) {
-  completed_.push_back({{}, {}, {}, std::move(call)});
+  completed_.push_back({{}, {}, std::move(call)});
 }
 
 /// False if there is nothing to be told. The client may be gone afterwards.
@@ -76,10 +78,12 @@ bool ClientCore::call_next() {
     completed_.clear();
     told_ = 0;
   }
-  if (next.append) {
-    next.append->complete(next.error, std::move(next.result));
-  } else {
+  if (next.call) {
     next.call();
+  } else {
+    AppendResult result;
+    result.lsn = next.lsn;
+    next.append->complete({}, std::move(result));
   }
   return true;
 }
@@ -87,10 +91,12 @@ bool ClientCore::call_next() {
 void ClientCore::turn() {
   // What is called appends again, most likely, which then leaves in this same turn.
   woken_ = true;
-  const std::weak_ptr<bool> alive = alive_;
+  bool destroyed = false;
+  destroyed_ = &destroyed;
   for (std::size_t left = completed_.size(); left != 0 && call_next(); --left) {
-    if (alive.expired()) return;  // The caller destroyed the client, which has called the others.
+    if (destroyed) return;  // The client has called the others.
   }
+  destroyed_ = nullptr;
   completed_.erase(completed_.begin(), completed_.begin() + static_cast<std::ptrdiff_t>(told_));
   told_ = 0;
   woken_ = false;
@@ -196,14 +202,7 @@ bool ClientCore::target_owes() const {
 
 ClientCore::Connection& ClientCore::connection(const net::Address& address) {
   auto& found = connections_[address];
-  if (!found) {
-    found = std::make_unique<Connection>(
-        loop_, dialer_, address, options_.cluster_name,
-        Connection::Ports{[this](Connection& c) { on_ready(c); },
-                          [this](Connection& c, const std::string& why) { on_lost(c, why); },
-                          [this](Connection& c, net::Message& m) { on_message(c, m); },
-                          [this] { wake(); }});
-  }
+  if (!found) found = std::make_unique<Connection>(*this, address);
   return *found;
 }
 
@@ -276,6 +275,7 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
     if (read.options.node == NodeId{}) read.asked = nullptr;
   }
   leader_hint_ = leader;
+  hint_from_ = nullptr;
   const auto hinted = net::parse_address(leader);
   if (hinted) learn(leader);
   const auto found =
@@ -298,7 +298,9 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   for (auto& [request, read] : reads_) read.again_at = std::max(read.again_at, target_again_at_);
 }
 
+/// Whoever is told something may destroy the client.
 void ClientCore::on_message(Connection& from, net::Message& message) {
+  const bool turn_comes = std::exchange(woken_, true);
   if (&from == target()) waiting_since_ = loop_.now();
   if (const auto* results = std::get_if<net::AppendResults>(&message)) {
     on_results(from, *results);
@@ -313,6 +315,8 @@ void ClientCore::on_message(Connection& from, net::Message& message) {
   } else if (const auto* answer = std::get_if<net::StatusAnswer>(&message)) {
     on_status(from, *answer);
   }
+  // Not in a turn of its own: among a thousand clients, another one would come between.
+  if (!turn_comes) turn();
 }
 
 }  // namespace stele::log

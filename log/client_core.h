@@ -58,11 +58,10 @@ class ClientCore {
     bool skip = false;      // Given up: what is sent from now on only consumes the sequence.
     bool consumed = false;  // Its outcome is known.
   };
-  /// What is to be told: the outcome of an append, or else a call.
+  /// What is to be told: an append's success, or a call.
   struct Completed {
     std::unique_ptr<AppendDone> append;
-    std::optional<Errc> error;
-    AppendResult result;
+    Lsn lsn;
     std::function<void()> call;
   };
   struct PendingRead {
@@ -139,49 +138,52 @@ class ClientCore {
   void send_status();
   void on_status(Connection& connection, const net::StatusAnswer& answer);
 
+  // What every append touches comes first: a program may have thousands of clients.
   net::Loop& loop_;
-  net::Dialer& dialer_;
-  ClientOptions options_;
-  std::unique_ptr<net::Timer> timer_;
-  Time tick_at_{};
-  bool woken_ = false;  // A turn is to come, or under way and not yet at what it sends.
+  Connection* target_ = nullptr;
+  std::size_t target_index_ = 0;
+  std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
+  std::vector<net::Address> addresses_;  // Known nodes; the user's first.
+  Time waiting_since_{};  // Since when the target owes an answer without having told anything.
+  bool woken_ = false;    // A turn is to come, or under way and not yet at what it sends.
   bool closed_ = false;
+  bool* destroyed_ = nullptr;  // Set by the destructor, for a turn that calls others.
+  std::unique_ptr<net::Timer> timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
-  std::vector<net::Address> addresses_;  // Known nodes; the user's first.
+  SessionId session_;
+  Sequence first_{1};
+  Sequence next_send_{1};
+  Sequence told_end_;            // One past the highest sequence whose outcome has been told.
+  std::deque<Pending> appends_;  // Not consumed, dense from first_ on.
+  std::size_t waiting_bytes_ = 0;
+  Time appends_again_at_{};
+  Packer payloads_;
+  std::vector<Completed> completed_;  // Told in the next turn, in order, but for
+  std::size_t told_ = 0;              // these.
+  Connection* hint_from_ = nullptr;   // Whose name the hint is, if it led itself.
+  Duration backoff_{};
+
+  std::map<std::uint64_t, PendingRead> reads_;
+  std::map<std::uint64_t, PendingStatus> statuses_;
+  Tail tail_;
+
+  net::Dialer& dialer_;
+  ClientOptions options_;
+  Time tick_at_{};
   std::map<NodeId, std::string> members_;
   std::map<net::Address, std::unique_ptr<Connection>> connections_;
   std::uint64_t cluster_id_ = 0;  // Of the first node that told one.
-  std::size_t target_index_ = 0;
-  std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
-  Connection* target_ = nullptr;
   bool ever_connected_ = false;
   std::string last_failure_;
   std::string leader_hint_;             // "host:port" of the leader as last heard of.
   std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.
   Time target_again_at_{};
-  Duration backoff_{};
-  std::size_t target_queued_ = 0;  // Bytes, at the last tick,
-  std::uint64_t target_left_ = 0;  // and those that had left.
-  Time waiting_since_{};  // Since when the target owes an answer without having told anything.
-
-  SessionId session_;
+  std::size_t target_queued_ = 0;    // Bytes, at the last tick,
+  std::uint64_t target_left_ = 0;    // and those that had left.
   std::uint64_t session_nonce_ = 0;  // The same for all tries to open one session.
   std::uint64_t opening_nonce_ = 0;  // A try is under way.
-  std::deque<Pending> appends_;      // Not consumed, dense from first_ on.
-  std::size_t waiting_bytes_ = 0;
-  Sequence first_{1};
-  Sequence next_send_{1};
-  Sequence told_end_;  // One past the highest sequence whose outcome has been told.
-  Time appends_again_at_{};
-  Packer payloads_;
-  std::vector<Completed> completed_;  // Told in the next turn, in order, but for
-  std::size_t told_ = 0;              // these.
-
   std::uint64_t requests_ = 0;
-  std::map<std::uint64_t, PendingRead> reads_;
-  std::map<std::uint64_t, PendingStatus> statuses_;
-  Tail tail_;
 };
 
 }  // namespace stele::log

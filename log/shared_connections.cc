@@ -24,7 +24,7 @@ class SharedConnections::Member final : public net::Link {
  public:
   Member(SharedConnections& all, net::Address address, std::uint32_t group,
          net::LinkHandler& handler)
-      : all_(all), address_(std::move(address)), group_(group), handler_(&handler), own_(*this) {}
+      : handler_(&handler), own_(*this), all_(all), address_(std::move(address)), group_(group) {}
   ~Member() override { leave(false); }
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -48,11 +48,10 @@ class SharedConnections::Member final : public net::Link {
     if (handler_ != nullptr) handler_->on_writable();
   }
 
-  std::uint64_t id = 0;                    // Among the members; the rest is the connection's, too:
-  SessionId session;                       // of the last append,
-  bool waits = false;                      // for room in its queue,
-  std::uint64_t sent_until = 0;            // where what it sent last ends, as bytes that it took,
-  std::vector<net::AppendResult> results;  // and what is just being sorted.
+  std::uint64_t id = 0;          // Among the members; the rest is the connection's, too:
+  SessionId session;             // of the last append,
+  bool waits = false;            // for room in its queue,
+  std::uint64_t sent_until = 0;  // and where what it sent last ends, as bytes that it took.
 
  private:
   /// The connection for reads and tails.
@@ -74,13 +73,13 @@ class SharedConnections::Member final : public net::Link {
 
   void leave(bool gently);
 
+  net::LinkHandler* handler_;
+  std::shared_ptr<Shared> shared_;
+  Own own_;
   SharedConnections& all_;
   net::Address address_;
   std::uint32_t group_;
-  net::LinkHandler* handler_;
-  std::shared_ptr<Shared> shared_;
   net::Hello hello_;
-  Own own_;
 };
 
 /// The connection, which lives as long as anybody uses it.
@@ -275,23 +274,17 @@ class SharedConnections::Shared final : public net::LinkHandler,
     sessions_[session] = &member;
   }
 
-  void on_results(net::AppendResults& all) {
-    std::vector<std::uint64_t> concerned;
-    for (const net::AppendResult& result : all.results) {
-      const auto found = sessions_.find(result.session);
-      if (found == sessions_.end()) continue;
-      Member& member = *found->second;
-      if (member.results.empty()) concerned.push_back(member.id);
-      member.results.push_back(result);
-    }
-    for (const std::uint64_t id : concerned) {
-      const auto found = members_.find(id);
-      if (found == members_.end()) continue;
-      net::AppendResults part;
-      part.results = std::exchange(found->second->results, {});
-      part.leader = all.leader;
-      part.retry_ms = all.retry_ms;
-      found->second->on_message(std::move(part));
+  /// Each its own, in their order.
+  void on_results(const net::AppendResults& all) {
+    for (auto at = all.results.begin(); at != all.results.end();) {
+      const SessionId session = at->session;
+      const auto end = std::find_if(at, all.results.end(), [&](const net::AppendResult& result) {
+        return result.session != session;
+      });
+      if (const auto found = sessions_.find(session); found != sessions_.end()) {
+        found->second->on_message(net::AppendResults{{at, end}, all.leader, all.retry_ms});
+      }
+      at = end;
     }
   }
 
