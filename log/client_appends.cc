@@ -47,6 +47,7 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
   }
   closed_ = false;
   waiting_bytes_ += payload.size();
+  fresh_bytes_ += payload.size() + kEntryHeaderBytes;
   appends_.push_back(
       {payloads_.copy(payload), condition, loop_.now() + timeout, std::move(done)});
   wake();
@@ -101,6 +102,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
 }
 
 void ClientCore::send_appends(Connection& leader) {
+  fresh_bytes_ = 0;
   if (appends_again_at_ != Time{}) {
     if (loop_.now() < appends_again_at_) return tick_soon();
     appends_again_at_ = {};

@@ -10,7 +10,6 @@ ClientCore::Connection::Connection(ClientCore& core, net::Address address)
 
 void ClientCore::Connection::dial() {
   dialled_at_ = core_.loop_.now();
-  sent_bytes_ = 0;
   link_ = core_.dialer_.dial(address_, *this);
   link_->set_frame_bytes_max(net::kFrameBytesMax);
   net::Hello hello;
@@ -18,14 +17,6 @@ void ClientCore::Connection::dial() {
   hello.cluster_name = core_.options_.cluster_name;
   hello.software = std::string("stele client ") + kVersion;
   link_->send(hello);
-}
-
-bool ClientCore::Connection::send(const net::Message& message) {
-  if (!ready_) return false;
-  const std::size_t before = link_->queued_bytes();
-  if (!link_->send(message)) return false;
-  sent_bytes_ += link_->queued_bytes() - before;
-  return true;
 }
 
 bool ClientCore::Connection::may_dial() const {
@@ -60,7 +51,6 @@ void ClientCore::Connection::on_message(net::Message message) {
   }
   hello_ = std::move(*hello);
   ready_ = true;
-  sent_bytes_ = link_->queued_bytes();
   core_.on_ready(*this);
 }
 

@@ -17,7 +17,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   Connection(ClientCore& core, net::Address address);
 
   void dial();
-  bool send(const net::Message& message);
+  bool send(const net::Message& message) { return ready_ && link_->send(message); }
   /// Gives the connection up, and tells so.
   void fail(const std::string& reason);
   void close_gently();
@@ -38,8 +38,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   [[nodiscard]] NodeId node() const { return hello_.node; }
   [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
   [[nodiscard]] std::size_t queued_bytes() const { return link_ ? link_->queued_bytes() : 0; }
-  /// Bytes that have left since it was dialled.
-  [[nodiscard]] std::uint64_t left_bytes() const { return sent_bytes_ - queued_bytes(); }
+  [[nodiscard]] std::uint64_t left_bytes() const { return link_ ? link_->left_bytes() : 0; }
   [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
 
  private:
@@ -50,7 +49,6 @@ class ClientCore::Connection final : public net::LinkHandler {
   ClientCore& core_;
   std::unique_ptr<net::Link> link_;
   bool ready_ = false;
-  std::uint64_t sent_bytes_ = 0;  // Those queued ahead of its own by others included.
   Time dialled_at_{};
   net::Hello hello_;
   net::Address address_;

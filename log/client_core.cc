@@ -66,6 +66,13 @@ void ClientCore::wake() {
   });
 }
 
+/// A command's worth, so that the leader has something to do while the rest is told.
+void ClientCore::send_fresh() {
+  fresh_bytes_ = 0;
+  if (closed_ || session_ == SessionId{}) return;
+  if (Connection* leader = target(); leader != nullptr && leader->ready()) send_appends(*leader);
+}
+
 void ClientCore::call_later(std::function<void()> call) {
   completed_.push_back({{}, {}, std::move(call)});
 }
@@ -95,6 +102,7 @@ void ClientCore::turn() {
   destroyed_ = &destroyed;
   for (std::size_t left = completed_.size(); left != 0 && call_next(); --left) {
     if (destroyed) return;  // The client has called the others.
+    if (fresh_bytes_ >= kCommandBytesMax) send_fresh();
   }
   destroyed_ = nullptr;
   completed_.erase(completed_.begin(), completed_.begin() + static_cast<std::ptrdiff_t>(told_));

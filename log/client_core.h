@@ -122,6 +122,7 @@ class ClientCore {
   void abort_all(const std::string& detail);
   void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                       AppendResult result);
+  void send_fresh();
   void call_later(std::function<void()> call);
   bool call_next();
 
@@ -157,6 +158,7 @@ class ClientCore {
   Sequence told_end_;            // One past the highest sequence whose outcome has been told.
   std::deque<Pending> appends_;  // Not consumed, dense from first_ on.
   std::size_t waiting_bytes_ = 0;
+  std::size_t fresh_bytes_ = 0;  // Appended since something was sent.
   Time appends_again_at_{};
   Packer payloads_;
   std::vector<Completed> completed_;  // Told in the next turn, in order, but for

@@ -32,6 +32,7 @@ class SharedConnections::Member final : public net::Link {
   void start(net::LinkHandler& handler) override { handler_ = &handler; }
   bool send(const net::Message& message) override;
   [[nodiscard]] std::size_t queued_bytes() const override;
+  [[nodiscard]] std::uint64_t left_bytes() const override;
   void close_gently() override {
     handler_ = nullptr;
     leave(true);
@@ -51,7 +52,7 @@ class SharedConnections::Member final : public net::Link {
   std::uint64_t id = 0;          // Among the members; the rest is the connection's, too:
   SessionId session;             // of the last append,
   bool waits = false;            // for room in its queue,
-  std::uint64_t sent_until = 0;  // and where what it sent last ends, as bytes that it took.
+  std::uint64_t sent_until = 0;  // and where what it sent last ends, of its link's bytes.
 
  private:
   /// The connection for reads and tails.
@@ -133,17 +134,16 @@ class SharedConnections::Shared final : public net::LinkHandler,
     } else {
       sent = give(message);
     }
-    if (sent) member.sent_until = taken_ + commands_bytes();
+    if (sent) member.sent_until = link_->left_bytes() + link_->queued_bytes() + commands_bytes();
     if (!sent && !std::exchange(member.waits, true)) waiting_.push_back(member.id);
     return sent;
   }
 
   /// What is to leave before the last message of the member has; what others send later is not.
   [[nodiscard]] std::size_t queued_bytes(const Member& member) const {
-    if (!link_) return 0;
-    const std::uint64_t left = taken_ - link_->queued_bytes();
-    return member.sent_until > left ? member.sent_until - left : 0;
+    return member.sent_until > left_bytes() ? member.sent_until - left_bytes() : 0;
   }
+  [[nodiscard]] std::uint64_t left_bytes() const { return link_ ? link_->left_bytes() : 0; }
 
   void on_message(net::Message message) override {
     const auto alive = shared_from_this();
@@ -239,13 +239,9 @@ class SharedConnections::Shared final : public net::LinkHandler,
   }
 
   bool give(const net::Message& message) {
-    const std::size_t before = link_->queued_bytes();
-    if (!link_->send(message)) {
-      ++refused_;
-      return false;
-    }
-    taken_ += link_->queued_bytes() - before;
-    return true;
+    const bool sent = link_->send(message);
+    if (!sent) ++refused_;
+    return sent;
   }
 
   [[nodiscard]] std::size_t commands_bytes() const { return commands_ ? commands_->size() : 0; }
@@ -302,8 +298,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
   std::size_t last_commands_bytes_ = 0;
   bool send_posted_ = false;
   std::uint64_t requests_ = 0;
-  std::uint64_t taken_ = 0;            // Bytes that the link has taken,
-  std::uint64_t refused_ = 0;          // and messages that it has not.
+  std::uint64_t refused_ = 0;          // Messages that the link had no room for.
   std::deque<std::uint64_t> waiting_;  // Members, in the order in which they were refused.
   std::uint64_t woken_ = 0;            // The one whose turn it is.
 };
@@ -326,6 +321,10 @@ bool SharedConnections::Member::send(const net::Message& message) {
     own_.link->send(hello_);  // What comes behind it need not wait for the answer.
   }
   return own_.link->send(message);
+}
+
+std::uint64_t SharedConnections::Member::left_bytes() const {
+  return (shared_ ? shared_->left_bytes() : 0) + (own_.link ? own_.link->left_bytes() : 0);
 }
 
 std::size_t SharedConnections::Member::queued_bytes() const {

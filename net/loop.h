@@ -54,6 +54,8 @@ class Link {
   virtual bool send(const Message& message) = 0;
   /// Bytes queued and not yet taken by the peer's socket.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
+  /// Bytes that the socket has taken so far.
+  [[nodiscard]] virtual std::uint64_t left_bytes() const = 0;
   /// Sends what is queued, then closes; the handler's on_closed is not called.
   virtual void close_gently() = 0;
   /// The most bytes a frame from the peer may have.

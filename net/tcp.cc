@@ -23,6 +23,8 @@ using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_T
 
 constexpr std::size_t kGatherMax = 64;
 constexpr std::array<std::byte, 8> kPadding{};
+/// So much does not wait for the end of the turn.
+constexpr std::size_t kWriteNowBytes = 48 << 10;
 /// A frame may take so long, 1 MB/s, if others wait for its memory.
 constexpr std::chrono::microseconds kPerByteMax{1};
 
@@ -44,6 +46,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void set_frame_bytes_max(std::size_t bytes) { reader_.set_frame_bytes_max(bytes); }
   void leave_receive_bound() { reader_.leave_bound(); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ - written_; }
+  [[nodiscard]] std::uint64_t left_bytes() const { return left_bytes_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool connected() const { return connected_; }
 
@@ -79,6 +82,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       name_ = to_string(Address{remote.address().to_string(), remote.port()});
     }
     socket_.set_option(tcp::no_delay(true), ignored);
+    socket_.non_blocking(true, ignored);  // For write_now().
     const auto timeout_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(options_.unacknowledged_timeout);
     socket_.set_option(UserTimeout(static_cast<int>(timeout_ms.count())), ignored);
@@ -99,8 +103,9 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     }
     queued_bytes_ += bytes;
     queue_.push_back(std::move(frame));
-    // Everything sent within one turn of the loop leaves in one write.
-    if (!write_posted_ && !writing_ && connected_) {
+    if (queued_bytes_ >= kWriteNowBytes) write_now();
+    // Everything else that is sent within one turn of the loop leaves in one write.
+    if (!queue_.empty() && !write_posted_ && !writing_ && connected_) {
       write_posted_ = true;
       asio::post(loop_.context(), [self = shared_from_this()] {
         self->write_posted_ = false;
@@ -235,14 +240,26 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     return !closed_;
   }
 
-  void write() {
-    if (writing_ || closed_ || queue_.empty() || !connected_) return;
+  /// The other side begins with it while this one still adds to it.
+  void write_now() {
+    if (writing_ || closed_ || !connected_) return;
+    gather_all();
+    asio::error_code error;  // Comes again with the next write, if it lasts.
+    on_left(socket_.write_some(View{&gather_}, error));
+  }
+
+  void gather_all() {
     gather_.clear();
     for (const OutFrame& frame : queue_) {
       if (gather_.size() + 2 > kGatherMax) break;
       gather(frame);
     }
     skip(written_);
+  }
+
+  void write() {
+    if (writing_ || closed_ || queue_.empty() || !connected_) return;
+    gather_all();
     writing_ = true;
     socket_.async_write_some(
         View{&gather_}, [self = shared_from_this()](asio::error_code error, std::size_t bytes) {
@@ -272,13 +289,18 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     gather_.erase(gather_.begin(), gather_.begin() + static_cast<std::ptrdiff_t>(first));
   }
 
-  void on_written(std::size_t bytes) {
+  void on_left(std::size_t bytes) {
+    left_bytes_ += bytes;
     written_ += bytes;
     while (!queue_.empty() && written_ >= queue_.front().bytes()) {
       written_ -= queue_.front().bytes();
       queued_bytes_ -= queue_.front().bytes();
       queue_.pop_front();
     }
+  }
+
+  void on_written(std::size_t bytes) {
+    on_left(bytes);
     if (queue_.empty() && closing_) return end_output();
     write();
     if (refused_ && queued_bytes_ < options_.queue_bytes_max / 2 && handler_ != nullptr) {
@@ -317,6 +339,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
 
   std::deque<OutFrame> queue_;
   std::size_t queued_bytes_ = 0;
+  std::uint64_t left_bytes_ = 0;
   std::size_t written_ = 0;  // Of the first frame in the queue.
   std::vector<asio::const_buffer> gather_;
   bool writing_ = false;
@@ -339,6 +362,7 @@ class TcpLink final : public Link {
   }
   bool send(const Message& message) override { return core_->send(message); }
   [[nodiscard]] std::size_t queued_bytes() const override { return core_->queued_bytes(); }
+  [[nodiscard]] std::uint64_t left_bytes() const override { return core_->left_bytes(); }
   void close_gently() override {
     gentle_ = true;
     core_->close_gently();

@@ -238,12 +238,14 @@ TEST_SUITE("log.client_core") {
     FakeLink& link = bench.ready();
     const net::Address silent = link.address;
     for (std::size_t i = 0; i < 40; ++i) {
-      link.queued = (1 << 20) - i * 1000;
+      link.queued = 1 << 20;
+      link.left += 1000;
       bench.run(milliseconds(40));
     }
     REQUIRE(bench.dialer.links.back()->address == silent);
     for (std::size_t i = 0; i < 20 && bench.dialer.links.back()->address == silent; ++i) {
       bench.dialer.links.back()->queued = 1000 + i;
+      bench.dialer.links.back()->left += 1000;
       bench.run(milliseconds(40));
     }
     CHECK_FALSE(bench.leader().address == silent);

@@ -277,6 +277,8 @@ TEST_SUITE("log.shared_connections") {
     CHECK(first->link->queued_bytes() == 100'000);
     CHECK(second->link->queued_bytes() == 300'000);
     link.queued -= 150'000;
+    link.left += 150'000;
+    CHECK(first->link->left_bytes() == 150'000);
     CHECK(first->link->queued_bytes() == 0);
     CHECK(second->link->queued_bytes() == 150'000);
   }

@@ -32,6 +32,7 @@ struct Network::End {
   bool open = false;
   // What this end sends.
   std::size_t queued = 0;
+  std::uint64_t left = 0;
   bool refused = false;  // Somebody waits for on_writable.
   Time last_arrival{};
   std::deque<std::shared_ptr<Frame>> held;
@@ -61,6 +62,7 @@ class Network::SimLink final : public net::Link {
     return network_.send(connection_, side_, message);
   }
   [[nodiscard]] std::size_t queued_bytes() const override { return end().queued; }
+  [[nodiscard]] std::uint64_t left_bytes() const override { return end().left; }
   void close_gently() override { end().handler = nullptr; }
   void set_frame_bytes_max(std::size_t bytes) override { end().frame_bytes_max = bytes; }
   [[nodiscard]] std::string peer_name() const override {
@@ -338,6 +340,7 @@ void Network::take(const Shared& connection, int side, const std::shared_ptr<Fra
   if (to.handler == nullptr) return;
   const std::size_t size = frame->bytes->size();
   from.queued -= std::min(from.queued, size);
+  from.left += size;
   if (from.open && from.refused && from.queued < options_.queue_bytes_max / 2) {
     from.refused = false;
     const Machine& sender = machines_.at(from.host);
