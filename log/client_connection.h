@@ -18,6 +18,9 @@ class ClientCore::Connection final : public net::LinkHandler {
 
   void dial();
   bool send(const net::Message& message) { return ready_ && link_->send(message); }
+  void flush() {
+    if (ready_) link_->flush();
+  }
   /// Gives the connection up, and tells so.
   void fail(const std::string& reason);
   void close_gently();

@@ -66,11 +66,15 @@ void ClientCore::wake() {
   });
 }
 
-/// A command's worth, so that the leader has something to do while the rest is told.
-void ClientCore::send_fresh() {
+/// What those appended who have been told leaves before the others are, so that the leader has
+/// something to do meanwhile.
+void ClientCore::send_half() {
   fresh_bytes_ = 0;
   if (closed_ || session_ == SessionId{}) return;
-  if (Connection* leader = target(); leader != nullptr && leader->ready()) send_appends(*leader);
+  Connection* leader = target();
+  if (leader == nullptr || !leader->ready()) return;
+  send_appends(*leader);
+  leader->flush();
 }
 
 void ClientCore::call_later(std::function<void()> call) {
@@ -100,9 +104,10 @@ void ClientCore::turn() {
   woken_ = true;
   bool destroyed = false;
   destroyed_ = &destroyed;
+  const std::size_t half = completed_.size() / 2;
   for (std::size_t left = completed_.size(); left != 0 && call_next(); --left) {
     if (destroyed) return;  // The client has called the others.
-    if (fresh_bytes_ >= kCommandBytesMax) send_fresh();
+    if (left == half && fresh_bytes_ >= kCommandBytesMax) send_half();
   }
   destroyed_ = nullptr;
   completed_.erase(completed_.begin(), completed_.begin() + static_cast<std::ptrdiff_t>(told_));

@@ -122,7 +122,7 @@ class ClientCore {
   void abort_all(const std::string& detail);
   void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                       AppendResult result);
-  void send_fresh();
+  void send_half();
   void call_later(std::function<void()> call);
   bool call_next();
 

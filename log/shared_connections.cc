@@ -31,6 +31,7 @@ class SharedConnections::Member final : public net::Link {
 
   void start(net::LinkHandler& handler) override { handler_ = &handler; }
   bool send(const net::Message& message) override;
+  void flush() override;
   [[nodiscard]] std::size_t queued_bytes() const override;
   [[nodiscard]] std::uint64_t left_bytes() const override;
   void close_gently() override {
@@ -139,6 +140,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
     return sent;
   }
 
+  void flush() {
+    if (link_ && send_commands()) link_->flush();
+  }
+
   /// What is to leave before the last message of the member has; what others send later is not.
   [[nodiscard]] std::size_t queued_bytes(const Member& member) const {
     return member.sent_until > left_bytes() ? member.sent_until - left_bytes() : 0;
@@ -211,7 +216,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
       const bool others_first = woken_ == 0 ? !waiting_.empty() : woken_ != member.id;
       return !others_first && send_commands() && give(append);
     }
-    if (commands_bytes() + bytes.size() > kTogetherBytesMax && !send_commands()) return false;
+    if (commands_bytes() + bytes.size() > kTogetherBytesMax) {
+      if (!send_commands()) return false;
+      link_->flush();
+    }
     if (!commands_) {
       commands_ = std::make_shared<std::vector<std::byte>>();
       commands_->reserve(std::max<std::size_t>(bytes.size(), last_commands_bytes_));
@@ -321,6 +329,10 @@ bool SharedConnections::Member::send(const net::Message& message) {
     own_.link->send(hello_);  // What comes behind it need not wait for the answer.
   }
   return own_.link->send(message);
+}
+
+void SharedConnections::Member::flush() {
+  if (shared_) shared_->flush();
 }
 
 std::uint64_t SharedConnections::Member::left_bytes() const {

@@ -18,7 +18,7 @@ namespace stele::log {
 namespace {
 
 /// Of one call to the disk: longer ones keep commits waiting.
-constexpr std::size_t kReadBytesMax = 128 << 10;
+constexpr std::size_t kReadBytesMax = 256 << 10;
 
 }  // namespace
 

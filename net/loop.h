@@ -52,6 +52,9 @@ class Link {
   virtual void start(LinkHandler& handler) = 0;
   /// Queues a message. False, and nothing queued, if the connection is closed or its queue is full.
   virtual bool send(const Message& message) = 0;
+  /// Hands what is queued to the socket now, as far as that takes it, not at the end of the turn:
+  /// the other side begins with it while this one has more to do.
+  virtual void flush() {}
   /// Bytes queued and not yet taken by the peer's socket.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   /// Bytes that the socket has taken so far.

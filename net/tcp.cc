@@ -23,8 +23,6 @@ using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_T
 
 constexpr std::size_t kGatherMax = 64;
 constexpr std::array<std::byte, 8> kPadding{};
-/// So much does not wait for the end of the turn.
-constexpr std::size_t kWriteNowBytes = 48 << 10;
 /// A frame may take so long, 1 MB/s, if others wait for its memory.
 constexpr std::chrono::microseconds kPerByteMax{1};
 
@@ -82,7 +80,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       name_ = to_string(Address{remote.address().to_string(), remote.port()});
     }
     socket_.set_option(tcp::no_delay(true), ignored);
-    socket_.non_blocking(true, ignored);  // For write_now().
+    socket_.non_blocking(true, ignored);  // For flush().
     const auto timeout_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(options_.unacknowledged_timeout);
     socket_.set_option(UserTimeout(static_cast<int>(timeout_ms.count())), ignored);
@@ -103,9 +101,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     }
     queued_bytes_ += bytes;
     queue_.push_back(std::move(frame));
-    if (queued_bytes_ >= kWriteNowBytes) write_now();
-    // Everything else that is sent within one turn of the loop leaves in one write.
-    if (!queue_.empty() && !write_posted_ && !writing_ && connected_) {
+    // Everything sent within one turn of the loop leaves in one write.
+    if (!write_posted_ && !writing_ && connected_) {
       write_posted_ = true;
       asio::post(loop_.context(), [self = shared_from_this()] {
         self->write_posted_ = false;
@@ -113,6 +110,13 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       });
     }
     return true;
+  }
+
+  void flush() {
+    if (writing_ || closed_ || closing_ || queue_.empty() || !connected_) return;
+    gather_all();
+    asio::error_code error;  // Comes again with the next write, if it lasts.
+    on_left(socket_.write_some(View{&gather_}, error));
   }
 
   void close() {
@@ -240,14 +244,6 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     return !closed_;
   }
 
-  /// The other side begins with it while this one still adds to it.
-  void write_now() {
-    if (writing_ || closed_ || !connected_) return;
-    gather_all();
-    asio::error_code error;  // Comes again with the next write, if it lasts.
-    on_left(socket_.write_some(View{&gather_}, error));
-  }
-
   void gather_all() {
     gather_.clear();
     for (const OutFrame& frame : queue_) {
@@ -361,6 +357,7 @@ class TcpLink final : public Link {
     if (!core_->connected()) core_->start();
   }
   bool send(const Message& message) override { return core_->send(message); }
+  void flush() override { core_->flush(); }
   [[nodiscard]] std::size_t queued_bytes() const override { return core_->queued_bytes(); }
   [[nodiscard]] std::uint64_t left_bytes() const override { return core_->left_bytes(); }
   void close_gently() override {

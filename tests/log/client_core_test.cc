@@ -128,6 +128,41 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.told.at("b").error);
   }
 
+  TEST_CASE("half of what is under way leaves before the rest has been told") {
+    Bench bench;
+    bench.append("first");
+    FakeLink& link = bench.ready();
+    bench.answer(link, {kSession, {1}, 1, Outcome::ok, {10}, {}});
+    std::size_t told = 0;
+    std::vector<std::size_t> told_when_sent;
+    const std::string text(1000, 'x');
+    struct Again final : ClientCore::AppendDone {
+      explicit Again(std::function<void()> d) : done(std::move(d)) {}
+      void complete(std::optional<Errc>, AppendResult) override { done(); }
+      std::function<void()> done;
+    };
+    const auto append = [&](const std::function<void()>& then) {
+      bench.core->append(std::as_bytes(std::span(text)), {}, seconds(60),
+                         std::make_unique<Again>(then));
+    };
+    std::size_t sent = 0;
+    for (int i = 0; i < 200; ++i) {
+      append([&] {
+        ++told;
+        if (link.sent.size() != sent) told_when_sent.push_back(told);
+        sent = link.sent.size();
+        append([] {});
+      });
+    }
+    bench.run();
+    link.sent.clear();
+    bench.answer(link, {kSession, {2}, 200, Outcome::ok, {11}, {}});
+    CHECK(told == 200);
+    REQUIRE(told_when_sent.size() == 1);
+    CHECK(told_when_sent[0] > 60);
+    CHECK(told_when_sent[0] < 140);
+  }
+
   TEST_CASE("open: every try for one session has the same nonce, the next session another one") {
     Bench bench;
     const auto nonce_sent = [](FakeLink& link) {

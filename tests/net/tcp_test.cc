@@ -79,6 +79,31 @@ TEST_SUITE("net.tcp") {
     CHECK(pair.dialled->queued_bytes() == 0);
   }
 
+  TEST_CASE("flush: what is queued leaves before the end of the turn, in its order") {
+    Pair pair;
+    CHECK(pair.dialled->left_bytes() == 0);
+    CHECK(pair.dialled->send(StatusAsk{1}));
+    const std::size_t first = pair.dialled->queued_bytes();
+    CHECK(first != 0);
+    CHECK(pair.run([&] { return pair.dialled->queued_bytes() == 0; }));
+    CHECK(pair.dialled->send(StatusAsk{2}));
+    CHECK(pair.dialled->send(StatusAsk{3}));
+    pair.dialled->flush();
+    CHECK(pair.dialled->queued_bytes() == 0);
+    CHECK(pair.dialled->left_bytes() == 3 * first);
+    CHECK(pair.dialled->send(accept_of(8 << 20)));
+    pair.dialled->flush();  // More than the socket takes at once.
+    pair.dialled->flush();
+    CHECK(pair.dialled->send(StatusAsk{4}));
+    REQUIRE(pair.run([&] { return pair.server.messages.size() == 5; }));
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(std::get<StatusAsk>(pair.server.messages[i]).request == i + 1);
+    }
+    const auto& large = std::get<paxos::Message>(pair.server.messages[3]);
+    CHECK(std::get<paxos::Accept>(large.body).value.size() == 8 << 20);
+    CHECK(std::get<StatusAsk>(pair.server.messages[4]).request == 4);
+  }
+
   TEST_CASE("a value of very many parts arrives whole") {
     Pair pair;
     std::vector<Slice> parts;
