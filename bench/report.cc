@@ -165,7 +165,7 @@ std::vector<Plot> plots_over_time(const std::vector<Run>& runs) {
   return {throughput, latency};
 }
 
-std::string json(const std::vector<Run>& runs, double floor_us) {
+std::string json(const std::vector<Run>& runs, const std::map<std::string, double>& more) {
   const Run& first = runs.front();
   nlohmann::ordered_json all{{"payload_bytes", first.payload_bytes},
                              {"in_flight", first.in_flight},
@@ -184,7 +184,7 @@ std::string json(const std::vector<Run>& runs, double floor_us) {
     figures["stored"] = run.stored;
     all["runs"].push_back(figures);
   }
-  if (floor_us > 0) all["floor us"] = floor_us;
+  for (const auto& [name, figure] : more) all[name] = figure;
   for (const Column& column : columns()) all["median"][key(column)] = median_of(runs, column);
   return all.dump(2) + "\n";
 }

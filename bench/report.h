@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,8 +56,9 @@ class Progress {
 
 /// A table with a line for each repetition, and the medians of every column.
 [[nodiscard]] std::string table(const std::vector<Run>& runs);
-/// `floor_us`: what one append cannot do without, if it was measured; 0 otherwise.
-[[nodiscard]] std::string json(const std::vector<Run>& runs, double floor_us = 0);
+/// `more`: figures beside those of the runs, by name.
+[[nodiscard]] std::string json(const std::vector<Run>& runs,
+                               const std::map<std::string, double>& more = {});
 /// A sentence on p50 as a multiple of the floor; empty if that was not measured.
 [[nodiscard]] std::string against_floor(const std::vector<Run>& runs, double floor_us);
 /// Throughput and latency of the runs over time.

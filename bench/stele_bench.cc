@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <stdexcept>
+#include <map>
 #include <string>
 
 #include "bench/floor.h"
@@ -81,7 +82,9 @@ int append(const Flags& flags) {
     runs.back().clients = flags.clients;
   }
   const std::string text = table(runs) + against_floor(runs, floor_us);
-  std::fputs((flags.json ? json(runs, floor_us) : text).c_str(), stdout);
+  std::map<std::string, double> more;
+  if (floor_us > 0) more["floor us"] = floor_us;
+  std::fputs((flags.json ? json(runs, more) : text).c_str(), stdout);
   if (!flags.html.empty()) {
     write_page(flags.html, page("stele-bench append", plots_over_time(runs), text));
   }
@@ -165,14 +168,16 @@ int catch_up(const Flags& flags) {
   const auto subject = subject_of(flags);
   const CatchUp done = measure_catch_up(*subject, load_of(flags), flags.log_mb * 1'000'000);
   if (flags.json) {
-    print(flags, {done.before, done.during});
+    const std::map<std::string, double> figures{{"MB/s", done.bytes_per_second() / 1e6},
+                                                {"share", done.share()}};
+    std::fputs(json({done.before, done.during, done.after}, figures).c_str(), stdout);
     return 0;
   }
-  std::printf("%.0f MB in %.2f s: %.0f MB/s; appends meanwhile %.0f/s, %.2f of the %.0f/s before\n",
-              done.payload_bytes / 1e6, done.seconds, done.payload_bytes / 1e6 / done.seconds,
-              done.during.load.per_second(),
-              done.during.load.per_second() / done.before.load.per_second(),
-              done.before.load.per_second());
+  std::printf("%.0f MB in %.2f s: %.0f MB/s; appends meanwhile %.0f/s, %.2f of what they were: "
+              "%.0f/s before, %.0f/s after\n",
+              done.payload_bytes / 1e6, done.seconds, done.bytes_per_second() / 1e6,
+              done.during.load.per_second(), done.share(), done.before.load.per_second(),
+              done.after.load.per_second());
   return 0;
 }
 

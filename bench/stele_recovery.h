@@ -13,9 +13,16 @@ namespace stele::bench {
 
 struct CatchUp {
   Run before;                ///< All nodes, nobody behind.
-  Run during;                ///< From the start of the node that is behind on.
+  Run during;                ///< From the start of the node that is behind on,
+  Run after;                 ///< and once it is not behind any more.
   double seconds = 0;        ///< Until that node has what was there when it started.
   double payload_bytes = 0;  ///< That it lacked then.
+
+  /// Of the throughput with all nodes: a busy machine is not the same before as after.
+  [[nodiscard]] double share() const {
+    return 2 * during.load.per_second() / (before.load.per_second() + after.load.per_second());
+  }
+  [[nodiscard]] double bytes_per_second() const { return payload_bytes / seconds; }
 };
 
 /// Kills a follower, appends `bytes` bytes of payload, and starts it under `load`.

@@ -103,13 +103,16 @@ void ClientCore::turn() {
   // What is called appends again, most likely, which then leaves in this same turn.
   woken_ = true;
   bool destroyed = false;
-  destroyed_ = &destroyed;
+  bool* const outer = std::exchange(destroyed_, &destroyed);  // Of a caller that runs the loop.
   const std::size_t half = completed_.size() / 2;
   for (std::size_t left = completed_.size(); left != 0 && call_next(); --left) {
-    if (destroyed) return;  // The client has called the others.
+    if (destroyed) {  // The client has called the others.
+      if (outer != nullptr) *outer = true;
+      return;
+    }
     if (left == half && fresh_bytes_ >= kCommandBytesMax) send_half();
   }
-  destroyed_ = nullptr;
+  destroyed_ = outer;
   completed_.erase(completed_.begin(), completed_.begin() + static_cast<std::ptrdiff_t>(told_));
   told_ = 0;
   woken_ = false;

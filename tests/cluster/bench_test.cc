@@ -113,8 +113,10 @@ TEST_SUITE("cluster.bench") {
     const auto told =
         json_of({program("../bench/stele-bench"), "catch-up", "--spawn", "3", "--fill-mb", "2",
                  "--in-flight", "64", "--seconds", "0.3", "--warm-up", "0.1", "--json"});
-    REQUIRE(told["runs"].size() == 2);
+    REQUIRE(told["runs"].size() == 3);
     for (const auto& one : told["runs"]) CHECK(one["failed"] == 0);
+    CHECK(told["MB/s"] > 0);
+    CHECK(told["share"] > 0);
     const std::string bench = program("../bench/stele-bench");
     CHECK(run({bench, "catch-up", "--spawn", "1", "--fill-mb", "1"}).exit_code == 1);
     CHECK(run({bench, "restart", "--spawn", "1", "--fill-mb", "0"}).exit_code != 0);
