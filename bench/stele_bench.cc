@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <stdexcept>
-#include <map>
 #include <string>
 
 #include "bench/floor.h"
