@@ -31,7 +31,8 @@ namespace stele {
 
 /// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context.
 /// Completion handlers run through their associated executor, never from within the call that took
-/// them. When it is destroyed, everything pending completes with shutting_down.
+/// them; they must not run the context themselves. When it is destroyed, everything pending
+/// completes with shutting_down.
 class Client {
  public:
   using Executor = asio::io_context::executor_type;

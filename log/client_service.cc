@@ -92,6 +92,12 @@ std::size_t ClientService::answer_room(const Client& client) {
   return 0;
 }
 
+/// A read that is done may have left room for those who wait.
+void ClientService::on_answer() {
+  if (!answers_again_ || answering_ || answer_bytes_ >= options_.answer_bytes_max / 2) return;
+  answers_again_ = loop_.after({}, [this] { answer_waiting(); });
+}
+
 void ClientService::answer_waiting() {
   answers_again_.reset();
   for_each_client([](Client& client) { client.count_bytes(); });

@@ -67,6 +67,7 @@ class ClientService final : public ReplicaListener {
   void tick();
   void drop(Client& client);
   [[nodiscard]] std::size_t answer_room(const Client& client);
+  void on_answer();
   void answer_waiting();
   template <class Act>
   void for_each_client(Act act);

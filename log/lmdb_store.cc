@@ -145,7 +145,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     const auto committed = commit(*batch);
     lock.lock();
     if (!committed) fail_store(committed.error());
-    if (failed) return false;
+    if (failed) {
+      loop.post([batch] {});  // There, as below, its buffers are dropped.
+      return false;
+    }
     committing = false;
     for (auto& later : std::exchange(after_commit, {})) batch->durable.push_back(std::move(later));
     // The batch goes back to the loop, which alone drops the buffers it shares with the sockets.

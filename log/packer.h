@@ -36,7 +36,7 @@ class Packer {
   }
 
   static constexpr std::size_t kChunkBytesMin = 1 << 10;
-  static constexpr std::size_t kChunkBytesMax = 64 << 10;
+  static constexpr std::size_t kChunkBytesMax = 16 << 10;
   static constexpr std::size_t kPieceBytesMax = 8 << 10;
 
  private:

@@ -175,6 +175,7 @@ void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadRe
   send(result);
   if (dropped_) return;
   count_bytes();
+  service_.on_answer();
   service_.loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.lock()) serve_waiting_reads();
   });
@@ -279,6 +280,7 @@ void ClientService::Client::pump(std::uint64_t request, TailState& tail) {
 void ClientService::Client::on_tail_read(std::uint64_t request, EntriesRead read) {
   if (dropped_) return;
   count_bytes();
+  service_.on_answer();
   const auto found = tails_.find(request);
   if (found == tails_.end()) return;
   TailState& tail = found->second;

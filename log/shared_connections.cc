@@ -184,6 +184,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
 
   void on_writable() override {
     const auto alive = shared_from_this();
+    full_ = false;
     if (send_commands() && woken_ == 0) wake_next();
   }
 
@@ -201,11 +202,11 @@ class SharedConnections::Shared final : public net::LinkHandler,
     found->second->waits = false;
     found->second->on_writable();
     // Behind what it sends now.
-    all_.loop_.post([weak = weak_from_this(), before = refused_] {
+    all_.loop_.post([weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
       self->woken_ = 0;
-      if (self->refused_ == before && self->link_) self->wake_next();
+      if (!self->full_ && self->link_) self->wake_next();
     });
   }
 
@@ -248,7 +249,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
 
   bool give(const net::Message& message) {
     const bool sent = link_->send(message);
-    if (!sent) ++refused_;
+    full_ = full_ || !sent;
     return sent;
   }
 
@@ -306,7 +307,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
   std::size_t last_commands_bytes_ = 0;
   bool send_posted_ = false;
   std::uint64_t requests_ = 0;
-  std::uint64_t refused_ = 0;          // Messages that the link had no room for.
+  bool full_ = false;                  // The link has refused something, and will say when not.
   std::deque<std::uint64_t> waiting_;  // Members, in the order in which they were refused.
   std::uint64_t woken_ = 0;            // The one whose turn it is.
 };

@@ -107,6 +107,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
       asio::post(loop_.context(), [self = shared_from_this()] {
         self->write_posted_ = false;
         self->write();
+        self->tell_writable();  // Everything may have left with a flush.
       });
     }
     return true;
@@ -299,10 +300,13 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     on_left(bytes);
     if (queue_.empty() && closing_) return end_output();
     write();
-    if (refused_ && queued_bytes_ < options_.queue_bytes_max / 2 && handler_ != nullptr) {
-      refused_ = false;
-      handler_->on_writable();
-    }
+    tell_writable();
+  }
+
+  void tell_writable() {
+    if (!refused_ || queued_bytes_ >= options_.queue_bytes_max / 2 || handler_ == nullptr) return;
+    refused_ = false;
+    handler_->on_writable();
   }
 
   /// A view, so that Asio does not copy the vector.

@@ -88,7 +88,7 @@ TEST_SUITE("log.batch") {
       builder.add(CommandKind::append, append_command({1}, {i}, {std::string(200, 'x')}));
     }
     const paxos::Value value = builder.take({}, 1 << 20);
-    CHECK(value.parts().size() <= 11);
+    CHECK(value.parts().size() <= 24);
     CHECK(net::intact(value));
     const auto batch = parse_batch(value);
     REQUIRE(batch);

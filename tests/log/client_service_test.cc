@@ -403,6 +403,30 @@ TEST_SUITE("log.client_service") {
     bench.sync();
   }
 
+  TEST_CASE("read: what is done makes room at once for those who wait") {
+    Bench bench;
+    FakeLink& writer = bench.connect();
+    bench.open(writer);
+    for (std::uint64_t i = 1; i <= 8; ++i) {
+      bench.append(writer, i, std::vector<std::string>(1000, std::string(1000, 'x')));
+      bench.sync();
+    }
+    bench.loop.advance(milliseconds(100));
+    // They come from the disk, of which each takes a share of what all may have.
+    std::vector<FakeLink*> readers;
+    for (int i = 0; i < 6; ++i) readers.push_back(&bench.connect());
+    for (FakeLink* reader : readers) {
+      for (std::uint64_t request = 1; request <= 3; ++request) {
+        reader->handler->on_message(net::Read{request, {1}, {}, 300'000, false});
+      }
+    }
+    for (int i = 0; i < 20; ++i) {
+      bench.sync();
+      bench.loop.advance(Duration{});  // No time passes.
+    }
+    for (FakeLink* reader : readers) CHECK(reader->sent.size() == 3);
+  }
+
   TEST_CASE("a client that does not read its answers is closed, and told why") {
     Bench bench;
     FakeLink& link = bench.connect();

@@ -104,6 +104,19 @@ TEST_SUITE("net.tcp") {
     CHECK(std::get<StatusAsk>(pair.server.messages[4]).request == 4);
   }
 
+  TEST_CASE("flush: whoever was refused hears that there is room, though no write was under way") {
+    TcpOptions options;
+    options.queue_bytes_max = 50'000;
+    Pair pair(options);
+    CHECK(pair.dialled->send(StatusAsk{1}));
+    CHECK(pair.run([&] { return pair.dialled->queued_bytes() == 0; }));
+    while (pair.dialled->send(accept_of(10'000))) {
+    }
+    pair.dialled->flush();
+    CHECK(pair.dialled->queued_bytes() == 0);
+    CHECK(pair.run([&] { return pair.client.writable == 1; }));
+  }
+
   TEST_CASE("a value of very many parts arrives whole") {
     Pair pair;
     std::vector<Slice> parts;
