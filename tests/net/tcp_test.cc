@@ -235,7 +235,7 @@ TEST_SUITE("net.tcp") {
   TEST_CASE("a link that waits for memory has not stopped, however long it waits") {
     TcpOptions options;
     options.receive_memory = std::make_shared<ReceiveMemory>(1 << 20, 1 << 20);
-    options.frame_timeout = std::chrono::milliseconds(50);
+    options.frame_timeout = std::chrono::milliseconds(500);
     ReceiveMemory& memory = *options.receive_memory;
     Pair pair(options);
     // Small frames fill the first buffer, and the link gets a larger one of its own.
