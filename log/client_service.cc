@@ -81,13 +81,18 @@ void ClientService::tick() {
 
 /// So many bytes an answer to this client may have now; 0: it waits, and has its turn. Slow
 /// readers, however many, do not make memory grow: what is not sent yet is bounded for all
-/// together. Nor do some of them take it all: half is for clients for whom nothing is queued, a
-/// little each.
+/// together. Nor do some of them take it all: the upper half is for clients for whom nothing is
+/// queued, a quarter of what is left for each. They need not wait behind those who have something.
 std::size_t ClientService::answer_room(const Client& client) {
   const bool others_wait = answers_again_ != nullptr && !answering_;
   if (!others_wait && answer_bytes_ < options_.answer_bytes_max / 2) return kReadBytesMax;
   const bool has_none = client.counted_bytes() == 0;
-  if (!others_wait && has_none && answer_bytes_ < options_.answer_bytes_max) return kScarceBytesMax;
+  const bool is_first = answering_ || !waits_with_none_;
+  if (has_none && is_first && answer_bytes_ < options_.answer_bytes_max) {
+    return std::clamp((options_.answer_bytes_max - answer_bytes_) / 4, kScarceBytesMax,
+                      kReadBytesMax);
+  }
+  waits_with_none_ = waits_with_none_ || has_none;
   if (!answers_again_) answers_again_ = loop_.after(kAnswersAgain, [this] { answer_waiting(); });
   return 0;
 }
@@ -100,6 +105,7 @@ void ClientService::on_answer() {
 
 void ClientService::answer_waiting() {
   answers_again_.reset();
+  waits_with_none_ = false;
   for_each_client([](Client& client) { client.count_bytes(); });
   answering_ = true;
   std::uint64_t first = 0;

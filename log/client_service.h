@@ -48,7 +48,7 @@ class ClientService final : public ReplicaListener {
   void on_stopped() override;
 
   static constexpr std::size_t kReadBytesMax = 1 << 20;
-  /// Of an answer while much is queued for others.
+  /// Of an answer at least, however much is queued for others.
   static constexpr std::size_t kScarceBytesMax = 64 << 10;
   static constexpr std::size_t kReadsWaitingMax = 64;
   static constexpr std::size_t kTailsMax = 64;
@@ -97,7 +97,8 @@ class ClientService final : public ReplicaListener {
   std::unordered_map<std::uint64_t, Client*> opening_;  // By nonce; null once the client is gone.
   std::unique_ptr<net::Timer> timer_;
   std::size_t answer_bytes_ = 0;               // As every client has counted its own last.
-  std::unique_ptr<net::Timer> answers_again_;  // Somebody waits for room.
+  std::unique_ptr<net::Timer> answers_again_;  // Somebody waits for room,
+  bool waits_with_none_ = false;               // and one of them has nothing queued.
   bool answering_ = false;                     // Those who wait have their turn just now,
   std::uint64_t answered_last_ = 0;            // beginning behind who was the first the last time.
 };

@@ -346,22 +346,45 @@ TEST_SUITE("log.client_service") {
     bench.append(slow, 1, entries);
     bench.sync();
     slow.sent.clear();
-    slow.queued = 600 << 10;  // More than half of what all may have.
+    slow.queued = 900 << 10;  // Nearly what all may have.
     bench.say(slow, net::Read{1, {1}, {}, 1 << 20, false});
     CHECK(slow.sent.empty());
-    // Nobody overtakes those who wait, but their turn comes.
     bench.say(reader, net::Read{2, {1}, {}, 1 << 20, false});
-    CHECK(reader.sent.empty());
-    bench.loop.advance(milliseconds(10));
     REQUIRE(reader.sent.size() == 1);
     const auto count = std::get<net::ReadResult>(reader.sent[0]).count;
     CHECK(count > 50);
     CHECK(count * 1000 <= ClientService::kScarceBytesMax);
+    reader.queued = 60'000;  // Which it has to take in before it gets more.
+    bench.say(reader, net::Read{3, {1}, {}, 1 << 20, false});
+    bench.loop.advance(milliseconds(10));
+    CHECK(reader.sent.size() == 1);
     CHECK(slow.sent.empty());
     slow.queued = 0;
     bench.loop.advance(milliseconds(10));
     REQUIRE(slow.sent.size() == 1);
     CHECK(std::get<net::ReadResult>(slow.sent[0]).count == 100);
+    CHECK(reader.sent.size() == 2);
+  }
+
+  TEST_CASE("read: nobody overtakes those who wait and have nothing") {
+    Bench bench;
+    FakeLink& slow = bench.connect();
+    FakeLink& first = bench.connect();
+    FakeLink& second = bench.connect();
+    bench.open(slow);
+    bench.append(slow, 1, {"a"});
+    bench.sync();
+    slow.queued = 1 << 20;
+    bench.loop.advance(milliseconds(100));  // Counted.
+    bench.say(first, net::Read{1, {1}, {}, 100, false});
+    CHECK(first.sent.empty());
+    slow.queued = 900 << 10;
+    bench.say(slow, net::Read{2, {1}, {}, 100, false});  // Counted again.
+    bench.say(second, net::Read{3, {1}, {}, 100, false});
+    CHECK(second.sent.empty());
+    bench.loop.advance(milliseconds(10));
+    CHECK(first.sent.size() == 1);
+    CHECK(second.sent.size() == 1);
   }
 
   // Each asks for the outcomes of a whole window again.
