@@ -18,14 +18,27 @@ class Category final : public asio::error_category {
   }
 };
 
+/// Buffers that are used again, whatever the program's allocator does with large blocks, and no
+/// bound: what a client receives is what it has asked for.
+net::TcpOptions client_tcp_options() {
+  net::TcpOptions options;
+  options.receive_memory = std::make_shared<net::ReceiveMemory>(SIZE_MAX, 0);
+  return options;
+}
+
 /// What the clients of one context share; ends with it.
 struct ContextConnections final : asio::execution_context::service {
   explicit ContextConnections(asio::io_context& context)
-      : service(context), loop(context), dialer(loop, {}), shared(loop, dialer) {}
+      : service(context),
+        loop(context),
+        options(client_tcp_options()),
+        dialer(loop, options),
+        shared(loop, dialer) {}
   void shutdown() override {}
 
   static inline asio::execution_context::id id;
   net::AsioLoop loop;
+  net::TcpOptions options;
   net::TcpDialer dialer;
   log::SharedConnections shared;
 };
@@ -46,10 +59,11 @@ struct Client::Impl {
         core(loop, *dialer, std::move(options)) {}
 
   std::unique_ptr<net::Dialer> make_dialer(asio::io_context& context, std::uint32_t connection) {
+    auto& shared = asio::use_service<ContextConnections>(context);
     if (connection == ClientOptions::kOwnConnection) {
-      return std::make_unique<net::TcpDialer>(loop, net::TcpOptions{});
+      return std::make_unique<net::TcpDialer>(loop, shared.options);
     }
-    return asio::use_service<ContextConnections>(context).shared.dialer(connection);
+    return shared.shared.dialer(connection);
   }
 
   net::AsioLoop loop;

@@ -81,7 +81,7 @@ class ClientCore {
     std::uint64_t request = 0;  // Of the subscription under way; 0: none.
     Lsn next;                   // What the subscription delivers next.
     Lsn told;                   // What the user has been given: next minus what is buffered.
-    std::deque<Entry> buffered;
+    ReadResult buffered;
     std::uint32_t credit_used = 0;
     ReadDone waiting;
   };

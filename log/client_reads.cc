@@ -10,19 +10,25 @@
 namespace stele::log {
 namespace {
 
-/// Reads entries out of a frame; false if it holds something else than `count` entries.
-template <class Take>
-bool read_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count, Take take) {
-  std::uint32_t found = 0;
+/// Adds the entries of a frame, from `lsn` on; false, and nothing added, if it holds something else
+/// than `count` entries.
+bool add_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count, ReadResult& out) {
+  const std::size_t had = out.entries.size();
+  const std::size_t buffers_had = out.buffers.size();
   for (const Slice& slice : slices) {
     EntryCursor cursor(slice.bytes);
-    std::span<const std::byte> payload;
-    while (found < count && cursor.next(payload)) {
-      take(Entry{lsn + found, {payload.begin(), payload.end()}});
-      ++found;
+    out.entries.reserve(had + std::min<std::size_t>(count, slice.bytes.size() / kEntryHeaderBytes));
+    Entry entry;
+    while (out.entries.size() - had < count && cursor.next(entry.payload)) {
+      entry.lsn = lsn + (out.entries.size() - had);
+      out.entries.push_back(entry);
     }
+    out.buffers.push_back(slice.owner);
   }
-  return found == count;
+  if (out.entries.size() - had == count) return true;
+  out.entries.resize(had);
+  out.buffers.resize(buffers_had);
+  return false;
 }
 
 }  // namespace
@@ -84,10 +90,7 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
   told.detail = result.detail;
   switch (result.outcome) {
     case net::Outcome::ok: {
-      const bool whole =
-          read_entries(result.entries, result.lsn_begin, result.count,
-                       [&](Entry entry) { told.entries.push_back(std::move(entry)); });
-      if (!whole) {
+      if (!add_entries(result.entries, result.lsn_begin, result.count, told)) {
         from.fail("it sent entries that cannot be read");
         return;
       }
@@ -147,17 +150,9 @@ void ClientCore::on_tail_entries(const net::TailEntries& entries) {
   backoff_ = {};
   if (tail_.next == Lsn{}) tail_.next = tail_.told = entries.lsn_begin;
   const bool joins = entries.lsn_begin == tail_.next;
-  std::size_t bytes = 0;
-  const bool whole =
-      joins && read_entries(entries.entries, entries.lsn_begin, entries.count, [&](Entry entry) {
-        bytes += entry.payload.size() + kEntryHeaderBytes;
-        tail_.buffered.push_back(std::move(entry));
-      });
-  if (!whole) {
+  if (!joins ||
+      !add_entries(entries.entries, entries.lsn_begin, entries.count, tail_.buffered)) {
     // None twice, none missing: whatever does not join is not taken.
-    while (!tail_.buffered.empty() && tail_.buffered.back().lsn >= tail_.next) {
-      tail_.buffered.pop_back();
-    }
     leave_target({}, "a tail that does not join");
     return;
   }
@@ -166,13 +161,10 @@ void ClientCore::on_tail_entries(const net::TailEntries& entries) {
 }
 
 void ClientCore::deliver_tail() {
-  if (!tail_.waiting || tail_.buffered.empty()) return;
-  ReadResult result;
+  if (!tail_.waiting || tail_.buffered.entries.empty()) return;
+  ReadResult result = std::exchange(tail_.buffered, {});
   std::size_t bytes = 0;
-  for (Entry& entry : std::exchange(tail_.buffered, {})) {
-    bytes += entry.payload.size() + kEntryHeaderBytes;
-    result.entries.push_back(std::move(entry));
-  }
+  for (const Entry& entry : result.entries) bytes += entry.payload.size() + kEntryHeaderBytes;
   tail_.told = result.lsn_next = result.lsn_end = tail_.next;
   tail_.credit_used += static_cast<std::uint32_t>(bytes);
   send_tail_credit();

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,14 +52,17 @@ struct AppendResult {
   std::string detail;
 };
 
+/// A view: its result keeps the payload. Copy what is to live longer.
 struct Entry {
   Lsn lsn;
-  std::vector<std::byte> payload;
+  std::span<const std::byte> payload;
 };
 
-/// What comes back beside the error code of a read or a tail.
+/// What comes back beside the error code of a read or a tail. Copies share the payloads.
 struct ReadResult {
   std::vector<Entry> entries;  ///< Dense; empty if there is nothing in the range (yet).
+  /// What the payloads lie in, as it was received: about as many bytes, or a little more.
+  std::vector<std::shared_ptr<const void>> buffers;
   Lsn lsn_next;                ///< Where to go on.
   Lsn lsn_end;                 ///< One past the last entry that the node had applied.
   Lsn first_lsn;               ///< The first entry that is not trimmed.
