@@ -16,6 +16,8 @@ namespace {
 
 /// More goes at once, so that the node has something to do meanwhile.
 constexpr std::size_t kTogetherBytesMax = 64 << 10;
+/// Of messages that are on their way, or were.
+constexpr std::size_t kBuffersKeptMax = 8;
 
 }  // namespace
 
@@ -221,10 +223,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
       if (!send_commands()) return false;
       link_->flush();
     }
-    if (!commands_) {
-      commands_ = std::make_shared<std::vector<std::byte>>();
-      commands_->reserve(std::max<std::size_t>(bytes.size(), last_commands_bytes_));
-    }
+    if (!commands_) commands_ = take_buffer();
     commands_->insert(commands_->end(), bytes.begin(), bytes.end());
     if (!std::exchange(send_posted_, true)) {
       all_.loop_.post([weak = weak_from_this()] {
@@ -242,9 +241,21 @@ class SharedConnections::Shared final : public net::LinkHandler,
     if (!commands_ || !link_) return true;
     const std::span<const std::byte> view(*commands_);
     if (!give(net::Append{{commands_, view}})) return false;
-    last_commands_bytes_ = view.size();
-    commands_.reset();
+    sent_.push_back(std::move(commands_));
     return true;
+  }
+
+  /// One that has left, if there is any: new memory for each would come from the kernel, page by
+  /// page, and go back there.
+  std::shared_ptr<std::vector<std::byte>> take_buffer() {
+    while (sent_.size() > kBuffersKeptMax) sent_.pop_front();
+    if (sent_.empty() || sent_.front().use_count() != 1) {
+      return std::make_shared<std::vector<std::byte>>();
+    }
+    auto buffer = std::move(sent_.front());
+    sent_.pop_front();
+    buffer->clear();
+    return buffer;
   }
 
   bool give(const net::Message& message) {
@@ -304,7 +315,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
   /// Who asked for status, and as what, by request.
   std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> asked_;
   std::shared_ptr<std::vector<std::byte>> commands_;  // Leave at the end of the turn.
-  std::size_t last_commands_bytes_ = 0;
+  std::deque<std::shared_ptr<std::vector<std::byte>>> sent_;  // The link may still hold them.
   bool send_posted_ = false;
   std::uint64_t requests_ = 0;
   bool full_ = false;                  // The link has refused something, and will say when not.
