@@ -15,6 +15,10 @@ LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner
       ports_(std::move(ports)),
       recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max) {}
 
+LearnerActor::~LearnerActor() {
+  if (unwritten_bytes_ != 0) write_state();
+}
+
 void LearnerActor::handle(Letter& letter) {
   learner_.step(loop().now(), letter.from, letter.message, effects_);
 }
@@ -27,6 +31,7 @@ void LearnerActor::on_voted(const paxos::Record& record) {
 void LearnerActor::tick() {
   set_paused();
   learner_.tick(loop().now(), effects_);
+  if (unwritten_bytes_ != 0 && write_is_due()) write_state();
   if (std::exchange(dirty_, false)) store_.flush();
   flush();
 }
@@ -35,7 +40,8 @@ void LearnerActor::flush() {
   paxos::Learner::Effects effects = std::exchange(effects_, {});
   for (const paxos::Learner::Applied& applied : effects.applied) apply(applied);
   if (!effects.applied.empty()) {
-    write_state();
+    const bool much = !write_.learned.empty() || unwritten_bytes_ >= kWriteStateBytes;
+    if (much || write_is_due()) write_state();
     recent_.on_durable(store_.readable_lsn());
     set_paused();
     ports_.chosen_end(learner_.chosen_end());
@@ -67,6 +73,8 @@ void LearnerActor::write_state() {
   write_.sessions = state_.take_changed_sessions();
   store_.write_state(std::exchange(write_, {}));
   dirty_ = true;
+  unwritten_bytes_ = 0;
+  written_at_ = loop().now();
 }
 
 void LearnerActor::on_faulty(Slot slot) {
@@ -82,6 +90,7 @@ void LearnerActor::set_paused() {
 void LearnerActor::apply(const paxos::Learner::Applied& applied) {
   const paxos::Record& record = applied.record;
   const LogState::Applied outcome = state_.apply(record.slot, record.value);
+  unwritten_bytes_ += 1 + record.value.size();
   if (applied.learned) {
     write_.learned.push_back(record);
     ports_.repaired_slot(record.slot);  // Should there have been a faulty vote.
@@ -95,6 +104,7 @@ void LearnerActor::apply(const paxos::Learner::Applied& applied) {
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   if (!serving_.insert(asked.to).second) return;
+  if (unwritten_bytes_ != 0) write_state();  // Only what is durable is served.
   store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
     serving_.erase(asked.to);
     if (found.faulty) on_faulty(*found.faulty);

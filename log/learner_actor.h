@@ -28,6 +28,10 @@ class LearnerActor final : public net::Actor<Letter> {
 
   LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
                std::size_t piece_bytes_max, Ports ports);
+  /// The store is given what waits: after a clean end it has everything that was applied.
+  ~LearnerActor() override;
+  LearnerActor(const LearnerActor&) = delete;
+  LearnerActor& operator=(const LearnerActor&) = delete;
 
   /// The own acceptor has queued a vote.
   void on_voted(const paxos::Record& record);
@@ -53,6 +57,11 @@ class LearnerActor final : public net::Actor<Letter> {
   static constexpr std::size_t kBacklogBytesMax = 8 << 20;
   /// Of the newest entries, so many pieces stay in memory.
   static constexpr std::size_t kRecentPiecesMax = 8;
+  /// The state is written so often while slots are applied: what changes again and again meanwhile,
+  /// as the sessions of many clients do, is written once. It costs a restart so many slots more.
+  static constexpr Duration kWriteStateEvery = std::chrono::milliseconds(25);
+  /// Beside so many bytes of values it is little.
+  static constexpr std::size_t kWriteStateBytes = 1 << 20;
 
  private:
   void handle(Letter& letter) override;
@@ -62,6 +71,7 @@ class LearnerActor final : public net::Actor<Letter> {
   void set_paused();
   void on_faulty(Slot slot);
   void write_state();
+  [[nodiscard]] bool write_is_due() { return loop().now() - written_at_ >= kWriteStateEvery; }
 
   Store& store_;
   paxos::Learner learner_;
@@ -73,6 +83,8 @@ class LearnerActor final : public net::Actor<Letter> {
   RecentLog recent_;
   StateWrite write_;
   bool space_full_ = false;
+  std::size_t unwritten_bytes_ = 0;  // Of values, whose state the store has not been given.
+  Time written_at_{};
   bool dirty_ = false;        // The store has been given state that no flush has covered.
   std::set<NodeId> serving_;  // One fetch at a time for each node.
 };

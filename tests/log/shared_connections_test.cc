@@ -137,6 +137,27 @@ TEST_SUITE("log.shared_connections") {
     CHECK(std::get<net::AppendResults>(second->told[0]).results[0].lsn == Lsn{1});
   }
 
+  TEST_CASE("a message's buffer is used again, but not before it has left") {
+    Bench bench;
+    const auto user = bench.user();
+    bench.say(net::Hello{});
+    bench.append(*user, 5, 1);
+    bench.loop.run();
+    bench.append(*user, 6, 1);
+    bench.loop.run();
+    const auto& sent = bench.dialer.links.at(0)->sent;
+    const auto buffer_of = [](const net::Message& message) {
+      return std::get<net::Append>(message).commands.bytes.data();
+    };
+    const std::byte* const first = buffer_of(sent.at(1));
+    CHECK(buffer_of(sent.at(2)) != first);
+    CHECK(bench.appends() == Sessions{{5}, {6}});  // Which drops them.
+    bench.append(*user, 7, 1);
+    bench.loop.run();
+    CHECK(buffer_of(sent.at(0)) == first);
+    CHECK(bench.appends() == Sessions{{7}});
+  }
+
   TEST_CASE("many or large commands do not wait for the end of the turn, and keep their order") {
     Bench bench;
     const auto user = bench.user();
