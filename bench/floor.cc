@@ -1,7 +1,9 @@
 #include "bench/floor.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,8 +11,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
+#include <memory>
 #include <span>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "log/direct_file.h"
@@ -51,6 +56,24 @@ class SyncedFile {
   log::DirectFile file_;
   std::vector<std::byte> bytes_ = std::vector<std::byte>(kBytes);
   std::size_t at_ = 0;
+};
+
+/// A file that grows by a piece at a time.
+class GrowingFile {
+ public:
+  GrowingFile(const std::string& path, std::size_t piece)
+      : file_(must(log::DirectFile::open(path, true))), piece_(piece, std::byte{1}) {}
+  void append() {
+    const std::array<std::span<const std::byte>, 1> parts{piece_};
+    must(file_.write(end_, parts));
+    must(file_.sync());
+    end_ += piece_.size();
+  }
+
+ private:
+  log::DirectFile file_;
+  std::vector<std::byte> piece_;
+  std::uint64_t end_ = 0;
 };
 
 /// A process at the other end of a connection over the loopback interface, which sends back what it
@@ -141,8 +164,12 @@ Histogram timed(int times, const std::function<void()>& act) {
 Figure at_once(int count, const std::function<Figure()>& act) {
   std::array<int, 2> pipe{};
   if (::pipe(pipe.data()) != 0) throw std::runtime_error("no pipe");
+  std::vector<pid_t> children;
   for (int i = 0; i < count; ++i) {
-    if (::fork() != 0) continue;
+    if (const pid_t child = ::fork(); child != 0) {
+      children.push_back(child);
+      continue;
+    }
     const Figure mine = act();
     const std::array<double, 2> figures{mine.p50, mine.p99};
     ::_exit(::write(pipe[1], figures.data(), sizeof figures) == sizeof figures ? 0 : 1);
@@ -157,8 +184,7 @@ Figure at_once(int count, const std::function<Figure()>& act) {
     p50s.push_back(figures[0]);
     p99s.push_back(figures[1]);
   }
-  while (::wait(nullptr) > 0) {
-  }
+  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
   ::close(pipe[0]);
   ::close(pipe[1]);
   std::sort(p50s.begin(), p50s.end());
@@ -169,6 +195,45 @@ Figure at_once(int count, const std::function<Figure()>& act) {
 Figure sync_figure(const std::string& directory, std::size_t bytes, int times) {
   SyncedFile file(own_path(directory));
   return figure("", "us", timed(times, [&] { file.write_next(bytes); }), 1000);
+}
+
+Figure append_sync_figure(const std::string& directory, std::size_t bytes, int times) {
+  GrowingFile file(own_path(directory), bytes);
+  return figure("", "us", timed(times, [&] { file.append(); }), 1000);
+}
+
+Copier::Copier(const std::string& directory) {
+  constexpr std::size_t kPiece = 512 << 10;
+  constexpr std::size_t kFromBytes = 64 << 20;
+  constexpr double kBytesPerSecond = 200e6;
+  const std::string from = directory + "/copied";
+  {
+    GrowingFile source(from, kPiece);
+    for (std::size_t at = 0; at < kFromBytes; at += kPiece) source.append();
+  }
+  child_ = ::fork();
+  if (child_ != 0) return;
+  const int read_from = ::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+  if (read_from < 0) ::_exit(1);
+  // The alignment that direct reads want.
+  const auto piece = std::unique_ptr<void, decltype(&std::free)>(
+      std::aligned_alloc(log::kPageBytes, kPiece), &std::free);
+  GrowingFile to(own_path(directory), kPiece);
+  const auto begin = Clock::now();
+  for (std::size_t done = 0;; done += kPiece) {
+    if (::pread(read_from, piece.get(), kPiece, static_cast<off_t>(done % kFromBytes)) < 0) {
+      ::_exit(1);
+    }
+    to.append();
+    std::this_thread::sleep_until(
+        begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                    static_cast<double>(done + kPiece) / kBytesPerSecond)));
+  }
+}
+
+Copier::~Copier() {
+  ::kill(child_, SIGKILL);
+  ::waitpid(child_, nullptr, 0);
 }
 
 Figure round_trip_figure(bool spinning, int times) {

@@ -50,6 +50,14 @@ std::vector<Figure> measure(const std::string& directory, int times) {
   add("the same, three processes at once",
       at_once(3, [&] { return sync_figure(directory, 4096, times); }));
   add("sync of 128 KiB, file zeroed ahead", sync_figure(directory, 128 << 10, times));
+  const auto three_append = [&] {
+    return at_once(3, [&] { return append_sync_figure(directory, 96 << 10, times / 4); });
+  };
+  add("96 KiB appended and synced, three processes at once", three_append());
+  {
+    const Copier copier(directory);
+    add("the same beside one that copies 200 MB/s", three_append());
+  }
   add("LMDB, commit of one record of 256 B", lmdb_figure(directory, times));
   add("round trip over loopback, sleeping", round_trip_figure(false, 4 * times));
   add("round trip over loopback, spinning", round_trip_figure(true, 4 * times));
