@@ -268,6 +268,10 @@ int main_of(int count, char** arguments) {
     std::fputs("stele-bench: --in-flight is at least --clients\n", stderr);
     return 2;
   }
+  if (append_command->parsed() && flags.rate == 0 && flags.connections > flags.in_flight) {
+    std::fputs("stele-bench: --in-flight is at least --connections\n", stderr);
+    return 2;
+  }
   for (const auto& [command, act] : commands) {
     if (command->parsed()) return act(flags);
   }

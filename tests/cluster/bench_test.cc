@@ -146,6 +146,10 @@ TEST_SUITE("cluster.bench") {
     CHECK(run({program("../bench/stele-bench"), "append"}).exit_code == 2);
     CHECK(run({program("../bench/stele-bench"), "append", "--cluster", "x"}).exit_code == 1);
     CHECK(run({program("../bench/stele-bench")}).exit_code != 0);
+    const auto few = run({program("../bench/stele-bench"), "append", "--spawn", "3", "--in-flight",
+                          "2", "--connections", "3"});
+    CHECK(few.exit_code == 2);
+    CHECK(few.out == "stele-bench: --in-flight is at least --connections\n");
   }
 }
 

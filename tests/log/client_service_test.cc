@@ -387,6 +387,20 @@ TEST_SUITE("log.client_service") {
     CHECK(second.sent.size() == 1);
   }
 
+  TEST_CASE("on_stopped: what was on its way then is not waited for afterwards") {
+    Bench bench;
+    FakeLink& link = bench.connect();
+    bench.open(link);
+    const std::uint64_t before = bench.slots();
+    bench.append(link, 1, {"a"});
+    bench.append(link, 1, {"a"});  // On its way: not taken twice.
+    bench.service.on_stopped();
+    bench.append(link, 1, {"a"});
+    bench.sync();
+    CHECK(bench.slots() == before + 2);
+    CHECK(bench.entries() == 1);
+  }
+
   // Each asks for the outcomes of a whole window again.
   TEST_CASE("append: answers to one message end where the client does not read them") {
     Bench bench;
