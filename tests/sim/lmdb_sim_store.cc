@@ -164,6 +164,7 @@ void LmdbSimStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
 }
 
 void LmdbSimStore::write_state(log::StateWrite write) {
+  if (!real_) return;  // Crashed: what a process would have written when it ended is lost.
   waiting_.add_state(write);
   real_->write_state(std::move(write));
 }
