@@ -212,6 +212,7 @@ Copier::Copier(const std::string& directory) {
     for (std::size_t at = 0; at < kFromBytes; at += kPiece) source.append();
   }
   child_ = ::fork();
+  if (child_ < 0) throw std::runtime_error("no process to copy");
   if (child_ != 0) return;
   const int read_from = ::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
   if (read_from < 0) ::_exit(1);

@@ -17,13 +17,15 @@ bool add_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count,
   const std::size_t buffers_had = out.buffers.size();
   for (const Slice& slice : slices) {
     EntryCursor cursor(slice.bytes);
-    out.entries.reserve(had + std::min<std::size_t>(count, slice.bytes.size() / kEntryHeaderBytes));
+    if (out.entries.empty()) {
+      out.entries.reserve(std::min<std::size_t>(count, slice.bytes.size() / kEntryHeaderBytes));
+    }
     Entry entry;
     while (out.entries.size() - had < count && cursor.next(entry.payload)) {
       entry.lsn = lsn + (out.entries.size() - had);
       out.entries.push_back(entry);
     }
-    out.buffers.push_back(slice.owner);
+    if (!slice.bytes.empty()) out.buffers.push_back(slice.owner);
   }
   if (out.entries.size() - had == count) return true;
   out.entries.resize(had);

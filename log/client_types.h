@@ -61,7 +61,7 @@ struct Entry {
 /// What comes back beside the error code of a read or a tail. Copies share the payloads.
 struct ReadResult {
   std::vector<Entry> entries;  ///< Dense; empty if there is nothing in the range (yet).
-  /// What the payloads lie in, as it was received: about as many bytes, or a little more.
+  /// What the payloads lie in, as it was received: up to eight times as many bytes.
   std::vector<std::shared_ptr<const void>> buffers;
   Lsn lsn_next;                ///< Where to go on.
   Lsn lsn_end;                 ///< One past the last entry that the node had applied.
