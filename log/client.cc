@@ -19,7 +19,8 @@ class Category final : public asio::error_category {
 };
 
 /// Buffers that are used again, whatever the program's allocator does with large blocks, and no
-/// bound: what a client receives is what it has asked for.
+/// bound: what a client receives is what it has asked for. (A node that stops in the middle of a
+/// frame for TcpOptions::frame_timeout is dead for a client, too.)
 net::TcpOptions client_tcp_options() {
   net::TcpOptions options;
   options.receive_memory = std::make_shared<net::ReceiveMemory>(SIZE_MAX, 0);

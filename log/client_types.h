@@ -58,7 +58,8 @@ struct Entry {
   std::span<const std::byte> payload;
 };
 
-/// What comes back beside the error code of a read or a tail. Copies share the payloads.
+/// What comes back beside the error code of a read or a tail. Copies share the payloads. It may
+/// outlive its client, and be dropped by any thread.
 struct ReadResult {
   std::vector<Entry> entries;  ///< Dense; empty if there is nothing in the range (yet).
   /// What the payloads lie in, as it was received: up to eight times as many bytes.

@@ -13,6 +13,14 @@ constexpr std::size_t kRoomMin = 1024;
 /// perhaps for long, must not keep all that.
 constexpr std::size_t kChunkPerFrameMax = 8;
 
+/// Whether nobody else holds the chunk any more, and what they did with it is done: they may have
+/// dropped it on another thread. use_count() alone does not wait for that; letting a copy go does.
+bool is_only_holder(const std::shared_ptr<std::byte[]>& chunk) {
+  if (chunk.use_count() != 1) return false;
+  static_cast<void>(std::shared_ptr<std::byte[]>(chunk));
+  return true;
+}
+
 }  // namespace
 
 std::span<std::byte> ReadBuffer::space() {
@@ -23,7 +31,7 @@ std::span<std::byte> ReadBuffer::space() {
     const bool made_for_frame = capacity_ > chunk_bytes_;
     if (made_for_frame || (reserved_ != 0 && memory_->scarce())) {
       drop_chunk();
-    } else if (chunk_.use_count() == 1) {
+    } else if (is_only_holder(chunk_)) {
       begin_ = end_ = 0;
     }
   }

@@ -88,6 +88,33 @@ TEST_SUITE("log.client") {
     for (std::size_t i = 0; i < log.size(); ++i) CHECK(log[i] == std::to_string(i));
   }
 
+  TEST_CASE("read: a result stays as it was, whatever is read later, and behind its client") {
+    std::vector<ReadResult> kept;
+    {
+      Bench bench;
+      int appended = 0;
+      for (char letter = 'a'; letter <= 'd'; ++letter) {
+        const std::string text(30'000, letter);
+        bench.client.async_append(asio::buffer(text), seconds(20),
+                                  [&](asio::error_code error, const AppendResult&) {
+                                    CHECK_FALSE(error);
+                                    ++appended;
+                                  });
+      }
+      REQUIRE(bench.nodes.run([&] { return appended == 4; }));
+      for (std::uint64_t i = 0; i < 40; ++i) {
+        ReadOptions one;
+        one.lsn_begin = {i % 4 + 1};
+        one.lsn_end = {i % 4 + 2};
+        kept.push_back(bench.read_page(one));
+      }
+    }
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      REQUIRE(kept[i].entries.size() == 1);
+      CHECK(text_of(kept[i].entries[0]) == std::string(30'000, static_cast<char>('a' + i % 4)));
+    }
+  }
+
   TEST_CASE("completion tokens: a coroutine") {
     Bench bench;
     std::optional<Texts> texts;

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "tests/net/samples.h"
 
@@ -83,6 +84,22 @@ TEST_SUITE("net.read_buffer") {
       CHECK(buffer.space().data() == first);
       CHECK(buffer.space().size() == ReadBuffer::kChunkBytesMin);
     }
+  }
+
+  TEST_CASE("a buffer is used again behind whoever dropped its last frame on another thread") {
+    ReadBuffer buffer;
+    const std::byte* const first = buffer.space().data();
+    const auto bytes = wire_bytes(encode(KeepAlive{}));
+    std::memcpy(buffer.space().data(), bytes.data(), bytes.size());
+    buffer.filled(bytes.size());
+    std::byte sum{};
+    std::thread reader([&sum, frame = **buffer.next()]() mutable {
+      for (const std::byte byte : frame.header) sum ^= byte;
+      frame = {};
+    });
+    while (buffer.space().data() != first) std::this_thread::yield();
+    std::memset(buffer.space().data(), 0, bytes.size());
+    reader.join();
   }
 
   TEST_CASE("a small frame does not keep the large buffer alive in which it came") {
