@@ -13,7 +13,8 @@ LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner
       epoch_(epoch),
       piece_bytes_max_(piece_bytes_max),
       ports_(std::move(ports)),
-      recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max) {}
+      recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max),
+      written_end_(state_.numbers().chosen_end) {}
 
 LearnerActor::~LearnerActor() {
   if (unwritten_bytes_ != 0) write_state();
@@ -75,6 +76,7 @@ void LearnerActor::write_state() {
   dirty_ = true;
   unwritten_bytes_ = 0;
   written_at_ = loop().now();
+  written_end_ = state_.numbers().chosen_end;
 }
 
 void LearnerActor::on_faulty(Slot slot) {
@@ -104,7 +106,8 @@ void LearnerActor::apply(const paxos::Learner::Applied& applied) {
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   if (!serving_.insert(asked.to).second) return;
-  if (unwritten_bytes_ != 0) write_state();  // Only what is durable is served.
+  // Only what is durable is served.
+  if (unwritten_bytes_ != 0 && asked.slot_begin >= written_end_) write_state();
   store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
     serving_.erase(asked.to);
     if (found.faulty) on_faulty(*found.faulty);

@@ -83,7 +83,8 @@ class LearnerActor final : public net::Actor<Letter> {
   RecentLog recent_;
   StateWrite write_;
   bool space_full_ = false;
-  std::size_t unwritten_bytes_ = 0;  // Of values, whose state the store has not been given.
+  Slot written_end_;                 // The store has been given the state up to there;
+  std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie behind it.
   Time written_at_{};
   bool dirty_ = false;        // The store has been given state that no flush has covered.
   std::set<NodeId> serving_;  // One fetch at a time for each node.

@@ -24,6 +24,11 @@ struct LmdbFiles {
 /// crash they hold exactly the state before the transaction under way, or behind it.
 class LmdbSimStore final : public SimStore {
  public:
+  ~LmdbSimStore() override {
+    if (syncs_at_end_) LmdbSimStore::sync();
+  }
+  LmdbSimStore(const LmdbSimStore&) = delete;
+  LmdbSimStore& operator=(const LmdbSimStore&) = delete;
   /// Throws a Violation if the files hold anything else than what they may.
   static std::unique_ptr<LmdbSimStore> open(net::Loop& loop, Disk& disk, LmdbFiles& files,
                                             MemoryStore::Hooks hooks, Random& random);
@@ -37,7 +42,7 @@ class LmdbSimStore final : public SimStore {
   void fail_commit(const std::string&) override {}
   [[nodiscard]] std::size_t committing_bytes() const override { return 0; }
   void sync() override {
-    if (dirty_) finish_commit();
+    if (dirty_ || waiting_.state) finish_commit();
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
 

@@ -27,7 +27,10 @@ class MemoryStore final : public SimStore {
   };
 
   MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks = {});
-  ~MemoryStore() override { *alive_ = false; }
+  ~MemoryStore() override {
+    if (syncs_at_end_) MemoryStore::sync();
+    *alive_ = false;
+  }
 
   bool begin_commit() override;
   void finish_commit() override;

@@ -156,7 +156,7 @@ void SimNode::stop(std::function<void()> ended) {
     node_->stop([this, ended] {
       // Not in its own turn.
       later(Duration(0), [this, ended] {
-        store_->sync();  // As LmdbStore does when it is closed.
+        store_->sync_at_end();  // As LmdbStore does when it is closed.
         world_.network.down(host(), false);
         end_process();
         ended();

@@ -21,11 +21,17 @@ class SimStore : public log::Store {
   virtual void fail_commit(const std::string& reason) = 0;
   /// What the commit under way takes on the disk.
   [[nodiscard]] virtual std::size_t committing_bytes() const = 0;
-  /// Commits all that waits, as when it is closed in good order.
+  /// Commits all that waits.
   virtual void sync() = 0;
+  /// Its process ends in good order: what waits when the store is destroyed is committed then, and
+  /// with it what the node writes last.
+  void sync_at_end() { syncs_at_end_ = true; }
   /// The process ends, or the power fails, perhaps in the midst of a commit. The store must be
   /// destroyed next.
   virtual void crash(bool power, Random& random, Coverage& coverage) = 0;
+
+ protected:
+  bool syncs_at_end_ = false;
 };
 
 }  // namespace stele::sim
