@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,8 +12,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <thread>
@@ -139,6 +142,24 @@ class Echo {
   pid_t child_ = -1;
 };
 
+/// Runs `act` in a process that ends with it, with this one, or with what it throws.
+template <class Act>
+pid_t in_child(Act act) {
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error("no process can be started");
+  if (child != 0) return child;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);
+  try {
+    act();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
 std::string own_path(const std::string& directory) {
   return directory + "/floor." + std::to_string(::getpid());
 }
@@ -166,14 +187,13 @@ Figure at_once(int count, const std::function<Figure()>& act) {
   if (::pipe(pipe.data()) != 0) throw std::runtime_error("no pipe");
   std::vector<pid_t> children;
   for (int i = 0; i < count; ++i) {
-    if (const pid_t child = ::fork(); child != 0) {
-      children.push_back(child);
-      continue;
-    }
-    const Figure mine = act();
-    const std::array<double, 2> figures{mine.p50, mine.p99};
-    ::_exit(::write(pipe[1], figures.data(), sizeof figures) == sizeof figures ? 0 : 1);
+    children.push_back(in_child([&] {
+      const Figure mine = act();
+      const std::array<double, 2> figures{mine.p50, mine.p99};
+      if (::write(pipe[1], figures.data(), sizeof figures) != sizeof figures) ::_exit(1);
+    }));
   }
+  ::close(pipe[1]);  // Should a process end early, the pipe does so, too.
   std::vector<double> p50s;
   std::vector<double> p99s;
   for (int i = 0; i < count; ++i) {
@@ -186,7 +206,6 @@ Figure at_once(int count, const std::function<Figure()>& act) {
   }
   for (const pid_t child : children) ::waitpid(child, nullptr, 0);
   ::close(pipe[0]);
-  ::close(pipe[1]);
   std::sort(p50s.begin(), p50s.end());
   std::sort(p99s.begin(), p99s.end());
   return {"", "us", p50s[p50s.size() / 2], p99s[p99s.size() / 2]};
@@ -205,36 +224,45 @@ Figure append_sync_figure(const std::string& directory, std::size_t bytes, int t
 Copier::Copier(const std::string& directory) {
   constexpr std::size_t kPiece = 512 << 10;
   constexpr std::size_t kFromBytes = 64 << 20;
+  constexpr std::size_t kToBytesMax = 256 << 20;
   constexpr double kBytesPerSecond = 200e6;
   const std::string from = directory + "/copied";
   {
     GrowingFile source(from, kPiece);
     for (std::size_t at = 0; at < kFromBytes; at += kPiece) source.append();
   }
-  child_ = ::fork();
-  if (child_ < 0) throw std::runtime_error("no process to copy");
-  if (child_ != 0) return;
-  const int read_from = ::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
-  if (read_from < 0) ::_exit(1);
-  // The alignment that direct reads want.
-  const auto piece = std::unique_ptr<void, decltype(&std::free)>(
-      std::aligned_alloc(log::kPageBytes, kPiece), &std::free);
-  GrowingFile to(own_path(directory), kPiece);
-  const auto begin = Clock::now();
-  for (std::size_t done = 0;; done += kPiece) {
-    if (::pread(read_from, piece.get(), kPiece, static_cast<off_t>(done % kFromBytes)) < 0) {
-      ::_exit(1);
+  child_ = in_child([&] {
+    int source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+    if (source < 0) source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);  // Not everywhere.
+    // The alignment that direct reads want.
+    const auto piece = std::unique_ptr<void, decltype(&std::free)>(
+        std::aligned_alloc(log::kPageBytes, kPiece), &std::free);
+    std::optional<GrowingFile> target;
+    const auto begin = Clock::now();
+    for (std::size_t done = 0;; done += kPiece) {
+      if (done % kToBytesMax == 0) target.emplace(own_path(directory), kPiece);
+      const auto at = static_cast<off_t>(done % kFromBytes);
+      if (::pread(source, piece.get(), kPiece, at) != kPiece) {
+        throw std::runtime_error("cannot read " + from);
+      }
+      target->append();
+      std::this_thread::sleep_until(
+          begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                      static_cast<double>(done + kPiece) / kBytesPerSecond)));
     }
-    to.append();
-    std::this_thread::sleep_until(
-        begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
-                    static_cast<double>(done + kPiece) / kBytesPerSecond)));
-  }
+  });
 }
 
 Copier::~Copier() {
+  if (child_ < 0) return;
   ::kill(child_, SIGKILL);
   ::waitpid(child_, nullptr, 0);
+}
+
+void Copier::check() {
+  if (::waitpid(child_, nullptr, WNOHANG) == 0) return;
+  child_ = -1;
+  throw std::runtime_error("the process that copies has ended early");
 }
 
 Figure round_trip_figure(bool spinning, int times) {

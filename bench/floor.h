@@ -39,6 +39,8 @@ class Copier {
   ~Copier();
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
+  /// Throws if it has ended early: what was measured was not measured beside it.
+  void check();
 
  private:
   int child_ = -1;
