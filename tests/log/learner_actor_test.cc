@@ -151,6 +151,10 @@ TEST_SUITE("log.learner_actor") {
     bench.actor->tick();
     bench.sync();
     CHECK(ask() == 1);
+    bench.vote(bench.append("b"));
+    bench.sync();
+    CHECK(ask() == 1);  // And what was written before makes nothing be written.
+    CHECK_FALSE(bench.store.dirty());
   }
 }
 
