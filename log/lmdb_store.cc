@@ -3,9 +3,10 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <asio/post.hpp>
+#include <asio/thread_pool.hpp>
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -98,27 +99,11 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
 
   // --- Checkpoint's thread -------------------------------------------------------------
 
-  void checkpoint_loop() {
-    std::unique_lock lock(checkpoint_mutex);
-    while (true) {
-      checkpoint_work.wait(lock, [&] { return checkpoint_begun || stopping_checkpoints; });
-      if (stopping_checkpoints) return;
-      checkpoint_begun = false;
-      lock.unlock();
-      if (const auto done = files->run_checkpoint(); !done) {
-        const std::lock_guard failing(mutex);
-        fail_store(done.error());
-      }
-      lock.lock();
+  void run_checkpoint() {
+    if (const auto done = files->run_checkpoint(); !done) {
+      const std::lock_guard lock(mutex);
+      fail_store(done.error());
     }
-  }
-
-  void on_checkpoint_begun() {
-    {
-      const std::lock_guard lock(checkpoint_mutex);
-      checkpoint_begun = true;
-    }
-    checkpoint_work.notify_one();
   }
 
   // --- Writer thread -------------------------------------------------------------------
@@ -222,19 +207,6 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
 
   // --- Reader thread -------------------------------------------------------------------
 
-  void read_loop() {
-    std::unique_lock lock(read_mutex);
-    while (true) {
-      read_work.wait(lock, [&] { return !reads.empty() || stopping_reads; });
-      if (stopping_reads) return;
-      auto read = std::move(reads.front());
-      reads.pop_front();
-      lock.unlock();
-      read();
-      lock.lock();
-    }
-  }
-
   /// Runs `get` on a fresh snapshot on the reader thread, then `done` on the loop. If `lags`, what
   /// is durable is moved to where it can be read first.
   template <class Get, class Done>
@@ -263,13 +235,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     });
   }
 
-  void enqueue_read(std::function<void()> task) {
-    if (commit_wanted) return task();
-    {
-      const std::lock_guard lock(read_mutex);
-      reads.push_back(std::move(task));
-    }
-    read_work.notify_one();
+  template <class Task>
+  void enqueue_read(Task task) {
+    if (!reader) return task();
+    asio::post(*reader, std::move(task));
   }
 
   DataDirectory directory;
@@ -298,19 +267,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::atomic<std::uint64_t> free_space{UINT64_MAX};
   std::atomic<std::uint64_t> unmeasured_bytes{0};
 
-  std::mutex read_mutex;
-  std::condition_variable read_work;
-  std::deque<std::function<void()>> reads;  // Guarded by read_mutex,
-  bool stopping_reads = false;              // this too.
-
-  std::mutex checkpoint_mutex;
-  std::condition_variable checkpoint_work;
-  bool checkpoint_begun = false;      // Guarded by checkpoint_mutex,
-  bool stopping_checkpoints = false;  // this too.
-
+  // None of these without threads.
   std::thread writer;
-  std::thread reader;
-  std::thread checkpointer;
+  std::optional<asio::thread_pool> reader;
+  std::optional<asio::thread_pool> checkpointer;
 };
 
 LmdbStore::LmdbStore(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -345,10 +305,12 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
   impl->used_bytes = impl->files->used_bytes();
   impl->measure_space();
   if (!impl->commit_wanted) {
-    impl->files->on_checkpoint_begun([raw = impl.get()] { raw->on_checkpoint_begun(); });
+    impl->reader.emplace(1);
+    impl->checkpointer.emplace(1);
+    impl->files->on_checkpoint_begun([raw = impl.get()] {
+      asio::post(*raw->checkpointer, [raw] { raw->run_checkpoint(); });
+    });
     impl->writer = std::thread([impl] { impl->write_loop(); });
-    impl->reader = std::thread([impl] { impl->read_loop(); });
-    impl->checkpointer = std::thread([impl] { impl->checkpoint_loop(); });
   }
   return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(impl)));
 }
@@ -360,20 +322,10 @@ LmdbStore::~LmdbStore() {
     impl_->stopping = true;
   }
   impl_->work.notify_one();
-  {
-    const std::lock_guard lock(impl_->read_mutex);
-    impl_->stopping_reads = true;
-    impl_->reads.clear();
-  }
-  impl_->read_work.notify_one();
   if (impl_->writer.joinable()) impl_->writer.join();
-  {
-    const std::lock_guard lock(impl_->checkpoint_mutex);
-    impl_->stopping_checkpoints = true;
-  }
-  impl_->checkpoint_work.notify_one();
-  if (impl_->checkpointer.joinable()) impl_->checkpointer.join();
-  if (impl_->reader.joinable()) impl_->reader.join();
+  // What is under way ends, what waits is dropped.
+  impl_->checkpointer.reset();
+  impl_->reader.reset();
   impl_->release();
 }
 
