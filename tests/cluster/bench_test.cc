@@ -1,6 +1,8 @@
 // That the load generator works, and is right about what it has done; not how fast anything is.
 #include <doctest/doctest.h>
 
+#include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/cluster/cluster.h"
@@ -140,6 +142,24 @@ TEST_SUITE("cluster.bench") {
     const auto told = json_of({program("../bench/stele-floor"), "--times", "20", "--json"});
     CHECK(told.size() == 12);
     for (const auto& figure : told) CHECK(figure["p50"] > 0);
+  }
+
+  TEST_CASE("killed, it leaves no data behind") {
+    const TempDirectory parent;
+    for (const int number : {SIGINT, SIGKILL}) {
+      CAPTURE(number);
+      const std::string data = parent.path() + "/data";
+      const std::string output = parent.path() + "/output" + std::to_string(number);
+      Process bench({program("../bench/stele-bench"), "append", "--spawn", "3", "--data", data,
+                     "--seconds", "600"},
+                    output);
+      REQUIRE(eventually([&] {
+        return run({"/bin/sh", "-c", "ls " + data + "/*/3.log"}).exit_code == 0;
+      }));
+      bench.signal(number);
+      CHECK(bench.wait() == 128 + number);
+      CHECK(eventually([&] { return std::filesystem::is_empty(data); }));
+    }
   }
 
   TEST_CASE("wrong usage is told") {

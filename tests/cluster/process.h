@@ -35,7 +35,7 @@ struct Run {
 };
 [[nodiscard]] Run run(const std::vector<std::string>& arguments, const std::string& input = {});
 
-/// A directory that is removed with everything in it.
+/// A directory that is removed with everything in it, also when this process is killed.
 class TempDirectory {
  public:
   /// In the system's place for such, or in `parent`, which is made if need be.
@@ -47,6 +47,8 @@ class TempDirectory {
 
  private:
   std::string path_;
+  int own_end_ = -1;    // Of a pipe; its other end
+  pid_t remover_ = -1;  // has a process that removes the directory should this one be gone.
 };
 
 [[nodiscard]] std::string read_file(const std::string& path);
