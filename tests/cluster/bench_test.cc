@@ -146,7 +146,7 @@ TEST_SUITE("cluster.bench") {
 
   TEST_CASE("killed, it leaves no data behind") {
     const TempDirectory parent;
-    for (const int number : {SIGINT, SIGKILL}) {
+    for (const int number : {SIGTERM, SIGKILL}) {
       CAPTURE(number);
       const std::string data = parent.path() + "/data";
       const std::string output = parent.path() + "/output" + std::to_string(number);

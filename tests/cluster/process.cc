@@ -21,12 +21,13 @@ int exit_code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/// In a forked process: nothing but system calls. Removes `path` when `others_end` is closed.
-[[noreturn]] void remove_when_alone(int end, int others_end, const char* path) {
+/// In a forked process: nothing but system calls. Removes `path` when the other end of the pipe is
+/// closed. Keeps nothing else open: a socket that its parent closes must be closed.
+[[noreturn]] void remove_when_alone(int end, const char* path) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_IGN);
-  ::close(others_end);
+  if (::dup2(end, STDIN_FILENO) < 0 || ::close_range(STDERR_FILENO + 1, ~0U, 0) != 0) ::_exit(1);
   char none = 0;
-  while (::read(end, &none, 1) < 0 && errno == EINTR) {
+  while (::read(STDIN_FILENO, &none, 1) < 0 && errno == EINTR) {
   }
   // Twice: the processes that write there end in the same moment.
   ::execl("/bin/sh", "sh", "-c", "rm -rf \"$0\" || rm -rf \"$0\"", path, nullptr);
@@ -113,7 +114,7 @@ TempDirectory::TempDirectory(const std::string& parent) {
   own_end_ = ends[1];
   remover_ = ::fork();
   if (remover_ < 0) throw std::runtime_error("cannot fork");
-  if (remover_ == 0) remove_when_alone(ends[0], own_end_, path_.c_str());
+  if (remover_ == 0) remove_when_alone(ends[0], path_.c_str());
   ::close(ends[0]);
 }
 
