@@ -221,7 +221,7 @@ Result<Config> make_config(const Settings& settings) {
   if (config.disk_reserve_bytes >= config.disk_bytes_max) {
     return fail(Errc::invalid_argument, "--disk-reserve-bytes is less than --disk-bytes-max");
   }
-  config.fetch_bytes_per_second = settings.fetch_bytes_per_second.value_or(215'000'000);
+  config.fetch_bytes_per_second = settings.fetch_bytes_per_second.value_or(220'000'000);
   if (config.fetch_bytes_per_second < kFetchPaceMin) {
     return fail(Errc::invalid_argument,
                 "--fetch-bytes-per-second is at least " + text_of(kFetchPaceMin));

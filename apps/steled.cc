@@ -42,7 +42,7 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--disk-reserve-bytes", s.disk_reserve_bytes,
                  "Below this much free space appends get no_space (default: 256 MiB)");
   app.add_option("--fetch-bytes-per-second", s.fetch_bytes_per_second,
-                 "How fast a node that was away catches up, at most (default: 215000000)");
+                 "How fast a node that was away catches up, at most (default: 220000000)");
   app.add_option("--memory-bytes-max", s.memory_bytes_max,
                  "What the node holds in memory, about, whatever its load (default: 64 MiB)");
   app.add_option("--election-timeout-ms", s.election_timeout_ms,

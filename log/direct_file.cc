@@ -42,7 +42,7 @@ Result<DirectFile> DirectFile::open(const std::string& path, bool create) {
   opened.path_ = path;
   const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
   opened.file_ = ::open(path.c_str(), flags | O_DIRECT, 0640);
-  opened.direct_ = opened.file_ >= 0;
+  opened.direct_ = opened.direct_allowed_ = opened.file_ >= 0;
   if (!opened.direct_ && errno == EINVAL) opened.file_ = ::open(path.c_str(), flags, 0640);
   if (opened.file_ < 0 && errno == ENOENT && !create) {
     return fail(Errc::corrupt, path + " is missing");
@@ -64,12 +64,14 @@ DirectFile::~DirectFile() {
 
 DirectFile::DirectFile(DirectFile&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
+      direct_allowed_(other.direct_allowed_),
       direct_(other.direct_),
       path_(std::move(other.path_)),
       staging_(std::move(other.staging_)) {}
 
 DirectFile& DirectFile::operator=(DirectFile&& other) noexcept {
   std::swap(file_, other.file_);
+  std::swap(direct_allowed_, other.direct_allowed_);
   std::swap(direct_, other.direct_);
   std::swap(path_, other.path_);
   std::swap(staging_, other.staging_);
@@ -104,13 +106,23 @@ Result<void> DirectFile::put(std::uint64_t at, std::size_t bytes) {
       done += static_cast<std::size_t>(written);
     } else if (written < 0 && errno == EINVAL && direct_) {
       // Some file systems take the flag and nothing else.
-      ::fcntl(file_, F_SETFL, ::fcntl(file_, F_GETFL) & ~O_DIRECT);
-      direct_ = false;
+      direct_allowed_ = false;
+      set_direct(false);
     } else if (written == 0 || errno != EINTR) {
       return error("write");
     }
   }
   return {};
+}
+
+void DirectFile::set_cached(bool cached) {
+  if (direct_ == cached && direct_allowed_) set_direct(!cached);
+}
+
+void DirectFile::set_direct(bool direct) {
+  const int flags = ::fcntl(file_, F_GETFL);
+  ::fcntl(file_, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
+  direct_ = direct;
 }
 
 Result<void> DirectFile::sync() {

@@ -1,4 +1,5 @@
-// A file that is written in whole pages, past the page cache where the file system allows it.
+// A file that is written in whole pages, past the page cache where the file system allows it and
+// nobody will read them soon.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +33,8 @@ class DirectFile {
   /// the end of the last page. Durable after sync().
   Result<void> write(std::uint64_t at, std::span<const std::span<const std::byte>> parts);
   Result<void> sync();
+  /// Whether what is written from now on stays in the page cache, for readers. At first not.
+  void set_cached(bool cached);
   /// Cuts off what lies behind `bytes`, durably.
   Result<void> truncate(std::uint64_t bytes);
   [[nodiscard]] Result<std::uint64_t> size() const;
@@ -41,10 +44,12 @@ class DirectFile {
   struct Free {
     void operator()(std::byte* bytes) const;
   };
+  void set_direct(bool direct);
   Result<void> put(std::uint64_t at, std::size_t bytes);
   [[nodiscard]] tl::unexpected<Error> error(const char* doing) const;
 
   int file_ = -1;
+  bool direct_allowed_ = false;  // By the file system.
   bool direct_ = false;
   std::string path_;
   std::unique_ptr<std::byte[], Free> staging_;  // Aligned, as O_DIRECT wants it.

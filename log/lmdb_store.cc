@@ -156,6 +156,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   }
 
   Result<void> commit(Pending& batch) {
+    files->keep_cached(keep_cached);
     const bool read_back = !batch.reads.empty() || !batch.readable.empty();
     if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
     batch.found = files->readable();
@@ -263,6 +264,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   bool failed = false;
   bool stopping = false;
 
+  std::atomic<bool> keep_cached{false};
   std::atomic<std::uint64_t> used_bytes{0};
   std::atomic<std::uint64_t> free_space{UINT64_MAX};
   std::atomic<std::uint64_t> unmeasured_bytes{0};
@@ -417,6 +419,8 @@ void LmdbStore::flush() {
 }
 
 void LmdbStore::let_loop_commit(bool may) { impl_->loop_may_commit = may; }
+
+void LmdbStore::keep_cached(bool keep) { impl_->keep_cached = keep; }
 
 void LmdbStore::commit_now() {
   std::unique_lock lock(impl_->mutex);

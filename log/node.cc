@@ -236,6 +236,7 @@ void Node::start_replica(StoreContent content) {
 void Node::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
   const Time now = loop_.now();
+  store_->keep_cached(will_be_asked());
   if (!replica_) {
     if (now - waiting_told_at_ >= kWaitingToldEvery && !membership_.born()) {
       waiting_told_at_ = now;
@@ -256,6 +257,14 @@ void Node::tick() {
     timer_.reset();
     std::exchange(stopped_, nullptr)();
   }
+}
+
+/// Who has been away asks the followers first.
+bool Node::will_be_asked() const {
+  if (!replica_ || replica_->proposer().leads()) return false;
+  return std::ranges::any_of(options_.cluster, [this](const auto& member) {
+    return member.first != options_.self && !peers_.connected(member.first);
+  });
 }
 
 void Node::stop(std::function<void()> done) {

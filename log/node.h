@@ -70,6 +70,7 @@ class Node {
   void tell_refused(const std::string& who, const std::string& reason);
   Result<void> admit(const net::Hello& hello);
   [[nodiscard]] net::Hello hello() const;
+  [[nodiscard]] bool will_be_asked() const;
   [[nodiscard]] std::string leader_address() const;
   [[nodiscard]] std::string address_of(NodeId node) const;
 

@@ -74,6 +74,10 @@ class Store {
   /// not.
   virtual void let_loop_commit(bool) {}
 
+  /// Whether a node is away that will fetch what is written meanwhile: it is better kept where
+  /// reading it needs no disk. At first none is.
+  virtual void keep_cached(bool) {}
+
   /// Reads votes: records at or above `slot_begin` and the durable chosen_end, below `slot_end`.
   /// They are read in their place among the writes: everything queued before is durable and
   /// visible. At most `bytes_max` bytes, but at least one record.

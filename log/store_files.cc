@@ -221,7 +221,9 @@ Result<void> StoreFiles::append_large(const Transaction& transaction) {
   if (!begin) return tl::unexpected<Error>(begin.error());
   ValuesAside aside{*begin, {}};
   write(transaction, promised_, aside, redo_);
-  return values_.append(mark_.applied + 1, aside.values, redo_.bytes());
+  auto done = values_.append(mark_.applied + 1, aside.values, redo_.bytes());
+  if (done && values_.cached()) reader_->add_cached(*begin, values_.end());
+  return done;
 }
 
 /// The part before must be in LMDB first: its half of the journal is written next.

@@ -38,6 +38,8 @@ class StoreFiles {
   /// Durable when it returns. `readable`: it can be read from LMDB then, and all before it. Errors
   /// are final: what was written is unknown.
   Result<void> commit(const Transaction& transaction, bool readable);
+  /// Whether others will soon read what is committed from now on (ADR 10).
+  void keep_cached(bool keep) { values_.keep_cached(keep); }
   /// Whether the commit of this would be one write and one sync.
   [[nodiscard]] bool quick(const Transaction& transaction) const;
   /// Moves to LMDB what it lacks.

@@ -78,13 +78,21 @@ Result<void> ValueLog::append(std::uint64_t number, std::span<const paxos::Value
     for (const Slice& part : value.parts()) parts.push_back(part.bytes);
   }
   parts.push_back(redo);
+  cached_ = keep_cached_ && cached_bytes_ < options_.cached_bytes_max;
+  file_.set_cached(cached_);
   auto done = file_.write(end_.offset, parts);
   if (done) done = file_.sync();
   if (!done) return done;
   const std::uint64_t bytes = whole_pages(head.size() + value_bytes + redo.size());
   end_.offset += bytes;
   size_ += bytes;
+  if (cached_) cached_bytes_ += bytes;
   return {};
+}
+
+void ValueLog::keep_cached(bool keep) {
+  if (keep && !keep_cached_) cached_bytes_ = 0;
+  keep_cached_ = keep;
 }
 
 std::optional<Slice> ValueStretch::find(ValuePlace place, std::uint64_t count) const {
@@ -152,6 +160,26 @@ Result<Slice> ValueReader::read(ValuePlace place, std::uint64_t count) {
   return Slice{bytes, target};
 }
 
+void ValueReader::add_cached(ValuePlace begin, ValuePlace end) {
+  const std::lock_guard lock(mutex_);
+  const Range added{begin.segment, begin.offset - kRecordHeadBytes, end.offset};
+  Range* last = cached_.empty() ? nullptr : &cached_.back();
+  if (last != nullptr && last->segment == added.segment && last->end == added.begin) {
+    last->end = added.end;
+    return;
+  }
+  if (cached_.size() >= kCachedMax) cached_.pop_front();
+  cached_.push_back(added);
+}
+
+bool ValueReader::is_cached(const Range& range) {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(cached_, [&](const Range& cached) {
+    return cached.segment == range.segment && cached.begin <= range.begin &&
+           range.end <= cached.end;
+  });
+}
+
 Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count) {
   const auto found = segment(begin.segment);
   if (!found) return tl::unexpected<Error>(found.error());
@@ -162,7 +190,8 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
       static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes)), &std::free);
   if (buffer == nullptr) throw std::bad_alloc();
   const std::span<std::byte> target(buffer.get(), bytes);
-  const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from, target);
+  const bool past = file.direct >= 0 && !is_cached({begin.segment, from, from + bytes});
+  const auto done = file.read(past ? file.direct : file.cached, from, target);
   if (!done) return tl::unexpected<Error>(done.error());
   return ValueStretch{{begin.segment, from}, {buffer, target}};
 }

@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,6 +30,8 @@ class ValueLog {
   struct Options {
     /// A segment that has grown so far is followed by the next one.
     std::uint64_t segment_bytes = 256 << 20;
+    /// At most so much in a row stays in the page cache (keep_cached()).
+    std::uint64_t cached_bytes_max = 2ULL << 30;
     /// Told of every new segment.
     std::function<void(const std::string& path)> made = {};
   };
@@ -42,6 +45,10 @@ class ValueLog {
   /// Requires begin(). Durable when it returns. Errors are final.
   Result<void> append(std::uint64_t number, std::span<const paxos::Value> values,
                       std::span<const std::byte> redo);
+  /// Whether others will soon read what is appended from now on: it stays in the page cache then.
+  void keep_cached(bool keep);
+  /// Whether the last record is there.
+  [[nodiscard]] bool cached() const { return cached_; }
   /// Where the next record begins.
   [[nodiscard]] ValuePlace end() const { return end_; }
   /// Of all segments.
@@ -57,6 +64,9 @@ class ValueLog {
   DirectFile file_;
   ValuePlace end_;
   std::uint64_t size_ = 0;
+  bool keep_cached_ = false;
+  bool cached_ = false;
+  std::uint64_t cached_bytes_ = 0;  // Since keep_cached().
 };
 
 /// Bytes of a segment in memory.
@@ -76,19 +86,30 @@ class ValueReader {
   /// Through the page cache: for what others may read, too. Errors: corrupt (there are no such
   /// bytes), io.
   Result<Slice> read(ValuePlace place, std::uint64_t count);
-  /// Past the page cache, in one go: for much that is read once. Has more than was asked for where
-  /// pages begin and end. Errors as above.
+  /// In one go, and past the page cache unless it is known to be there: for much that is read once.
+  /// Has more than was asked for where pages begin and end. Errors as above.
   Result<ValueStretch> read_stretch(ValuePlace begin, std::uint64_t count);
+  /// The page cache holds the record that goes up to `end`, and whose first value is at `begin`.
+  void add_cached(ValuePlace begin, ValuePlace end);
+  /// So many stretches of the cache are remembered, the youngest ones.
+  static constexpr std::size_t kCachedMax = 64;
 
  private:
   struct Segment;
+  struct Range {
+    std::uint32_t segment;
+    std::uint64_t begin;
+    std::uint64_t end;
+  };
   static constexpr std::size_t kOpenMax = 16;
 
   Result<std::shared_ptr<Segment>> segment(std::uint32_t number);
+  [[nodiscard]] bool is_cached(const Range& range);
 
   std::string directory_;
   std::mutex mutex_;
-  std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_.
+  std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_,
+  std::deque<Range> cached_;                                // and this, too. The oldest first.
 };
 
 }  // namespace stele::log

@@ -46,7 +46,7 @@ class Learner {
   struct FetchOptions {
     Duration timeout;
     /// On average: catching up must leave others their share of disk and network.
-    std::uint64_t bytes_per_second = 215'000'000;
+    std::uint64_t bytes_per_second = 220'000'000;
   };
 
   Learner(NodeId self, Configuration configuration, Slot chosen_end, FetchOptions fetching);

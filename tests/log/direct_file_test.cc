@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/log/cached_pages.h"
 #include "tests/log/directory.h"
 
 namespace stele::log {
@@ -40,6 +41,23 @@ TEST_SUITE("log.direct_file") {
     CHECK(text.size() == kPageBytes + whole_pages(expected.size()));
     CHECK(text.compare(kPageBytes, expected.size(), expected) == 0);
     CHECK(text.find_first_not_of('\0', kPageBytes + expected.size()) == std::string::npos);
+  }
+
+  TEST_CASE("set_cached: what is written meanwhile stays in the page cache, and nothing else") {
+    TestDirectory directory;
+    const std::string path = directory.sub("file");
+    auto file = DirectFile::open(path, true);
+    REQUIRE(file);
+    const std::array<std::byte, kPageBytes> page{};
+    const std::array<std::span<const std::byte>, 1> parts{page};
+    for (std::uint64_t at = 0; at < 6; ++at) {
+      if (at % 2 == 0) file->set_cached(at % 4 != 0);
+      REQUIRE(file->write(at * kPageBytes, parts));
+    }
+    REQUIRE(file->sync());
+    std::string expected = "..xx..";
+    if (!direct_reads(path)) expected = "xxxxxx";
+    CHECK(cached_pages(path) == expected);
   }
 
   TEST_CASE("truncate, and what is not there") {

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
+#include "log/value_log.h"
+#include "tests/log/cached_pages.h"
 #include "tests/log/nodes_in_process.h"
 
 namespace stele::log {
@@ -53,6 +57,36 @@ TEST_SUITE("log.node") {
     CHECK(result.lsn == Lsn{2});
     CHECK(nodes.leader() != old);
     nodes.start(old);
+    CHECK(nodes.settle());
+  }
+
+  TEST_CASE("while a node is away, what a follower writes stays in the page cache for it") {
+    NodesInProcess nodes(3);
+    REQUIRE(nodes.has_leader());
+    Client client(nodes.context, nodes.client_options());
+    const NodeId leader = nodes.leader();
+    const NodeId away{leader.value % 3 + 1};
+    const NodeId follower{6 - leader.value - away.value};
+    const auto segment = [&](NodeId node) { return segment_path(nodes.directory(node), 1); };
+    const auto cached = [&](NodeId node) {
+      return std::ranges::count(cached_pages(segment(node)), 'x');
+    };
+    // Of one entry that goes to the value log.
+    const auto newly_cached = [&] {
+      const auto before = cached(follower);
+      CHECK_FALSE(append(nodes, client, std::string(40 << 10, 'x')).first);
+      REQUIRE(nodes.settle());
+      return cached(follower) - before;
+    };
+    CHECK_FALSE(append(nodes, client, std::string(40 << 10, 'x')).first);
+    REQUIRE(nodes.settle());
+    if (!direct_reads(segment(leader))) return;  // There everything is cached.
+    CHECK(newly_cached() == 0);
+    nodes.crash(away);
+    CHECK(nodes.run([&] { return newly_cached() >= 10; }));
+    CHECK(cached(leader) == 0);
+    nodes.start(away);
+    CHECK(nodes.run([&] { return newly_cached() == 0; }));
     CHECK(nodes.settle());
   }
 

@@ -41,7 +41,7 @@ class NodesInProcess {
 
   void start(NodeId id) {
     Server& server = servers_[id];
-    auto directory = DataDirectory::open(directory_.sub(std::to_string(id.value)));
+    auto directory = DataDirectory::open(this->directory(id));
     REQUIRE(directory.has_value());
     auto store = LmdbStore::open(*std::move(directory), {.files = {.map_bytes = kTestMapBytes}},
                                  loop, [](const Error& error) { FAIL(error.detail); });
@@ -63,6 +63,9 @@ class NodesInProcess {
   }
   /// Drops the node as a crash would: without a word to anybody.
   void crash(NodeId id) { servers_.erase(id); }
+  [[nodiscard]] std::string directory(NodeId id) const {
+    return directory_.sub(std::to_string(id.value));
+  }
   [[nodiscard]] Node& node(NodeId id) { return *servers_.at(id).node; }
 
   [[nodiscard]] bool run(const std::function<bool()>& done) { return run_until(context, done); }

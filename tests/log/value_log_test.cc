@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "log/journal_record.h"
+#include "tests/log/cached_pages.h"
 #include "tests/log/directory.h"
 #include "tests/paxos/nodes.h"
 
@@ -20,7 +22,8 @@ std::string text_of(const Slice& slice) {
 struct Bench {
   Bench() : log(open({})) {}
   [[nodiscard]] ValueLog open(ValuePlace end) const {
-    auto opened = ValueLog::open(directory.path(), 7, end, {.segment_bytes = 3 * kPageBytes});
+    auto opened = ValueLog::open(directory.path(), 7, end, {.segment_bytes = 3 * kPageBytes,
+                                                             .cached_bytes_max = 4 * kPageBytes});
     REQUIRE_MESSAGE(opened.has_value(), opened.error().detail);
     return *std::move(opened);
   }
@@ -74,6 +77,78 @@ TEST_SUITE("log.value_log") {
     CHECK_FALSE(stretch->find({2, first.offset}, 5));
     CHECK_FALSE(bench.reader.read_stretch(second, 5)->find(first, 5));
     CHECK_FALSE(ValueStretch{}.find({}, 1));
+  }
+
+  TEST_CASE("keep_cached: up to a bound, which begins anew when it is wished for again") {
+    Bench bench;
+    const auto append = [&] { return bench.append(std::string(5000, 'v')); };
+    append();
+    bench.log.keep_cached(true);
+    for (int i = 0; i < 4; ++i) append();
+    CHECK_FALSE(bench.log.cached());
+    bench.log.keep_cached(false);
+    append();
+    bench.log.keep_cached(true);
+    append();
+    CHECK(bench.log.cached());
+    std::string cached;
+    for (std::uint32_t segment = 1; segment <= bench.log.end().segment; ++segment) {
+      cached += cached_pages(segment_path(bench.directory.path(), segment));
+    }
+    // Two pages a record; the bound is four.
+    if (direct_reads(segment_path(bench.directory.path(), 1))) CHECK(cached == "..xxxx......xx");
+  }
+
+  TEST_CASE("add_cached: read_stretch goes through the page cache there, and past it elsewhere") {
+    Bench bench;
+    const auto append = [&](char c) {
+      const ValuePlace place = bench.append(std::string(5000, c));
+      return std::pair(place, bench.log.end());
+    };
+    const auto read = [&](ValuePlace place, std::uint64_t count) {
+      const auto stretch = bench.reader.read_stretch(place, count);
+      REQUIRE(stretch);
+      return text_of(*stretch->find(place, count));
+    };
+    const auto first = append('a');
+    const auto second = append('b');
+    const std::string file = segment_path(bench.directory.path(), 1);
+    const bool direct = direct_reads(file);
+    CHECK(read(first.first, 5000) == std::string(5000, 'a'));
+    if (direct) CHECK(cached_pages(file) == "....");
+    bench.reader.add_cached(second.first, second.second);
+    // More than is known to be there.
+    CHECK(read(first.first, 2 * kPageBytes + 5000).substr(0, 5000) == std::string(5000, 'a'));
+    if (direct) CHECK(cached_pages(file) == "....");
+    CHECK(read(second.first, 5000) == std::string(5000, 'b'));
+    CHECK(cached_pages(file).substr(2) == "xx");
+    bench.reader.add_cached(first.first, first.second);
+    CHECK(read(first.first, 5000) == std::string(5000, 'a'));
+    CHECK(cached_pages(file) == "xxxx");
+  }
+
+  TEST_CASE("add_cached: neighbours are one range, and of too many the oldest is forgotten") {
+    Bench bench;
+    const ValuePlace first = bench.append("first");
+    const ValuePlace second = bench.append("second");
+    const std::string file = segment_path(bench.directory.path(), 1);
+    const auto fill_with_others = [&] {
+      for (std::uint32_t segment = 2; segment <= 1 + ValueReader::kCachedMax; ++segment) {
+        bench.reader.add_cached({segment, kRecordHeadBytes}, {segment, kPageBytes});
+      }
+    };
+    const auto read_both = [&] {
+      CHECK(bench.reader.read_stretch(first, second.offset + 6 - first.offset));
+    };
+    bench.reader.add_cached(first, {1, kPageBytes});
+    bench.reader.add_cached(second, {1, 2 * kPageBytes});
+    fill_with_others();
+    read_both();
+    if (direct_reads(file)) CHECK(cached_pages(file) == "..");
+    bench.reader.add_cached(first, {1, kPageBytes});
+    bench.reader.add_cached(second, {1, 2 * kPageBytes});
+    read_both();
+    CHECK(cached_pages(file) == "xx");
   }
 
   TEST_CASE("what is not there is corrupt, and names the file") {

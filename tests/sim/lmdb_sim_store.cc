@@ -18,6 +18,7 @@ log::StoreFiles::Options file_options(LmdbFiles& files) {
           .small_bytes_max = files.small_bytes_max,
           .behind_bytes_max = 100 << 10,
           .values = {.segment_bytes = 200 << 10,
+                     .cached_bytes_max = 300 << 10,
                      .made = [&files](const std::string& path) { files.watched.watch(path); }}};
 }
 
@@ -150,6 +151,10 @@ void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
   } else {
     files_.watched.lose_process();
   }
+}
+
+void LmdbSimStore::keep_cached(bool keep) {
+  if (real_) real_->keep_cached(keep);
 }
 
 void LmdbSimStore::write_identity(const log::Identity& identity, std::function<void()> durable) {

@@ -55,6 +55,7 @@ class LmdbSimStore final : public SimStore {
                    std::function<void()> durable) override;
   void write_state(log::StateWrite write) override;
   void flush() override { real_->flush(); }
+  void keep_cached(bool keep) override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                   std::function<void(log::SlotsRead)> done) override {
     real_->read_votes(slot_begin, slot_end, bytes_max, std::move(done));
