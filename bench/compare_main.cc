@@ -17,7 +17,6 @@
 namespace stele::bench {
 namespace {
 
-constexpr int kFloorTimes = 500;
 /// Seconds of load that every system gets before it is measured.
 constexpr double kFirst = 3;
 
@@ -90,10 +89,8 @@ const std::vector<std::pair<std::string, std::string>>& shown_columns() {
 using Results = std::map<std::pair<std::string, std::string>, std::vector<Run>>;
 
 std::string text(const std::vector<Workload>& workloads, const std::vector<Peer>& systems,
-                 const Results& results, double floor_us) {
-  std::string out =
-      "The floor of one append, a sync of 4 KiB and two round trips, three processes at once: " +
-      text_of(floor_us, 0) + " us.\n\n";
+                 const Results& results) {
+  std::string out;
   for (const Workload& workload : workloads) {
     std::vector<std::vector<std::string>> lines(2);
     lines[0] = {workload.name, "Stele is"};
@@ -115,7 +112,9 @@ std::string text(const std::vector<Workload>& workloads, const std::vector<Peer>
         line.push_back(text_of(median_of(runs, shown), shown.digits));
       }
     }
-    out += aligned(lines) + "\n";
+    out += aligned(lines);
+    const std::string floor = against_floor(results.at({workload.name, "Stele"}));
+    out += (floor.empty() ? "" : "Stele's " + floor) + "\n";
   }
   for (const Peer& system : systems) out += system.name + ": " + system.promise + ".\n";
   return out;
@@ -194,12 +193,7 @@ int main_of(int count, char** arguments) {
   for (const std::string& load : flags.loads) workloads.push_back(workload_of(load));
 
   Results results;
-  std::vector<double> floors;
   for (std::size_t round = 1; round <= flags.repeat; ++round) {
-    {
-      const test::TempDirectory directory(flags.data);
-      floors.push_back(append_figure(directory.path(), kFloorTimes).p50);
-    }
     for (const Peer& system : systems) {
       const auto subject = system.start(flags.data);
       const auto run = [&](const Workload& workload, double warm_up, double seconds) {
@@ -219,14 +213,16 @@ int main_of(int count, char** arguments) {
         const Progress progress("round " + std::to_string(round) + " of " +
                                 std::to_string(flags.repeat) + ": " + system.name + ", " +
                                 workload.name);
-        results[{workload.name, system.name}].push_back(
+        const bool alone = system.name == "Stele" && workload.in_flight == 1;
+        const double floor_us = alone ? append_floor_us(flags.data) : 0;
+        Run& done = results[{workload.name, system.name}].emplace_back(
             run(workload, flags.warm_up, flags.seconds));
+        done.floor_us = floor_us;
+        progress.done(done);
       }
     }
   }
-  std::sort(floors.begin(), floors.end());
-  const double floor_us = floors[floors.size() / 2];
-  const std::string told = text(workloads, systems, results, floor_us);
+  const std::string told = text(workloads, systems, results);
   if (!flags.html.empty()) {
     write_page(flags.html, page("Stele and its peers", plots(workloads, systems, results), told));
   }

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "log/direct_file.h"
+#include "tests/cluster/process.h"
 
 namespace stele::bench {
 namespace {
@@ -283,6 +284,12 @@ Figure append_figure(const std::string& directory, int times) {
                         }),
                   1000);
   });
+}
+
+double append_floor_us(const std::string& data) {
+  constexpr int kTimes = 500;
+  const test::TempDirectory directory(data);
+  return append_figure(directory.path(), kTimes).p50;
 }
 
 }  // namespace stele::bench

@@ -17,6 +17,15 @@ double per_100k(double amount, const Run& run) {
                                     : amount * 100'000 / static_cast<double>(run.load.acknowledged);
 }
 
+template <class Of>
+double median_of(const std::vector<Run>& runs, Of of) {
+  std::vector<double> values;
+  for (const Run& run : runs) values.push_back(of(run));
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
 }  // namespace
 
 const std::vector<Column>& columns() {
@@ -63,8 +72,14 @@ int run_main(const char* program, int (*main_of)(int, char**), int count, char**
   }
 }
 
-Progress::Progress(const std::string& what) {
+Progress::Progress(const std::string& what) : what_(what) {
   if (::isatty(STDERR_FILENO) == 1) std::fprintf(stderr, "\r\033[K%s", what.c_str());
+}
+
+void Progress::done(const Run& run) const {
+  if (::isatty(STDERR_FILENO) != 1) return;
+  std::fprintf(stderr, "\r\033[K%s: %.0f/s, p50 %.0f us, p99 %.0f us\n", what_.c_str(),
+               run.load.per_second(), us(run.load.latency.at(0.5)), us(run.load.latency.at(0.99)));
 }
 
 Progress::~Progress() {
@@ -72,11 +87,7 @@ Progress::~Progress() {
 }
 
 double median_of(const std::vector<Run>& runs, const Column& column) {
-  std::vector<double> values;
-  for (const Run& run : runs) values.push_back(column.of(run));
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  return median_of(runs, column.of);
 }
 
 const Run& median(const std::vector<Run>& runs) {
@@ -130,14 +141,14 @@ std::string table(const std::vector<Run>& runs) {
   return aligned(lines);
 }
 
-std::string against_floor(const std::vector<Run>& runs, double floor_us) {
+std::string against_floor(const std::vector<Run>& runs) {
+  const double floor_us = median_of(runs, [](const Run& run) { return run.floor_us; });
   if (floor_us <= 0) return {};
-  std::vector<double> p50s;
-  for (const Run& run : runs) p50s.push_back(us(run.load.latency.at(0.5)));
-  std::sort(p50s.begin(), p50s.end());
-  return "p50 is " + text_of(p50s[p50s.size() / 2] / floor_us, 2) + " times the floor of " +
-         text_of(floor_us, 0) +
-         " us: a sync of 4 KiB and two round trips, three processes at once\n";
+  const double times = median_of(
+      runs, [](const Run& run) { return us(run.load.latency.at(0.5)) / run.floor_us; });
+  return "p50 is " + text_of(times, 2) + " times the floor of " + text_of(floor_us, 0) +
+         " us, measured before each run: a sync of 4 KiB and two round trips, three processes at "
+         "once\n";
 }
 
 std::vector<Plot> plots_over_time(const std::vector<Run>& runs) {
@@ -182,6 +193,7 @@ std::string json(const std::vector<Run>& runs, const std::map<std::string, doubl
     figures["acknowledged"] = run.load.acknowledged;
     figures["late"] = run.load.late;
     figures["stored"] = run.stored;
+    if (run.floor_us > 0) figures["floor us"] = run.floor_us;
     all["runs"].push_back(figures);
   }
   for (const auto& [name, figure] : more) all[name] = figure;

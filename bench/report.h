@@ -23,6 +23,7 @@ struct Run {
   Usage servers;  ///< Nothing if the cluster is not this program's own.
   Usage client;
   std::uint64_t stored = 0;  ///< Entries that the log has grown by.
+  double floor_us = 0;       ///< Of one append, right before it; 0: not measured.
 };
 
 /// The main function of a program of this directory: what is thrown is told, and ends it with 1.
@@ -44,6 +45,11 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
+  /// Leaves a line of what has come out, should what follows be broken off.
+  void done(const Run& run) const;
+
+ private:
+  std::string what_;
 };
 
 /// The repetition whose throughput is the median one.
@@ -60,7 +66,7 @@ class Progress {
 [[nodiscard]] std::string json(const std::vector<Run>& runs,
                                const std::map<std::string, double>& more = {});
 /// A sentence on p50 as a multiple of the floor; empty if that was not measured.
-[[nodiscard]] std::string against_floor(const std::vector<Run>& runs, double floor_us);
+[[nodiscard]] std::string against_floor(const std::vector<Run>& runs);
 /// Throughput and latency of the runs over time.
 [[nodiscard]] std::vector<Plot> plots_over_time(const std::vector<Run>& runs);
 

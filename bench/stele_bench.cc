@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -16,8 +17,6 @@
 
 namespace stele::bench {
 namespace {
-
-constexpr int kFloorTimes = 500;
 
 struct Flags {
   std::vector<std::string> cluster;
@@ -64,26 +63,31 @@ void print(const Flags& flags, const std::vector<Run>& runs) {
   std::fputs((flags.json ? json(runs) : table(runs)).c_str(), stdout);
 }
 
-int append(const Flags& flags) {
-  // Before there are threads, and with nothing else under way.
-  double floor_us = 0;
-  if (flags.spawn != 0) {
-    const test::TempDirectory directory(flags.data);
-    floor_us = append_figure(directory.path(), kFloorTimes).p50;
-  }
-  const auto subject = subject_of(flags);
-  subject->set_clients(flags.clients);
-  if (flags.fill_mb != 0) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
+/// As often as it should be repeated.
+std::vector<Run> repeat(const Flags& flags, const std::function<Run()>& once) {
   std::vector<Run> runs;
   for (std::size_t i = 0; i < flags.repeat; ++i) {
     const Progress progress("run " + std::to_string(i + 1) + " of " + std::to_string(flags.repeat));
-    runs.push_back(measure(*subject, load_of(flags), flags.connections));
-    runs.back().clients = flags.clients;
+    runs.push_back(once());
+    progress.done(runs.back());
   }
-  const std::string text = table(runs) + against_floor(runs, floor_us);
-  std::map<std::string, double> more;
-  if (floor_us > 0) more["floor us"] = floor_us;
-  std::fputs((flags.json ? json(runs, more) : text).c_str(), stdout);
+  return runs;
+}
+
+int append(const Flags& flags) {
+  const auto subject = subject_of(flags);
+  subject->set_clients(flags.clients);
+  if (flags.fill_mb != 0) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
+  const auto runs = repeat(flags, [&] {
+    // Whoever started the nodes knows their disk, and that they have nothing else to do.
+    const double floor_us = flags.spawn != 0 ? append_floor_us(flags.data) : 0;
+    Run run = measure(*subject, load_of(flags), flags.connections);
+    run.clients = flags.clients;
+    run.floor_us = floor_us;
+    return run;
+  });
+  const std::string text = table(runs) + against_floor(runs);
+  std::fputs((flags.json ? json(runs) : text).c_str(), stdout);
   if (!flags.html.empty()) {
     write_page(flags.html, page("stele-bench append", plots_over_time(runs), text));
   }
@@ -94,21 +98,20 @@ int append(const Flags& flags) {
 int failover(const Flags& flags) {
   const auto subject = subject_of(flags);
   test::Cluster& cluster = *subject->own();
-  std::vector<Run> runs;
-  for (std::size_t i = 0; i < flags.repeat; ++i) {
-    if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
-    const std::uint64_t leader = cluster.leader();
-    LoadOptions load = load_of(flags);
-    load.at_half = [&] { cluster.process(leader).signal(flags.pause ? SIGSTOP : SIGKILL); };
-    runs.push_back(measure(*subject, load, flags.connections));
-    if (flags.pause) {
-      cluster.resume(leader);
-    } else {
-      cluster.process(leader).wait();
-      cluster.start(leader);
-    }
-  }
-  print(flags, runs);
+  print(flags, repeat(flags, [&] {
+          if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
+          const std::uint64_t leader = cluster.leader();
+          LoadOptions load = load_of(flags);
+          load.at_half = [&] { cluster.process(leader).signal(flags.pause ? SIGSTOP : SIGKILL); };
+          Run run = measure(*subject, load, flags.connections);
+          if (flags.pause) {
+            cluster.resume(leader);
+          } else {
+            cluster.process(leader).wait();
+            cluster.start(leader);
+          }
+          return run;
+        }));
   return 0;
 }
 
@@ -125,22 +128,19 @@ int read(const Flags& flags) {
   load.tail = flags.push;
   load.warm_up = ms(flags.warm_up);
   load.duration = ms(flags.seconds);
-  std::vector<Run> runs;
-  for (std::size_t i = 0; i < flags.repeat; ++i) {
-    runs.push_back(measure_reads(*subject, load));
-    runs.back().payload_bytes = flags.payload_bytes;
-  }
-  print(flags, runs);
+  print(flags, repeat(flags, [&] {
+          Run run = measure_reads(*subject, load);
+          run.payload_bytes = flags.payload_bytes;
+          return run;
+        }));
   return 0;
 }
 
 int tail(const Flags& flags) {
   const auto subject = subject_of(flags);
-  std::vector<Run> runs;
-  for (std::size_t i = 0; i < flags.repeat; ++i) {
-    runs.push_back(measure_tails(*subject, load_of(flags), flags.connections));
-  }
-  print(flags, runs);
+  print(flags, repeat(flags, [&] {
+          return measure_tails(*subject, load_of(flags), flags.connections);
+        }));
   return 0;
 }
 
