@@ -194,6 +194,7 @@ int main_of(int count, char** arguments) {
 
   Results results;
   for (std::size_t round = 1; round <= flags.repeat; ++round) {
+    const double floor_us = append_floor_us(flags.data);
     for (const Peer& system : systems) {
       const auto subject = system.start(flags.data);
       const auto run = [&](const Workload& workload, double warm_up, double seconds) {
@@ -213,11 +214,9 @@ int main_of(int count, char** arguments) {
         const Progress progress("round " + std::to_string(round) + " of " +
                                 std::to_string(flags.repeat) + ": " + system.name + ", " +
                                 workload.name);
-        const bool alone = system.name == "Stele" && workload.in_flight == 1;
-        const double floor_us = alone ? append_floor_us(flags.data) : 0;
         Run& done = results[{workload.name, system.name}].emplace_back(
             run(workload, flags.warm_up, flags.seconds));
-        done.floor_us = floor_us;
+        if (workload.in_flight == 1) done.floor_us = floor_us;
         progress.done(done);
       }
     }

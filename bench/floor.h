@@ -51,7 +51,7 @@ class Copier {
 /// What one durable append through a leader and one follower cannot do without: a sync of 4 KiB and
 /// two round trips, while two other processes do the same.
 [[nodiscard]] Figure append_figure(const std::string& directory, int times);
-/// Its p50 in us, with files of its own on the disk of `data`, within half a second.
+/// Its p50 in us, with files of its own on the disk of `data`.
 [[nodiscard]] double append_floor_us(const std::string& data);
 
 }  // namespace stele::bench

@@ -17,6 +17,9 @@ double per_100k(double amount, const Run& run) {
                                     : amount * 100'000 / static_cast<double>(run.load.acknowledged);
 }
 
+double floor_of(const Run& run) { return run.floor_us; }
+double times_the_floor(const Run& run) { return us(run.load.latency.at(0.5)) / run.floor_us; }
+
 template <class Of>
 double median_of(const std::vector<Run>& runs, Of of) {
   std::vector<double> values;
@@ -142,11 +145,10 @@ std::string table(const std::vector<Run>& runs) {
 }
 
 std::string against_floor(const std::vector<Run>& runs) {
-  const double floor_us = median_of(runs, [](const Run& run) { return run.floor_us; });
+  const double floor_us = median_of(runs, floor_of);
   if (floor_us <= 0) return {};
-  const double times = median_of(
-      runs, [](const Run& run) { return us(run.load.latency.at(0.5)) / run.floor_us; });
-  return "p50 is " + text_of(times, 2) + " times the floor of " + text_of(floor_us, 0) +
+  return "p50 is " + text_of(median_of(runs, times_the_floor), 2) + " times the floor of " +
+         text_of(floor_us, 0) +
          " us, measured before each run: a sync of 4 KiB and two round trips, three processes at "
          "once\n";
 }
@@ -193,10 +195,13 @@ std::string json(const std::vector<Run>& runs, const std::map<std::string, doubl
     figures["acknowledged"] = run.load.acknowledged;
     figures["late"] = run.load.late;
     figures["stored"] = run.stored;
-    if (run.floor_us > 0) figures["floor us"] = run.floor_us;
     all["runs"].push_back(figures);
   }
   for (const auto& [name, figure] : more) all[name] = figure;
+  if (first.floor_us > 0) {
+    all["floor us"] = median_of(runs, floor_of);
+    all["p50 times the floor"] = median_of(runs, times_the_floor);
+  }
   for (const Column& column : columns()) all["median"][key(column)] = median_of(runs, column);
   return all.dump(2) + "\n";
 }

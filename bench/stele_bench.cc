@@ -79,8 +79,12 @@ int append(const Flags& flags) {
   subject->set_clients(flags.clients);
   if (flags.fill_mb != 0) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
   const auto runs = repeat(flags, [&] {
+    double floor_us = 0;
     // Whoever started the nodes knows their disk, and that they have nothing else to do.
-    const double floor_us = flags.spawn != 0 ? append_floor_us(flags.data) : 0;
+    if (flags.spawn != 0 && flags.in_flight == 1 && flags.rate == 0) {
+      if (!subject->own()->settle()) throw std::runtime_error("the nodes do not agree");
+      floor_us = append_floor_us(flags.data);
+    }
     Run run = measure(*subject, load_of(flags), flags.connections);
     run.clients = flags.clients;
     run.floor_us = floor_us;

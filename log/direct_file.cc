@@ -108,6 +108,7 @@ Result<void> DirectFile::put(std::uint64_t at, std::size_t bytes) {
       // Some file systems take the flag and nothing else.
       direct_allowed_ = false;
       set_direct(false);
+      if (direct_) return error("write");
     } else if (written == 0 || errno != EINTR) {
       return error("write");
     }
@@ -119,10 +120,13 @@ void DirectFile::set_cached(bool cached) {
   if (direct_ == cached && direct_allowed_) set_direct(!cached);
 }
 
+void DirectFile::drop_cached(std::uint64_t begin) {
+  ::posix_fadvise(file_, static_cast<off_t>(begin), 0, POSIX_FADV_DONTNEED);
+}
+
 void DirectFile::set_direct(bool direct) {
   const int flags = ::fcntl(file_, F_GETFL);
-  ::fcntl(file_, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
-  direct_ = direct;
+  if (::fcntl(file_, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0) direct_ = direct;
 }
 
 Result<void> DirectFile::sync() {

@@ -35,6 +35,10 @@ class DirectFile {
   Result<void> sync();
   /// Whether what is written from now on stays in the page cache, for readers. At first not.
   void set_cached(bool cached);
+  /// Whether it does.
+  [[nodiscard]] bool cached() const { return !direct_; }
+  /// What is read from `begin` on comes from the disk again. Requires sync().
+  void drop_cached(std::uint64_t begin);
   /// Cuts off what lies behind `bytes`, durably.
   Result<void> truncate(std::uint64_t bytes);
   [[nodiscard]] Result<std::uint64_t> size() const;

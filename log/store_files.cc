@@ -79,14 +79,15 @@ Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t appli
 }
 
 /// A record that a killed process left in the page cache counts from now on: its values must not be
-/// lost any more when LMDB says where they are.
-Result<void> sync_segments(const std::string& directory, const Journaled& journaled) {
-  std::uint32_t synced = 0;
-  for (const FoundRecord& record : journaled.records) {
-    if (record.segment == 0 || std::exchange(synced, record.segment) == record.segment) continue;
-    auto file = DirectFile::open(segment_path(directory, record.segment), false);
+/// lost any more when LMDB says where they are. And what the cache has of one whose sync failed may
+/// not be on the disk: it is read from there.
+Result<void> settle_segments(const std::string& directory, ValuePlace at) {
+  if (at.segment == 0) at = {1, 0};
+  for (; exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
+    auto file = DirectFile::open(segment_path(directory, at.segment), false);
     if (!file) return tl::unexpected<Error>(file.error());
     if (auto done = file->sync(); !done) return done;
+    file->drop_cached(at.offset);
   }
   return {};
 }
@@ -133,18 +134,18 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   if (const auto known = check_format(*txn); !known) return tl::unexpected<Error>(known.error());
   const auto found = get_mark(*txn);
   if (!found) return tl::unexpected<Error>(found.error());
+  // A journal that the tables do not know yet has never held anything.
+  JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}});
+  if (const auto settled = settle_segments(directory, mark.values_end); !settled) {
+    return tl::unexpected<Error>(settled.error());
+  }
   const auto journaled = read_journaled(directory, *txn);
   if (!journaled) return tl::unexpected<Error>(journaled.error());
-  if (const auto synced = sync_segments(directory, *journaled); !synced) {
-    return tl::unexpected<Error>(synced.error());
-  }
   for (const FoundRecord& record : journaled->records) {
     const auto done = apply_redo(record.redo, *txn);
     if (!done) return tl::unexpected<Error>(done.error());
   }
 
-  // A journal that the tables do not know yet has never held anything.
-  JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}});
   const std::string path = journal_path(directory);
   auto journal =
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);

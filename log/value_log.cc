@@ -1,6 +1,7 @@
 #include "log/value_log.h"
 
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,8 +79,8 @@ Result<void> ValueLog::append(std::uint64_t number, std::span<const paxos::Value
     for (const Slice& part : value.parts()) parts.push_back(part.bytes);
   }
   parts.push_back(redo);
-  cached_ = keep_cached_ && cached_bytes_ < options_.cached_bytes_max;
-  file_.set_cached(cached_);
+  file_.set_cached(keep_cached_ && cached_bytes_ < options_.cached_bytes_max);
+  cached_ = file_.cached();
   auto done = file_.write(end_.offset, parts);
   if (done) done = file_.sync();
   if (!done) return done;
@@ -160,6 +161,11 @@ Result<Slice> ValueReader::read(ValuePlace place, std::uint64_t count) {
   return Slice{bytes, target};
 }
 
+std::uint64_t ValueReader::cached_reads() {
+  const std::lock_guard lock(mutex_);
+  return cached_reads_;
+}
+
 void ValueReader::add_cached(ValuePlace begin, ValuePlace end) {
   const std::lock_guard lock(mutex_);
   const Range added{begin.segment, begin.offset - kRecordHeadBytes, end.offset};
@@ -172,12 +178,27 @@ void ValueReader::add_cached(ValuePlace begin, ValuePlace end) {
   cached_.push_back(added);
 }
 
-bool ValueReader::is_cached(const Range& range) {
-  const std::lock_guard lock(mutex_);
-  return std::ranges::any_of(cached_, [&](const Range& cached) {
+/// False where the page cache does not have all of it, or is not known to.
+bool ValueReader::read_cached(const Segment& file, const Range& range,
+                              std::span<std::byte> target) {
+  const auto has = [&](const Range& cached) {
     return cached.segment == range.segment && cached.begin <= range.begin &&
            range.end <= cached.end;
-  });
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::ranges::none_of(cached_, has)) return false;
+  }
+  const iovec part{target.data(), target.size()};
+  const ssize_t got =
+      ::preadv2(file.cached, &part, 1, static_cast<off_t>(range.begin), RWF_NOWAIT);
+  const std::lock_guard lock(mutex_);
+  if (got == static_cast<ssize_t>(target.size())) {
+    ++cached_reads_;
+    return true;
+  }
+  std::erase_if(cached_, has);  // The system needed the memory: what is older has gone first.
+  return false;
 }
 
 Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count) {
@@ -190,9 +211,11 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
       static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes)), &std::free);
   if (buffer == nullptr) throw std::bad_alloc();
   const std::span<std::byte> target(buffer.get(), bytes);
-  const bool past = file.direct >= 0 && !is_cached({begin.segment, from, from + bytes});
-  const auto done = file.read(past ? file.direct : file.cached, from, target);
-  if (!done) return tl::unexpected<Error>(done.error());
+  const bool cached = read_cached(file, {begin.segment, from, from + bytes}, target);
+  if (!cached) {
+    const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from, target);
+    if (!done) return tl::unexpected<Error>(done.error());
+  }
   return ValueStretch{{begin.segment, from}, {buffer, target}};
 }
 

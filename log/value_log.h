@@ -86,13 +86,16 @@ class ValueReader {
   /// Through the page cache: for what others may read, too. Errors: corrupt (there are no such
   /// bytes), io.
   Result<Slice> read(ValuePlace place, std::uint64_t count);
-  /// In one go, and past the page cache unless it is known to be there: for much that is read once.
+  /// In one go, and past the page cache unless it has been kept there: for much that is read once.
   /// Has more than was asked for where pages begin and end. Errors as above.
   Result<ValueStretch> read_stretch(ValuePlace begin, std::uint64_t count);
-  /// The page cache holds the record that goes up to `end`, and whose first value is at `begin`.
+  /// The record that goes up to `end`, and whose first value is at `begin`, was written through the
+  /// page cache.
   void add_cached(ValuePlace begin, ValuePlace end);
   /// So many stretches of the cache are remembered, the youngest ones.
   static constexpr std::size_t kCachedMax = 64;
+  /// Stretches that were read from there.
+  [[nodiscard]] std::uint64_t cached_reads();
 
  private:
   struct Segment;
@@ -104,12 +107,13 @@ class ValueReader {
   static constexpr std::size_t kOpenMax = 16;
 
   Result<std::shared_ptr<Segment>> segment(std::uint32_t number);
-  [[nodiscard]] bool is_cached(const Range& range);
+  bool read_cached(const Segment& file, const Range& range, std::span<std::byte> target);
 
   std::string directory_;
   std::mutex mutex_;
   std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_,
-  std::deque<Range> cached_;                                // and this, too. The oldest first.
+  std::deque<Range> cached_;                                // this, the oldest first,
+  std::uint64_t cached_reads_ = 0;                          // and this.
 };
 
 }  // namespace stele::log

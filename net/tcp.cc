@@ -19,6 +19,8 @@ namespace stele::net {
 namespace {
 
 using asio::ip::tcp;
+using KeepAliveIdle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+using KeepAliveInterval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
 using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
 
 constexpr std::size_t kGatherMax = 64;
@@ -159,8 +161,17 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
                         [self = shared_from_this()](asio::error_code error, const tcp::endpoint&) {
                           if (self->closed_) return;
                           if (error) return self->fail("no connection: " + error.message());
+                          self->watch();
                           self->start();
                         });
+  }
+
+  /// Also while nothing is sent, whoever has dialled learns that the other side is gone.
+  void watch() {
+    asio::error_code ignored;
+    const auto idle = std::chrono::ceil<std::chrono::seconds>(options_.unacknowledged_timeout);
+    socket_.set_option(KeepAliveIdle(static_cast<int>(idle.count())), ignored);
+    socket_.set_option(KeepAliveInterval(1), ignored);
   }
 
   void fail(const std::string& reason) {

@@ -48,6 +48,15 @@ TEST_SUITE("cluster.bench") {
     CHECK(told["connections"] == 2);
     CHECK(told["runs"][0]["acknowledged"] > 0);
     CHECK(told["runs"][0]["failed"] == 0);
+    CHECK_FALSE(told.contains("floor us"));
+  }
+
+  TEST_CASE("append: one at a time, against the floor") {
+    const auto told = json_of({program("../bench/stele-bench"), "append", "--spawn", "1",
+                               "--in-flight", "1", "--seconds", "0.3", "--warm-up", "0", "--repeat",
+                               "2", "--json"});
+    CHECK(told["floor us"] > 0);
+    CHECK(told["p50 times the floor"] > 0);
   }
 
   TEST_CASE("failover: the leader is killed, or stopped, and the load goes on") {
@@ -129,7 +138,8 @@ TEST_SUITE("cluster.bench") {
     const std::string path = directory.path() + "/page.html";
     const Run done =
         run({program("../bench/stele-bench"), "append", "--spawn", "1", "--data", directory.path(),
-             "--seconds", "0.3", "--warm-up", "0", "--repeat", "2", "--html", path});
+             "--in-flight", "1", "--seconds", "0.3", "--warm-up", "0", "--repeat", "2", "--html",
+             path});
     REQUIRE_MESSAGE(done.exit_code == 0, done.out);
     CHECK(done.out.find("times the floor of") != std::string::npos);
     const std::string page = read_file(path);

@@ -2,23 +2,16 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
 #include "log/direct_file.h"
 
 namespace stele::log {
-
-/// Whether files can be read past the page cache there.
-inline bool direct_reads(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
-  if (file >= 0) ::close(file);
-  return file >= 0;
-}
 
 /// A letter for each page: x if it is cached, . if not.
 inline std::string cached_pages(const std::string& path) {
@@ -30,6 +23,19 @@ inline std::string cached_pages(const std::string& path) {
   std::string letters;
   for (const unsigned char page : resident) letters += (page & 1) != 0 ? 'x' : '.';
   return letters;
+}
+
+/// Whether what is written past the page cache is not in it: not so on every file system.
+inline bool goes_past_cache(const std::string& directory) {
+  if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return false;
+  const std::string path = directory + "/probe";
+  auto file = DirectFile::open(path, true);
+  REQUIRE(file);
+  const std::array<std::byte, kPageBytes> page{};
+  const std::array<std::span<const std::byte>, 1> parts{page};
+  REQUIRE(file->write(0, parts));
+  REQUIRE(file->sync());
+  return cached_pages(path) == ".";
 }
 
 }  // namespace stele::log

@@ -98,6 +98,19 @@ TEST_SUITE("log.store_files") {
     CHECK(std::filesystem::file_size(bench.path("values/1")) == 2 * kPageBytes);
   }
 
+  TEST_CASE("keep_cached: large values are then read back without the disk, others with it") {
+    Bench bench;
+    bench.files->keep_cached(true);
+    bench.commit(vote(1, 5000), true);
+    bench.commit(vote(2, 5000), true);  // Read together with the first.
+    CHECK(bench.slots() == Slots{1, 2});
+    CHECK(bench.files->values().cached_reads() == 1);
+    bench.files->keep_cached(false);
+    bench.commit(vote(3, 5000), true);
+    CHECK(bench.slots() == Slots{1, 2, 3});
+    CHECK(bench.files->values().cached_reads() == 2);
+  }
+
   TEST_CASE("when half of the journal is full, what it holds moves to LMDB, beside commits") {
     Bench bench;
     int begun = 0;

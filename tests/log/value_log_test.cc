@@ -96,59 +96,69 @@ TEST_SUITE("log.value_log") {
       cached += cached_pages(segment_path(bench.directory.path(), segment));
     }
     // Two pages a record; the bound is four.
-    if (direct_reads(segment_path(bench.directory.path(), 1))) CHECK(cached == "..xxxx......xx");
+    if (goes_past_cache(bench.directory.path())) CHECK(cached == "..xxxx......xx");
   }
 
-  TEST_CASE("add_cached: read_stretch goes through the page cache there, and past it elsewhere") {
+  TEST_CASE("add_cached: read_stretch reads the page cache there, and past it elsewhere") {
     Bench bench;
-    const auto append = [&](char c) {
-      const ValuePlace place = bench.append(std::string(5000, c));
-      return std::pair(place, bench.log.end());
-    };
+    bench.log.keep_cached(true);
+    const ValuePlace first = bench.append(std::string(5000, 'a'));
+    const ValuePlace first_end = bench.log.end();
+    const ValuePlace second = bench.append(std::string(5000, 'b'));
     const auto read = [&](ValuePlace place, std::uint64_t count) {
       const auto stretch = bench.reader.read_stretch(place, count);
       REQUIRE(stretch);
-      return text_of(*stretch->find(place, count));
+      CHECK(text_of(*stretch->find(place, 5000)) == std::string(5000, place == first ? 'a' : 'b'));
+      return bench.reader.cached_reads();
     };
-    const auto first = append('a');
-    const auto second = append('b');
-    const std::string file = segment_path(bench.directory.path(), 1);
-    const bool direct = direct_reads(file);
-    CHECK(read(first.first, 5000) == std::string(5000, 'a'));
-    if (direct) CHECK(cached_pages(file) == "....");
-    bench.reader.add_cached(second.first, second.second);
-    // More than is known to be there.
-    CHECK(read(first.first, 2 * kPageBytes + 5000).substr(0, 5000) == std::string(5000, 'a'));
-    if (direct) CHECK(cached_pages(file) == "....");
-    CHECK(read(second.first, 5000) == std::string(5000, 'b'));
-    CHECK(cached_pages(file).substr(2) == "xx");
-    bench.reader.add_cached(first.first, first.second);
-    CHECK(read(first.first, 5000) == std::string(5000, 'a'));
-    CHECK(cached_pages(file) == "xxxx");
+    CHECK(read(second, 5000) == 0);
+    bench.reader.add_cached(second, bench.log.end());
+    CHECK(read(second, 5000) == 1);
+    CHECK(read(first, 5000) == 1);
+    CHECK(read(first, 2 * kPageBytes + 5000) == 1);
+    bench.reader.add_cached(first, first_end);
+    CHECK(read(first, 5000) == 2);
   }
 
   TEST_CASE("add_cached: neighbours are one range, and of too many the oldest is forgotten") {
     Bench bench;
+    bench.log.keep_cached(true);
     const ValuePlace first = bench.append("first");
     const ValuePlace second = bench.append("second");
-    const std::string file = segment_path(bench.directory.path(), 1);
-    const auto fill_with_others = [&] {
-      for (std::uint32_t segment = 2; segment <= 1 + ValueReader::kCachedMax; ++segment) {
-        bench.reader.add_cached({segment, kRecordHeadBytes}, {segment, kPageBytes});
-      }
+    const auto add_both = [&] {
+      bench.reader.add_cached(first, {1, kPageBytes});
+      bench.reader.add_cached(second, {1, 2 * kPageBytes});
     };
     const auto read_both = [&] {
       CHECK(bench.reader.read_stretch(first, second.offset + 6 - first.offset));
+      return bench.reader.cached_reads();
     };
-    bench.reader.add_cached(first, {1, kPageBytes});
-    bench.reader.add_cached(second, {1, 2 * kPageBytes});
-    fill_with_others();
-    read_both();
-    if (direct_reads(file)) CHECK(cached_pages(file) == "..");
-    bench.reader.add_cached(first, {1, kPageBytes});
-    bench.reader.add_cached(second, {1, 2 * kPageBytes});
-    read_both();
-    CHECK(cached_pages(file) == "xx");
+    add_both();
+    CHECK(read_both() == 1);
+    for (std::uint32_t segment = 2; segment <= 1 + ValueReader::kCachedMax; ++segment) {
+      bench.reader.add_cached({segment, kRecordHeadBytes}, {segment, kPageBytes});
+    }
+    CHECK(read_both() == 1);
+    add_both();
+    CHECK(read_both() == 2);
+  }
+
+  TEST_CASE("add_cached: what the system has dropped since comes from the disk, and is forgotten") {
+    Bench bench;
+    bench.log.keep_cached(true);
+    const ValuePlace place = bench.append("text");
+    bench.reader.add_cached(place, bench.log.end());
+    auto file = DirectFile::open(segment_path(bench.directory.path(), 1), false);
+    REQUIRE(file);
+    file->drop_cached(0);
+    REQUIRE(cached_pages(file->path()) == ".");
+    for (int i = 0; i < 2; ++i) {
+      const auto stretch = bench.reader.read_stretch(place, 4);
+      REQUIRE(stretch);
+      CHECK(text_of(*stretch->find(place, 4)) == "text");
+      CHECK(bench.reader.cached_reads() == 0);
+      CHECK(bench.reader.read(place, 4));  // Puts it into the cache again.
+    }
   }
 
   TEST_CASE("what is not there is corrupt, and names the file") {
