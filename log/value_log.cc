@@ -178,27 +178,29 @@ void ValueReader::add_cached(ValuePlace begin, ValuePlace end) {
   cached_.push_back(added);
 }
 
-/// False where the page cache does not have all of it, or is not known to.
-bool ValueReader::read_cached(const Segment& file, const Range& range,
-                              std::span<std::byte> target) {
+/// How much of the beginning of `range` the page cache has, if it was written through it: whole
+/// pages. The system may have dropped some of it since.
+std::size_t ValueReader::read_cached(const Segment& file, const Range& range,
+                                     std::span<std::byte> target) {
   const auto has = [&](const Range& cached) {
     return cached.segment == range.segment && cached.begin <= range.begin &&
            range.end <= cached.end;
   };
   {
     const std::lock_guard lock(mutex_);
-    if (std::ranges::none_of(cached_, has)) return false;
+    if (std::ranges::none_of(cached_, has)) return 0;
   }
   const iovec part{target.data(), target.size()};
   const ssize_t got =
       ::preadv2(file.cached, &part, 1, static_cast<off_t>(range.begin), RWF_NOWAIT);
+  const std::size_t pages = got < 0 ? 0 : static_cast<std::size_t>(got) / kPageBytes;
   const std::lock_guard lock(mutex_);
-  if (got == static_cast<ssize_t>(target.size())) {
-    ++cached_reads_;
-    return true;
-  }
-  std::erase_if(cached_, has);  // The system needed the memory: what is older has gone first.
-  return false;
+  if (pages != 0) ++cached_reads_;
+  const auto found = std::ranges::find_if(cached_, has);
+  if (found == cached_.end()) return pages * kPageBytes;
+  found->misses = pages != 0 ? 0 : found->misses + 1;
+  if (found->misses == kMissesMax) cached_.erase(found);
+  return pages * kPageBytes;
 }
 
 Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count) {
@@ -211,11 +213,10 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
       static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes)), &std::free);
   if (buffer == nullptr) throw std::bad_alloc();
   const std::span<std::byte> target(buffer.get(), bytes);
-  const bool cached = read_cached(file, {begin.segment, from, from + bytes}, target);
-  if (!cached) {
-    const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from, target);
-    if (!done) return tl::unexpected<Error>(done.error());
-  }
+  const std::size_t cached = read_cached(file, {begin.segment, from, from + bytes}, target);
+  const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from + cached,
+                              target.subspan(cached));
+  if (!done) return tl::unexpected<Error>(done.error());
   return ValueStretch{{begin.segment, from}, {buffer, target}};
 }
 

@@ -92,8 +92,10 @@ class ValueReader {
   /// The record that goes up to `end`, and whose first value is at `begin`, was written through the
   /// page cache.
   void add_cached(ValuePlace begin, ValuePlace end);
-  /// So many stretches of the cache are remembered, the youngest ones.
+  /// So many stretches of the cache are remembered, the youngest ones,
   static constexpr std::size_t kCachedMax = 64;
+  /// each until it was not there so many times in a row.
+  static constexpr int kMissesMax = 16;
   /// Stretches that were read from there.
   [[nodiscard]] std::uint64_t cached_reads();
 
@@ -103,11 +105,12 @@ class ValueReader {
     std::uint32_t segment;
     std::uint64_t begin;
     std::uint64_t end;
+    int misses = 0;  // In a row.
   };
   static constexpr std::size_t kOpenMax = 16;
 
   Result<std::shared_ptr<Segment>> segment(std::uint32_t number);
-  bool read_cached(const Segment& file, const Range& range, std::span<std::byte> target);
+  std::size_t read_cached(const Segment& file, const Range& range, std::span<std::byte> target);
 
   std::string directory_;
   std::mutex mutex_;
