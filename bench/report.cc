@@ -149,8 +149,7 @@ std::string against_floor(const std::vector<Run>& runs) {
   if (floor_us <= 0) return {};
   return "p50 is " + text_of(median_of(runs, times_the_floor), 2) + " times the floor of " +
          text_of(floor_us, 0) +
-         " us, measured before each run: a sync of 4 KiB and two round trips, three processes at "
-         "once\n";
+         " us, measured anew for each: a sync of 4 KiB and two round trips, three processes at once\n";
 }
 
 std::vector<Plot> plots_over_time(const std::vector<Run>& runs) {

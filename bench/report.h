@@ -23,7 +23,7 @@ struct Run {
   Usage servers;  ///< Nothing if the cluster is not this program's own.
   Usage client;
   std::uint64_t stored = 0;  ///< Entries that the log has grown by.
-  double floor_us = 0;       ///< Of one append, right before it; 0: not measured.
+  double floor_us = 0;       ///< Of one append, a little before it; 0: not measured.
 };
 
 /// The main function of a program of this directory: what is thrown is told, and ends it with 1.

@@ -120,8 +120,9 @@ void DirectFile::set_cached(bool cached) {
   if (direct_ == cached && direct_allowed_) set_direct(!cached);
 }
 
-void DirectFile::drop_cached(std::uint64_t begin) {
-  ::posix_fadvise(file_, static_cast<off_t>(begin), 0, POSIX_FADV_DONTNEED);
+void DirectFile::drop_cached() {
+  // All of it: of pages that the system keeps together it drops none if one is to stay.
+  ::posix_fadvise(file_, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 void DirectFile::set_direct(bool direct) {

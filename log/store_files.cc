@@ -87,7 +87,7 @@ Result<void> settle_segments(const std::string& directory, ValuePlace at) {
     auto file = DirectFile::open(segment_path(directory, at.segment), false);
     if (!file) return tl::unexpected<Error>(file.error());
     if (auto done = file->sync(); !done) return done;
-    file->drop_cached(at.offset);
+    file->drop_cached();
   }
   return {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,9 +26,9 @@ inline std::string cached_pages(const std::string& path) {
   return letters;
 }
 
-/// Whether what is written past the page cache is not in it: not so on every file system.
+/// Whether what is written past the page cache is not in it. On some file systems, as tmpfs, there
+/// is nothing but the cache.
 inline bool goes_past_cache(const std::string& directory) {
-  if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return false;
   const std::string path = directory + "/probe";
   auto file = DirectFile::open(path, true);
   REQUIRE(file);
@@ -36,6 +37,15 @@ inline bool goes_past_cache(const std::string& directory) {
   REQUIRE(file->write(0, parts));
   REQUIRE(file->sync());
   return cached_pages(path) == ".";
+}
+
+/// Requires that it is synced, and no page that the system keeps together with others.
+inline void drop_cached_page(const std::string& path, std::uint64_t page) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(file >= 0);
+  const auto at = static_cast<off_t>(page * kPageBytes);
+  REQUIRE(::posix_fadvise(file, at, kPageBytes, POSIX_FADV_DONTNEED) == 0);
+  ::close(file);
 }
 
 }  // namespace stele::log

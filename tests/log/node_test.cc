@@ -63,9 +63,11 @@ TEST_SUITE("log.node") {
 
   TEST_CASE("while a node is away, what a follower writes stays in the page cache for it") {
     NodesInProcess nodes(3);
-    const TestDirectory directory;
-    if (!goes_past_cache(directory.path())) return;
     REQUIRE(nodes.has_leader());
+    if (!goes_past_cache(nodes.directory(nodes.leader()))) {
+      MESSAGE("what is written past the page cache is in it, here: there is nothing to see");
+      return;
+    }
     Client client(nodes.context, nodes.client_options());
     const NodeId away{nodes.leader().value % 3 + 1};
     // Of one entry that goes to the value log, the pages that `node` has of it in the cache.

@@ -1,10 +1,13 @@
 #include "net/tcp.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
+#include <cstdio>
+#include <fstream>
 
 #include "tests/log/directory.h"
 #include "tests/net/samples.h"
@@ -56,6 +59,24 @@ struct Pair {
   std::unique_ptr<Link> dialled;
   std::unique_ptr<Link> accepted;
 };
+
+/// When the client of a connection to that port asks, as the system knows it; nothing if that is not
+/// what it waits for.
+std::optional<std::chrono::milliseconds> keep_alive_of_client(std::uint16_t port) {
+  std::ifstream table("/proc/self/net/tcp");
+  std::string line;
+  while (std::getline(table, line)) {
+    unsigned remote = 0;
+    unsigned timer = 0;
+    unsigned long ticks = 0;
+    if (std::sscanf(line.c_str(), " %*u: %*x:%*x %*x:%x %*x %*x:%*x %x:%lx", &remote, &timer,
+                    &ticks) == 3 &&
+        remote == port && timer == 2) {
+      return std::chrono::milliseconds(ticks * 1000 / static_cast<unsigned>(sysconf(_SC_CLK_TCK)));
+    }
+  }
+  return {};
+}
 
 Message accept_of(std::size_t bytes) {
   return paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value(std::string(bytes, 'x'))}};
@@ -153,6 +174,14 @@ TEST_SUITE("net.tcp") {
     REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
     CHECK_FALSE(pair.client.closed->empty());
     CHECK_FALSE(pair.server.closed);
+  }
+
+  TEST_CASE("who has dialled asks whether the other side is there, though nothing is sent") {
+    Pair pair({.unacknowledged_timeout = 7s});
+    REQUIRE(pair.run([&] {
+      const auto asks_in = keep_alive_of_client(pair.listener->port());
+      return asks_in && *asks_in <= 7s;
+    }));
   }
 
   TEST_CASE("close_gently: what was queued arrives before the end") {
