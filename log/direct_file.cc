@@ -120,11 +120,6 @@ void DirectFile::set_cached(bool cached) {
   if (direct_ == cached && direct_allowed_) set_direct(!cached);
 }
 
-void DirectFile::drop_cached() {
-  // All of it: of pages that the system keeps together it drops none if one is to stay.
-  ::posix_fadvise(file_, 0, 0, POSIX_FADV_DONTNEED);
-}
-
 void DirectFile::set_direct(bool direct) {
   const int flags = ::fcntl(file_, F_GETFL);
   if (::fcntl(file_, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0) direct_ = direct;

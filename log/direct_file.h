@@ -37,8 +37,6 @@ class DirectFile {
   void set_cached(bool cached);
   /// Whether it does.
   [[nodiscard]] bool cached() const { return !direct_; }
-  /// What is read from now on comes from the disk again. Requires sync().
-  void drop_cached();
   /// Cuts off what lies behind `bytes`, durably.
   Result<void> truncate(std::uint64_t bytes);
   [[nodiscard]] Result<std::uint64_t> size() const;

@@ -33,10 +33,11 @@ std::array<std::byte, kRecordHeadBytes> make_record_head(std::uint64_t id, std::
   return head;
 }
 
-void find_records(std::span<const std::byte> file, std::uint32_t segment, std::uint64_t at,
+void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::uint64_t at,
                   std::uint64_t id, std::uint64_t applied, std::vector<FoundRecord>& found) {
-  while (at + kRecordHeadBytes <= file.size()) {
-    ByteReader reader(file.subspan(at));
+  const std::uint64_t begin = at;
+  while (at - begin + kRecordHeadBytes <= pages.size()) {
+    ByteReader reader(pages.subspan(at - begin));
     const auto sum = reader.get<std::uint64_t>();
     Sizes sizes{};
     sizes.number = reader.get<std::uint64_t>();

@@ -27,9 +27,9 @@ struct FoundRecord {
   std::uint64_t end = 0;      ///< In the file, a page's begin.
 };
 
-/// Adds every record of `file` from `at` on, which is a page's begin, whose number is above
+/// Adds every record in `pages`, which lie in their file from `at` on, whose number is above
 /// `applied`; also behind what cannot be read.
-void find_records(std::span<const std::byte> file, std::uint32_t segment, std::uint64_t at,
+void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::uint64_t at,
                   std::uint64_t id, std::uint64_t applied, std::vector<FoundRecord>& found);
 
 }  // namespace stele::log

@@ -79,17 +79,25 @@ Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t appli
 }
 
 /// A record that a killed process left in the page cache counts from now on: its values must not be
-/// lost any more when LMDB says where they are. And what the cache has of one whose sync failed may
-/// not be on the disk: it is read from there.
-Result<void> settle_segments(const std::string& directory, ValuePlace at) {
+/// lost any more when LMDB says where they are.
+Result<void> sync_segments(const std::string& directory, ValuePlace at) {
   if (at.segment == 0) at = {1, 0};
   for (; exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
     auto file = DirectFile::open(segment_path(directory, at.segment), false);
     if (!file) return tl::unexpected<Error>(file.error());
     if (auto done = file->sync(); !done) return done;
-    file->drop_cached();
   }
   return {};
+}
+
+/// Whole pages of a segment from `at` on.
+Result<Slice> read_segment(const std::string& directory, ValuePlace at) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(segment_path(directory, at.segment), error);
+  if (error) return fail(Errc::corrupt, segment_path(directory, at.segment) + " is missing");
+  const std::uint64_t end = size / kPageBytes * kPageBytes;
+  if (at.offset >= end) return Slice{};
+  return ValueReader(directory, false).read(at, end - at.offset);
 }
 
 }  // namespace
@@ -106,15 +114,16 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
   if (const auto known = check_journal(journal->bytes(), path, id); !known) {
     return tl::unexpected<Error>(known.error());
   }
-  find_records(journal->bytes(), 0, kPageBytes, id, applied, journaled.records);
-  journaled.files.push_back(*std::move(journal));
+  const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
+  find_records(pages, 0, kPageBytes, id, applied, journaled.records);
+  journaled.journal.emplace(*std::move(journal));
   ValuePlace at = values_end;
   if (at.segment == 0) at = {1, 0};
   for (; at.offset != 0 || exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
-    auto segment = MappedFile::open(segment_path(directory, at.segment));
+    auto segment = read_segment(directory, at);
     if (!segment) return tl::unexpected<Error>(segment.error());
-    find_records(segment->bytes(), at.segment, at.offset, id, applied, journaled.records);
-    journaled.files.push_back(*std::move(segment));
+    find_records(segment->bytes, at.segment, at.offset, id, applied, journaled.records);
+    journaled.segments.push_back(*std::move(segment));
   }
   if (const auto sorted = put_in_order(journaled.records, applied); !sorted) {
     return tl::unexpected<Error>(sorted.error());
@@ -136,8 +145,8 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   if (!found) return tl::unexpected<Error>(found.error());
   // A journal that the tables do not know yet has never held anything.
   JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}});
-  if (const auto settled = settle_segments(directory, mark.values_end); !settled) {
-    return tl::unexpected<Error>(settled.error());
+  if (const auto synced = sync_segments(directory, mark.values_end); !synced) {
+    return tl::unexpected<Error>(synced.error());
   }
   const auto journaled = read_journaled(directory, *txn);
   if (!journaled) return tl::unexpected<Error>(journaled.error());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "log/checkpoint.h"
@@ -88,9 +89,12 @@ class StoreFiles {
   StateNumbers readable_;
 };
 
-/// What the tables lack: the records behind the mark, in order. The views are into the files.
+/// What the tables lack: the records behind the mark, in order, with views into the rest. Segments
+/// are read from the disk (ADR 10); what the page cache has of the journal is as good, because LMDB
+/// gets and syncs it.
 struct Journaled {
-  std::vector<MappedFile> files;
+  std::optional<MappedFile> journal;
+  std::vector<Slice> segments;
   std::vector<FoundRecord> records;
   ValuePlace values_end;  ///< Behind the last record.
 };

@@ -152,6 +152,11 @@ Result<std::shared_ptr<ValueReader::Segment>> ValueReader::segment(std::uint32_t
 }
 
 Result<Slice> ValueReader::read(ValuePlace place, std::uint64_t count) {
+  if (!believes_cache_) {
+    const auto stretch = read_stretch(place, count);
+    if (!stretch) return tl::unexpected<Error>(stretch.error());
+    return *stretch->find(place, count);
+  }
   const auto found = segment(place.segment);
   if (!found) return tl::unexpected<Error>(found.error());
   const auto bytes = std::make_shared_for_overwrite<std::byte[]>(count);

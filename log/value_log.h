@@ -81,10 +81,13 @@ struct ValueStretch {
 /// Reads values back. Any thread.
 class ValueReader {
  public:
-  explicit ValueReader(std::string directory) : directory_(std::move(directory)) {}
+  /// What the page cache has of a record whose sync failed may not be on the disk.
+  /// `believes_cache`: there is none such, and read() takes what is cached.
+  explicit ValueReader(std::string directory, bool believes_cache = true)
+      : directory_(std::move(directory)), believes_cache_(believes_cache) {}
 
-  /// Through the page cache: for what others may read, too. Errors: corrupt (there are no such
-  /// bytes), io.
+  /// Through the page cache, if that is believed: for what others may read, too. Errors: corrupt
+  /// (there are no such bytes), io.
   Result<Slice> read(ValuePlace place, std::uint64_t count);
   /// In one go, and past the page cache unless it has been kept there: for much that is read once.
   /// Has more than was asked for where pages begin and end. Errors as above.
@@ -113,6 +116,7 @@ class ValueReader {
   std::size_t read_cached(const Segment& file, const Range& range, std::span<std::byte> target);
 
   std::string directory_;
+  bool believes_cache_ = true;
   std::mutex mutex_;
   std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_,
   std::deque<Range> cached_;                                // this, the oldest first,

@@ -166,7 +166,7 @@ Result<VerifyReport> verify_directory(const std::string& path) {
       return tl::unexpected<Error>(done.error());
     }
   }
-  ValueReader values(path);
+  ValueReader values(path, false);
   return verify_tables(*txn, values);
 }
 

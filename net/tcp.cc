@@ -166,10 +166,11 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
                         });
   }
 
-  /// Also while nothing is sent, whoever has dialled learns that the other side is gone.
+  /// Also while nothing is sent, whoever has dialled learns that the other side is gone. Half of
+  /// the time-out is left for asking: one question that is lost must not end the connection.
   void watch() {
     asio::error_code ignored;
-    const auto idle = std::chrono::ceil<std::chrono::seconds>(options_.unacknowledged_timeout);
+    const auto idle = std::chrono::ceil<std::chrono::seconds>(options_.unacknowledged_timeout / 2);
     socket_.set_option(KeepAliveIdle(static_cast<int>(idle.count())), ignored);
     socket_.set_option(KeepAliveInterval(1), ignored);
   }

@@ -16,8 +16,8 @@ struct TcpOptions {
   /// Bytes queued for one peer at most; a single larger frame passes if the queue is empty. Must
   /// have room for all accepts in flight: what does not fit is lost, and sent again much later.
   std::size_t queue_bytes_max = 12 << 20;
-  /// A peer that acknowledges nothing for that long is dead. Who has dialled asks after as long a
-  /// silence.
+  /// A peer that acknowledges nothing for that long is dead. Who has dialled asks, every second
+  /// after half as long a silence.
   Duration unacknowledged_timeout = std::chrono::seconds(4);
   Duration connect_timeout = std::chrono::seconds(3);
   /// Bounds what all these links hold for frames that have begun to arrive; null: nothing does.

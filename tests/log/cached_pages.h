@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -39,13 +40,37 @@ inline bool goes_past_cache(const std::string& directory) {
   return cached_pages(path) == ".";
 }
 
-/// Requires that it is synced, and no page that the system keeps together with others.
-inline void drop_cached_page(const std::string& path, std::uint64_t page) {
+/// Whether a read can tell that a page is not cached instead of waiting for it. Some file systems,
+/// as tmpfs and overlays, do not know such reads.
+inline bool knows_nowait_reads(const std::string& directory) {
+  const std::string path = directory + "/probe";
+  auto file = DirectFile::open(path, true);
+  REQUIRE(file);
+  file->set_cached(true);
+  std::array<std::byte, kPageBytes> page{};
+  const std::array<std::span<const std::byte>, 1> parts{page};
+  REQUIRE(file->write(0, parts));
+  const int reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const iovec part{page.data(), page.size()};
+  const bool read = ::preadv2(reader, &part, 1, 0, RWF_NOWAIT) == static_cast<ssize_t>(page.size());
+  ::close(reader);
+  if (!read) MESSAGE("here a read cannot tell what is cached: there is nothing to see");
+  return read;
+}
+
+/// Drops what is cached from page `page` on. Not always at once: the system drops no page that it
+/// is looking at itself. Requires that all is synced, and goes_past_cache().
+inline void drop_cached(const std::string& path, std::size_t page = 0) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   REQUIRE(file >= 0);
   const auto at = static_cast<off_t>(page * kPageBytes);
-  REQUIRE(::posix_fadvise(file, at, kPageBytes, POSIX_FADV_DONTNEED) == 0);
+  bool gone = false;
+  for (int i = 0; i < 10'000 && !gone; ++i) {
+    REQUIRE(::posix_fadvise(file, at, 0, POSIX_FADV_DONTNEED) == 0);
+    gone = cached_pages(path).find('x', page) == std::string::npos;
+  }
   ::close(file);
+  REQUIRE(gone);
 }
 
 }  // namespace stele::log

@@ -58,21 +58,6 @@ TEST_SUITE("log.direct_file") {
     CHECK(cached_pages(path) == (goes_past_cache(directory.path()) ? "..xx.." : "xxxxxx"));
   }
 
-  TEST_CASE("drop_cached: all is read from the disk again, where there is one") {
-    TestDirectory directory;
-    const std::string path = directory.sub("file");
-    auto file = DirectFile::open(path, true);
-    REQUIRE(file);
-    file->set_cached(true);
-    const std::array<std::byte, 4 * kPageBytes> pages{};
-    const std::array<std::span<const std::byte>, 1> parts{pages};
-    REQUIRE(file->write(0, parts));
-    REQUIRE(file->sync());
-    CHECK(cached_pages(path) == "xxxx");
-    file->drop_cached();
-    CHECK(cached_pages(path) == (goes_past_cache(directory.path()) ? "...." : "xxxx"));
-  }
-
   TEST_CASE("truncate, and what is not there") {
     TestDirectory directory;
     const std::string path = directory.sub("file");

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "log/table_reads.h"
+#include "tests/log/cached_pages.h"
 #include "tests/log/commands.h"
 #include "tests/log/directory.h"
 
@@ -100,6 +101,7 @@ TEST_SUITE("log.store_files") {
 
   TEST_CASE("keep_cached: large values are then read back without the disk, others with it") {
     Bench bench;
+    if (!knows_nowait_reads(bench.directory.path())) return;
     bench.files->keep_cached(true);
     bench.commit(vote(1, 5000), true);
     bench.commit(vote(2, 5000), true);  // Read together with the first.

@@ -2,9 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "log/lmdb.h"
 #include "tests/log/commands.h"
 #include "tests/log/directory.h"
+#include "tests/sim/file_layer.h"
 
 namespace stele::log {
 namespace {
@@ -100,6 +103,32 @@ TEST_SUITE("log.verify") {
     }
     std::filesystem::remove(bench.directory.path() + "/journal");
     CHECK(verify_directory(bench.directory.path()).error().code == Errc::corrupt);
+  }
+
+  TEST_CASE("what a failed sync left in the page cache counts neither here nor for a start") {
+    std::set<std::uint64_t> votes;
+    for (std::uint64_t seed = 0; seed < 12; ++seed) {
+      Bench bench;
+      sim::WatchedFiles watched;
+      StoreFiles::Options options{.map_bytes = kTestMapBytes};
+      options.values.made = [&](const std::string& path) { watched.watch(path); };
+      Transaction vote;
+      vote.add({paxos::WriteAccepted{paxos::record(5, {1, kN1}, std::string(20'000, 'v'))}});
+      {
+        auto files = StoreFiles::open(bench.directory.path(), options);
+        files->keep_cached(true);
+        watched.fail_sync_after(0, sim::Random(seed));
+        REQUIRE_FALSE(files->commit(vote, false));
+      }
+      watched.lose_process();
+      const auto report = verify_directory(bench.directory.path());
+      REQUIRE(report);
+      CHECK(report->faults_found == 0);
+      votes.insert(report->votes);
+      REQUIRE(StoreFiles::open(bench.directory.path(), options));
+      CHECK(verify_directory(bench.directory.path())->votes == report->votes);
+    }
+    CHECK(votes.contains(1));
   }
 
   TEST_CASE("every kind of damage is found") {

@@ -1,13 +1,14 @@
 #include "net/tcp.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
-#include <cstdio>
-#include <fstream>
+#include <filesystem>
 
 #include "tests/log/directory.h"
 #include "tests/net/samples.h"
@@ -60,22 +61,25 @@ struct Pair {
   std::unique_ptr<Link> accepted;
 };
 
-/// When the client of a connection to that port asks, as the system knows it; nothing if that is not
-/// what it waits for.
-std::optional<std::chrono::milliseconds> keep_alive_of_client(std::uint16_t port) {
-  std::ifstream table("/proc/self/net/tcp");
-  std::string line;
-  while (std::getline(table, line)) {
-    unsigned remote = 0;
-    unsigned timer = 0;
-    unsigned long ticks = 0;
-    if (std::sscanf(line.c_str(), " %*u: %*x:%*x %*x:%x %*x %*x:%*x %x:%lx", &remote, &timer,
-                    &ticks) == 3 &&
-        remote == port && timer == 2) {
-      return std::chrono::milliseconds(ticks * 1000 / static_cast<unsigned>(sysconf(_SC_CLK_TCK)));
+/// This process's end of the connection to that port; -1 if there is none.
+int client_socket(std::uint16_t port) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int file = std::stoi(entry.path().filename().string());
+    sockaddr_in remote{};
+    socklen_t size = sizeof(remote);
+    if (::getpeername(file, reinterpret_cast<sockaddr*>(&remote), &size) == 0 &&
+        remote.sin_family == AF_INET && ntohs(remote.sin_port) == port) {
+      return file;
     }
   }
-  return {};
+  return -1;
+}
+
+int option_of(int file, int level, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  REQUIRE(::getsockopt(file, level, name, &value, &size) == 0);
+  return value;
 }
 
 Message accept_of(std::size_t bytes) {
@@ -176,12 +180,16 @@ TEST_SUITE("net.tcp") {
     CHECK_FALSE(pair.server.closed);
   }
 
-  TEST_CASE("who has dialled asks whether the other side is there, though nothing is sent") {
+  TEST_CASE("who has dialled asks whether the other side is there, several times within the time") {
     Pair pair({.unacknowledged_timeout = 7s});
-    REQUIRE(pair.run([&] {
-      const auto asks_in = keep_alive_of_client(pair.listener->port());
-      return asks_in && *asks_in <= 7s;
-    }));
+    CHECK(pair.accepted->send(StatusAsk{1}));
+    REQUIRE(pair.run([&] { return pair.client.messages.size() == 1; }));
+    const int client = client_socket(pair.listener->port());
+    REQUIRE(client >= 0);
+    CHECK(option_of(client, SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(option_of(client, IPPROTO_TCP, TCP_USER_TIMEOUT) == 7000);
+    CHECK(option_of(client, IPPROTO_TCP, TCP_KEEPIDLE) == 4);
+    CHECK(option_of(client, IPPROTO_TCP, TCP_KEEPINTVL) == 1);
   }
 
   TEST_CASE("close_gently: what was queued arrives before the end") {

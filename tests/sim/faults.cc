@@ -153,8 +153,17 @@ void Faults::apply_to_node(const Fault& fault, SimNode& node) {
   using Kind = Fault::Kind;
   const auto counted = [&](Path path) { world_.coverage.count(path); };
   switch (fault.kind) {
-    case Kind::kill: node.kill(); return restart_later(node, fault.ms);
-    case Kind::power: node.lose_power(); return restart_later(node, fault.ms);
+    case Kind::kill:
+    case Kind::power: {
+      auto strike = [this, &node, fault] {
+        if (ended_) return;
+        fault.kind == Kind::kill ? node.kill() : node.lose_power();
+        restart_later(node, fault.ms);
+      };
+      // What files hold then is most interesting in the midst of a commit.
+      const bool waits = world_.plan.real_files != 0 && node.running() && random_.chance(50);
+      return waits ? node.within_next_commit(std::move(strike)) : strike();
+    }
     case Kind::stop:
       return node.stop([this, &node, after = fault.ms] { restart_later(node, after); });
     case Kind::pause:

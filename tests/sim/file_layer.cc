@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "paxos/check.h"
@@ -22,27 +25,37 @@ using Page = std::vector<char>;
 
 struct Versions {
   Page synced;                // What is surely on the medium,
-  std::vector<Page> written;  // and what was written over it since, in order.
+  std::vector<Page> written;  // and what was written over it since, in order,
+  bool cached = false;        // through the page cache.
+
+  [[nodiscard]] const Page& surviving(Random& random) const {
+    const std::uint64_t kept = random.below(written.size() + 1);
+    return kept == 0 ? synced : written[kept - 1];
+  }
 };
 
 /// How many writes and syncs the process that has the files still does.
 struct Life {
   std::uint64_t left = WatchedFiles::kNever;
   bool is_dead = false;
+  std::optional<Random> failing;  // The first sync behind them fails, and the process ends with it.
 
   /// Counts a write or a sync; true if it still happens.
   bool happens() {
-    if (left == 0) is_dead = true;
+    if (left == 0 && !failing) is_dead = true;
     if (left != 0 && left != WatchedFiles::kNever) --left;
     return !is_dead;
   }
+  [[nodiscard]] bool sync_fails() const { return failing && left == 0; }
 };
 
 struct File {
   Life* life = nullptr;
   std::map<std::uint64_t, Versions> pages;  // Those written since the last sync.
   std::map<std::uint64_t, Page> dead;       // As they were when the process died.
-  int reader = -1;  // Of its own: LMDB writes meta pages through a descriptor that cannot read.
+  std::map<std::uint64_t, Page> lost;       // On the medium; the page cache has something else.
+  bool can_pass_cache = false;              // Otherwise nothing is lost: nobody could see it.
+  int own = -1;  // A descriptor: LMDB writes meta pages through one that cannot read.
 };
 
 std::map<std::uint64_t, File>& files() {
@@ -75,28 +88,36 @@ Page read_page(int descriptor, std::uint64_t page) {
   return bytes;
 }
 
-/// LMDB's second descriptor of a file, for its meta pages, syncs with every write.
-bool syncs_itself(int descriptor) { return (::fcntl(descriptor, F_GETFL) & O_DSYNC) != 0; }
+void write_page(int descriptor, std::uint64_t page, const Page& bytes) {
+  const ssize_t written = real<ssize_t(int, const void*, size_t, off_t)>("pwrite")(
+      descriptor, bytes.data(), kPage, static_cast<off_t>(page * kPage));
+  STELE_CHECK(written == static_cast<ssize_t>(kPage));
+}
 
 /// Around a write to [offset, offset + size) that `write` does.
 template <class Write>
 ssize_t around(File& file, int descriptor, off_t offset, std::size_t size, Write write) {
   const bool happens = file.life->happens();
+  const int flags = ::fcntl(descriptor, F_GETFL);
   const auto first = static_cast<std::uint64_t>(offset) / kPage;
   const std::uint64_t last = (static_cast<std::uint64_t>(offset) + size + kPage - 1) / kPage;
   for (std::uint64_t page = first; page < last; ++page) {
-    if (happens) {
-      file.pages.try_emplace(page, Versions{read_page(file.reader, page), {}});
+    if (!happens) {
+      file.dead.try_emplace(page, read_page(file.own, page));
+    } else if (auto lost = file.lost.extract(page)) {
+      file.pages.try_emplace(page, Versions{std::move(lost.mapped()), {}});
     } else {
-      file.dead.try_emplace(page, read_page(file.reader, page));
+      file.pages.try_emplace(page, Versions{read_page(file.own, page), {}});
     }
   }
   const ssize_t written = write();
   if (!happens) return written;
   for (std::uint64_t page = first; page < last; ++page) {
     Versions& versions = file.pages.at(page);
-    versions.written.push_back(read_page(file.reader, page));
-    if (syncs_itself(descriptor)) {
+    versions.written.push_back(read_page(file.own, page));
+    versions.cached = (flags & O_DIRECT) == 0;
+    // LMDB's second descriptor of a file, for its meta pages, syncs with every write.
+    if ((flags & O_DSYNC) != 0) {
       versions.synced = versions.written.back();
       versions.written.clear();
     }
@@ -104,9 +125,26 @@ ssize_t around(File& file, int descriptor, off_t offset, std::size_t size, Write
   return written;
 }
 
+/// As the kernel does: what did not reach the medium is taken for written from then on.
+void fail_sync(File& file) {
+  std::erase_if(file.pages, [&](const auto& entry) {
+    const auto& [page, versions] = entry;
+    const bool loses = versions.cached && file.can_pass_cache;
+    if (loses) file.lost[page] = versions.surviving(*file.life->failing);
+    return loses;
+  });
+  file.life->failing.reset();
+  file.life->is_dead = true;
+}
+
 int on_sync(int descriptor, const char* name) {
-  if (File* file = watched(descriptor); file != nullptr && file->life->happens())
-    file->pages.clear();
+  File* file = watched(descriptor);
+  if (file != nullptr && file->life->sync_fails()) {
+    fail_sync(*file);
+    errno = EIO;
+    return -1;
+  }
+  if (file != nullptr && file->life->happens()) file->pages.clear();
   return real<int(int)>(name)(descriptor);
 }
 
@@ -116,10 +154,14 @@ std::size_t size_of(const iovec* parts, int count) {
   return size;
 }
 
-void write_page(int descriptor, std::uint64_t page, const Page& bytes) {
-  const ssize_t written = real<ssize_t(int, const void*, size_t, off_t)>("pwrite")(
-      descriptor, bytes.data(), kPage, static_cast<off_t>(page * kPage));
-  STELE_CHECK(written == static_cast<ssize_t>(kPage));
+/// Past the page cache: what is on the medium.
+void read_lost(const File& file, char* bytes, std::size_t size, off_t offset) {
+  const auto begin = static_cast<std::uint64_t>(offset);
+  for (auto lost = file.lost.lower_bound(begin / kPage);
+       lost != file.lost.end() && lost->first * kPage < begin + size; ++lost) {
+    const auto at = lost->first * kPage - begin;
+    std::memcpy(bytes + at, lost->second.data(), std::min<std::uint64_t>(kPage, size - at));
+  }
 }
 
 }  // namespace
@@ -136,27 +178,32 @@ void WatchedFiles::watch(const std::string& path) {
   const auto [file, fresh] = files().try_emplace(status.st_ino);
   if (!fresh) return;  // Made anew in the same place.
   file->second.life = &process_->life;
-  file->second.reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  STELE_CHECK(file->second.reader >= 0);
-  files_.emplace_back(status.st_ino, path);
+  file->second.own = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  STELE_CHECK(file->second.own >= 0);
+  const int direct = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  file->second.can_pass_cache = direct >= 0;
+  if (direct >= 0) ::close(direct);
+  inodes_.push_back(status.st_ino);
 }
 
 WatchedFiles::~WatchedFiles() {
-  for (const auto& [inode, path] : files_) {
-    ::close(files().at(inode).reader);
+  for (const std::uint64_t inode : inodes_) {
+    ::close(files().at(inode).own);
     files().erase(inode);
   }
 }
 
 void WatchedFiles::die_after(std::uint64_t operations) { process_->life.left = operations; }
 
+void WatchedFiles::fail_sync_after(std::uint64_t operations, Random random) {
+  process_->life.left = operations;
+  process_->life.failing = random;
+}
+
 void WatchedFiles::lose_process() {
-  for (const auto& [inode, path] : files_) {
+  for (const std::uint64_t inode : inodes_) {
     File& file = files().at(inode);
-    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-    STELE_CHECK(descriptor >= 0);
-    for (const auto& [page, bytes] : file.dead) write_page(descriptor, page, bytes);
-    ::close(descriptor);
+    for (const auto& [page, bytes] : file.dead) write_page(file.own, page, bytes);
     file.dead.clear();
   }
   process_->life = {};
@@ -164,16 +211,14 @@ void WatchedFiles::lose_process() {
 
 void WatchedFiles::lose_power(Random& random) {
   lose_process();
-  for (const auto& [inode, path] : files_) {
+  for (const std::uint64_t inode : inodes_) {
     File& file = files().at(inode);
-    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-    STELE_CHECK(descriptor >= 0);
     for (const auto& [page, versions] : file.pages) {
-      const std::uint64_t kept = random.below(versions.written.size() + 1);
-      write_page(descriptor, page, kept == 0 ? versions.synced : versions.written[kept - 1]);
+      write_page(file.own, page, versions.surviving(random));
     }
-    ::close(descriptor);
+    for (const auto& [page, bytes] : file.lost) write_page(file.own, page, bytes);
     file.pages.clear();
+    file.lost.clear();
   }
 }
 
@@ -220,6 +265,16 @@ ssize_t pwritev(int descriptor, const struct iovec* parts, int count, off_t offs
   return file == nullptr ? call()
                          : stele::sim::around(*file, descriptor, offset,
                                               stele::sim::size_of(parts, count), call);
+}
+
+ssize_t pread(int descriptor, void* bytes, size_t size, off_t offset) {
+  const ssize_t count = stele::sim::real<ssize_t(int, void*, size_t, off_t)>("pread")(
+      descriptor, bytes, size, offset);
+  const auto* file = stele::sim::watched(descriptor);
+  if (file != nullptr && count > 0 && (::fcntl(descriptor, F_GETFL) & O_DIRECT) != 0) {
+    stele::sim::read_lost(*file, static_cast<char*>(bytes), static_cast<size_t>(count), offset);
+  }
+  return count;
 }
 
 int fdatasync(int descriptor) { return stele::sim::on_sync(descriptor, "fdatasync"); }

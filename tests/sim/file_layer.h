@@ -11,8 +11,9 @@
 
 namespace stele::sim {
 
-/// Watches the files of one simulated process: pwrite, pwritev, write, writev, fsync and fdatasync
-/// are taken over from the C library (file_layer.cc), for watched files only. Not thread-safe.
+/// Watches the files of one simulated process: pread, pwrite, pwritev, write, writev, fsync and
+/// fdatasync are taken over from the C library (file_layer.cc), for watched files only. Not
+/// thread-safe.
 class WatchedFiles {
  public:
   WatchedFiles();
@@ -22,11 +23,16 @@ class WatchedFiles {
 
   /// From now on. The file must exist.
   void watch(const std::string& path);
-  [[nodiscard]] bool empty() const { return files_.empty(); }
+  [[nodiscard]] bool empty() const { return inodes_.empty(); }
 
   /// The process dies after so many more writes and syncs: later ones do not happen, though whoever
   /// calls them does not notice.
   void die_after(std::uint64_t operations);
+  /// The first sync after so many more writes and syncs fails, and the process ends with it. Of
+  /// what was written through the page cache some version is on the medium, page by page. Readers
+  /// see the last one unless they read past the cache (O_DIRECT, where the file system allows it),
+  /// and no later sync writes it again, as with Linux.
+  void fail_sync_after(std::uint64_t operations, Random random);
   static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
   /// Call when nobody has the files open or mapped any more. The page cache survives: only what was
@@ -38,7 +44,7 @@ class WatchedFiles {
  private:
   struct Process;
   std::unique_ptr<Process> process_;
-  std::vector<std::pair<std::uint64_t, std::string>> files_;  // Inodes and paths.
+  std::vector<std::uint64_t> inodes_;
 };
 
 }  // namespace stele::sim

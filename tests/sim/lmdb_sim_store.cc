@@ -93,6 +93,7 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
   if (files.watched.empty()) return;
   while (random.chance(30)) recover_in_part(files, random);
   must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
+  if (random.chance(30)) files.watched.lose_power(random);  // What a start has found stays found.
   const Image found = read_image(files.directory);
   Image after = disk.cached;
   if (files.uncertain) files.uncertain->apply(after);
@@ -110,6 +111,7 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
                                                  MemoryStore::Hooks hooks, Random& random) {
   check_files(disk, files, random);
   std::unique_ptr<LmdbSimStore> store(new LmdbSimStore(disk, files, std::move(hooks)));
+  store->always_cached_ = random.chance(50);
   log::LmdbStore::Options options;
   options.files = file_options(files);
   options.commit_wanted = [self = store.get()] {
@@ -121,6 +123,7 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
       must(log::LmdbStore::open(std::move(directory), options, loop,
                                 [](const Error& error) { throw Violation("3", error.detail); }),
            "the store");
+  store->real_->keep_cached(store->always_cached_);
   if (files.watched.empty()) {
     files.watched.watch(files.directory + "/data.mdb");
     files.watched.watch(files.directory + "/journal");
@@ -141,8 +144,13 @@ void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
   if (dirty_ && random.chance(70)) {
     coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
     files_.uncertain = std::exchange(waiting_, {});
-    // A record of the journal takes two, a write and a sync.
-    files_.watched.die_after(random.chance(50) ? 1 : random.below(8));
+    if (random.chance(50)) {
+      coverage.count(Path::failed_commits);
+      files_.watched.fail_sync_after(random.below(4), random.fork(1));
+    } else {
+      // A record of the journal takes two, a write and a sync.
+      files_.watched.die_after(random.chance(50) ? 1 : random.below(8));
+    }
     real_->commit_now();
   }
   real_.reset();  // Nobody has the files open any more.
@@ -154,7 +162,7 @@ void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
 }
 
 void LmdbSimStore::keep_cached(bool keep) {
-  if (real_) real_->keep_cached(keep);
+  if (real_) real_->keep_cached(keep || always_cached_);
 }
 
 void LmdbSimStore::write_identity(const log::Identity& identity, std::function<void()> durable) {

@@ -14,7 +14,7 @@ namespace stele::sim {
 /// The files of one node; outlive its processes, as a Disk does.
 struct LmdbFiles {
   std::string directory;
-  /// Larger transactions go to the value log; a few pages, so that records in the journal can tear.
+  /// Larger transactions go to the value log. With many pages records in the journal can tear.
   std::size_t small_bytes_max = 1500;
   WatchedFiles watched{};
   std::optional<Txn> uncertain;  ///< Was being committed when the process died.
@@ -83,7 +83,8 @@ class LmdbSimStore final : public SimStore {
   MemoryStore::Hooks hooks_;
   std::unique_ptr<log::LmdbStore> real_;
   Txn waiting_;
-  bool dirty_ = false;  // A commit is wanted.
+  bool dirty_ = false;          // A commit is wanted.
+  bool always_cached_ = false;  // Whatever the node wishes: it must make no difference.
 };
 
 }  // namespace stele::sim

@@ -1,5 +1,6 @@
 #include "tests/sim/sim_node.h"
 
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -37,7 +38,8 @@ SimNode::SimNode(Surroundings world, NodeId id, Random random)
   disk_.on_durable = [this](const Txn& txn) { world_.checker.on_durable(id_, txn); };
   world_.checker.on_new_disk(id_, disk_);
   files_.directory = world_.directory + "/" + name_of(host());
-  if (world_.plan.seed % 4 < 2) files_.small_bytes_max = 10'000;
+  const std::array<std::size_t, 4> small_bytes_max{10'000, 1500, 300, 300};
+  files_.small_bytes_max = small_bytes_max.at(world_.plan.seed % 4);
 }
 
 SimNode::~SimNode() {
@@ -122,6 +124,7 @@ void SimNode::end_process() {
   dialer_.reset();
   process_.reset();
   commit_scheduled_ = finish_due_ = fail_next_commit_ = false;
+  within_commit_ = {};
 }
 
 void SimNode::kill() {
@@ -214,6 +217,10 @@ void SimNode::finish_commit() {
   if (process_->paused()) {
     finish_due_ = true;
     return;
+  }
+  if (const auto act = std::exchange(within_commit_, {})) {
+    act();
+    if (!running()) return;
   }
   const std::size_t bytes = store_->committing_bytes();
   const bool full = disk_.free_bytes < bytes;

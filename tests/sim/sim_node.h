@@ -61,6 +61,7 @@ class SimNode {
     stalled_until_ = {};
   }
   void stall_disk(Time until) { stalled_until_ = std::max(stalled_until_, until); }
+  void within_next_commit(std::function<void()> act) { within_commit_ = std::move(act); }
   void fail_next_commit() { fail_next_commit_ = running(); }
   void set_free_bytes(std::uint64_t bytes) { disk_.free_bytes = bytes; }
   void rot_vote(Random& random);
@@ -113,6 +114,7 @@ class SimNode {
   bool commit_scheduled_ = false;
   bool finish_due_ = false;  // The commit would be done, but the process is paused.
   bool fail_next_commit_ = false;
+  std::function<void()> within_commit_;  // May end the process.
   bool kind_ = false;
   Time stalled_until_{};
 };
