@@ -85,11 +85,9 @@ class Load {
       const auto intended =
           began_ + std::chrono::duration_cast<Clock::duration>(each * static_cast<double>(due_));
       if (intended > now) break;
-      if (under_way_ >= options_.in_flight) {
-        ++result_.late;  // Begun as soon as there is room; its latency counts from now on.
-        break;
-      }
+      if (under_way_ >= options_.in_flight) break;  // It waits; its latency counts already.
       ++due_;
+      if (intended < full_until_) ++result_.late;
       start(intended);
     }
     ticks_.expires_after(kTick);
@@ -116,7 +114,7 @@ class Load {
 
   void done(std::uint64_t id, bool acknowledged) {
     const auto now = Clock::now();
-    --under_way_;
+    if (under_way_-- == options_.in_flight) full_until_ = now;
     free_.push_back(id);
     if (acknowledged) {
       ++result_.total;
@@ -158,6 +156,7 @@ class Load {
   std::deque<std::uint64_t> free_;         // of which these are not in use; in turn.
   std::uint64_t numbers_ = 0;
   std::uint64_t due_ = 0;  // Open loop: so many have been due.
+  Clock::time_point full_until_;  // There was no room for what was due before.
   std::size_t under_way_ = 0;
   LoadResult result_;
 };

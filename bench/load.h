@@ -69,7 +69,8 @@ struct LoadResult {
   std::uint64_t acknowledged = 0;  ///< In the measured time.
   std::uint64_t failed = 0;        ///< At any time: refused, or unknown.
   std::uint64_t total = 0;         ///< Acknowledged at any time, warm-up and end included.
-  std::uint64_t late = 0;          ///< Open loop: appends begun late, for in_flight were under way.
+  /// Open loop: appends that had to wait at their time, for in_flight were under way. At any time.
+  std::uint64_t late = 0;
   Histogram latency;               ///< Of the measured time; open loop: from the intended start.
   std::uint64_t longest_gap_ns = 0;  ///< Between two acknowledgements, in the measured time.
   std::vector<Interval> intervals;   ///< The measured time in steps of kInterval.

@@ -149,7 +149,17 @@ std::string against_floor(const std::vector<Run>& runs) {
   if (floor_us <= 0) return {};
   return "p50 is " + text_of(median_of(runs, times_the_floor), 2) + " times the floor of " +
          text_of(floor_us, 0) +
-         " us, measured anew for each: a sync of 4 KiB and two round trips, three processes at once\n";
+         " us, measured anew for each: a sync of 4 KiB and two round trips, three processes at "
+         "once\n";
+}
+
+std::string late_ones(const std::vector<Run>& runs) {
+  std::uint64_t late = 0;
+  for (const Run& run : runs) late += run.load.late;
+  if (late == 0) return {};
+  return std::to_string(late) + " appends had to wait because " +
+         std::to_string(runs.front().in_flight) +
+         " were under way; their latencies count from when they were due\n";
 }
 
 std::vector<Plot> plots_over_time(const std::vector<Run>& runs) {

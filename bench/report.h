@@ -67,6 +67,8 @@ class Progress {
                                const std::map<std::string, double>& more = {});
 /// A sentence on p50 as a multiple of the floor; empty if that was not measured.
 [[nodiscard]] std::string against_floor(const std::vector<Run>& runs);
+/// A sentence on the appends of an open loop that had to wait for others; empty if there were none.
+[[nodiscard]] std::string late_ones(const std::vector<Run>& runs);
 /// Throughput and latency of the runs over time.
 [[nodiscard]] std::vector<Plot> plots_over_time(const std::vector<Run>& runs);
 

@@ -90,7 +90,7 @@ int append(const Flags& flags) {
     run.floor_us = floor_us;
     return run;
   });
-  const std::string text = table(runs) + against_floor(runs);
+  const std::string text = table(runs) + against_floor(runs) + late_ones(runs);
   std::fputs((flags.json ? json(runs) : text).c_str(), stdout);
   if (!flags.html.empty()) {
     write_page(flags.html, page("stele-bench append", plots_over_time(runs), text));
