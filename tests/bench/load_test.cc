@@ -102,7 +102,7 @@ TEST_SUITE("bench.load") {
     options.in_flight = 1;
     options.rate = 1000;
     options.warm_up = milliseconds(0);
-    options.duration = milliseconds(500);
+    options.duration = milliseconds(1500);
     subject.on_append = [&](std::uint64_t id) {
       if (subject.appends != 20) return subject.answer(id, true);
       stall.expires_after(milliseconds(100));
