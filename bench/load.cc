@@ -155,7 +155,7 @@ class Load {
   std::vector<Clock::time_point> starts_;  // By id,
   std::deque<std::uint64_t> free_;         // of which these are not in use; in turn.
   std::uint64_t numbers_ = 0;
-  std::uint64_t due_ = 0;  // Open loop: so many have been due.
+  std::uint64_t due_ = 0;         // Open loop: so many have been due.
   Clock::time_point full_until_;  // There was no room for what was due before.
   std::size_t under_way_ = 0;
   LoadResult result_;

@@ -71,7 +71,7 @@ struct LoadResult {
   std::uint64_t total = 0;         ///< Acknowledged at any time, warm-up and end included.
   /// Open loop: appends that had to wait at their time, for in_flight were under way. At any time.
   std::uint64_t late = 0;
-  Histogram latency;               ///< Of the measured time; open loop: from the intended start.
+  Histogram latency;                 ///< Of the measured time; open loop: from the intended start.
   std::uint64_t longest_gap_ns = 0;  ///< Between two acknowledgements, in the measured time.
   std::vector<Interval> intervals;   ///< The measured time in steps of kInterval.
 

@@ -97,7 +97,7 @@ Result<Slice> read_segment(const std::string& directory, ValuePlace at) {
   if (error) return fail(Errc::corrupt, segment_path(directory, at.segment) + " is missing");
   const std::uint64_t end = size / kPageBytes * kPageBytes;
   if (at.offset >= end) return Slice{};
-  return ValueReader(directory, false).read(at, end - at.offset);
+  return ValueReader(directory, /*believes_cache=*/false).read(at, end - at.offset);
 }
 
 }  // namespace

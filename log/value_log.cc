@@ -123,6 +123,10 @@ struct ValueReader::Segment {
           ::pread(file, target.data() + done, std::min(target.size() - done, kReadBytesMax),
                   static_cast<off_t>(at + done));
       if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EINVAL && file == direct) {
+        file = cached;  // Some file systems take the flag and nothing else.
+        continue;
+      }
       if (got < 0) return fail(Errc::corrupt, "cannot read " + path + ": " + std::strerror(errno));
       if (got == 0) return fail(Errc::corrupt, path + " ends before a value that it should hold");
       done += static_cast<std::size_t>(got);
@@ -146,6 +150,8 @@ Result<std::shared_ptr<ValueReader::Segment>> ValueReader::segment(std::uint32_t
   if (opened->cached < 0) {
     return fail(Errc::io, "cannot open " + opened->path + ": " + std::strerror(errno));
   }
+  // All that helps where the file system knows no direct reads.
+  if (!believes_cache_) ::posix_fadvise(opened->cached, 0, 0, POSIX_FADV_DONTNEED);
   if (open_.size() >= kOpenMax) open_.erase(open_.begin());
   open_[number] = opened;
   return opened;
@@ -196,8 +202,7 @@ std::size_t ValueReader::read_cached(const Segment& file, const Range& range,
     if (std::ranges::none_of(cached_, has)) return 0;
   }
   const iovec part{target.data(), target.size()};
-  const ssize_t got =
-      ::preadv2(file.cached, &part, 1, static_cast<off_t>(range.begin), RWF_NOWAIT);
+  const ssize_t got = ::preadv2(file.cached, &part, 1, static_cast<off_t>(range.begin), RWF_NOWAIT);
   const std::size_t pages = got < 0 ? 0 : static_cast<std::size_t>(got) / kPageBytes;
   const std::lock_guard lock(mutex_);
   if (pages != 0) ++cached_reads_;

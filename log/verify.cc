@@ -166,7 +166,7 @@ Result<VerifyReport> verify_directory(const std::string& path) {
       return tl::unexpected<Error>(done.error());
     }
   }
-  ValueReader values(path, false);
+  ValueReader values(path, /*believes_cache=*/false);
   return verify_tables(*txn, values);
 }
 

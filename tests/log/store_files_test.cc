@@ -9,6 +9,7 @@
 #include "tests/log/cached_pages.h"
 #include "tests/log/commands.h"
 #include "tests/log/directory.h"
+#include "tests/sim/file_layer.h"
 
 namespace stele::log {
 namespace {
@@ -113,6 +114,25 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.files->values().cached_reads() == 2);
   }
 
+  TEST_CASE("a file system that takes O_DIRECT and no direct read or write") {
+    TestDirectory directory;
+    sim::WatchedFiles watched;
+    watched.refuse_direct_io();
+    StoreFiles::Options refused = options();
+    refused.values.made = [&](const std::string& path) { watched.watch(path); };
+    for (std::uint64_t slot = 1; slot <= 3; ++slot) {
+      auto files = StoreFiles::open(directory.path(), refused);
+      REQUIRE_MESSAGE(files.has_value(), files.error().detail);
+      REQUIRE(files->commit(vote(slot, 5000), slot % 2 == 0));
+    }  // Closed as by a crash.
+    auto files = StoreFiles::open(directory.path(), refused);
+    REQUIRE(files.has_value());
+    auto txn = files->lmdb().begin(false);
+    const auto found = get_records(*txn, files->values(), {1}, {UINT64_MAX}, 1 << 20);
+    REQUIRE(found);
+    CHECK(found->records.size() == 3);
+  }
+
   TEST_CASE("when half of the journal is full, what it holds moves to LMDB, beside commits") {
     Bench bench;
     int begun = 0;
@@ -156,7 +176,8 @@ TEST_SUITE("log.store_files") {
     }
   }
 
-  TEST_CASE("quick: one write and one sync, also into the other half, but not while that is needed") {
+  TEST_CASE(
+      "quick: one write and one sync, also into the other half, but not while that is needed") {
     Bench bench;
     for (std::uint64_t slot = 1; slot <= 4; ++slot) bench.commit(vote(slot));
     CHECK(bench.files->quick(vote(5)));

@@ -38,6 +38,7 @@ struct Versions {
 struct Life {
   std::uint64_t left = WatchedFiles::kNever;
   bool is_dead = false;
+  bool refuses_direct = false;
   std::optional<Random> failing;  // The first sync behind them fails, and the process ends with it.
 
   /// Counts a write or a sync; true if it still happens.
@@ -154,6 +155,14 @@ std::size_t size_of(const iovec* parts, int count) {
   return size;
 }
 
+bool is_direct(int descriptor) { return (::fcntl(descriptor, F_GETFL) & O_DIRECT) != 0; }
+
+bool refuses(const File* file, int descriptor) {
+  if (file == nullptr || !file->life->refuses_direct || !is_direct(descriptor)) return false;
+  errno = EINVAL;
+  return true;
+}
+
 /// Past the page cache: what is on the medium.
 void read_lost(const File& file, char* bytes, std::size_t size, off_t offset) {
   const auto begin = static_cast<std::uint64_t>(offset);
@@ -195,6 +204,8 @@ WatchedFiles::~WatchedFiles() {
 
 void WatchedFiles::die_after(std::uint64_t operations) { process_->life.left = operations; }
 
+void WatchedFiles::refuse_direct_io() { process_->life.refuses_direct = true; }
+
 void WatchedFiles::fail_sync_after(std::uint64_t operations, Random random) {
   process_->life.left = operations;
   process_->life.failing = random;
@@ -233,6 +244,7 @@ ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t offset) {
                                                                                 size, offset);
   };
   auto* file = stele::sim::watched(descriptor);
+  if (stele::sim::refuses(file, descriptor)) return -1;
   return file == nullptr ? call() : stele::sim::around(*file, descriptor, offset, size, call);
 }
 
@@ -268,10 +280,11 @@ ssize_t pwritev(int descriptor, const struct iovec* parts, int count, off_t offs
 }
 
 ssize_t pread(int descriptor, void* bytes, size_t size, off_t offset) {
+  const auto* file = stele::sim::watched(descriptor);
+  if (stele::sim::refuses(file, descriptor)) return -1;
   const ssize_t count = stele::sim::real<ssize_t(int, void*, size_t, off_t)>("pread")(
       descriptor, bytes, size, offset);
-  const auto* file = stele::sim::watched(descriptor);
-  if (file != nullptr && count > 0 && (::fcntl(descriptor, F_GETFL) & O_DIRECT) != 0) {
+  if (file != nullptr && count > 0 && stele::sim::is_direct(descriptor)) {
     stele::sim::read_lost(*file, static_cast<char*>(bytes), static_cast<size_t>(count), offset);
   }
   return count;

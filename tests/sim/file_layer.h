@@ -33,6 +33,8 @@ class WatchedFiles {
   /// see the last one unless they read past the cache (O_DIRECT, where the file system allows it),
   /// and no later sync writes it again, as with Linux.
   void fail_sync_after(std::uint64_t operations, Random random);
+  /// As some file systems do: files open with O_DIRECT, and every read and write then is EINVAL.
+  void refuse_direct_io();
   static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
   /// Call when nobody has the files open or mapped any more. The page cache survives: only what was
