@@ -77,7 +77,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.fetch_bytes_per_second = config.fetch_bytes_per_second;
   const Shares shares(config);
   node_options.limits.waiting_bytes_max = shares.waiting;
-  node_options.limits.in_flight_bytes_max = shares.in_flight;
+  node_options.in_flight_bytes_max = shares.in_flight;
   node_options.answer_bytes_max = shares.answers;
   node_options.timing.heartbeat = std::chrono::milliseconds(config.heartbeat_ms);
   node_options.timing.election_timeout = std::chrono::milliseconds(config.election_timeout_ms);

@@ -31,6 +31,8 @@ void AcceptorActor::flush() {
   paxos::Acceptor::Effects effects = std::exchange(effects_, {});
   if (effects.heard != Ballot{}) ports_.heard(effects.heard);
 
+  for (const paxos::Send& send : effects.at_once) ports_.send(send);
+
   std::vector<paxos::Record> voted;
   for (const auto& write : effects.writes) {
     if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
@@ -51,7 +53,14 @@ void AcceptorActor::flush() {
 // Durability (b): the votes are read in their place among the writes, never beside a pending
 // commit.
 void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
+  Answer& answer = answers_[read.to];
+  const bool same = answer.ballot == read.ballot && answer.slot_begin == read.slot_begin;
+  // A piece may take long over a slow line; another one behind it would only take longer.
+  if (same && (answer.reading || ports_.on_the_way(read.to) != 0)) return;
+  answer = {read.ballot, read.slot_begin};
   const auto send_promise = [this, read](SlotsRead found) {
+    Answer& told = answers_[read.to];
+    if (told.ballot == read.ballot && told.slot_begin == read.slot_begin) told.reading = false;
     if (found.records.empty() && found.faulty) {
       ports_.faulty_slot(*found.faulty);
       ports_.send({read.to, {epoch_, paxos::Faulty{read.ballot, *found.faulty}}});

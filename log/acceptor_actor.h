@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 
 #include "log/store.h"
 #include "net/actor.h"
@@ -22,12 +23,16 @@ class AcceptorActor final : public net::Actor<Letter> {
     std::function<void(const paxos::Record&)> voted;  ///< Behind its write in the store's queue.
     std::function<void(Ballot)> heard;
     std::function<void(Slot)> faulty_slot;
+    /// Bytes on their way to a node.
+    std::function<std::size_t(NodeId)> on_the_way;
   };
 
   AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
                 std::size_t piece_bytes_max, Ports ports);
 
   void on_chosen_end(Slot chosen_end) { acceptor_.on_chosen_end(chosen_end); }
+  /// The record of that slot cannot be read.
+  void on_faulty(Slot slot) { acceptor_.on_faulty(slot); }
   void set_space(bool low, bool full) { acceptor_.set_space(low, full); }
   [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
 
@@ -37,6 +42,13 @@ class AcceptorActor final : public net::Actor<Letter> {
  private:
   void handle(Letter& letter) override;
   void flush() override;
+  /// What a node was last told, or will be: its question may come again meanwhile.
+  struct Answer {
+    Ballot ballot;
+    Slot slot_begin;
+    bool reading = true;
+  };
+
   void answer_prepare(const paxos::Acceptor::PromiseRead& read);
 
   Store& store_;
@@ -45,6 +57,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   std::size_t piece_bytes_max_;
   Ports ports_;
   paxos::Acceptor::Effects effects_;
+  std::map<NodeId, Answer> answers_;
 };
 
 }  // namespace stele::log

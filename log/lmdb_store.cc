@@ -28,6 +28,11 @@ constexpr std::size_t kLoopBytesMax = 4 << 10;
 /// unless the disk took so long for the last one; then not for a while.
 constexpr auto kLoopCommitMax = std::chrono::milliseconds(2);
 constexpr auto kLoopPause = std::chrono::seconds(1);
+/// After a commit that took so long, those whom it answers get a part of that time to come again,
+/// so that all share the next one; otherwise two groups of them would take turns.
+constexpr auto kSlowCommit = std::chrono::milliseconds(5);
+constexpr int kGatherPart = 10;
+constexpr auto kGatherMax = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -113,9 +118,16 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     while (true) {
       work.wait(lock, [&] { return failed || (!committing && (pending.urgent || stopping)); });
       if (failed) return;
+      if (!stopping) work.wait_until(lock, gather_until, [&] { return failed || stopping; });
+      if (failed) return;
       const bool nothing_left = !pending.urgent && !pending.transaction.state;
       if (stopping && nothing_left) break;
+      const auto begin = std::chrono::steady_clock::now();
       if (!commit_pending(lock)) return;
+      const auto end = std::chrono::steady_clock::now();
+      if (end - begin < kSlowCommit) continue;
+      gather_until = end + std::min<std::chrono::steady_clock::duration>(
+                               (end - begin) / kGatherPart, kGatherMax);
     }
     lock.unlock();
     // Nobody waits for it: should it fail, the journal still has everything.
@@ -252,17 +264,18 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   bool closed = false;           // Loop's thread: no callback any more.
   bool loop_may_commit = false;  // Loop's thread,
   Time loop_pauses_until{};      // this too.
-  std::size_t backlog = 0;  // Loop's thread.
-  StateNumbers durable;     // Loop's thread: behind the last commit,
-  StateNumbers readable;    // and what of it can be read from LMDB.
+  std::size_t backlog = 0;       // Loop's thread.
+  StateNumbers durable;          // Loop's thread: behind the last commit,
+  StateNumbers readable;         // and what of it can be read from LMDB.
 
   std::mutex mutex;
   std::condition_variable work;
   Pending pending;                                  // Guarded by mutex,
   std::vector<std::function<void()>> after_commit;  // and waiting for the commit under way,
-  bool committing = false;  // By the writer, or by the loop.
+  bool committing = false;                          // By the writer, or by the loop.
   bool failed = false;
   bool stopping = false;
+  std::chrono::steady_clock::time_point gather_until{};  // The writer's.
 
   std::atomic<bool> keep_cached{false};
   std::atomic<std::uint64_t> used_bytes{0};
@@ -309,9 +322,8 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
   if (!impl->commit_wanted) {
     impl->reader.emplace(1);
     impl->checkpointer.emplace(1);
-    impl->files->on_checkpoint_begun([raw = impl.get()] {
-      asio::post(*raw->checkpointer, [raw] { raw->run_checkpoint(); });
-    });
+    impl->files->on_checkpoint_begun(
+        [raw = impl.get()] { asio::post(*raw->checkpointer, [raw] { raw->run_checkpoint(); }); });
     impl->writer = std::thread([impl] { impl->write_loop(); });
   }
   return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(impl)));

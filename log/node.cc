@@ -161,6 +161,9 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
               [this](NodeId node, const std::string& reason) { refused_by_[node] = reason; },
               [this](NodeId node) {
                 if (replica_) replica_->on_peer_gone(node);
+              },
+              [this](NodeId node) {
+                if (replica_) replica_->on_peer_connected(node);
               }}),
       started_at_(loop.now()),
       waiting_told_at_(loop.now()) {}
@@ -214,16 +217,18 @@ void Node::start_replica(StoreContent content) {
   Replica::Options options{
       .self = options_.self,
       .configuration = *configuration_of(options_),
-      .proposer = {.timing = options_.timing, .seed = loop_.random(), .window = options_.window},
+      .proposer = {.timing = options_.timing,
+                   .seed = loop_.random(),
+                   .window = options_.window,
+                   // What is in flight when the disk runs low must still fit into the reserve.
+                   .in_flight_bytes_max = std::min<std::size_t>(options_.in_flight_bytes_max,
+                                                                options_.disk_reserve_bytes / 8)},
       .limits = options_.limits,
       .reserve_bytes = options_.disk_reserve_bytes,
       .piece_bytes_max = options_.piece_bytes_max,
       .fetch_bytes_per_second = options_.fetch_bytes_per_second,
       .tap = options_.tap,
   };
-  // What is in flight when the disk runs low must still fit into the reserve.
-  options.limits.in_flight_bytes_max =
-      std::min<std::size_t>(options.limits.in_flight_bytes_max, options_.disk_reserve_bytes / 8);
   events_.event(net::Level::info, "replica_started",
                 {{"chosen_end", content.numbers.chosen_end.value},
                  {"next_lsn", content.numbers.next_lsn.value},

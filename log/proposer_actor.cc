@@ -1,5 +1,6 @@
 #include "log/proposer_actor.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stele::log {
@@ -34,6 +35,11 @@ void ProposerActor::on_heard(Ballot ballot) {
   wake();
 }
 
+void ProposerActor::on_connected(NodeId node) {
+  proposer_.on_connected(loop().now(), node, effects_);
+  wake();
+}
+
 void ProposerActor::on_chosen_end(Slot chosen_end) {
   proposer_.on_chosen_end(loop().now(), chosen_end, effects_);
   wake();
@@ -45,6 +51,9 @@ void ProposerActor::on_fetch_failed() {
 }
 
 void ProposerActor::tick() {
+  if (proposer_.leads()) {
+    for (NodeId node : proposer_.members()) proposer_.set_on_the_way(node, ports_.on_the_way(node));
+  }
   proposer_.tick(loop().now(), effects_);
   // What waits for room among the bytes in flight must not take it this way.
   const bool idle = waiting_.empty() && loop().now() - proposed_at_ >= limits_.time_slot_every;
@@ -81,8 +90,7 @@ void ProposerActor::propose_waiting() {
   // What waited for its batch when space ran low is refused, so that only the window is in flight.
   if (space_low_ && proposer_.leads()) drop_waiting(net::Outcome::no_space);
   while (!waiting_.empty() && proposer_.window_open()) {
-    const std::size_t in_flight = proposer_.in_flight_bytes();
-    if (in_flight != 0 && in_flight >= limits_.in_flight_bytes_max) return;
+    if (!proposer_.has_room()) return;
     propose_batch();
   }
 }
@@ -97,7 +105,8 @@ void ProposerActor::propose_batch() {
   const BatchHeader header{static_cast<std::uint64_t>(elapsed.count()), loop().wall_us()};
   // What the cut to microseconds leaves over belongs to the next slot.
   proposed_at_ += elapsed;
-  proposer_.propose(now, waiting_.take(header, limits_.batch_bytes_max), effects_);
+  const std::size_t most = std::min(limits_.batch_bytes_max, proposer_.batch_bytes());
+  proposer_.propose(now, waiting_.take(header, most), effects_);
 }
 
 }  // namespace stele::log

@@ -24,11 +24,12 @@ class ProposerActor final : public net::Actor<Letter> {
         stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;
+    /// Bytes on their way to a node.
+    std::function<std::size_t(NodeId)> on_the_way;
   };
   struct Limits {
     std::size_t batch_bytes_max = 512 << 10;
-    std::size_t in_flight_bytes_max = 8 << 20;  ///< Above it no further batch, but one of any size.
-    std::size_t waiting_bytes_max = 16 << 20;   ///< Commands not yet in a batch.
+    std::size_t waiting_bytes_max = 16 << 20;  ///< Commands not yet in a batch.
     Duration time_slot_every = std::chrono::seconds(30);
   };
 
@@ -47,6 +48,7 @@ class ProposerActor final : public net::Actor<Letter> {
   }
 
   void on_heard(Ballot ballot);
+  void on_connected(NodeId node);
   void on_chosen_end(Slot chosen_end);
   void on_fetch_failed();
   void tick();

@@ -34,9 +34,9 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       acceptor_(loop, store, paxos::Acceptor(options_.configuration, content.acceptor),
                 options_.configuration.epoch(), options_.piece_bytes_max, acceptor_ports()),
       learner_(loop, store,
-               paxos::Learner(options_.self, options_.configuration, content.numbers.chosen_end,
-                              {options_.proposer.timing.election_timeout,
-                               options_.fetch_bytes_per_second}),
+               paxos::Learner(
+                   options_.self, options_.configuration, content.numbers.chosen_end,
+                   {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
                LogState(content.numbers, std::move(content.sessions)),
                options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
       proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,
@@ -56,7 +56,8 @@ AcceptorActor::Ports Replica::acceptor_ports() {
             learner_.on_voted(record);
           },
           [this](Ballot ballot) { proposer_.on_heard(ballot); },
-          [this](Slot slot) { on_faulty_slot(slot); }};
+          [this](Slot slot) { on_faulty_slot(slot); },
+          [this](NodeId node) { return transport_.on_the_way(node); }};
 }
 
 LearnerActor::Ports Replica::learner_ports() {
@@ -69,7 +70,8 @@ LearnerActor::Ports Replica::learner_ports() {
             proposer_.on_fetch_failed();
           },
           [this](Slot slot) { on_faulty_slot(slot); },
-          [this](Slot slot) { on_repaired_slot(slot); }};
+          [this](Slot slot) { on_repaired_slot(slot); },
+          [this](NodeId node) { return transport_.on_the_way(node); }};
 }
 
 ProposerActor::Ports Replica::proposer_ports() {
@@ -96,7 +98,8 @@ ProposerActor::Ports Replica::proposer_ports() {
           [this](std::uint64_t read) {
             auto found = unconfirmed_reads_.extract(read);
             if (!found.empty()) found.mapped()(false);
-          }};
+          },
+          [this](NodeId node) { return transport_.on_the_way(node); }};
 }
 
 void Replica::send(const paxos::Send& message) {
@@ -191,6 +194,7 @@ void Replica::check_space() {
 }
 
 void Replica::on_faulty_slot(Slot slot) {
+  acceptor_.on_faulty(slot);
   if (faulty_slots_.empty()) faulty_since_ = loop_.now();
   if (faulty_slots_.size() >= kFaultySlotsMax || !faulty_slots_.insert(slot).second) return;
   events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});

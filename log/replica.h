@@ -66,6 +66,8 @@ class Replica {
   }
   /// Another node cannot be reached any more.
   void on_peer_gone(NodeId node) { proposer_.on_peer_gone(node); }
+  /// It can be reached (again): what was sent to it before may be lost.
+  void on_peer_connected(NodeId node) { proposer_.on_connected(node); }
   void hand_over() { proposer_.hand_over(); }
   /// Of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }

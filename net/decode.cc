@@ -169,14 +169,17 @@ class Decoder {
       }
       case wire::Paxos::HEARTBEAT: {
         const auto m = from.getHeartbeat();
-        return paxos::Heartbeat{ballot(m.getBallot()), counter(m.getRound()),
-                                slot(m.getChosenEnd())};
+        return paxos::Heartbeat{ballot(m.getBallot()), counter(m.getRound())};
       }
       case wire::Paxos::HEARTBEAT_ACK: {
         const auto m = from.getHeartbeatAck();
         return paxos::HeartbeatAck{ballot(m.getBallot()), counter(m.getRound()),
                                    any_ballot(m.getPromised()), slot(m.getChosenEnd()),
                                    m.getNoSpace()};
+      }
+      case wire::Paxos::HEARD: {
+        const auto m = from.getHeard();
+        return paxos::Heard{ballot(m.getBallot()), counter(m.getRound())};
       }
       case wire::Paxos::PRE_VOTE: {
         const auto m = from.getPreVote();

@@ -106,7 +106,6 @@ struct PaxosEncoder {
     auto b = to.initHeartbeat();
     put(b.initBallot(), m.ballot);
     b.setRound(m.round);
-    b.setChosenEnd(m.chosen_end.value);
   }
   void operator()(const paxos::HeartbeatAck& m) {
     auto b = to.initHeartbeatAck();
@@ -115,6 +114,11 @@ struct PaxosEncoder {
     put(b.initPromised(), m.promised);
     b.setChosenEnd(m.chosen_end.value);
     b.setNoSpace(m.no_space);
+  }
+  void operator()(const paxos::Heard& m) {
+    auto b = to.initHeard();
+    put(b.initBallot(), m.ballot);
+    b.setRound(m.round);
   }
   void operator()(const paxos::PreVote& m) {
     auto b = to.initPreVote();

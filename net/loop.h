@@ -57,6 +57,8 @@ class Link {
   virtual void flush() {}
   /// Bytes queued and not yet taken by the peer's socket.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
+  /// Bytes that the socket has taken, and the peer's system has not acknowledged yet.
+  [[nodiscard]] virtual std::size_t unacknowledged_bytes() const { return 0; }
   /// Bytes that the socket has taken so far.
   [[nodiscard]] virtual std::uint64_t left_bytes() const = 0;
   /// Sends what is queued, then closes; the handler's on_closed is not called.

@@ -7,7 +7,7 @@
 
 namespace stele::net {
 
-class Peers::Peer final : public LinkHandler {
+class Peers::Peer final {
  public:
   Peer(Peers& peers, NodeId node, Address address)
       : peers_(peers), node_(node), address_(std::move(address)) {
@@ -15,56 +15,76 @@ class Peers::Peer final : public LinkHandler {
   }
 
   void send(const paxos::Message& message) {
-    if (ready_) link_->send(message);
+    if (ready_) lane(paxos::is_bulk(message.body)).link->send(message);
+  }
+  [[nodiscard]] std::size_t on_the_way() const {
+    return ready_ ? values_.link->queued_bytes() + values_.link->unacknowledged_bytes() : 0;
   }
   [[nodiscard]] bool ready() const { return ready_; }
   /// Also if a try is under way that began before the other node was there.
   void dial_now() {
-    if (!ready_ && (!link_ || peers_.loop_.now() - dialled_at_ >= kTryAnswered)) dial();
+    if (!ready_ && (!small_.link || peers_.loop_.now() - dialled_at_ >= kTryAnswered)) dial();
   }
-
-  void on_message(Message message) override {
-    if (const auto* hello = std::get_if<Hello>(&message); hello != nullptr && !ready_) {
-      on_hello(*hello);
-    } else if (const auto* refused = std::get_if<Refused>(&message)) {
-      peers_.handshake_.refused(node_, refused->reason);
-      lost("it refused: " + refused->reason);
-    }
-    // Everything else comes in on the connection that the other node dialled.
-  }
-
-  void on_closed(const std::string& reason) override { lost(reason); }
 
  private:
+  struct Lane final : LinkHandler {
+    explicit Lane(Peer& p) : peer(p) {}
+    void on_message(Message message) override { peer.on_message(*this, message); }
+    void on_closed(const std::string& reason) override { peer.lost(reason); }
+
+    Peer& peer;
+    std::unique_ptr<Link> link;
+    bool greeted = false;
+  };
+
+  Lane& lane(bool bulk) { return bulk ? values_ : small_; }
+
   void dial() {
     ready_ = false;
     dialled_at_ = peers_.loop_.now();
-    link_ = peers_.dialer_.dial(address_, *this);
-    link_->send(peers_.handshake_.hello());
+    for (Lane* lane : {&small_, &values_}) {
+      lane->greeted = false;
+      lane->link = peers_.dialer_.dial(address_, *lane);
+      lane->link->send(peers_.handshake_.hello());
+    }
     retry_ =
         peers_.loop_.after(kHandshakeWithin, [this] { lost("no handshake within the time-out"); });
   }
 
-  void on_hello(const Hello& hello) {
+  void on_message(Lane& lane, const Message& message) {
+    if (const auto* hello = std::get_if<Hello>(&message); hello != nullptr && !lane.greeted) {
+      on_hello(lane, *hello);
+    } else if (const auto* refused = std::get_if<Refused>(&message)) {
+      peers_.handshake_.refused(node_, refused->reason);
+      lost("it refused: " + refused->reason);
+    }
+    // Everything else comes in on the connections that the other node dialled.
+  }
+
+  void on_hello(Lane& lane, const Hello& hello) {
     if (hello.node != node_) {
       return lost("node " + std::to_string(hello.node.value) + " answers at this address");
     }
     if (const auto admitted = peers_.handshake_.admit(hello); !admitted) {
       return lost(admitted.error().detail);
     }
+    lane.greeted = true;
+    lane.link->set_frame_bytes_max(kFrameBytesMax);
+    if (!small_.greeted || !values_.greeted) return;
     retry_.reset();
     ready_ = true;
     ready_at_ = peers_.loop_.now();
     was_lost_ = false;
     complained_ = false;
     backoff_ = kBackoffMin;
-    link_->set_frame_bytes_max(kFrameBytesMax);
     peers_.events_.event(Level::info, "peer_connected",
                          {{"node", node_.value}, {"address", to_string(address_)}});
+    peers_.handshake_.connected(node_);
   }
 
   void lost(const std::string& reason) {
-    link_.reset();
+    small_.link.reset();
+    values_.link.reset();
     if (ready_ || !complained_) {
       complained_ = true;  // Once until it works again, not once a try.
       peers_.events_.event(
@@ -86,7 +106,8 @@ class Peers::Peer final : public LinkHandler {
   Peers& peers_;
   NodeId node_;
   Address address_;
-  std::unique_ptr<Link> link_;
+  Lane small_{*this};
+  Lane values_{*this};
   std::unique_ptr<Timer> retry_;
   Duration backoff_ = kBackoffMin;
   bool ready_ = false;
@@ -108,6 +129,11 @@ void Peers::add(NodeId node, Address address) {
 void Peers::send(NodeId to, const paxos::Message& message) {
   const auto found = peers_.find(to);
   if (found != peers_.end()) found->second->send(message);
+}
+
+std::size_t Peers::on_the_way(NodeId to) const {
+  const auto found = peers_.find(to);
+  return found == peers_.end() ? 0 : found->second->on_the_way();
 }
 
 bool Peers::connected(NodeId node) const {

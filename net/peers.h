@@ -16,11 +16,14 @@ class Transport {
   virtual ~Transport() = default;
   /// Sends if it can, drops otherwise: the protocol sends again.
   virtual void send(NodeId to, const paxos::Message& message) = 0;
+  /// Bytes of values that are on their way to `to`: its system has not acknowledged them.
+  [[nodiscard]] virtual std::size_t on_the_way(NodeId to) const = 0;
 };
 
-/// One outgoing connection to each other node. Each node sends on the connections that it dialled
-/// and receives on those that it accepted. Reconnects with exponential back-off and jitter, and at
-/// once to a node that connects itself.
+/// Two outgoing connections to each other node: one for what carries values, and one for all that
+/// is small and must not wait behind it (paxos::is_bulk). Both stand, or none counts. Each node
+/// sends on the connections that it dialled and receives on those that it accepted. Reconnects with
+/// exponential back-off and jitter, and at once to a node that connects itself.
 class Peers final : public Transport {
  public:
   struct Handshake {
@@ -29,6 +32,7 @@ class Peers final : public Transport {
     std::function<void(NodeId, const std::string&)> refused;  ///< The other side refuses this node.
     std::function<void(NodeId)>
         gone;  ///< It was connected, and at once cannot be reached any more.
+    std::function<void(NodeId)> connected;  ///< It can be sent to (again); what was, may be lost.
   };
 
   Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake);
@@ -37,6 +41,7 @@ class Peers final : public Transport {
   /// Starts to dial `node`, and goes on until destroyed.
   void add(NodeId node, Address address);
   void send(NodeId to, const paxos::Message& message) override;
+  [[nodiscard]] std::size_t on_the_way(NodeId to) const override;
   [[nodiscard]] bool connected(NodeId node) const;
   /// It has just connected to this node: dials it now, should that wait for its next try.
   void heard_from(NodeId node);

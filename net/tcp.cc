@@ -1,6 +1,8 @@
 #include "net/tcp.h"
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <asio/connect.hpp>
@@ -47,6 +49,12 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void leave_receive_bound() { reader_.leave_bound(); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ - written_; }
   [[nodiscard]] std::uint64_t left_bytes() const { return left_bytes_; }
+  [[nodiscard]] std::size_t unacknowledged_bytes() {
+    int bytes = 0;
+    const bool known =
+        connected_ && !closed_ && ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes) == 0;
+    return known && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+  }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool connected() const { return connected_; }
 
@@ -375,6 +383,9 @@ class TcpLink final : public Link {
   bool send(const Message& message) override { return core_->send(message); }
   void flush() override { core_->flush(); }
   [[nodiscard]] std::size_t queued_bytes() const override { return core_->queued_bytes(); }
+  [[nodiscard]] std::size_t unacknowledged_bytes() const override {
+    return core_->unacknowledged_bytes();
+  }
   [[nodiscard]] std::uint64_t left_bytes() const override { return core_->left_bytes(); }
   void close_gently() override {
     gentle_ = true;

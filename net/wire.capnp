@@ -15,7 +15,8 @@
 #     │                │── chosen ────────────────▶│   after a q2 quorum of votes
 #     │◀ appendResults │                           │   once the slot is applied
 #     │─ read ────────▶│── heartbeat{round} ──────▶│   if linearizable
-#     │                │◀──── heartbeatAck{round} ─│   q2 of them confirm the leader
+#     │                │◀─────────── heard{round} ─│   at once: the follower lives
+#     │                │◀──── heartbeatAck{round} ─│   behind its disk: q2 of them confirm the leader
 #     │◀── readResult ─│
 #     │─ tail ────────▶│   (any node serves tails and reads of its own state)
 #     │◀─ tailEntries ─│   as entries are applied, within the client's credit
@@ -96,7 +97,7 @@ struct Paxos {
     nack :group { ballot @17 :Ballot; promised @18 :Ballot; noSpace @19 :Bool; }
     chosenEnd @20 :UInt64;
     chosen :group { ballot @21 :Ballot; slotBegin @22 :UInt64; slotEnd @23 :UInt64; }
-    heartbeat :group { ballot @24 :Ballot; round @25 :UInt64; chosenEnd @26 :UInt64; }
+    heartbeat :group { ballot @24 :Ballot; round @25 :UInt64; unused @26 :UInt64; }
     heartbeatAck :group {
       ballot @27 :Ballot;
       round @28 :UInt64;
@@ -114,6 +115,7 @@ struct Paxos {
     takeOver @38 :Ballot;
     fetch @39 :UInt64;
     fetched :group { slotBegin @40 :UInt64; chosenEnd @41 :UInt64; records @42 :List(Record); }
+    heard :group { ballot @43 :Ballot; round @44 :UInt64; }
   }
 }
 

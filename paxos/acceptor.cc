@@ -34,7 +34,10 @@ void Acceptor::step(NodeId source, const Message& message, Effects& out) {
   }
 }
 
-void Acceptor::on_chosen_end(Slot chosen_end) { chosen_end_ = std::max(chosen_end_, chosen_end); }
+void Acceptor::on_chosen_end(Slot chosen_end) {
+  chosen_end_ = std::max(chosen_end_, chosen_end);
+  voted_.erase(voted_.begin(), voted_.lower_bound(chosen_end_));
+}
 
 // Phase 1b (PMMC 2.2, invariant A1): `promised_` never goes down.
 void Acceptor::on_prepare(NodeId source, const Prepare& prepare, Effects& out) {
@@ -50,6 +53,7 @@ void Acceptor::on_prepare(NodeId source, const Prepare& prepare, Effects& out) {
   // read and leaves behind all earlier writes, so it, too, waits until the first promise is
   // durable.
   out.heard = std::max(out.heard, promised_);
+  out.at_once.push_back({source, {configuration_.epoch(), Heard{prepare.ballot, 0}}});
   out.promises.push_back({source, prepare.ballot, prepare.slot_begin});
 }
 
@@ -65,14 +69,20 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
     send(source, ChosenEnd{chosen_end_}, out);
     return;
   }
-  if (space_full_ && accept.value.kind() == ValueKind::batch) {
-    send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
-    return;
+  const Voted vote{accept.ballot, accept.value.kind(), accept.value.size(), accept.value.digest()};
+  const auto known = voted_.find(accept.slot);
+  // A vote that this process has written only needs its answer again, behind that write.
+  if (known == voted_.end() || known->second != vote) {
+    if (space_full_ && accept.value.kind() == ValueKind::batch) {
+      send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
+      return;
+    }
+    // Voting raises the promise too, in the same transaction (WriteAccepted says so to the store).
+    promised_ = accept.ballot;
+    out.writes.emplace_back(
+        WriteAccepted{{accept.slot, configuration_.epoch(), accept.ballot, accept.value}});
+    if (known != voted_.end() || voted_.size() < kVotedMax) voted_[accept.slot] = vote;
   }
-  // Voting raises the promise too, in the same transaction (WriteAccepted says so to the store).
-  promised_ = accept.ballot;
-  out.writes.emplace_back(
-      WriteAccepted{{accept.slot, configuration_.epoch(), accept.ballot, accept.value}});
   acknowledge(source, accept.ballot, accept.slot, out);
 }
 
@@ -82,6 +92,8 @@ void Acceptor::on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& 
     return;
   }
   out.heard = std::max(out.heard, heartbeat.ballot);
+  out.at_once.push_back(
+      {source, {configuration_.epoch(), Heard{heartbeat.ballot, heartbeat.round}}});
   send(source,
        HeartbeatAck{.ballot = heartbeat.ballot,
                     .round = heartbeat.round,

@@ -1,7 +1,7 @@
 // The acceptor: promises ballots, votes for values, and forgets neither.
 #pragma once
 
-#include <set>
+#include <map>
 #include <variant>
 #include <vector>
 
@@ -46,6 +46,7 @@ class Acceptor {
     std::vector<Write> writes;
     std::vector<Send> sends;
     std::vector<PromiseRead> promises;
+    std::vector<Send> at_once;  // Tells nothing that is to be durable: waits for no disk.
     Ballot heard;  // The highest ballot ≥ the promise that this step heard of; {} if none.
   };
 
@@ -63,6 +64,8 @@ class Acceptor {
 
   /// The own learner has marked all slots below `chosen_end`.
   void on_chosen_end(Slot chosen_end);
+  /// The vote at `slot` cannot be read back: should it come again, it is written again.
+  void on_faulty(Slot slot) { voted_.erase(slot); }
   /// `low`: told to the leader, which takes no more appends. `full`: batches are refused; noops and
   /// stop-signs are not.
   void set_space(bool low, bool full) {
@@ -73,7 +76,20 @@ class Acceptor {
   [[nodiscard]] Ballot promised() const { return promised_; }
   [[nodiscard]] bool faulty() const { return promise_faulty_; }
 
+  /// So many votes are remembered; what is beyond is written again, should it come again.
+  static constexpr std::size_t kVotedMax = 1024;
+
  private:
+  /// A vote that this process has written: which ballot, and which value.
+  struct Voted {
+    Ballot ballot;
+    ValueKind kind;
+    std::size_t bytes;
+    std::uint64_t digest;
+
+    bool operator==(const Voted&) const = default;
+  };
+
   void on_prepare(NodeId source, const Prepare& prepare, Effects& out);
   void on_accept(NodeId source, const Accept& accept, Effects& out);
   void on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& out);
@@ -84,6 +100,7 @@ class Acceptor {
   Ballot promised_;
   Slot chosen_end_;
   bool promise_faulty_;
+  std::map<Slot, Voted> voted_;  // From chosen_end_ on.
   bool space_low_ = false;
   bool space_full_ = false;
 };

@@ -11,6 +11,10 @@ namespace {
 /// Twice the time between two ticks with the default heartbeat: a quiet cluster, in which nothing
 /// else happens, must not fetch once in a tick.
 constexpr Duration kPaceSlack = std::chrono::milliseconds(25);
+/// An answer is given so many times what the last one took,
+constexpr int kPatience = 4;
+/// and so many times the first patience at most.
+constexpr int kFetchPatienceMax = 4;
 
 }  // namespace
 
@@ -19,7 +23,8 @@ Learner::Learner(NodeId self, Configuration configuration, Slot chosen_end, Fetc
       configuration_(std::move(configuration)),
       fetching_(fetching),
       chosen_end_(chosen_end),
-      known_end_(chosen_end) {}
+      known_end_(chosen_end),
+      fetch_patience_(fetching.timeout) {}
 
 void Learner::step(Time now, NodeId source, const Message& message, Effects& out) {
   if (message.epoch != configuration_.epoch() || !configuration_.contains(source)) return;
@@ -33,9 +38,8 @@ void Learner::step(Time now, NodeId source, const Message& message, Effects& out
     return;
   } else if (const auto* fetched = std::get_if<Fetched>(&message.body)) {
     on_fetched(now, source, *fetched, out);
-  } else if (const auto* heartbeat = std::get_if<Heartbeat>(&message.body)) {
-    leader_ = source;
-    on_hint(source, heartbeat->chosen_end);
+  } else if (std::holds_alternative<Heartbeat>(message.body)) {
+    leader_ = source;  // How far it is comes behind its accepts (ChosenEnd).
   } else if (const auto* ack = std::get_if<HeartbeatAck>(&message.body)) {
     on_hint(source, ack->chosen_end);
   } else if (const auto* promise = std::get_if<Promise>(&message.body)) {
@@ -47,7 +51,12 @@ void Learner::step(Time now, NodeId source, const Message& message, Effects& out
 }
 
 void Learner::tick(Time now, Effects& out) {
-  if (fetch_ && now - fetch_->sent_at >= fetching_.timeout) fetch_failed(now, out);
+  if (fetch_ && now - fetch_->sent_at >= fetch_patience_) {
+    // Its answer may be on a slow line: the next one gets longer, and what comes late is taken.
+    fetch_patience_ =
+        std::min<Duration>(2 * fetch_patience_, kFetchPatienceMax * fetching_.timeout);
+    fetch_failed(now, out);
+  }
   advance(now, out);
 }
 
@@ -116,7 +125,9 @@ void Learner::on_hint(NodeId source, Slot chosen_end) {
 
 void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out) {
   on_hint(source, fetched.chosen_end);
-  if (!fetch_ || fetch_->to != source || fetch_->slot_begin != fetched.slot_begin) return;
+  if (!fetch_ || fetch_->to != source || fetch_->slot_begin != fetched.slot_begin) {
+    return take_fetched(fetched, out);
+  }
   hints_[source] = fetched.chosen_end;
   if (fetched.records.empty()) {
     if (fetched.chosen_end <= fetched.slot_begin) {
@@ -126,23 +137,29 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
     }
     return;
   }
+  fetch_patience_ =
+      std::max(fetching_.timeout, std::min(fetch_patience_, kPatience * (now - fetch_->sent_at)));
   fetch_.reset();
   fetch_failures_ = 0;
   std::size_t bytes = 0;
   for (const Record& record : fetched.records) bytes += record.value.size();
-  fetched_until_ += std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(static_cast<double>(bytes) /
-                                    static_cast<double>(fetching_.bytes_per_second)));
+  fetched_until_ += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+      static_cast<double>(bytes) / static_cast<double>(fetching_.bytes_per_second)));
   if (repairs_.erase(fetched.slot_begin) != 0) {
     out.repaired.push_back(fetched.records.front());
     return;
   }
+  take_fetched(fetched, out);
+  if (known_end_ <= chosen_end_ + kFarBehind) unhelpful_.clear();  // The next time they may be.
+}
+
+// They are chosen, whenever they come.
+void Learner::take_fetched(const Fetched& fetched, Effects& out) {
   for (const Record& record : fetched.records) {
     if (record.slot < chosen_end_) continue;  // Applied from the own votes meanwhile.
     if (record.slot != chosen_end_ || record.epoch != configuration_.epoch()) break;
     apply(record, true, out);
   }
-  if (known_end_ <= chosen_end_ + kFarBehind) unhelpful_.clear();  // The next time they may be.
 }
 
 // The lowest ballot in which the slot is known to be chosen: any own vote from there on is that

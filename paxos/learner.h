@@ -95,6 +95,7 @@ class Learner {
   bool apply_own_vote(Effects& out);
   void fetch(Time now, Effects& out);
   [[nodiscard]] bool may_fetch(Time now);
+  void take_fetched(const Fetched& fetched, Effects& out);
   void fetch_from_others(Time now, Slot slot, Effects& out);
   [[nodiscard]] std::optional<NodeId> preferred_source(Slot slot) const;
   void send_fetch(Time now, NodeId to, Slot slot, bool preferred, Effects& out);
@@ -127,6 +128,8 @@ class Learner {
   std::size_t fetch_target_ = 0;  // Rotates over the members.
   std::size_t fetch_failures_ = 0;
   Time fetch_again_at_{};
+  Duration
+      fetch_patience_;    // So long an answer may take; more after one that did not come in time.
   Time fetched_until_{};  // When what has been fetched would have come at the allowed pace.
   bool paused_ = false;
 };

@@ -14,6 +14,7 @@ struct RoleOf {
   Role operator()(const Chosen&) const { return Role::learner; }
   Role operator()(const Heartbeat&) const { return Role::acceptor; }
   Role operator()(const HeartbeatAck&) const { return Role::proposer; }
+  Role operator()(const Heard&) const { return Role::proposer; }
   Role operator()(const PreVote&) const { return Role::proposer; }
   Role operator()(const PreVoteAnswer&) const { return Role::proposer; }
   Role operator()(const TakeOver&) const { return Role::proposer; }
@@ -32,6 +33,7 @@ struct NameOf {
   std::string_view operator()(const Chosen&) const { return "chosen"; }
   std::string_view operator()(const Heartbeat&) const { return "heartbeat"; }
   std::string_view operator()(const HeartbeatAck&) const { return "heartbeat_ack"; }
+  std::string_view operator()(const Heard&) const { return "heard"; }
   std::string_view operator()(const PreVote&) const { return "pre_vote"; }
   std::string_view operator()(const PreVoteAnswer&) const { return "pre_vote_answer"; }
   std::string_view operator()(const TakeOver&) const { return "take_over"; }
@@ -42,6 +44,11 @@ struct NameOf {
 }  // namespace
 
 Role role_of(const Body& body) { return std::visit(RoleOf{}, body); }
+bool is_bulk(const Body& body) {
+  return std::holds_alternative<Accept>(body) || std::holds_alternative<Chosen>(body) ||
+         std::holds_alternative<ChosenEnd>(body) || std::holds_alternative<Promise>(body) ||
+         std::holds_alternative<Fetched>(body);
+}
 std::string_view name_of(const Body& body) { return std::visit(NameOf{}, body); }
 
 }  // namespace stele::paxos

@@ -101,7 +101,6 @@ struct Chosen {
 struct Heartbeat {
   Ballot ballot;
   std::uint64_t round = 0;
-  Slot chosen_end;
 
   bool operator==(const Heartbeat&) const = default;
 };
@@ -115,6 +114,16 @@ struct HeartbeatAck {
   bool no_space = false;
 
   bool operator==(const HeartbeatAck&) const = default;
+};
+
+/// A heartbeat (or a prepare: round 0) of `ballot` has come. It says nothing of promises or votes,
+/// and so waits for no disk: it shows that the sender lives, and how long the way there and back
+/// is.
+struct Heard {
+  Ballot ballot;
+  std::uint64_t round = 0;
+
+  bool operator==(const Heard&) const = default;
 };
 
 /// Asks, before any round is raised, whether the other has lost the leader too (Raft thesis 9.6).
@@ -159,7 +168,7 @@ struct Fetched {
 
 using Body =
     std::variant<Prepare, Promise, Faulty, Accept, Accepted, Nack, ChosenEnd, Chosen, Heartbeat,
-                 HeartbeatAck, PreVote, PreVoteAnswer, TakeOver, Fetch, Fetched>;
+                 HeartbeatAck, Heard, PreVote, PreVoteAnswer, TakeOver, Fetch, Fetched>;
 
 /// One message between roles. A receiver in another epoch drops it.
 struct Message {
@@ -184,6 +193,10 @@ enum class Role : std::uint8_t { acceptor, proposer, learner };
 
 /// The name of the message's kind, for traces and logs.
 [[nodiscard]] std::string_view name_of(const Body& body);
+
+/// Whether it carries values, or tells of values that were sent before it: such messages keep their
+/// order among each other. All others are small, and need not wait until those have left.
+[[nodiscard]] bool is_bulk(const Body& body);
 
 /// A bound on the bytes of a piece of a Promise or of a Fetched; one record may exceed it.
 inline constexpr std::size_t kPieceBytesMax = 512 << 10;

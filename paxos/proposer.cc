@@ -9,7 +9,12 @@
 namespace stele::paxos {
 namespace {
 
-constexpr std::size_t kResendSlotsMax = 16;
+/// Who does not answer is asked again after longer and longer times, up to so many times the first.
+constexpr int kResentMax = 3;
+/// A node is given so many times what its answers have taken of late.
+constexpr int kPatience = 3;
+/// So many election time-outs a candidate waits for promises that are on their way.
+constexpr int kCampaignTimeouts = 10;
 constexpr std::size_t kRoundsMax = 1024;
 
 }  // namespace
@@ -20,6 +25,7 @@ Proposer::Proposer(NodeId self, Configuration configuration, Options options, Ba
       configuration_(std::move(configuration)),
       options_(options),
       election_(self, configuration_, options.timing, options.seed, now),
+      flow_(options.in_flight_bytes_max),
       round_seen_(promised.round),
       chosen_end_(chosen_end),
       in_flight_begin_(chosen_end),
@@ -33,6 +39,8 @@ void Proposer::step(Time now, NodeId source, const Message& message, Effects& ou
     on_accepted(now, source, *accepted, out);
   } else if (const auto* ack = std::get_if<HeartbeatAck>(&message.body)) {
     on_heartbeat_ack(now, source, *ack, out);
+  } else if (const auto* heard = std::get_if<Heard>(&message.body)) {
+    on_heard_message(now, source, *heard);
   } else if (const auto* promise = std::get_if<Promise>(&message.body)) {
     on_promise(now, source, *promise, out);
   } else if (const auto* nack = std::get_if<Nack>(&message.body)) {
@@ -54,16 +62,15 @@ void Proposer::tick(Time now, Effects& out) {
     return;
   }
   if (standing_ != Standing::leader) {
-    if (now - campaigned_at_ >= options_.timing.election_timeout) {
+    if (campaign_fails(now)) {
       give_up(now, out);
       return;
     }
     pull_promises(now, out);
     return;
   }
-  // A leader that gets no fresh answers from q2, or whose own disk stalls, stops.
-  const bool own_disk_stalls = now - peers_[self_].fresh_at >= options_.timing.election_timeout;
-  if (!hears_quorum(now) || own_disk_stalls) {
+  // A leader that hears nothing from q2, or whose own disk stalls, stops.
+  if (!hears_quorum(now) || own_disk_stalls(now)) {
     give_up(now, out);
     return;
   }
@@ -104,6 +111,20 @@ void Proposer::on_promise(Time now, NodeId source, const Promise& promise, Effec
   repropose(now, out);
 }
 
+// Promises may take long: over slow lines, behind busy disks. As long as a q1 quorum shows that it
+// has heard of the ballot, the candidate waits for them, within a bound.
+bool Proposer::campaign_fails(Time now) const {
+  const Duration timeout = options_.timing.election_timeout;
+  if (now - campaigned_at_ < timeout) return false;
+  if (now - campaigned_at_ >= kCampaignTimeouts * timeout) return true;
+  if (standing_ == Standing::preparing) return false;
+  std::size_t heard = 0;
+  for (const auto& [node, peer] : peers_) {
+    if (node == self_ || now - peer.heard_at < timeout) ++heard;
+  }
+  return heard < configuration_.q1();
+}
+
 // Asks each node for its (next) piece, again after a while if no answer came.
 void Proposer::pull_promises(Time now, Effects& out) {
   if (!phase_one_ || standing_ == Standing::preparing) return;
@@ -123,7 +144,8 @@ void Proposer::begin_leading(Time now, Effects& out) {
   in_flight_begin_ = slot_next_;
   counted_begin_ = slot_next_;
   drop_learned();
-  for (auto& [node, peer] : peers_) peer.fresh_at = now;
+  for (auto& [node, peer] : peers_) peer.fresh_at = peer.heard_at = peer.voted_at = now;
+  flow_.begin(now);
   out.began = ballot_;
   start_round(now, out);
 }
@@ -138,7 +160,7 @@ void Proposer::repropose(Time now, Effects& out) {
   }
   while (slot_next_ < phase_one_->base() ||
          slot_next_ < std::min(phase_one_->covered_end(), phase_one_->reported_end())) {
-    if (in_flight_.size() >= options_.window) return;
+    if (in_flight_.size() >= options_.window || !has_room()) return;
     if (slot_next_ < phase_one_->base()) return;  // In-flight slots below it are dropped first.
     const std::optional<Value> found = phase_one_->take(slot_next_);
     propose(now, found.value_or(Value{}), out);
@@ -185,7 +207,7 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   // it. Only those count that have answered in this ballot: with a q1 below q2 a node may win
   // ballots that it can never lead in, and two of those would unseat each other for ever.
   peers_[source].round = 0;
-  peers_[source].fresh_at = now - 2 * options_.timing.election_timeout;
+  peers_[source].fresh_at = peers_[source].heard_at = now - 2 * options_.timing.election_timeout;
   const auto followers = std::count_if(peers_.begin(), peers_.end(),
                                        [](const auto& peer) { return peer.second.round != 0; });
   const bool still_followed =
@@ -207,6 +229,14 @@ bool Proposer::window_open() const {
   return recovered() && !handing_over_ && in_flight_.size() < options_.window;
 }
 
+bool Proposer::has_room() {
+  if (in_flight_.empty()) return true;
+  const std::size_t most = std::min(options_.in_flight_bytes_max, flow_.bytes_max());
+  const bool room = in_flight_bytes() < most;
+  if (!room) flow_.on_held_back();
+  return room;
+}
+
 std::size_t Proposer::in_flight_bytes() const {
   std::size_t bytes = 0;
   for (const InFlight& in_flight : in_flight_) bytes += in_flight.value.size();
@@ -219,7 +249,8 @@ Slot Proposer::propose(Time now, Value value, Effects& out) {
   STELE_CHECK(in_flight_begin_ + in_flight_.size() == slot_next_);
   const Slot slot = slot_next_;
   ++slot_next_;
-  in_flight_.push_back({std::move(value), {}, now});
+  in_flight_.push_back({std::move(value), {}, now, in_flight_.empty()});
+  flow_.on_proposed(now, slot, in_flight_bytes());
   for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
   tell_chosen(out);  // Behind it: should a link's queue be full, this is what can wait.
   return slot;
@@ -231,6 +262,9 @@ void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effe
 
 void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out) {
   if (!leads() || accepted.ballot != ballot_) return;
+  Peer& peer = peers_[source];
+  peer.heard_at = peer.voted_at = now;
+  peer.resent = 0;
   const Slot begin = std::max(accepted.slot_begin, in_flight_begin_);
   const Slot end = std::min(accepted.slot_end, slot_next_);
   Slot run_begin{};
@@ -245,6 +279,7 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
     in_flight.votes.insert(source);
     if (in_flight.chosen || in_flight.votes.size() < configuration_.q2()) continue;
     in_flight.chosen = true;
+    flow_.on_chosen(now, slot, in_flight.value.size(), in_flight.proposed_at, in_flight.alone);
     if (run_end != slot) {
       tell();
       run_begin = slot;
@@ -303,18 +338,51 @@ void Proposer::on_fetch_failed(Time now, Effects& out) {
   campaign(now, out, true);
 }
 
-// Messages get lost with connections; a vote is idempotent, so asking again is harmless.
+/// How long an answer of that node may take: its disk may have much to do.
+Duration Proposer::patience(const Peer& peer) const {
+  return std::max<Duration>(options_.timing.election_timeout / 2, kPatience * peer.delay);
+}
+
+// What is on its way arrives, or its connection ends (on_connected). Beyond that an acceptor drops
+// what its disk does not keep up with, so whoever has everything and still does not vote is asked
+// again. A vote is idempotent.
 void Proposer::resend(Time now, Effects& out) {
-  const Duration again_after = options_.timing.election_timeout / 2;
-  const std::size_t count = std::min(in_flight_.size(), kResendSlotsMax);
-  for (std::size_t i = 0; i < count; ++i) {
-    InFlight& in_flight = in_flight_[i];
-    if (in_flight.chosen || now - in_flight.sent_at < again_after) continue;
-    in_flight.sent_at = now;
-    for (NodeId node : configuration_.members()) {
-      if (!in_flight.votes.contains(node)) send_accept(in_flight_begin_ + i, in_flight, node, out);
+  for (auto& [node, peer] : peers_) {
+    const bool owes = std::ranges::any_of(in_flight_, [&](const InFlight& in_flight) {
+      return !in_flight.chosen && !in_flight.votes.contains(node);
+    });
+    if (!owes || peer.on_the_way) {
+      peer.voted_at = now;
+      continue;
     }
+    const Time since = std::max(peer.voted_at, in_flight_.front().proposed_at);
+    if (now - since < patience(peer) * (1 << peer.resent)) continue;
+    peer.voted_at = now;
+    peer.resent = std::min(peer.resent + 1, kResentMax);
+    resend_to(now, node, out);
   }
+}
+
+void Proposer::resend_to(Time, NodeId node, Effects& out) {
+  Slot slot = in_flight_begin_;
+  for (const InFlight& in_flight : in_flight_) {
+    if (!in_flight.chosen && !in_flight.votes.contains(node))
+      send_accept(slot, in_flight, node, out);
+    ++slot;
+  }
+}
+
+void Proposer::on_connected(Time now, NodeId node, Effects& out) {
+  const auto found = peers_.find(node);
+  if (standing_ == Standing::follower || found == peers_.end()) return;
+  found->second.prepared_at = {};
+  found->second.voted_at = now;
+  if (leads()) resend_to(now, node, out);
+}
+
+void Proposer::set_on_the_way(NodeId node, std::size_t bytes) {
+  const auto found = peers_.find(node);
+  if (found != peers_.end()) found->second.on_the_way = bytes != 0;
 }
 
 // --- Heartbeats, confirmation of reads, hand-over --------------------------------------
@@ -332,14 +400,29 @@ void Proposer::start_round(Time now, Effects& out) {
   if (counted_begin_ < in_flight_begin_) {
     send_all(Chosen{ballot_, counted_begin_, in_flight_begin_}, out);
   }
-  send_all(Heartbeat{ballot_, round_, chosen_end_}, out);
+  send_all(Heartbeat{ballot_, round_}, out);
+  // Behind the accepts that were sent before: who lacks one of those slots then has lost it.
+  for (const auto& [node, peer] : peers_) {
+    if (node != self_) send(node, ChosenEnd{chosen_end_}, out);
+  }
+}
+
+void Proposer::on_heard_message(Time now, NodeId source, const Heard& heard) {
+  if (standing_ == Standing::follower || heard.ballot != ballot_ || source == self_) return;
+  peers_[source].heard_at = now;
+  if (!leads() || heard.round == 0 || heard.round > round_) return;
+  if (const auto sent_at = round_sent_at(heard.round)) flow_.on_round_trip(now - *sent_at);
 }
 
 void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out) {
   if (!leads() || ack.ballot != ballot_ || ack.round > round_) return;
   Peer& peer = peers_[source];
+  peer.heard_at = now;
   peer.chosen_end = std::max(peer.chosen_end, ack.chosen_end);
   peer.no_space = ack.no_space;
+  if (const auto sent_at = round_sent_at(ack.round)) {
+    peer.delay = std::max(peer.delay - peer.delay / 16, now - *sent_at);
+  }
   if (ack.promised != ballot_) {
     // It hears this leader but has not promised it: it cannot confirm reads until it has.
     if (now - peer.prepared_at >= options_.timing.election_timeout / 4) {
@@ -413,7 +496,7 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   const Peer* best = nullptr;
   NodeId target = self_;
   for (const auto& [node, peer] : peers_) {
-    if (node == self_ || now - peer.fresh_at >= options_.timing.election_timeout) continue;
+    if (node == self_ || now - peer.heard_at >= options_.timing.election_timeout) continue;
     const bool better = best == nullptr || (best->no_space && !peer.no_space) ||
                         (best->no_space == peer.no_space && peer.chosen_end > best->chosen_end);
     if (!better) continue;
@@ -472,11 +555,19 @@ std::size_t Proposer::with_space(Time now, bool others_only) const {
 }
 
 bool Proposer::hears_quorum(Time now) const {
-  std::size_t fresh = 0;
+  std::size_t heard = 0;
   for (const auto& [node, peer] : peers_) {
-    if (now - peer.fresh_at < options_.timing.election_timeout) ++fresh;
+    const bool hears = node == self_ ? !own_disk_stalls(now)
+                                     : now - peer.heard_at < options_.timing.election_timeout;
+    if (hears) ++heard;
   }
-  return fresh >= configuration_.q2();
+  return heard >= configuration_.q2();
+}
+
+/// It has answered nothing for longer than it usually takes: others can do better.
+bool Proposer::own_disk_stalls(Time now) const {
+  const Peer& own = peers_.at(self_);
+  return now - own.heard_at >= std::max(options_.timing.election_timeout, patience(own));
 }
 
 void Proposer::see_round(std::uint64_t round) { round_seen_ = std::max(round_seen_, round); }

@@ -10,6 +10,7 @@
 
 #include "paxos/configuration.h"
 #include "paxos/election.h"
+#include "paxos/flow.h"
 #include "paxos/message.h"
 #include "paxos/phase_one.h"
 
@@ -44,8 +45,9 @@ class Proposer {
 
   struct Options {
     Timing timing;
-    std::uint64_t seed = 0;     ///< All the randomness there is.
-    std::uint64_t window = 16;  ///< Slots in flight at most.
+    std::uint64_t seed = 0;                     ///< All the randomness there is.
+    std::uint64_t window = 16;                  ///< Slots in flight at most.
+    std::size_t in_flight_bytes_max = 8 << 20;  ///< Bytes too, but for one slot of any size.
   };
 
   /// `promised` is the own acceptor's durable promise: a new round is always above it.
@@ -64,8 +66,17 @@ class Proposer {
   /// Nobody reachable serves a chosen slot that the own learner needs: phase 1 again, from there.
   void on_fetch_failed(Time now, Effects& out);
 
+  /// The connection to another node has been made (again): what was sent before may be lost.
+  void on_connected(Time now, NodeId node, Effects& out);
+  /// So many bytes are on their way to another node: its system has not acknowledged them.
+  void set_on_the_way(NodeId node, std::size_t bytes);
+
   /// Whether propose() may be called.
   [[nodiscard]] bool window_open() const;
+  /// Whether lines and disks can do with another batch (see Flow). Asked when one waits.
+  [[nodiscard]] bool has_room();
+  /// A good size of the next batch.
+  [[nodiscard]] std::size_t batch_bytes() const { return flow_.batch_bytes(); }
   /// Proposes a value for the next slot. Requires window_open().
   Slot propose(Time now, Value value, Effects& out);
 
@@ -77,6 +88,7 @@ class Proposer {
   /// asks the best follower to take over and gives up. Goes on leading if there is no follower.
   void hand_over(Time now);
 
+  [[nodiscard]] const std::vector<NodeId>& members() const { return configuration_.members(); }
   [[nodiscard]] Standing standing() const { return standing_; }
   [[nodiscard]] bool leads() const { return standing_ == Standing::leader; }
   [[nodiscard]] Ballot ballot() const { return ballot_; }
@@ -102,13 +114,19 @@ class Proposer {
   struct InFlight {
     Value value;
     NodeSet votes;
-    Time sent_at;
+    Time proposed_at;
+    bool alone = false;  // Nothing else was in flight then.
     bool chosen = false;
   };
   struct Peer {
     Time prepared_at{};       // When it was last sent a Prepare in this ballot.
     std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
-    Time fresh_at{};          // When that round was sent.
+    Time fresh_at{};          // When that round was sent: it had not promised another ballot then.
+    Time heard_at{};          // When anything came from it in this ballot: it lives.
+    Duration delay{};         // How late its answers behind the disk are, the longest of late.
+    Time voted_at{};          // Its last vote, or when it was last sent accepts again.
+    int resent = 0;           // So often since its last vote.
+    bool on_the_way = false;  // Not all that was sent to it has been acknowledged by its system.
     Slot chosen_end;
     bool no_space = false;
     bool nacked = false;  // It refused this ballot.
@@ -123,10 +141,12 @@ class Proposer {
   void on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out);
   void on_nack(Time now, NodeId source, const Nack& nack, Effects& out);
   void on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out);
+  void on_heard_message(Time now, NodeId source, const Heard& heard);
   void on_take_over(Time now, const TakeOver& message, Effects& out);
 
   void campaign(Time now, Effects& out, bool ignore_ahead = false);
   void give_up(Time now, Effects& out);
+  [[nodiscard]] bool campaign_fails(Time now) const;
   void pull_promises(Time now, Effects& out);
   void begin_leading(Time now, Effects& out);
   void repropose(Time now, Effects& out);
@@ -135,11 +155,14 @@ class Proposer {
   void drop_chosen_front();
   void drop_learned();
   void resend(Time now, Effects& out);
+  void resend_to(Time now, NodeId node, Effects& out);
+  [[nodiscard]] Duration patience(const Peer& peer) const;
   void start_round(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
   void finish_hand_over(Time now, Effects& out);
   [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
   [[nodiscard]] bool hears_quorum(Time now) const;
+  [[nodiscard]] bool own_disk_stalls(Time now) const;
   [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;
   [[nodiscard]] bool recovered() const;
   void see_round(std::uint64_t round);
@@ -150,6 +173,7 @@ class Proposer {
   Configuration configuration_;
   Options options_;
   Election election_;
+  Flow flow_;
 
   Standing standing_ = Standing::follower;
   Ballot ballot_;             // The own ballot; meaningless while follower.

@@ -26,9 +26,7 @@ struct Bench {
   paxos::Value append(const std::string& entry) {
     return batch_of({append_command({1}, {++sequence}, {entry})});
   }
-  paxos::Record record(paxos::Value value) {
-    return {{slots++}, {1}, kBallot, std::move(value)};
-  }
+  paxos::Record record(paxos::Value value) { return {{slots++}, {1}, kBallot, std::move(value)}; }
   void vote(paxos::Value value) {
     const paxos::Record voted = record(std::move(value));
     store.write_votes({paxos::WriteAccepted{voted}}, {});
@@ -42,9 +40,8 @@ struct Bench {
   }
   std::vector<std::string> read() {
     std::vector<std::string> found;
-    actor->read({1}, {100}, SIZE_MAX, [&](const EntriesRead& read) {
-      found = payloads(read.entries);
-    });
+    actor->read({1}, {100}, SIZE_MAX,
+                [&](const EntriesRead& read) { found = payloads(read.entries); });
     loop.run();
     return found;
   }
@@ -53,15 +50,13 @@ struct Bench {
   sim::Disk disk;
   sim::MemoryStore store{loop, disk};
   std::vector<paxos::Send> sent;
+  std::size_t on_the_way = 0;
   std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
       loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
       LogState({}, {}), Epoch{1}, 1 << 20,
       LearnerActor::Ports{[this](const paxos::Send& send) { sent.push_back(send); },
-                          [](const LogState::Applied&) {},
-                          [](Slot) {},
-                          [] {},
-                          [](Slot) {},
-                          [](Slot) {}});
+                          [](const LogState::Applied&) {}, [](Slot) {}, [] {}, [](Slot) {},
+                          [](Slot) {}, [this](NodeId) { return on_the_way; }});
   std::uint64_t slots = 1;
   Sequence sequence;
 };
@@ -155,6 +150,14 @@ TEST_SUITE("log.learner_actor") {
     bench.sync();
     CHECK(ask() == 1);  // And what was written before makes nothing be written.
     CHECK_FALSE(bench.store.dirty());
+    // Asked again while the answer is on a slow line: it comes.
+    bench.on_the_way = 1000;
+    bench.sent.clear();
+    bench.actor->tell({{3}, {{1}, paxos::Fetch{{2}}}});
+    bench.loop.run();
+    CHECK(bench.sent.empty());
+    bench.on_the_way = 0;
+    CHECK(ask() == 1);
   }
 }
 

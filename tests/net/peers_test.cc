@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+
+#include "net/digest.h"
 #include "net/frame.h"
 #include "net/tcp.h"
 #include "tests/log/fake_link.h"
@@ -12,31 +15,26 @@ namespace stele::net {
 namespace {
 
 /// A node at the other end: answers the handshake as the test wants, and keeps what it is sent.
-class OtherNode final : public LinkHandler {
+class OtherNode final {
  public:
   explicit OtherNode(AsioLoop& loop) {
     auto made = TcpListener::listen(loop, {"127.0.0.1", 0}, {}, [this](std::unique_ptr<Link> link) {
-      link_ = std::move(link);
-      link_->start(*this);
+      ends_.push_back(std::make_unique<End>(*this, std::move(link)));
       ++connections;
     });
     REQUIRE(made);
     listener_ = *std::move(made);
   }
-  void on_message(Message message) override {
-    if (std::holds_alternative<Hello>(message)) {
-      link_->set_frame_bytes_max(kFrameBytesMax);
-      link_->send(answer);
-    } else if (auto* paxos_message = std::get_if<paxos::Message>(&message)) {
-      received.push_back(*paxos_message);
-    }
-  }
-  void on_closed(const std::string&) override { link_.reset(); }
-  void hang_up() { link_.reset(); }
+  void hang_up() { ends_.clear(); }
   /// As a process that has ended: nobody listens any more.
   void end() {
     listener_.reset();
-    link_.reset();
+    hang_up();
+  }
+  /// The connection over which the message of that kind came.
+  [[nodiscard]] int came_over(std::string_view name) const { return came_over_.at(name); }
+  void hang_up(int connection) {
+    std::erase_if(ends_, [&](const auto& end) { return end->number == connection; });
   }
   [[nodiscard]] Address address() const { return {"127.0.0.1", listener_->port()}; }
 
@@ -45,8 +43,30 @@ class OtherNode final : public LinkHandler {
   int connections = 0;
 
  private:
+  struct End final : LinkHandler {
+    End(OtherNode& n, std::unique_ptr<Link> l)
+        : node(n), number(n.connections), link(std::move(l)) {
+      link->start(*this);
+    }
+    void on_message(Message message) override {
+      if (std::holds_alternative<Hello>(message)) {
+        link->set_frame_bytes_max(kFrameBytesMax);
+        link->send(node.answer);
+      } else if (auto* paxos_message = std::get_if<paxos::Message>(&message)) {
+        node.came_over_[paxos::name_of(paxos_message->body)] = number;
+        node.received.push_back(*paxos_message);
+      }
+    }
+    void on_closed(const std::string&) override { link.reset(); }
+
+    OtherNode& node;
+    int number;
+    std::unique_ptr<Link> link;
+  };
+
   std::unique_ptr<TcpListener> listener_;
-  std::unique_ptr<Link> link_;
+  std::vector<std::unique_ptr<End>> ends_;
+  std::map<std::string_view, int> came_over_;
 };
 
 struct Bench {
@@ -65,6 +85,7 @@ struct Bench {
   bool admits = true;
   std::string refusal;
   std::vector<NodeId> gone;
+  std::vector<NodeId> reached;  // As told by `connected`.
   Peers peers{loop,
               dialer,
               events,
@@ -78,7 +99,8 @@ struct Bench {
                  return fail(Errc::refused, "not you");
                },
                [this](NodeId, const std::string& reason) { refusal = reason; },
-               [this](NodeId node) { gone.push_back(node); }}};
+               [this](NodeId node) { gone.push_back(node); },
+               [this](NodeId node) { reached.push_back(node); }}};
 };
 
 const paxos::Message kMessage{{1}, paxos::Fetch{{1}}};
@@ -101,13 +123,56 @@ TEST_SUITE("net.peers") {
     Bench bench;
     bench.peers.add({2}, bench.other.address());
     for (int i = 1; i <= 3; ++i) {
-      REQUIRE(
-          bench.run([&] { return bench.peers.connected({2}) && bench.other.connections == i; }));
+      REQUIRE(bench.run(
+          [&] { return bench.peers.connected({2}) && bench.other.connections == 2 * i; }));
+      CHECK(bench.reached.size() == static_cast<std::size_t>(i));
       bench.other.hang_up();
     }
-    REQUIRE(bench.run([&] { return bench.other.connections == 4; }));
+    REQUIRE(bench.run([&] { return bench.other.connections == 8; }));
     CHECK(bench.events.counts["peer_lost"] == 3);
     CHECK(bench.gone.empty());
+  }
+
+  TEST_CASE("what carries values and what is small go over connections of their own") {
+    Bench bench;
+    bench.peers.add({2}, bench.other.address());
+    REQUIRE(bench.run([&] { return bench.peers.connected({2}); }));
+    const auto message = [](paxos::Body body) { return paxos::Message{{1}, std::move(body)}; };
+    const Ballot ballot{1, {1}};
+    bench.peers.send({2}, message(paxos::Accept{ballot, {1}, {}}));
+    bench.peers.send({2}, message(paxos::Chosen{ballot, {1}, {2}}));
+    bench.peers.send({2}, message(paxos::Heartbeat{ballot, 1}));
+    REQUIRE(bench.run([&] { return bench.other.received.size() == 3; }));
+    CHECK(bench.other.came_over("accept") == bench.other.came_over("chosen"));
+    CHECK(bench.other.came_over("accept") != bench.other.came_over("heartbeat"));
+  }
+
+  TEST_CASE("a node is lost with either of its connections") {
+    for (const int connection : {0, 1}) {
+      Bench bench;
+      bench.peers.add({2}, bench.other.address());
+      REQUIRE(bench.run([&] { return bench.peers.connected({2}); }));
+      bench.other.hang_up(connection);
+      REQUIRE(bench.run([&] { return bench.reached.size() == 2; }));
+      CHECK(bench.events.counts["peer_lost"] == 1);
+      CHECK(bench.other.connections == 4);
+    }
+  }
+
+  // A line that takes nothing: the other side does not read.
+  TEST_CASE("on_the_way: what the other system has not acknowledged, wherever it waits") {
+    Bench bench;
+    bench.peers.add({2}, bench.other.address());
+    CHECK(bench.peers.on_the_way({2}) == 0);
+    REQUIRE(bench.run([&] { return bench.peers.connected({2}); }));
+    auto bytes = std::make_shared<std::vector<std::byte>>(1 << 20);
+    const std::span<const std::byte> view(*bytes);
+    const paxos::Value value(paxos::ValueKind::batch, {{bytes, view}}, value_digest(view));
+    bench.peers.send({2}, {{1}, paxos::Accept{{1, {1}}, {1}, value}});
+    CHECK(bench.peers.on_the_way({2}) > bytes->size());
+    CHECK(bench.peers.on_the_way({9}) == 0);
+    REQUIRE(bench.run([&] { return bench.peers.on_the_way({2}) == 0; }));
+    REQUIRE(bench.run([&] { return bench.other.received.size() == 1; }));
   }
 
   TEST_CASE("who was connected and refuses the next connection is gone, told once") {
@@ -125,14 +190,14 @@ TEST_SUITE("net.peers") {
     log::QuietEvents events;
     Peers peers(loop, dialer, events,
                 {[] { return Hello{}; }, [](const Hello&) { return Result<void>(); },
-                 [](NodeId, const std::string&) {}, [](NodeId) {}});
+                 [](NodeId, const std::string&) {}, [](NodeId) {}, [](NodeId) {}});
     peers.add({2}, {"other", 1});
     // The tries become rare.
     for (int i = 0; i < 10; ++i) {
       if (!dialer.links.empty()) dialer.links.back()->handler->on_closed("nobody listens");
       loop.advance(Peers::kBackoffMax);
     }
-    REQUIRE(dialer.links.size() == 1);
+    REQUIRE(dialer.links.size() == 2);
     dialer.links.back()->handler->on_closed("nobody listens");
     loop.advance(Peers::kBackoffMin);
     REQUIRE(dialer.links.empty());
@@ -140,22 +205,24 @@ TEST_SUITE("net.peers") {
     peers.heard_from({9});  // Nobody known.
     CHECK(dialer.links.empty());
     peers.heard_from({2});
-    REQUIRE(dialer.links.size() == 1);
+    REQUIRE(dialer.links.size() == 2);
     const std::size_t dials = dialer.dials;
     peers.heard_from({2});  // The try under way goes on, if it is young;
     CHECK(dialer.dials == dials);
     loop.advance(Peers::kTryAnswered);
     peers.heard_from({2});
-    CHECK(dialer.dials == dials + 1);
-    REQUIRE(dialer.links.size() == 1);
+    CHECK(dialer.dials == dials + 2);
+    REQUIRE(dialer.links.size() == 2);
     Hello hello;
     hello.node = {2};
+    dialer.links.front()->handler->on_message(hello);
+    CHECK_FALSE(peers.connected({2}));
     dialer.links.back()->handler->on_message(hello);
     REQUIRE(peers.connected({2}));
     peers.heard_from({2});  // so does what is connected.
     CHECK(peers.connected({2}));
     loop.advance(2 * Peers::kBackoffMax);
-    CHECK(dialer.dials == dials + 1);
+    CHECK(dialer.dials == dials + 2);
   }
 
   TEST_CASE("whoever is not admitted, refuses, or is another node, gets no message") {

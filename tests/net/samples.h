@@ -20,15 +20,27 @@ inline std::vector<Message> samples() {
                                     {{6}, {1}, {6, kN1}, value("six")}};
   std::vector<Message> all;
   for (const Body& body : std::vector<Body>{
-           Prepare{b, {3}}, Promise{b, {3}, {7}, true, {4}, records},
-           Promise{b, {3}, {3}, false, {1}, {}}, Faulty{b, {9}}, Accept{b, {4}, value("batch")},
+           Prepare{b, {3}},
+           Promise{b, {3}, {7}, true, {4}, records},
+           Promise{b, {3}, {3}, false, {1}, {}},
+           Faulty{b, {9}},
+           Accept{b, {4}, value("batch")},
            Accept{b, {4}, Value{}},
            Accept{b,
                   {4},
                   Value(ValueKind::stop_sign, {slice("stop")}, value_digest(slice("stop").bytes))},
-           Accepted{b, {4}, {9}}, Nack{b, {8, kN3}, true}, ChosenEnd{{12}}, Chosen{b, {4}, {9}},
-           Heartbeat{b, 77, {9}}, HeartbeatAck{b, 77, {0, {}}, {8}, true}, PreVote{3, {9}},
-           PreVoteAnswer{3, true, 11, {9}}, TakeOver{b}, Fetch{{4}}, Fetched{{4}, {7}, records},
+           Accepted{b, {4}, {9}},
+           Nack{b, {8, kN3}, true},
+           ChosenEnd{{12}},
+           Chosen{b, {4}, {9}},
+           Heartbeat{b, 77},
+           HeartbeatAck{b, 77, {0, {}}, {8}, true},
+           Heard{b, 77},
+           PreVote{3, {9}},
+           PreVoteAnswer{3, true, 11, {9}},
+           TakeOver{b},
+           Fetch{{4}},
+           Fetched{{4}, {7}, records},
            Fetched{{4}, {9}, {}}}) {
     all.push_back(paxos::Message{{1}, body});
   }

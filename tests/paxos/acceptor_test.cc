@@ -84,15 +84,50 @@ TEST_SUITE("paxos.acceptor") {
           std::vector{Accepted{{1, kN1}, {1}, {4}}, Accepted{{1, kN1}, {5}, {6}}});
   }
 
+  // On slow lines and disks an accept may come twice before its first vote is durable.
+  TEST_CASE("on_accept: a vote that this process has written is answered again and not written") {
+    Acceptor acceptor = make_acceptor();
+    const Accept accept{{1, kN1}, {3}, value("x")};
+    step(acceptor, kN1, accept);
+    const auto again = step(acceptor, kN1, accept);
+    CHECK(again.writes.empty());
+    CHECK(all_of<Accepted>(again.sends) == std::vector{Accepted{{1, kN1}, {3}, {4}}});
+    acceptor.set_space(true, true);  // It needs no room.
+    CHECK(all_of<Accepted>(step(acceptor, kN1, accept).sends).size() == 1);
+    acceptor.set_space(false, false);
+    // Another ballot is another vote, though the value is the same.
+    CHECK(step(acceptor, kN2, Accept{{2, kN2}, {3}, value("x")}).writes.size() == 1);
+  }
+
+  TEST_CASE("on_accept: a vote is written again once it has been seen faulty, or after a restart") {
+    Acceptor acceptor = make_acceptor();
+    const Accept accept{{1, kN1}, {3}, value("x")};
+    step(acceptor, kN1, accept);
+    acceptor.on_faulty({4});
+    CHECK(step(acceptor, kN1, accept).writes.empty());
+    acceptor.on_faulty({3});
+    CHECK(step(acceptor, kN1, accept).writes.size() == 1);
+    Acceptor restarted = make_acceptor({.promised = {1, kN1}});
+    CHECK(step(restarted, kN1, accept).writes.size() == 1);
+  }
+
+  TEST_CASE("on_accept: of many votes some are forgotten, and written again") {
+    Acceptor acceptor = make_acceptor();
+    const std::uint64_t last = Acceptor::kVotedMax + 1;
+    for (std::uint64_t slot = 1; slot <= last; ++slot) {
+      step(acceptor, kN1, Accept{{1, kN1}, {slot}, value("x")});
+    }
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")}).writes.empty());
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {last}, value("x")}).writes.size() == 1);
+  }
+
   TEST_CASE("on_accept: low space is told, on a full disk batches are refused, noops are not") {
     Acceptor acceptor = make_acceptor();
     acceptor.set_space(true, false);
-    CHECK(all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1, {1}}).sends)
-              .at(0)
-              .no_space);
+    CHECK(all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1}).sends).at(0).no_space);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")}).writes.size() == 1);
     acceptor.set_space(true, true);
-    const auto batch = step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")});
+    const auto batch = step(acceptor, kN1, Accept{{1, kN1}, {2}, value("x")});
     CHECK(batch.writes.empty());
     REQUIRE(all_of<Nack>(batch.sends).size() == 1);
     CHECK(all_of<Nack>(batch.sends)[0].no_space);
@@ -101,16 +136,29 @@ TEST_SUITE("paxos.acceptor") {
 
   TEST_CASE("on_heartbeat: answered with the promise, nacked below it") {
     Acceptor acceptor = make_acceptor({.promised = {2, kN1}});
-    const auto equal = step(acceptor, kN1, Heartbeat{{2, kN1}, 7, {1}});
+    const auto equal = step(acceptor, kN1, Heartbeat{{2, kN1}, 7});
     REQUIRE(all_of<HeartbeatAck>(equal.sends).size() == 1);
     CHECK(all_of<HeartbeatAck>(equal.sends)[0].promised == Ballot{2, kN1});
     CHECK(all_of<HeartbeatAck>(equal.sends)[0].round == 7);
     CHECK(equal.heard == Ballot{2, kN1});
     // A heartbeat does not raise the promise: it was heard, not promised.
-    const auto higher = step(acceptor, kN2, Heartbeat{{3, kN2}, 1, {1}});
+    const auto higher = step(acceptor, kN2, Heartbeat{{3, kN2}, 1});
     CHECK(all_of<HeartbeatAck>(higher.sends)[0].promised == Ballot{2, kN1});
     CHECK(acceptor.promised() == Ballot{2, kN1});
-    CHECK(all_of<Nack>(step(acceptor, kN3, Heartbeat{{1, kN3}, 1, {1}}).sends).size() == 1);
+    CHECK(all_of<Nack>(step(acceptor, kN3, Heartbeat{{1, kN3}, 1}).sends).size() == 1);
+  }
+
+  // It tells nothing of promises and votes: those wait for the disk.
+  TEST_CASE(
+      "on_heartbeat, on_prepare: that it has come is told at once, but not of a lower ballot") {
+    Acceptor acceptor = make_acceptor({.promised = {2, kN1}});
+    const auto beat = step(acceptor, kN1, Heartbeat{{2, kN1}, 7});
+    CHECK(beat.at_once == std::vector{Send{kN1, message(Heard{{2, kN1}, 7})}});
+    CHECK(all_of<Heard>(beat.sends).empty());
+    CHECK(step(acceptor, kN3, Heartbeat{{1, kN3}, 1}).at_once.empty());
+    const auto prepare = step(acceptor, kN2, Prepare{{3, kN2}, {1}});
+    CHECK(prepare.at_once == std::vector{Send{kN2, message(Heard{{3, kN2}, 0})}});
+    CHECK(step(acceptor, kN1, Prepare{{2, kN1}, {1}}).at_once.empty());
   }
 
   // Protocol-Aware Recovery: what was promised is unknown, so nothing may be promised or voted for.
@@ -121,7 +169,7 @@ TEST_SUITE("paxos.acceptor") {
     const auto accept = step(acceptor, kN1, Accept{{9, kN1}, {1}, value("x")});
     CHECK((accept.writes.empty() && accept.sends.empty()));
     // It hears the leader, so that it does not help to unseat it.
-    CHECK(step(acceptor, kN1, Heartbeat{{9, kN1}, 1, {1}}).heard == Ballot{9, kN1});
+    CHECK(step(acceptor, kN1, Heartbeat{{9, kN1}, 1}).heard == Ballot{9, kN1});
   }
 
   TEST_CASE("step: another epoch, or a stranger, is ignored") {

@@ -20,6 +20,11 @@ struct Bench {
     learner.on_voted(now, record(slot, ballot, text), out);
   }
   void hear(NodeId source, Body body) { learner.step(now, source, message(std::move(body)), out); }
+  /// A heartbeat, and how far the leader is.
+  void hear_leader(NodeId source, Slot chosen_end) {
+    hear(source, Heartbeat{kB1, 1});
+    hear(source, ChosenEnd{chosen_end});
+  }
   void tick(Duration passed) {
     now += passed;
     learner.tick(now, out);
@@ -61,7 +66,7 @@ TEST_SUITE("paxos.learner") {
     bench.vote(1, kB1, "old");
     bench.hear(kN2, Chosen{kB2, {1}, {2}});
     CHECK(bench.applied().empty());
-    bench.hear(kN2, Heartbeat{kB2, 1, {2}});
+    bench.hear_leader(kN2, {2});
     REQUIRE(bench.fetches().size() == 1);
     bench.hear(kN2, Fetched{{1}, {2}, {record(1, kB2, "new")}});
     CHECK(bench.applied() == Texts{"new"});
@@ -78,7 +83,7 @@ TEST_SUITE("paxos.learner") {
   TEST_CASE("on_hint: marks nothing, and fetches from who has it") {
     Bench bench;
     bench.vote(1, kB1, "a");
-    bench.hear(kN2, Heartbeat{kB1, 1, {2}});
+    bench.hear_leader(kN2, {2});
     CHECK(bench.applied().empty());
     REQUIRE(bench.out.sends.size() == 1);
     CHECK(bench.out.sends[0].to == kN2);
@@ -87,7 +92,7 @@ TEST_SUITE("paxos.learner") {
 
   TEST_CASE("on_fetched: goes on until it has caught up, one request at a time") {
     Bench bench;
-    bench.hear(kN2, Heartbeat{kB1, 1, {4}});
+    bench.hear_leader(kN2, {4});
     bench.tick(milliseconds(10));
     CHECK(bench.fetches().size() == 1);
     bench.hear(kN2, Fetched{{1}, {4}, {record(1, kB1, "a"), record(2, kB1, "b")}});
@@ -101,7 +106,7 @@ TEST_SUITE("paxos.learner") {
   TEST_CASE("on_fetched: goes on at the pace that is allowed, after a short burst") {
     Bench bench({1}, 1'000'000);
     bench.tick(milliseconds(100));
-    bench.hear(kN2, Heartbeat{kB1, 1, {60}});
+    bench.hear_leader(kN2, {60});
     // 10 kB are 10 ms; 25 ms may be made up for.
     const auto fetched = [&] {
       const Slot slot = bench.fetches().back().slot_begin;
@@ -126,7 +131,7 @@ TEST_SUITE("paxos.learner") {
 
   TEST_CASE("fetch: far behind, others than the leader are asked first, and then who has it") {
     Bench bench;
-    bench.hear(kN1, Heartbeat{kB1, 1, {1000}});
+    bench.hear_leader(kN1, {1000});
     REQUIRE(bench.fetches().size() == 1);
     CHECK(bench.out.sends.back().to == kN2);
     bench.hear(kN2, Fetched{{1}, {900}, {record(1, kB1, "a"), record(2, kB1, "b")}});
@@ -153,23 +158,40 @@ TEST_SUITE("paxos.learner") {
 
   TEST_CASE("fetch: a little behind, the leader is asked") {
     Bench bench;
-    bench.hear(kN1, Heartbeat{kB1, 1, {60}});
+    bench.hear_leader(kN1, {60});
     REQUIRE(bench.fetches().size() == 1);
     CHECK(bench.out.sends.back().to == kN1);
   }
 
-  TEST_CASE("on_fetched: an answer nobody asked for is not taken") {
+  TEST_CASE("on_fetched: an answer that comes late is taken, if nothing is missing before it") {
     Bench bench;
-    bench.hear(kN2, Fetched{{1}, {2}, {record(1, kB1, "a")}});
-    bench.hear(kN1, Fetched{{1}, {2}, {record(1, kB1, "a")}});
+    bench.hear_leader(kN2, {4});
+    bench.tick(milliseconds(500));  // Its question has been given up.
+    bench.hear(kN2, Fetched{{2}, {4}, {record(2, kB1, "b"), record(3, kB1, "c")}});
     CHECK(bench.applied().empty());
+    bench.hear(kN2, Fetched{{1}, {3}, {record(1, kB1, "a"), record(2, kB1, "b")}});
+    CHECK(bench.applied() == Texts{"a", "b"});
+  }
+
+  TEST_CASE("tick: after an answer that did not come in time the next one gets longer") {
+    Bench bench;
+    bench.hear_leader(kN2, {4});
+    std::vector<Time> asked;
+    for (int i = 0; i < 400; ++i) {
+      const std::size_t before = bench.fetches().size();
+      bench.tick(milliseconds(10));
+      if (bench.fetches().size() != before) asked.push_back(bench.now);
+    }
+    REQUIRE(asked.size() == 3);
+    CHECK(asked[1] - asked[0] > milliseconds(700));
+    CHECK(asked[2] - asked[1] > milliseconds(1500));
   }
 
   TEST_CASE("on_hint: an older hint that arrives late does not take back a newer one") {
     Bench bench;
     bench.learner.set_paused(true);
-    bench.hear(kN2, Heartbeat{kB1, 2, {5}});
-    bench.hear(kN2, Heartbeat{kB1, 1, {1}});
+    bench.hear_leader(kN2, {5});
+    bench.hear_leader(kN2, {1});
     bench.learner.set_paused(false);
     bench.tick(milliseconds(10));
     CHECK(bench.fetches().size() == 1);
@@ -177,7 +199,7 @@ TEST_SUITE("paxos.learner") {
 
   TEST_CASE("tick: a fetch without an answer goes to another node that has the value") {
     Bench bench;
-    bench.hear(kN1, Heartbeat{kB1, 1, {2}});
+    bench.hear_leader(kN1, {2});
     bench.hear(kN2, HeartbeatAck{kB1, 1, kB1, {2}, false});
     const NodeId first = bench.out.sends.at(0).to;
     bench.tick(milliseconds(400));
@@ -187,7 +209,7 @@ TEST_SUITE("paxos.learner") {
 
   TEST_CASE("on_fetched: empty answers from all who should have it are told as a failure") {
     Bench bench;
-    bench.hear(kN1, Heartbeat{kB1, 1, {2}});
+    bench.hear_leader(kN1, {2});
     for (int i = 0; i < 10 && !bench.out.fetch_failed; ++i) {
       bench.hear(kN1, Fetched{{1}, {2}, {}});
       bench.tick(milliseconds(10));
@@ -198,7 +220,7 @@ TEST_SUITE("paxos.learner") {
   TEST_CASE("set_paused: fetches nothing while the disk is behind") {
     Bench bench;
     bench.learner.set_paused(true);
-    bench.hear(kN1, Heartbeat{kB1, 1, {2}});
+    bench.hear_leader(kN1, {2});
     CHECK(bench.fetches().empty());
     bench.learner.set_paused(false);
     bench.tick(milliseconds(10));
@@ -211,7 +233,7 @@ TEST_SUITE("paxos.learner") {
     bench.hear(kN1, Chosen{kB1, {5}, {8}});
     REQUIRE(bench.out.read_votes);
     CHECK(*bench.out.read_votes == Learner::ReadVotes{{5}, {8}});
-    bench.hear(kN1, Heartbeat{kB1, 1, {8}});
+    bench.hear_leader(kN1, {8});
     CHECK(bench.fetches().empty());
     const Learner::ReadVotes asked = *bench.out.read_votes;
     bench.learner.on_votes(bench.now, asked, {record(5, kB1, "e"), record(6, kB1, "f")}, {7},
@@ -226,7 +248,7 @@ TEST_SUITE("paxos.learner") {
   // A node that was away for long has no votes to look for.
   TEST_CASE("read_votes: a hole among the own votes is read once, and all of it fetched") {
     Bench bench({5});
-    bench.hear(kN1, Heartbeat{kB1, 1, {20}});
+    bench.hear_leader(kN1, {20});
     bench.hear(kN1, Chosen{kB1, {5}, {20}});
     REQUIRE(bench.out.read_votes);
     const Learner::ReadVotes asked = *std::exchange(bench.out.read_votes, std::nullopt);
@@ -243,7 +265,7 @@ TEST_SUITE("paxos.learner") {
   TEST_CASE("read_votes: a vote that came meanwhile, and did not fit into memory, is not missing") {
     Bench bench({1});
     const std::string big(1 << 20, 'x');
-    bench.hear(kN1, Heartbeat{kB1, 1, {40}});
+    bench.hear_leader(kN1, {40});
     bench.hear(kN1, Chosen{kB1, {1}, {40}});
     const Learner::ReadVotes asked = *std::exchange(bench.out.read_votes, std::nullopt);
     for (std::uint64_t slot = 3; slot <= 39; ++slot) bench.vote(slot, kB1, big);
@@ -278,7 +300,7 @@ TEST_SUITE("paxos.learner") {
       bench.hear(kN1, Chosen{{i + 1, kN1}, {2 * i + 2}, {2 * i + 3}});
     }
     CHECK(bench.learner.known_end() == Slot{4 * Learner::kRangesMax + 1});
-    bench.hear(kN1, Heartbeat{kB1, 1, {600}});
+    bench.hear_leader(kN1, {600});
     CHECK(bench.fetches().size() == 1);
   }
 
@@ -286,7 +308,7 @@ TEST_SUITE("paxos.learner") {
   // twice.
   TEST_CASE("repair: a chosen record that cannot be read is fetched from others") {
     Bench bench({5});
-    bench.hear(kN1, Heartbeat{kB1, 1, {5}});
+    bench.hear_leader(kN1, {5});
     bench.learner.repair(bench.now, {3}, bench.out);
     CHECK(bench.fetches() == std::vector{Fetch{{3}}});
     bench.hear(kN1, Fetched{{3}, {5}, {record(3, kB1, "c"), record(4, kB1, "d")}});
@@ -298,7 +320,7 @@ TEST_SUITE("paxos.learner") {
 
   TEST_CASE("repair: that nobody can serve does not unseat the leader") {
     Bench bench({5});
-    bench.hear(kN1, Heartbeat{kB1, 1, {5}});
+    bench.hear_leader(kN1, {5});
     bench.learner.repair(bench.now, {3}, bench.out);
     bench.learner.repair(bench.now, {4}, bench.out);
     for (int i = 0; i < 10; ++i) {

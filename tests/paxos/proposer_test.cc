@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <set>
+#include <utility>
 
 #include "tests/paxos/nodes.h"
 
@@ -70,6 +72,19 @@ struct Bench {
         hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
       }
     }
+  }
+
+  /// To whom accepts are sent while so much time passes, in which everybody lives.
+  NodeSet again(int ms) {
+    NodeSet receivers;
+    for (int i = 0; i < ms / 10; ++i) {
+      const auto out = tick(milliseconds(10));
+      confirm(out);
+      for (const Send& send : out.sends) {
+        if (std::holds_alternative<Accept>(send.message.body)) receivers.insert(send.to);
+      }
+    }
+    return receivers;
   }
 
   Proposer proposer;
@@ -254,15 +269,77 @@ TEST_SUITE("paxos.proposer") {
     bench.propose("a");
     Proposer::Effects voted;
     bench.accepted(kN1, 1, 2, voted);
-    NodeSet again;
-    for (int i = 0; i < 25; ++i) {
-      const auto out = bench.tick(milliseconds(10));
-      bench.confirm(out);
-      for (const Send& send : out.sends) {
-        if (std::holds_alternative<Accept>(send.message.body)) again.insert(send.to);
+    CHECK(bench.again(250) == set_of({kN2, kN3}));
+  }
+
+  // What is on a slow line arrives: a second one behind it would only take longer.
+  TEST_CASE("tick: nothing is sent again to a node as long as its line holds something") {
+    Bench bench;
+    bench.confirm(bench.lead());
+    bench.propose("a");
+    bench.proposer.set_on_the_way(kN2, 1000);
+    CHECK(bench.again(1000) == set_of({kN1, kN3}));
+    bench.proposer.set_on_the_way(kN2, 0);
+    CHECK(bench.again(150) == NodeSet{});
+    CHECK(bench.again(100).contains(kN2));
+  }
+
+  TEST_CASE("tick: who does not answer is asked again more and more rarely, a vote makes it anew") {
+    Bench bench;
+    bench.confirm(bench.lead());
+    bench.propose("a");
+    bench.propose("b");
+    std::size_t sent = 0;
+    for (int i = 0; i < 29; ++i) sent += bench.again(100).contains(kN2) ? 1 : 0;
+    CHECK(sent == 3);  // After 200, 600 and 1,400 ms, and next after 3,000.
+    Proposer::Effects out;
+    bench.accepted(kN2, 1, 2, out);
+    CHECK_FALSE(bench.again(150).contains(kN2));
+    CHECK(bench.again(100).contains(kN2));
+  }
+
+  // A slow disk has much to write with each commit.
+  TEST_CASE("tick: who answers late is given longer") {
+    Bench bench;
+    std::deque<std::pair<Time, Proposer::Effects>> beats;
+    beats.emplace_back(bench.now, bench.lead());
+    // Each answer comes 300 ms late.
+    const auto again = [&](int ms) {
+      bool sent = false;
+      for (int i = 0; i < ms / 10; ++i) {
+        beats.emplace_back(bench.now, bench.tick(milliseconds(10)));
+        sent = sent || receivers_of<Accept>(beats.back().second.sends).contains(kN2);
+        for (; bench.now - beats.front().first >= milliseconds(300); beats.pop_front()) {
+          bench.confirm(beats.front().second);
+        }
       }
-    }
-    CHECK(again == set_of({kN2, kN3}));
+      return sent;
+    };
+    again(500);
+    bench.propose("a");
+    CHECK_FALSE(again(850));
+    CHECK(again(100));
+  }
+
+  TEST_CASE("on_connected: what has no vote yet is sent at once, and promises are asked for") {
+    Bench bench;
+    bench.campaign();
+    bench.hear(kN1, bench.promise());
+    Proposer::Effects out;
+    bench.proposer.on_connected(bench.now, kN3, out);
+    CHECK(out.sends.empty());
+    CHECK(receivers_of<Prepare>(bench.tick(milliseconds(1)).sends).contains(kN3));
+    bench.confirm(bench.hear(kN2, bench.promise()));
+    bench.propose("a");
+    bench.propose("b");
+    Proposer::Effects voted;
+    bench.accepted(kN2, 1, 2, voted);
+    bench.proposer.on_connected(bench.now, kN2, voted);
+    REQUIRE(all_of<Accept>(voted.sends).size() == 1);
+    CHECK(all_of<Accept>(voted.sends)[0].slot == Slot{2});
+    Proposer::Effects none;
+    bench.proposer.on_connected(bench.now, {9}, none);
+    CHECK(none.sends.empty());
   }
 
   TEST_CASE("tick: heartbeats repeat what was chosen in this ballot") {
@@ -316,6 +393,48 @@ TEST_SUITE("paxos.proposer") {
     CHECK(stopped);
     CHECK(bench.proposer.standing() == Proposer::Standing::follower);
     CHECK(all_of<Heartbeat>(bench.tick(milliseconds(50)).sends).empty());
+  }
+
+  // Two times: that a node lives, and since when it has promised no other ballot.
+  TEST_CASE("tick: who answers at all lives, however late its disk is; reads wait for the disk") {
+    Bench bench;
+    bench.confirm(bench.lead());
+    Proposer::Effects asked;
+    bench.proposer.read(bench.now, 7, asked);
+    for (int i = 0; i < 200; ++i) {
+      const auto out = bench.tick(milliseconds(10));
+      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
+        bench.hear(kN1, HeartbeatAck{beat.ballot, 1, beat.ballot, {1}, false});
+        CHECK(bench.hear(kN2, Heard{beat.ballot, beat.round}).reads.empty());
+      }
+    }
+    CHECK(bench.proposer.leads());
+    bench.hear(kN2, Heard{{99, kN1}, 1});  // Another ballot's shows nothing.
+    CHECK(bench.tick(milliseconds(400)).stopped);
+  }
+
+  TEST_CASE("tick: a candidate waits for promises on slow lines as long as it is heard") {
+    Bench bench;
+    bench.campaign();
+    bench.hear(kN1, bench.promise());
+    for (int i = 0; i < 100; ++i) {
+      bench.tick(milliseconds(10));
+      bench.hear(kN2, Heard{bench.proposer.ballot(), 0});
+      REQUIRE(bench.proposer.standing() == Proposer::Standing::candidate);
+    }
+    for (int i = 0; i < 41; ++i) bench.tick(milliseconds(10));
+    CHECK(bench.proposer.standing() == Proposer::Standing::follower);
+  }
+
+  TEST_CASE("tick: a candidate that is heard and never promised gives up in the end") {
+    Bench bench;
+    bench.campaign();
+    bench.hear(kN1, bench.promise());
+    for (int i = 0; i < 410; ++i) {
+      bench.tick(milliseconds(10));
+      bench.hear(kN2, Heard{bench.proposer.ballot(), 0});
+    }
+    CHECK(bench.proposer.standing() == Proposer::Standing::follower);
   }
 
   TEST_CASE("tick: a leader whose own disk stalls gives up, though the others answer") {

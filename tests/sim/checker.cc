@@ -478,7 +478,8 @@ void Checker::count(const paxos::Send& send, NodeId from) {
     if (refused != leaderships_.end() && nack->ballot < nack->promised) {
       coverage_.count(Path::preemptions);
     }
-  } else if (std::holds_alternative<paxos::ChosenEnd>(body)) {
+  } else if (std::holds_alternative<paxos::ChosenEnd>(body) &&
+             last_ballot_won(send.to) > last_ballot_won(from)) {  // Not a leader's hint.
     coverage_.count(Path::votes_below_chosen_end);
   } else if (const auto* chosen = std::get_if<paxos::Chosen>(&body)) {
     if (chosen->slot_begin + 1 < chosen->slot_end) coverage_.count(Path::repeated_chosen);
