@@ -33,35 +33,35 @@ double median_of(const std::vector<Run>& runs, Of of) {
 
 const std::vector<Column>& columns() {
   static const std::vector<Column> all{
-      {"entries", "/s", [](const Run& r) { return r.load.per_second(); }, 0},
-      {"payload", "MB/s",
+      {"entries", "/s", "entries_per_s", [](const Run& r) { return r.load.per_second(); }, 0},
+      {"payload", "MB/s", "payload_mb_per_s",
        [](const Run& r) {
          return r.load.per_second() * static_cast<double>(r.payload_bytes) / 1e6;
        },
        1},
-      {"p50", "us", [](const Run& r) { return us(r.load.latency.at(0.5)); }, 0},
-      {"p90", "us", [](const Run& r) { return us(r.load.latency.at(0.9)); }, 0},
-      {"p99", "us", [](const Run& r) { return us(r.load.latency.at(0.99)); }, 0},
-      {"p99.9", "us", [](const Run& r) { return us(r.load.latency.at(0.999)); }, 0},
-      {"max", "us", [](const Run& r) { return us(r.load.latency.max()); }, 0},
-      {"gap", "ms", [](const Run& r) { return us(r.load.longest_gap_ns) / 1000; }, 1},
-      {"client", "cores",
+      {"p50", "us", "p50_us", [](const Run& r) { return us(r.load.latency.at(0.5)); }, 0},
+      {"p90", "us", "p90_us", [](const Run& r) { return us(r.load.latency.at(0.9)); }, 0},
+      {"p99", "us", "p99_us", [](const Run& r) { return us(r.load.latency.at(0.99)); }, 0},
+      {"p99.9", "us", "p99_9_us", [](const Run& r) { return us(r.load.latency.at(0.999)); }, 0},
+      {"max", "us", "max_us", [](const Run& r) { return us(r.load.latency.max()); }, 0},
+      {"gap", "ms", "gap_ms", [](const Run& r) { return us(r.load.longest_gap_ns) / 1000; }, 1},
+      {"client", "cores", "client_cores",
        [](const Run& r) { return r.load.seconds > 0 ? r.client.cpu_seconds / r.load.seconds : 0; },
        2},
-      {"server CPU", "s/100k", [](const Run& r) { return per_100k(r.servers.cpu_seconds, r); }, 3},
-      {"client CPU", "s/100k", [](const Run& r) { return per_100k(r.client.cpu_seconds, r); }, 3},
-      {"written", "B/B",
+      {"server CPU", "s/100k", "server_cpu_s_per_100k", [](const Run& r) { return per_100k(r.servers.cpu_seconds, r); }, 3},
+      {"client CPU", "s/100k", "client_cpu_s_per_100k", [](const Run& r) { return per_100k(r.client.cpu_seconds, r); }, 3},
+      {"written", "B/B", "written_bytes_per_byte",
        [](const Run& r) {
          return per_100k(static_cast<double>(r.servers.written_bytes), r) / 100'000 /
                 static_cast<double>(r.payload_bytes);
        },
        2},
-      {"wake-ups", "/entry",
+      {"wake-ups", "/entry", "wake_ups_per_entry",
        [](const Run& r) { return per_100k(static_cast<double>(r.servers.switches), r) / 100'000; },
        2},
-      {"RssAnon", "MiB",
+      {"RssAnon", "MiB", "rss_anon_mib",
        [](const Run& r) { return static_cast<double>(r.servers.rss_anon_bytes) / (1 << 20); }, 1},
-      {"failed", "", [](const Run& r) { return static_cast<double>(r.load.failed); }, 0},
+      {"failed", "", "failed", [](const Run& r) { return static_cast<double>(r.load.failed); }, 0},
   };
   return all;
 }
@@ -194,12 +194,9 @@ std::string json(const std::vector<Run>& runs, const std::map<std::string, doubl
                              {"connections", first.connections},
                              {"clients", std::max(first.clients, first.connections)},
                              {"rate", first.rate}};
-  const auto key = [](const Column& column) {
-    return column.unit.empty() ? column.name : column.name + " " + column.unit;
-  };
   for (const Run& run : runs) {
     nlohmann::ordered_json figures;
-    for (const Column& column : columns()) figures[key(column)] = column.of(run);
+    for (const Column& column : columns()) figures[column.key] = column.of(run);
     figures["seconds"] = run.load.seconds;
     figures["acknowledged"] = run.load.acknowledged;
     figures["late"] = run.load.late;
@@ -208,10 +205,10 @@ std::string json(const std::vector<Run>& runs, const std::map<std::string, doubl
   }
   for (const auto& [name, figure] : more) all[name] = figure;
   if (first.floor_us > 0) {
-    all["floor us"] = median_of(runs, floor_of);
-    all["p50 times the floor"] = median_of(runs, times_the_floor);
+    all["floor_us"] = median_of(runs, floor_of);
+    all["p50_per_floor"] = median_of(runs, times_the_floor);
   }
-  for (const Column& column : columns()) all["median"][key(column)] = median_of(runs, column);
+  for (const Column& column : columns()) all["median"][column.key] = median_of(runs, column);
   return all.dump(2) + "\n";
 }
 

@@ -32,6 +32,7 @@ int run_main(const char* program, int (*main_of)(int, char**), int count, char**
 struct Column {
   std::string name;
   std::string unit;
+  std::string key;  ///< In JSON.
   double (*of)(const Run&);
   int digits;
 };

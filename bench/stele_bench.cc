@@ -171,7 +171,7 @@ int catch_up(const Flags& flags) {
   const auto subject = subject_of(flags);
   const CatchUp done = measure_catch_up(*subject, load_of(flags), flags.log_mb * 1'000'000);
   if (flags.json) {
-    const std::map<std::string, double> figures{{"MB/s", done.bytes_per_second() / 1e6},
+    const std::map<std::string, double> figures{{"mb_per_s", done.bytes_per_second() / 1e6},
                                                 {"share", done.share()}};
     std::fputs(json({done.before, done.during, done.after}, figures).c_str(), stdout);
     return 0;

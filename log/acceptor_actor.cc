@@ -56,15 +56,18 @@ void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
   Answer& answer = answers_[read.to];
   const bool same = answer.ballot == read.ballot && answer.slot_begin == read.slot_begin;
   // A piece may take long over a slow line; another one behind it would only take longer.
-  if (same && (answer.reading || ports_.on_the_way(read.to) != 0)) return;
+  if (same && (answer.reading || ports_.progress(read.to).arrived < answer.sent_end)) return;
   answer = {read.ballot, read.slot_begin};
-  const auto send_promise = [this, read](SlotsRead found) {
+  const auto send = [this, read](paxos::Body body) {
+    ports_.send({read.to, {epoch_, std::move(body)}});
+    answers_[read.to].sent_end = ports_.progress(read.to).sent;
+  };
+  const auto send_promise = [this, read, send](SlotsRead found) {
     Answer& told = answers_[read.to];
     if (told.ballot == read.ballot && told.slot_begin == read.slot_begin) told.reading = false;
     if (found.records.empty() && found.faulty) {
       ports_.faulty_slot(*found.faulty);
-      ports_.send({read.to, {epoch_, paxos::Faulty{read.ballot, *found.faulty}}});
-      return;
+      return send(paxos::Faulty{read.ballot, *found.faulty});
     }
     // A vote of a higher ballot came in between: whoever asked is told so when it asks again.
     for (const paxos::Record& record : found.records) {
@@ -78,7 +81,7 @@ void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
     promise.last = found.last;
     promise.chosen_end = found.chosen_end;
     promise.accepted = std::move(found.records);
-    ports_.send({read.to, {epoch_, std::move(promise)}});
+    send(std::move(promise));
   };
   store_.read_votes(read.slot_begin, kSlotEnd, piece_bytes_max_, send_promise);
 }

@@ -23,8 +23,7 @@ class AcceptorActor final : public net::Actor<Letter> {
     std::function<void(const paxos::Record&)> voted;  ///< Behind its write in the store's queue.
     std::function<void(Ballot)> heard;
     std::function<void(Slot)> faulty_slot;
-    /// Bytes on their way to a node.
-    std::function<std::size_t(NodeId)> on_the_way;
+    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
   };
 
   AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
@@ -47,6 +46,7 @@ class AcceptorActor final : public net::Actor<Letter> {
     Ballot ballot;
     Slot slot_begin;
     bool reading = true;
+    std::uint64_t sent_end = 0;  // Where it ends among what was sent to that node.
   };
 
   void answer_prepare(const paxos::Acceptor::PromiseRead& read);

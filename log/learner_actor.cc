@@ -106,14 +106,14 @@ void LearnerActor::apply(const paxos::Learner::Applied& applied) {
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   // Over a slow line an answer may take long; a second one behind it would only take longer.
-  const bool again = served_.contains(asked.to) && served_.at(asked.to) == asked.slot_begin;
-  if (again && ports_.on_the_way(asked.to) != 0) return;
+  const Served& last = served_[asked.to];
+  const bool again = last.slot_begin == asked.slot_begin;
+  if (again && ports_.progress(asked.to).arrived < last.sent_end) return;
   if (!serving_.insert(asked.to).second) return;
   // Only what is durable is served.
   if (unwritten_bytes_ != 0 && asked.slot_begin >= written_end_) write_state();
   store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
     serving_.erase(asked.to);
-    served_[asked.to] = asked.slot_begin;
     if (found.faulty) on_faulty(*found.faulty);
     paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};
     // Dense from the slot asked for; what is trimmed or faulty is not served.
@@ -122,6 +122,7 @@ void LearnerActor::serve(const paxos::Learner::Serve& asked) {
       fetched.records.push_back(std::move(record));
     }
     ports_.send({asked.to, {epoch_, std::move(fetched)}});
+    served_[asked.to] = {asked.slot_begin, ports_.progress(asked.to).sent};
   });
 }
 

@@ -24,8 +24,7 @@ class LearnerActor final : public net::Actor<Letter> {
     std::function<void()> fetch_failed;
     std::function<void(Slot)> faulty_slot;
     std::function<void(Slot)> repaired_slot;  ///< Its record is on its way to the disk again.
-    /// Bytes on their way to a node.
-    std::function<std::size_t(NodeId)> on_the_way;
+    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
   };
 
   LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
@@ -88,9 +87,13 @@ class LearnerActor final : public net::Actor<Letter> {
   Slot written_end_;                 // The store has been given the state up to there;
   std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie behind it.
   Time written_at_{};
-  bool dirty_ = false;             // The store has been given state that no flush has covered.
-  std::set<NodeId> serving_;       // One fetch at a time for each node.
-  std::map<NodeId, Slot> served_;  // What each was served last.
+  bool dirty_ = false;        // The store has been given state that no flush has covered.
+  std::set<NodeId> serving_;  // One fetch at a time for each node.
+  struct Served {
+    Slot slot_begin;
+    std::uint64_t sent_end = 0;  // Where it ends among what was sent to that node.
+  };
+  std::map<NodeId, Served> served_;  // What each was served last.
 };
 
 }  // namespace stele::log

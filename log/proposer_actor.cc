@@ -52,12 +52,14 @@ void ProposerActor::on_fetch_failed() {
 
 void ProposerActor::tick() {
   if (proposer_.leads()) {
-    for (NodeId node : proposer_.members()) proposer_.set_on_the_way(node, ports_.on_the_way(node));
+    for (NodeId node : proposer_.members()) proposer_.set_progress(node, ports_.progress(node));
   }
   proposer_.tick(loop().now(), effects_);
   // What waits for room among the bytes in flight must not take it this way.
   const bool idle = waiting_.empty() && loop().now() - proposed_at_ >= limits_.time_slot_every;
-  if (idle && proposer_.window_open() && !proposer_.space_low(loop().now())) propose_batch();
+  if (idle && proposer_.window_open() &&
+      proposer_.room(loop().now()) == paxos::Proposer::Room::enough)
+    propose_batch();
   flush();
 }
 
@@ -88,7 +90,10 @@ void ProposerActor::propose_waiting() {
     return;
   }
   // What waited for its batch when space ran low is refused, so that only the window is in flight.
-  if (space_low_ && proposer_.leads()) drop_waiting(net::Outcome::no_space);
+  if (space_low_ && proposer_.leads()) {
+    const bool none = proposer_.room(loop().now()) == paxos::Proposer::Room::none;
+    drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
+  }
   while (!waiting_.empty() && proposer_.window_open()) {
     if (!proposer_.has_room()) return;
     propose_batch();

@@ -24,8 +24,7 @@ class ProposerActor final : public net::Actor<Letter> {
         stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;
-    /// Bytes on their way to a node.
-    std::function<std::size_t(NodeId)> on_the_way;
+    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
   };
   struct Limits {
     std::size_t batch_bytes_max = 512 << 10;

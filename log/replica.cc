@@ -57,7 +57,7 @@ AcceptorActor::Ports Replica::acceptor_ports() {
           },
           [this](Ballot ballot) { proposer_.on_heard(ballot); },
           [this](Slot slot) { on_faulty_slot(slot); },
-          [this](NodeId node) { return transport_.on_the_way(node); }};
+          [this](NodeId node) { return transport_.progress(node); }};
 }
 
 LearnerActor::Ports Replica::learner_ports() {
@@ -71,7 +71,7 @@ LearnerActor::Ports Replica::learner_ports() {
           },
           [this](Slot slot) { on_faulty_slot(slot); },
           [this](Slot slot) { on_repaired_slot(slot); },
-          [this](NodeId node) { return transport_.on_the_way(node); }};
+          [this](NodeId node) { return transport_.progress(node); }};
 }
 
 ProposerActor::Ports Replica::proposer_ports() {
@@ -99,7 +99,7 @@ ProposerActor::Ports Replica::proposer_ports() {
             auto found = unconfirmed_reads_.extract(read);
             if (!found.empty()) found.mapped()(false);
           },
-          [this](NodeId node) { return transport_.on_the_way(node); }};
+          [this](NodeId node) { return transport_.progress(node); }};
 }
 
 void Replica::send(const paxos::Send& message) {
@@ -130,12 +130,11 @@ void Replica::deliver(NodeId from, paxos::Message message) {
 
 net::Outcome Replica::submit(CommandKind kind, Slice command) {
   if (!proposer_.role().leads()) return net::Outcome::not_leader;
-  if (proposer_.role().space_low(loop_.now())) return net::Outcome::no_space;
-  // Only this node's disk is full: another one takes over in a moment.
-  if (space_low_) {
-    return proposer_.role().others_have_space(loop_.now()) ? net::Outcome::overloaded
-                                                           : net::Outcome::no_space;
-  }
+  using Room = paxos::Proposer::Room;
+  const Room room = proposer_.role().room(loop_.now());
+  if (room == Room::none) return net::Outcome::no_space;
+  // Another node takes over, or comes back, in a moment.
+  if (room == Room::unknown || space_low_) return net::Outcome::overloaded;
   return proposer_.submit(kind, std::move(command));
 }
 

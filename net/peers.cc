@@ -17,8 +17,10 @@ class Peers::Peer final {
   void send(const paxos::Message& message) {
     if (ready_) lane(paxos::is_bulk(message.body)).link->send(message);
   }
-  [[nodiscard]] std::size_t on_the_way() const {
-    return ready_ ? values_.link->queued_bytes() + values_.link->unacknowledged_bytes() : 0;
+  [[nodiscard]] paxos::Progress progress() const {
+    if (!ready_) return {lost_bytes_, lost_bytes_};
+    const std::uint64_t left = lost_bytes_ + values_.link->left_bytes();
+    return {left + values_.link->queued_bytes(), left - values_.link->unacknowledged_bytes()};
   }
   [[nodiscard]] bool ready() const { return ready_; }
   /// Also if a try is under way that began before the other node was there.
@@ -40,7 +42,7 @@ class Peers::Peer final {
   Lane& lane(bool bulk) { return bulk ? values_ : small_; }
 
   void dial() {
-    ready_ = false;
+    hang_up();
     dialled_at_ = peers_.loop_.now();
     for (Lane* lane : {&small_, &values_}) {
       lane->greeted = false;
@@ -82,16 +84,23 @@ class Peers::Peer final {
     peers_.handshake_.connected(node_);
   }
 
-  void lost(const std::string& reason) {
+  /// What is on its way is lost, or is not known to have come.
+  void hang_up() {
+    lost_bytes_ = progress().sent;
+    ready_ = false;
     small_.link.reset();
     values_.link.reset();
-    if (ready_ || !complained_) {
+  }
+
+  void lost(const std::string& reason) {
+    const bool was_ready = ready_;
+    hang_up();
+    if (was_ready || !complained_) {
       complained_ = true;  // Once until it works again, not once a try.
       peers_.events_.event(
-          Level::warning, ready_ ? "peer_lost" : "peer_unreachable",
+          Level::warning, was_ready ? "peer_lost" : "peer_unreachable",
           {{"node", node_.value}, {"address", to_string(address_)}, {"reason", reason}});
     }
-    const bool was_ready = std::exchange(ready_, false);
     // Dialled again at once: a process that has ended refuses.
     if (std::exchange(was_lost_, was_ready) && !was_ready) peers_.handshake_.gone(node_);
     // One that breaks again and again is no reason to spin.
@@ -111,6 +120,7 @@ class Peers::Peer final {
   std::unique_ptr<Timer> retry_;
   Duration backoff_ = kBackoffMin;
   bool ready_ = false;
+  std::uint64_t lost_bytes_ = 0;  // Sent over connections that are no more.
   Time dialled_at_{};
   Time ready_at_{};
   bool was_lost_ = false;  // The try under way is the first one since it was ready.
@@ -131,9 +141,9 @@ void Peers::send(NodeId to, const paxos::Message& message) {
   if (found != peers_.end()) found->second->send(message);
 }
 
-std::size_t Peers::on_the_way(NodeId to) const {
+paxos::Progress Peers::progress(NodeId to) const {
   const auto found = peers_.find(to);
-  return found == peers_.end() ? 0 : found->second->on_the_way();
+  return found == peers_.end() ? paxos::Progress{} : found->second->progress();
 }
 
 bool Peers::connected(NodeId node) const {

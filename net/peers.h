@@ -16,8 +16,8 @@ class Transport {
   virtual ~Transport() = default;
   /// Sends if it can, drops otherwise: the protocol sends again.
   virtual void send(NodeId to, const paxos::Message& message) = 0;
-  /// Bytes of values that are on their way to `to`: its system has not acknowledged them.
-  [[nodiscard]] virtual std::size_t on_the_way(NodeId to) const = 0;
+  /// How far what carries values has come (paxos::is_bulk).
+  [[nodiscard]] virtual paxos::Progress progress(NodeId to) const = 0;
 };
 
 /// Two outgoing connections to each other node: one for what carries values, and one for all that
@@ -41,7 +41,7 @@ class Peers final : public Transport {
   /// Starts to dial `node`, and goes on until destroyed.
   void add(NodeId node, Address address);
   void send(NodeId to, const paxos::Message& message) override;
-  [[nodiscard]] std::size_t on_the_way(NodeId to) const override;
+  [[nodiscard]] paxos::Progress progress(NodeId to) const override;
   [[nodiscard]] bool connected(NodeId node) const;
   /// It has just connected to this node: dials it now, should that wait for its next try.
   void heard_from(NodeId node);

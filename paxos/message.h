@@ -186,6 +186,14 @@ struct Send {
   bool operator==(const Send&) const = default;
 };
 
+/// How far what carries values has come on its way to a node, in bytes since this process began:
+/// `arrived` of those that were `sent` are on their way no more. The other system has acknowledged
+/// them, or they were lost with a connection.
+struct Progress {
+  std::uint64_t sent = 0;
+  std::uint64_t arrived = 0;
+};
+
 enum class Role : std::uint8_t { acceptor, proposer, learner };
 
 /// Which role a message is for. Both sides of the wire route by this.

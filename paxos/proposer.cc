@@ -188,6 +188,7 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   if (standing_ == Standing::follower || nack.ballot != ballot_) return;
   if (nack.no_space) {
     peers_[source].no_space = true;
+    peers_[source].space_told_at = now;
     return;
   }
   if (nack.promised <= ballot_) return;
@@ -256,7 +257,8 @@ Slot Proposer::propose(Time now, Value value, Effects& out) {
   return slot;
 }
 
-void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) const {
+void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) {
+  peers_[to].sent_more = true;
   send(to, Accept{ballot_, slot, in_flight.value}, out);
 }
 
@@ -380,9 +382,12 @@ void Proposer::on_connected(Time now, NodeId node, Effects& out) {
   if (leads()) resend_to(now, node, out);
 }
 
-void Proposer::set_on_the_way(NodeId node, std::size_t bytes) {
+void Proposer::set_progress(NodeId node, Progress progress) {
   const auto found = peers_.find(node);
-  if (found != peers_.end()) found->second.on_the_way = bytes != 0;
+  if (found == peers_.end()) return;
+  Peer& peer = found->second;
+  if (std::exchange(peer.sent_more, false)) peer.sent_end = progress.sent;
+  peer.on_the_way = progress.arrived < peer.sent_end;
 }
 
 // --- Heartbeats, confirmation of reads, hand-over --------------------------------------
@@ -420,6 +425,7 @@ void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack
   peer.heard_at = now;
   peer.chosen_end = std::max(peer.chosen_end, ack.chosen_end);
   peer.no_space = ack.no_space;
+  peer.space_told_at = now;
   if (const auto sent_at = round_sent_at(ack.round)) {
     peer.delay = std::max(peer.delay - peer.delay / 16, now - *sent_at);
   }
@@ -535,33 +541,41 @@ std::optional<NodeId> Proposer::leader(Time now) const {
   return heard_.node;
 }
 
-bool Proposer::space_low(Time now) const {
-  return leads() && with_space(now, false) < configuration_.q2();
+Proposer::Room Proposer::room(Time now) const {
+  if (!leads()) return Room::unknown;
+  if (with_space(now, false) >= configuration_.q2()) return Room::enough;
+  std::size_t without = 0;
+  for (const auto& [node, peer] : peers_) {
+    const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
+    if (peer.no_space && now - peer.space_told_at < fresh) ++without;
+  }
+  // Silence is no full disk.
+  return peers_.size() - without < configuration_.q2() ? Room::none : Room::unknown;
 }
 
 bool Proposer::others_have_space(Time now) const {
   return leads() && with_space(now, true) >= configuration_.q2();
 }
 
-/// Who does not answer has no room; whoever has not been asked yet in this ballot, has.
+/// Whoever has not been asked yet in this ballot has room.
 std::size_t Proposer::with_space(Time now, bool others_only) const {
   std::size_t count = 0;
   for (const auto& [node, peer] : peers_) {
     if (others_only && node == self_) continue;
-    const bool answers = now - peer.fresh_at < options_.timing.election_timeout;
-    if (answers && !peer.no_space) ++count;
+    if (!peer.no_space && answers(now, node, peer)) ++count;
   }
   return count;
 }
 
+bool Proposer::answers(Time now, NodeId node, const Peer& peer) const {
+  if (node == self_) return !own_disk_stalls(now);
+  return now - peer.heard_at < options_.timing.election_timeout;
+}
+
 bool Proposer::hears_quorum(Time now) const {
-  std::size_t heard = 0;
-  for (const auto& [node, peer] : peers_) {
-    const bool hears = node == self_ ? !own_disk_stalls(now)
-                                     : now - peer.heard_at < options_.timing.election_timeout;
-    if (hears) ++heard;
-  }
-  return heard >= configuration_.q2();
+  const auto heard = std::ranges::count_if(
+      peers_, [&](const auto& peer) { return answers(now, peer.first, peer.second); });
+  return static_cast<std::size_t>(heard) >= configuration_.q2();
 }
 
 /// It has answered nothing for longer than it usually takes: others can do better.

@@ -68,8 +68,8 @@ class Proposer {
 
   /// The connection to another node has been made (again): what was sent before may be lost.
   void on_connected(Time now, NodeId node, Effects& out);
-  /// So many bytes are on their way to another node: its system has not acknowledged them.
-  void set_on_the_way(NodeId node, std::size_t bytes);
+  /// How far what was sent to a node has come, before each tick.
+  void set_progress(NodeId node, Progress progress);
 
   /// Whether propose() may be called.
   [[nodiscard]] bool window_open() const;
@@ -98,8 +98,10 @@ class Proposer {
   [[nodiscard]] std::optional<NodeId> leader(Time now) const;
   /// Another node cannot be reached any more: it may have ended.
   void on_peer_gone(Time now, NodeId node);
-  /// Fewer than q2 acceptors have room for a batch.
-  [[nodiscard]] bool space_low(Time now) const;
+  /// Whether the acceptors' disks have room for a batch: q2 that answer have; or fewer than q2 can
+  /// have, because so many have said of late that they have none; or it is not known.
+  enum class Room : std::uint8_t { enough, unknown, none };
+  [[nodiscard]] Room room(Time now) const;
   /// q2 acceptors other than this node's have room, and answer.
   [[nodiscard]] bool others_have_space(Time now) const;
   /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
@@ -126,10 +128,13 @@ class Proposer {
     Duration delay{};         // How late its answers behind the disk are, the longest of late.
     Time voted_at{};          // Its last vote, or when it was last sent accepts again.
     int resent = 0;           // So often since its last vote.
-    bool on_the_way = false;  // Not all that was sent to it has been acknowledged by its system.
+    bool sent_more = false;   // Accepts, since the last tick.
+    std::uint64_t sent_end = 0;  // Where its last accept ends, among what was sent to it,
+    bool on_the_way = false;     // and whether that is on its way.
     Slot chosen_end;
-    bool no_space = false;
-    bool nacked = false;  // It refused this ballot.
+    bool no_space = false;  // It has said so,
+    Time space_told_at{};   // then.
+    bool nacked = false;    // It refused this ballot.
   };
   struct WaitingRead {
     std::uint64_t id;
@@ -150,7 +155,7 @@ class Proposer {
   void pull_promises(Time now, Effects& out);
   void begin_leading(Time now, Effects& out);
   void repropose(Time now, Effects& out);
-  void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) const;
+  void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out);
   void tell_chosen(Effects& out);
   void drop_chosen_front();
   void drop_learned();
@@ -161,6 +166,7 @@ class Proposer {
   void confirm_reads(Time now, Effects& out);
   void finish_hand_over(Time now, Effects& out);
   [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
+  [[nodiscard]] bool answers(Time now, NodeId node, const Peer& peer) const;
   [[nodiscard]] bool hears_quorum(Time now) const;
   [[nodiscard]] bool own_disk_stalls(Time now) const;
   [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;

@@ -72,12 +72,12 @@ TEST_SUITE("bench.report") {
     CHECK(told.at("in_flight") == 8);
     CHECK(told.at("clients") == 2);
     CHECK(told.at("runs").size() == 2);
-    CHECK(told.at("runs").at(0).at("entries /s") == 100);
+    CHECK(told.at("runs").at(0).at("entries_per_s") == 100);
     CHECK(told.at("runs").at(0).at("late") == 3);
     CHECK(told.at("runs").at(0).at("stored") == 250);
-    CHECK(told.at("median").at("entries /s") == 150);
+    CHECK(told.at("median").at("entries_per_s") == 150);
     CHECK(told.at("share") == 0.5);
-    CHECK_FALSE(told.contains("floor us"));
+    CHECK_FALSE(told.contains("floor_us"));
   }
 
   TEST_CASE("against_floor and late_ones: nothing if there is nothing to say") {

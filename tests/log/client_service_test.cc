@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 
 class NoTransport final : public net::Transport {
   void send(NodeId, const paxos::Message&) override {}
-  [[nodiscard]] std::size_t on_the_way(NodeId) const override { return 0; }
+  [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
 };
 
 /// One node that leads, over a disk that is synced when the test says so; clients are fake links.

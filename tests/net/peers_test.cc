@@ -160,19 +160,32 @@ TEST_SUITE("net.peers") {
   }
 
   // A line that takes nothing: the other side does not read.
-  TEST_CASE("on_the_way: what the other system has not acknowledged, wherever it waits") {
+  TEST_CASE(
+      "progress: what the other system has acknowledged, and what is lost with the connection") {
     Bench bench;
     bench.peers.add({2}, bench.other.address());
-    CHECK(bench.peers.on_the_way({2}) == 0);
+    CHECK(bench.peers.progress({2}).sent == 0);
     REQUIRE(bench.run([&] { return bench.peers.connected({2}); }));
     auto bytes = std::make_shared<std::vector<std::byte>>(1 << 20);
     const std::span<const std::byte> view(*bytes);
     const paxos::Value value(paxos::ValueKind::batch, {{bytes, view}}, value_digest(view));
     bench.peers.send({2}, {{1}, paxos::Accept{{1, {1}}, {1}, value}});
-    CHECK(bench.peers.on_the_way({2}) > bytes->size());
-    CHECK(bench.peers.on_the_way({9}) == 0);
-    REQUIRE(bench.run([&] { return bench.peers.on_the_way({2}) == 0; }));
+    const auto sent = bench.peers.progress({2});
+    CHECK(sent.sent > bytes->size());
+    CHECK(sent.arrived + bytes->size() < sent.sent);
+    CHECK(bench.peers.progress({9}).sent == 0);
+    const auto all_there = [&] {
+      const auto now = bench.peers.progress({2});
+      return now.arrived == now.sent;
+    };
+    REQUIRE(bench.run(all_there));
+    CHECK(bench.peers.progress({2}).sent == sent.sent);
     REQUIRE(bench.run([&] { return bench.other.received.size() == 1; }));
+    bench.peers.send({2}, {{1}, paxos::Accept{{1, {1}}, {1}, value}});
+    bench.other.hang_up();
+    REQUIRE(bench.run([&] { return bench.events.counts["peer_lost"] == 1; }));
+    CHECK(bench.peers.progress({2}).sent > sent.sent + bytes->size());
+    CHECK(all_there());
   }
 
   TEST_CASE("who was connected and refuses the next connection is gone, told once") {

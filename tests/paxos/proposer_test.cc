@@ -277,9 +277,9 @@ TEST_SUITE("paxos.proposer") {
     Bench bench;
     bench.confirm(bench.lead());
     bench.propose("a");
-    bench.proposer.set_on_the_way(kN2, 1000);
+    bench.proposer.set_progress(kN2, {1000, 900});
     CHECK(bench.again(1000) == set_of({kN1, kN3}));
-    bench.proposer.set_on_the_way(kN2, 0);
+    bench.proposer.set_progress(kN2, {5000, 1000});  // What came behind it does not matter.
     CHECK(bench.again(150) == NodeSet{});
     CHECK(bench.again(100).contains(kN2));
   }
@@ -290,7 +290,9 @@ TEST_SUITE("paxos.proposer") {
     bench.propose("a");
     bench.propose("b");
     std::size_t sent = 0;
-    for (int i = 0; i < 29; ++i) sent += bench.again(100).contains(kN2) ? 1 : 0;
+    for (int i = 0; i < 29; ++i) {
+      if (bench.again(100).contains(kN2)) ++sent;
+    }
     CHECK(sent == 3);  // After 200, 600 and 1,400 ms, and next after 3,000.
     Proposer::Effects out;
     bench.accepted(kN2, 1, 2, out);
@@ -598,29 +600,49 @@ TEST_SUITE("paxos.proposer") {
     CHECK(bench.proposer.ballot() == Ballot{5, kN1});
   }
 
-  TEST_CASE("space_low: once fewer than q2 acceptors have room") {
+  TEST_CASE("room: none once fewer than q2 acceptors can have room") {
+    using Room = Proposer::Room;
     Bench bench;
     const auto out = bench.lead();
     const Heartbeat beat = all_of<Heartbeat>(out.sends).at(0);
     bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
-    CHECK_FALSE(bench.proposer.space_low(bench.now));
-    bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
-    CHECK(bench.proposer.space_low(bench.now));
+    CHECK(bench.proposer.room(bench.now) == Room::enough);
+    bench.hear(kN2, Nack{beat.ballot, {}, true});
+    CHECK(bench.proposer.room(bench.now) == Room::none);
+    CHECK_FALSE(bench.proposer.others_have_space(bench.now));
   }
 
-  TEST_CASE("space_low: whoever does not answer has no room") {
+  // A silent node, or one whose disk is slow, has not said that it is full.
+  TEST_CASE("room: unknown, not none, while others are silent") {
+    using Room = Proposer::Room;
     Bench bench;
     bench.confirm(bench.lead());
-    for (int i = 0; i < 60; ++i) {
-      const auto out = bench.tick(milliseconds(10));
-      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
-        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
-        bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
+    std::uint64_t round = 0;
+    const auto pass = [&](bool n2_answers, bool n2_full) {
+      for (int i = 0; i < 30; ++i) {
+        for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick(milliseconds(10)).sends)) {
+          round = beat.round;
+          bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+          if (!n2_answers) continue;
+          bench.hear(kN2, Heard{beat.ballot, beat.round});
+          if (n2_full)
+            bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
+        }
       }
-    }
-    CHECK(bench.proposer.leads());
-    CHECK(bench.proposer.space_low(bench.now));
+    };
+    pass(false, false);
+    bench.hear(kN2, Heard{bench.proposer.ballot(), 1});
+    pass(true, false);
+    CHECK(bench.proposer.room(bench.now) == Room::enough);  // n2 lives, and has not said otherwise.
+    pass(true, true);
+    CHECK(bench.proposer.room(bench.now) == Room::unknown);  // n3 is silent.
     CHECK_FALSE(bench.proposer.others_have_space(bench.now));
+    const Ballot ballot = bench.proposer.ballot();
+    bench.hear(kN3, HeartbeatAck{ballot, round, ballot, {1}, true});
+    CHECK(bench.proposer.room(bench.now) == Room::none);
+    pass(true, true);
+    pass(true, true);
+    CHECK(bench.proposer.room(bench.now) == Room::unknown);  // It said so long ago.
   }
 }
 

@@ -60,7 +60,7 @@ class SimNode final : public net::Transport, public log::ReplicaListener {
   }
 
   void send(NodeId to, const paxos::Message& message) override;
-  [[nodiscard]] std::size_t on_the_way(NodeId) const override { return 0; }
+  [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
   void on_applied(const log::LogState::Applied& applied) override;
   void on_turn_end() override {}
   void on_dropped(const Slice&, net::Outcome) override {}

@@ -260,6 +260,7 @@ void Network::launch(const Shared& connection, int side, std::shared_ptr<Frame> 
     if (random_.chance_ppm(options_.drop_ppm)) {
       coverage_.count(Path::messages_lost);
       end.queued -= frame->bytes->size();
+      end.left += frame->bytes->size();
       return;
     }
     if (random_.chance_ppm(options_.duplicate_ppm)) {
