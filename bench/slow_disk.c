@@ -1,5 +1,5 @@
-// A slow disk, preloaded into a node (LD_PRELOAD): a sync takes SLOW_DISK_SYNC_MS longer, and as long as
-// SLOW_DISK_MB_PER_S (in 10^6 bytes) needs for what was written since the last one. One sync at a time.
+// A slow disk, preloaded into a node (LD_PRELOAD): what is written since the last sync reaches it at
+// SLOW_DISK_MB_PER_S (in 10^6 bytes), one after the other, and then every sync takes SLOW_DISK_SYNC_MS more.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -17,16 +17,26 @@ static long count(long bytes) {
   return bytes;
 }
 
+static double seconds_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static int slow(int result) {
+  static double free_at;  // Guarded by one.
   const char* rate = getenv("SLOW_DISK_MB_PER_S");
   const char* sync_ms = getenv("SLOW_DISK_SYNC_MS");
+  const double now = seconds_now();
   pthread_mutex_lock(&one);
-  double seconds = sync_ms ? atof(sync_ms) / 1e3 : 0;
   const long bytes = __atomic_exchange_n(&written, 0, __ATOMIC_RELAXED);
-  if (rate) seconds += (double)bytes / (atof(rate) * 1e6);
-  const struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-  nanosleep(&time, 0);
+  if (free_at < now) free_at = now;
+  if (rate) free_at += (double)bytes / (atof(rate) * 1e6);
+  const double until = free_at + (sync_ms ? atof(sync_ms) / 1e3 : 0);
   pthread_mutex_unlock(&one);
+  const struct timespec time = {(time_t)until, (long)((until - (double)(time_t)until) * 1e9)};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, 0) != 0) {
+  }
   return result;
 }
 

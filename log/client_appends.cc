@@ -48,8 +48,7 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
   closed_ = false;
   waiting_bytes_ += payload.size();
   fresh_bytes_ += payload.size() + kEntryHeaderBytes;
-  appends_.push_back(
-      {payloads_.copy(payload), condition, loop_.now() + timeout, std::move(done)});
+  appends_.push_back({payloads_.copy(payload), condition, loop_.now() + timeout, std::move(done)});
   wake();
 }
 
@@ -79,6 +78,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
   // A late refusal of another node speaks of an earlier try.
   if (opened.outcome != net::Outcome::ok && &from != target()) return;
   opening_nonce_ = 0;
+  on_append_progress();
   if (opened.outcome == net::Outcome::ok) {
     session_ = opened.session;
     session_nonce_ = 0;
@@ -187,6 +187,7 @@ ClientCore::Range ClientCore::range_of(const net::AppendResult& result) {
 }
 
 void ClientCore::on_results(Connection& from, const net::AppendResults& results) {
+  if (&from == target() && appends_owed()) on_append_progress();
   for (const net::AppendResult& result : results.results) {
     if (result.session == session_) on_result(from, result, results);
   }

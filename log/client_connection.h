@@ -40,8 +40,13 @@ class ClientCore::Connection final : public net::LinkHandler {
   /// Of the node, as it said in its handshake; {} and 0 before.
   [[nodiscard]] NodeId node() const { return hello_.node; }
   [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
-  [[nodiscard]] std::size_t queued_bytes() const { return link_ ? link_->queued_bytes() : 0; }
-  [[nodiscard]] std::uint64_t left_bytes() const { return link_ ? link_->left_bytes() : 0; }
+  /// Bytes that are on their way to it, and those that it has got.
+  [[nodiscard]] std::size_t queued_bytes() const {
+    return link_ ? link_->queued_bytes() + link_->unacknowledged_bytes() : 0;
+  }
+  [[nodiscard]] std::uint64_t left_bytes() const {
+    return link_ ? link_->left_bytes() - link_->unacknowledged_bytes() : 0;
+  }
   [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
 
  private:

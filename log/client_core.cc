@@ -17,6 +17,10 @@ constexpr Duration kBackoffMax = std::chrono::milliseconds(60);
 constexpr std::size_t kUploadBytesMin = 16 << 10;
 /// A node keeps an idle tail alive once a second.
 constexpr Duration kTailSilenceMax = std::chrono::seconds(3);
+/// A node is given so many times what its answers have taken of late,
+constexpr int kPatience = 4;
+/// and twice as long for each one before it that did not answer, up to so many.
+constexpr int kLeftSilentMax = 4;
 
 }  // namespace
 
@@ -141,7 +145,7 @@ void ClientCore::tick() {
   const Time now = loop_.now();
   tick_at_ = now + kTickEvery;
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
-  if (first) waiting_since_ = now;
+  if (first) appends_since_ = tail_since_ = now;
   if (first) return;
   expire_appends(now);
   std::vector<std::uint64_t> late;
@@ -164,26 +168,50 @@ void ClientCore::tick() {
       connection->fail("no handshake within the time-out");
     }
   }
-  // A large upload over a slow line is progress, though nothing is answered. What only lies in the
-  // queue for the moment is none: it leaves, whether anybody reads it or not.
-  Connection* asked = needs_target() ? target() : nullptr;
-  const std::uint64_t left = asked == nullptr ? 0 : asked->left_bytes();
-  const bool uploads = target_queued_ >= kUploadBytesMin && left != target_left_;
-  if (!target_owes() || uploads) waiting_since_ = now;
-  target_queued_ = asked == nullptr ? 0 : asked->queued_bytes();
-  target_left_ = left;
-  const bool only_tail = next_send_ == first_ && opening_nonce_ == 0 &&
-                         std::none_of(reads_.begin(), reads_.end(), [](const auto& read) {
-                           return read.second.asked != nullptr;
-                         });
-  const Duration limit = only_tail ? kTailSilenceMax : Duration(options_.attempt_timeout);
-  if (asked != nullptr && now - waiting_since_ >= limit) {
+  Connection* asked = needs_target() || target_owes() ? target() : nullptr;
+  look_at_upload(asked, now);
+  if (asked != nullptr && target_silent(now)) {
     silent_[asked->name()] = now;
+    left_silent_ = std::min(left_silent_ + 1, kLeftSilentMax);
     asked->fail("no answer within the time-out");
   }
   const std::weak_ptr<bool> alive = alive_;
   turn();
   if (!alive.expired() && idle()) timer_.reset();  // The next operation begins to tick again.
+}
+
+/// A large upload over a slow line is progress, though nothing is answered. What only lies in the
+/// queue for the moment is none: it leaves, whether anybody reads it or not.
+void ClientCore::look_at_upload(Connection* asked, Time now) {
+  const std::uint64_t left = asked == nullptr ? 0 : asked->left_bytes();
+  const bool uploads = target_queued_ >= kUploadBytesMin && left != target_left_;
+  if (!appends_owed() || uploads) appends_since_ = now;
+  if (tail_.request == 0) tail_since_ = now;
+  target_queued_ = asked == nullptr ? 0 : asked->queued_bytes();
+  target_left_ = left;
+}
+
+/// Each operation has a wait of its own: what else the node says does not answer it.
+bool ClientCore::target_silent(Time now) const {
+  if (appends_owed() && now - appends_since_ >= patience(appends_gap_)) return true;
+  if (tail_.request != 0 && now - tail_since_ >= kTailSilenceMax) return true;
+  return std::ranges::any_of(reads_, [&](const auto& read) {
+    return read.second.options.node == NodeId{} && read.second.asked != nullptr &&
+           now - read.second.asked_at >= patience({});
+  });
+}
+
+/// So long a node is waited for that usually takes that long. If several did not answer, more is
+/// slow than one of them.
+Duration ClientCore::patience(Duration usual) const {
+  return std::max<Duration>(options_.attempt_timeout, kPatience * usual) * (1 << left_silent_);
+}
+
+void ClientCore::on_append_progress() {
+  const Time now = loop_.now();
+  appends_gap_ = std::max(now - appends_since_, appends_gap_ - appends_gap_ / 16);
+  appends_since_ = now;
+  left_silent_ = 0;
 }
 
 /// Something is to be tried again soon.
@@ -198,8 +226,8 @@ bool ClientCore::idle() const {
   const bool shaking_hands =
       std::any_of(connections_.begin(), connections_.end(),
                   [](const auto& connection) { return connection.second->shaking_hands(); });
-  return !shaking_hands && !needs_target() && reads_.empty() && statuses_.empty() &&
-         completed_.empty();
+  return !shaking_hands && !needs_target() && !target_owes() && reads_.empty() &&
+         statuses_.empty() && completed_.empty();
 }
 
 bool ClientCore::needs_target() const {
@@ -209,7 +237,7 @@ bool ClientCore::needs_target() const {
 }
 
 bool ClientCore::target_owes() const {
-  if (opening_nonce_ != 0 || next_send_ > first_ || tail_.request != 0) return true;
+  if (appends_owed() || tail_.request != 0) return true;
   return std::any_of(reads_.begin(), reads_.end(), [](const auto& read) {
     return read.second.options.node == NodeId{} && read.second.asked != nullptr;
   });
@@ -252,7 +280,7 @@ void ClientCore::on_ready(Connection& ready) {
   if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
   ever_connected_ = true;
   silent_.erase(ready.name());
-  waiting_since_ = loop_.now();
+  appends_since_ = tail_since_ = loop_.now();
   ready.send(net::StatusAsk{0});  // Tells the members and their addresses.
   wake();
 }
@@ -287,7 +315,7 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   opening_nonce_ = 0;
   next_send_ = first_;
   tail_.request = 0;
-  waiting_since_ = loop_.now();
+  appends_since_ = tail_since_ = loop_.now();
   for (auto& [request, read] : reads_) {
     if (read.options.node == NodeId{}) read.asked = nullptr;
   }
@@ -318,7 +346,6 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
 /// Whoever is told something may destroy the client.
 void ClientCore::on_message(Connection& from, net::Message& message) {
   const bool turn_comes = std::exchange(woken_, true);
-  if (&from == target()) waiting_since_ = loop_.now();
   if (const auto* results = std::get_if<net::AppendResults>(&message)) {
     on_results(from, *results);
   } else if (const auto* result = std::get_if<net::ReadResult>(&message)) {
@@ -331,6 +358,8 @@ void ClientCore::on_message(Connection& from, net::Message& message) {
     on_tail_end(from, *end);
   } else if (const auto* answer = std::get_if<net::StatusAnswer>(&message)) {
     on_status(from, *answer);
+  } else if (std::holds_alternative<net::KeepAlive>(message) && &from == target()) {
+    tail_since_ = loop_.now();
   }
   // Not in a turn of its own: among a thousand clients, another one would come between.
   if (!turn_comes) turn();

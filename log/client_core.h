@@ -69,6 +69,7 @@ class ClientCore {
     ReadDone done;
     Time deadline;
     Connection* asked = nullptr;
+    Time asked_at{};
     Time again_at{};
   };
   struct PendingStatus {
@@ -114,6 +115,11 @@ class ClientCore {
   void finish(Pending& entry, std::optional<Errc> error, AppendResult result);
   [[nodiscard]] bool needs_target() const;
   [[nodiscard]] bool target_owes() const;
+  [[nodiscard]] bool appends_owed() const { return opening_nonce_ != 0 || next_send_ > first_; }
+  void on_append_progress();
+  void look_at_upload(Connection* asked, Time now);
+  [[nodiscard]] bool target_silent(Time now) const;
+  [[nodiscard]] Duration patience(Duration usual) const;
   void drop_consumed();
   void expire_appends(Time now);
   void resend_from(Sequence sequence);
@@ -145,8 +151,11 @@ class ClientCore {
   std::size_t target_index_ = 0;
   std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
   std::vector<net::Address> addresses_;  // Known nodes; the user's first.
-  Time waiting_since_{};  // Since when the target owes an answer without having told anything.
-  bool woken_ = false;    // A turn is to come, or under way and not yet at what it sends.
+  Time appends_since_{};    // Since when the target has owed answers to appends and told none,
+  Time tail_since_{};       // and nothing of the tail.
+  Duration appends_gap_{};  // The longest such time of late after which one came.
+  int left_silent_ = 0;     // So many nodes in a row were left because they answered nothing.
+  bool woken_ = false;      // A turn is to come, or under way and not yet at what it sends.
   bool closed_ = false;
   bool* destroyed_ = nullptr;  // Set by the destructor, for a turn that calls others.
   std::unique_ptr<net::Timer> timer_;

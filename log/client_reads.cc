@@ -77,7 +77,9 @@ void ClientCore::send_reads() {
     const net::Read message{request, read.options.lsn_begin, read.options.lsn_end,
                             static_cast<std::uint32_t>(read.options.bytes_max),
                             read.options.node == NodeId{}};
-    if (to->send(message)) read.asked = to;
+    if (!to->send(message)) continue;
+    read.asked = to;
+    read.asked_at = now;
   }
 }
 
@@ -119,8 +121,10 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
 void ClientCore::end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result) {
   auto read = reads_.extract(request);
   if (read.empty()) return;
-  call_later([done = std::move(read.mapped().done), error,
-                        result = std::move(result)]() mutable { done(error, std::move(result)); });
+  if (!error) left_silent_ = 0;
+  call_later([done = std::move(read.mapped().done), error, result = std::move(result)]() mutable {
+    done(error, std::move(result));
+  });
   wake();
 }
 
@@ -150,10 +154,10 @@ void ClientCore::subscribe(Connection& leader) {
 void ClientCore::on_tail_entries(const net::TailEntries& entries) {
   if (entries.request != tail_.request || tail_.request == 0) return;
   backoff_ = {};
+  tail_since_ = loop_.now();
   if (tail_.next == Lsn{}) tail_.next = tail_.told = entries.lsn_begin;
   const bool joins = entries.lsn_begin == tail_.next;
-  if (!joins ||
-      !add_entries(entries.entries, entries.lsn_begin, entries.count, tail_.buffered)) {
+  if (!joins || !add_entries(entries.entries, entries.lsn_begin, entries.count, tail_.buffered)) {
     // None twice, none missing: whatever does not join is not taken.
     leave_target({}, "a tail that does not join");
     return;
@@ -170,8 +174,9 @@ void ClientCore::deliver_tail() {
   tail_.told = result.lsn_next = result.lsn_end = tail_.next;
   tail_.credit_used += static_cast<std::uint32_t>(bytes);
   send_tail_credit();
-  call_later([done = std::exchange(tail_.waiting, nullptr),
-                        result = std::move(result)]() mutable { done({}, std::move(result)); });
+  call_later([done = std::exchange(tail_.waiting, nullptr), result = std::move(result)]() mutable {
+    done({}, std::move(result));
+  });
   wake();
 }
 
@@ -193,7 +198,7 @@ void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
                         ? "entries below " + std::to_string(end.first_lsn.value) + " are trimmed"
                         : end.detail;
     call_later([done = std::exchange(tail_.waiting, nullptr), trimmed,
-                          result = std::move(result)]() mutable {
+                result = std::move(result)]() mutable {
       done(trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
     });
   } else if (&from == target()) {
@@ -255,8 +260,7 @@ void ClientCore::send_status() {
       return a.answer.node != NodeId{} && a.answer.node == b.answer.node;
     };
     nodes.erase(std::unique(nodes.begin(), nodes.end(), same), nodes.end());
-    call_later(
-        [done = std::move(status.mapped().done), nodes = std::move(nodes)] { done(nodes); });
+    call_later([done = std::move(status.mapped().done), nodes = std::move(nodes)] { done(nodes); });
     wake();
   }
 }

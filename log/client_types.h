@@ -64,10 +64,10 @@ struct ReadResult {
   std::vector<Entry> entries;  ///< Dense; empty if there is nothing in the range (yet).
   /// What the payloads lie in, as it was received: up to eight times as many bytes.
   std::vector<std::shared_ptr<const void>> buffers;
-  Lsn lsn_next;                ///< Where to go on.
-  Lsn lsn_end;                 ///< One past the last entry that the node had applied.
-  Lsn first_lsn;               ///< The first entry that is not trimmed.
-  std::string detail;          ///< On an error: a sentence for people.
+  Lsn lsn_next;        ///< Where to go on.
+  Lsn lsn_end;         ///< One past the last entry that the node had applied.
+  Lsn first_lsn;       ///< The first entry that is not trimmed.
+  std::string detail;  ///< On an error: a sentence for people.
 };
 
 namespace log {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "log/store_files.h"
+#include "log/sync_cost.h"
 #include "log/table_reads.h"
 #include "log/transaction.h"
 #include "paxos/check.h"
@@ -28,11 +29,11 @@ constexpr std::size_t kLoopBytesMax = 4 << 10;
 /// unless the disk took so long for the last one; then not for a while.
 constexpr auto kLoopCommitMax = std::chrono::milliseconds(2);
 constexpr auto kLoopPause = std::chrono::seconds(1);
-/// After a commit that took so long, those whom it answers get a part of that time to come again,
-/// so that all share the next one; otherwise two groups of them would take turns.
-constexpr auto kSlowCommit = std::chrono::milliseconds(5);
-constexpr int kGatherPart = 10;
-constexpr auto kGatherMax = std::chrono::milliseconds(10);
+/// Where a sync by itself takes so long, those whom a commit answers get a part of that time to
+/// come again, so that all share the next one; otherwise two groups of them would take turns.
+constexpr auto kSlowSync = std::chrono::milliseconds(2);
+constexpr int kGatherPart = 5;
+constexpr std::chrono::nanoseconds kGatherMax = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -122,12 +123,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       if (failed) return;
       const bool nothing_left = !pending.urgent && !pending.transaction.state;
       if (stopping && nothing_left) break;
-      const auto begin = std::chrono::steady_clock::now();
       if (!commit_pending(lock)) return;
-      const auto end = std::chrono::steady_clock::now();
-      if (end - begin < kSlowCommit) continue;
-      gather_until = end + std::min<std::chrono::steady_clock::duration>(
-                               (end - begin) / kGatherPart, kGatherMax);
     }
     lock.unlock();
     // Nobody waits for it: should it fail, the journal still has everything.
@@ -170,7 +166,12 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   Result<void> commit(Pending& batch) {
     files->keep_cached(keep_cached);
     const bool read_back = !batch.reads.empty() || !batch.readable.empty();
+    const auto begin = std::chrono::steady_clock::now();
     if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
+    const auto end = std::chrono::steady_clock::now();
+    sync_cost.add(batch.transaction.bytes, end - begin);
+    const auto cost = sync_cost.get();
+    if (cost >= kSlowSync) gather_until = end + std::min(cost / kGatherPart, kGatherMax);
     batch.found = files->readable();
     used_bytes = files->used_bytes();
     unmeasured_bytes += batch.transaction.bytes;
@@ -275,7 +276,10 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   bool committing = false;                          // By the writer, or by the loop.
   bool failed = false;
   bool stopping = false;
-  std::chrono::steady_clock::time_point gather_until{};  // The writer's.
+
+  // Whoever commits.
+  SyncCost sync_cost;
+  std::chrono::steady_clock::time_point gather_until{};
 
   std::atomic<bool> keep_cached{false};
   std::atomic<std::uint64_t> used_bytes{0};

@@ -36,6 +36,7 @@ class SharedConnections::Member final : public net::Link {
   void flush() override;
   [[nodiscard]] std::size_t queued_bytes() const override;
   [[nodiscard]] std::uint64_t left_bytes() const override;
+  [[nodiscard]] std::size_t unacknowledged_bytes() const override;
   void close_gently() override {
     handler_ = nullptr;
     leave(true);
@@ -151,6 +152,13 @@ class SharedConnections::Shared final : public net::LinkHandler,
     return member.sent_until > left_bytes() ? member.sent_until - left_bytes() : 0;
   }
   [[nodiscard]] std::uint64_t left_bytes() const { return link_ ? link_->left_bytes() : 0; }
+  /// The same of what has left and is not acknowledged.
+  [[nodiscard]] std::size_t unacknowledged_bytes(const Member& member) const {
+    if (!link_) return 0;
+    const std::uint64_t sent = std::min(member.sent_until, left_bytes());
+    const std::uint64_t acknowledged = left_bytes() - link_->unacknowledged_bytes();
+    return sent > acknowledged ? sent - acknowledged : 0;
+  }
 
   void on_message(net::Message message) override {
     const auto alive = shared_from_this();
@@ -314,7 +322,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
   std::unordered_map<std::uint64_t, std::uint64_t> opening_;  // Who, by nonce.
   /// Who asked for status, and as what, by request.
   std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> asked_;
-  std::shared_ptr<std::vector<std::byte>> commands_;  // Leave at the end of the turn.
+  std::shared_ptr<std::vector<std::byte>> commands_;          // Leave at the end of the turn.
   std::deque<std::shared_ptr<std::vector<std::byte>>> sent_;  // The link may still hold them.
   bool send_posted_ = false;
   std::uint64_t requests_ = 0;
@@ -351,9 +359,13 @@ std::uint64_t SharedConnections::Member::left_bytes() const {
   return (shared_ ? shared_->left_bytes() : 0) + (own_.link ? own_.link->left_bytes() : 0);
 }
 
+std::size_t SharedConnections::Member::unacknowledged_bytes() const {
+  return (shared_ ? shared_->unacknowledged_bytes(*this) : 0) +
+         (own_.link ? own_.link->unacknowledged_bytes() : 0);
+}
+
 std::size_t SharedConnections::Member::queued_bytes() const {
-  return (shared_ ? shared_->queued_bytes(*this) : 0) +
-         (own_.link ? own_.link->queued_bytes() : 0);
+  return (shared_ ? shared_->queued_bytes(*this) : 0) + (own_.link ? own_.link->queued_bytes() : 0);
 }
 
 void SharedConnections::Member::on_closed(const std::string& reason) {

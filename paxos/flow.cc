@@ -1,6 +1,7 @@
 #include "paxos/flow.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace stele::paxos {
 namespace {
@@ -23,16 +24,18 @@ void Flow::begin(Time now) {
   now_ = base_at_ = round_began_ = now;
 }
 
-void Flow::on_proposed(Time now, Slot slot, std::size_t in_flight_bytes) {
+void Flow::on_proposed(Time now, Slot slot, std::size_t in_flight_bytes, bool alone) {
   now_ = now;
   next_ = slot + 1;
+  alone_ = alone ? slot : Slot{};
   round_peak_ = std::max(round_peak_, in_flight_bytes);
 }
 
-void Flow::on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at, bool alone) {
+void Flow::on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at) {
   now_ = now;
   const Duration took = now - proposed_at;
-  if (alone) {
+  // Until now: what comes behind it shares its commit.
+  if (slot == std::exchange(alone_, Slot{})) {
     // What its own bytes took on the way is no fixed cost.
     const bool rate_known = bytes_per_second_ > 0;
     const double own = rate_known ? static_cast<double>(bytes) / bytes_per_second_ : 0;
@@ -87,10 +90,8 @@ Duration Flow::target() const {
   return std::min(kQueueTime + way + kPerFixedCost * (base() - way), kTargetMax);
 }
 
-std::size_t Flow::bytes_max() const { return measures(now_) ? 0 : bytes_; }
-
 std::size_t Flow::batch_bytes() const {
-  const std::size_t most = measures(now_) ? kSmallBytes : limit_;
+  const std::size_t most = measures() ? kSmallBytes : limit_;
   return std::min(std::max(bytes_ / 4, kBatchBytesMin), most);
 }
 

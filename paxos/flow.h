@@ -21,18 +21,21 @@ class Flow {
 
   /// A new leadership: nothing is known.
   void begin(Time now);
-  /// `slot` is proposed; so many bytes are in flight now.
-  void on_proposed(Time now, Slot slot, std::size_t in_flight_bytes);
+  /// `slot` is proposed; so many bytes are in flight now. `alone`: nothing else is.
+  void on_proposed(Time now, Slot slot, std::size_t in_flight_bytes, bool alone);
   /// Something waits that bytes_max() does not let go.
   void on_held_back() { held_back_ = true; }
-  /// A quorum has voted for `slot`, which was proposed then; `alone`: when nothing else was in
-  /// flight.
-  void on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at, bool alone);
+  /// A quorum has voted for `slot`, which was proposed then.
+  void on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at);
   /// A message of some bytes has been to another node and back, and waited for no disk.
   void on_round_trip(Duration round_trip);
 
   /// So many bytes may be in flight; a slot of any size may be there alone.
-  [[nodiscard]] std::size_t bytes_max() const;
+  [[nodiscard]] std::size_t bytes_max() const { return bytes_; }
+  /// The next slot should wait until it is alone, to show what it takes then.
+  [[nodiscard]] bool measures() const {
+    return bases_seen_ == 0 || now_ - base_at_ >= kMeasureEvery;
+  }
   /// A good size of a batch: several are in flight, so that lines and disks always have work.
   [[nodiscard]] std::size_t batch_bytes() const;
   /// How long slots may take until they are chosen, waiting included.
@@ -46,19 +49,19 @@ class Flow {
   static constexpr std::size_t kBatchBytesMin = 4 << 10;
   /// Slots that are larger tell nothing of the fixed cost while the rate is unknown.
   static constexpr std::size_t kSmallBytes = 16 << 10;
-  /// If none was alone for so long, the next one waits until it is.
+  /// If none was alone for so long, the next one waits until it is; so does the first one.
   static constexpr Duration kMeasureEvery = std::chrono::seconds(10);
 
  private:
   void end_round(Time now);
   void add_base(Duration base);
   [[nodiscard]] Duration base() const;
-  [[nodiscard]] bool measures(Time now) const { return now - base_at_ >= kMeasureEvery; }
 
   std::size_t limit_;
   std::size_t bytes_;
   Time now_{};
-  Slot next_;  // What is proposed next.
+  Slot next_;   // What is proposed next.
+  Slot alone_;  // The one that is alone in flight, or {}.
 
   // The round under way: until a slot is chosen that was proposed after it began.
   Slot round_end_;

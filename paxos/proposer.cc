@@ -13,6 +13,8 @@ namespace {
 constexpr int kResentMax = 3;
 /// A node is given so many times what its answers have taken of late.
 constexpr int kPatience = 3;
+/// More for the own disk: only one that stands still is a reason to give up.
+constexpr int kOwnPatience = 5;
 /// So many election time-outs a candidate waits for promises that are on their way.
 constexpr int kCampaignTimeouts = 10;
 constexpr std::size_t kRoundsMax = 1024;
@@ -160,7 +162,7 @@ void Proposer::repropose(Time now, Effects& out) {
   }
   while (slot_next_ < phase_one_->base() ||
          slot_next_ < std::min(phase_one_->covered_end(), phase_one_->reported_end())) {
-    if (in_flight_.size() >= options_.window || !has_room()) return;
+    if (in_flight_.size() >= options_.window || !fits()) return;
     if (slot_next_ < phase_one_->base()) return;  // In-flight slots below it are dropped first.
     const std::optional<Value> found = phase_one_->take(slot_next_);
     propose(now, found.value_or(Value{}), out);
@@ -232,8 +234,14 @@ bool Proposer::window_open() const {
 
 bool Proposer::has_room() {
   if (in_flight_.empty()) return true;
-  const std::size_t most = std::min(options_.in_flight_bytes_max, flow_.bytes_max());
-  const bool room = in_flight_bytes() < most;
+  if (!flow_.measures()) return fits();
+  flow_.on_held_back();
+  return false;
+}
+
+bool Proposer::fits() {
+  if (in_flight_.empty()) return true;
+  const bool room = in_flight_bytes() < std::min(options_.in_flight_bytes_max, flow_.bytes_max());
   if (!room) flow_.on_held_back();
   return room;
 }
@@ -250,8 +258,8 @@ Slot Proposer::propose(Time now, Value value, Effects& out) {
   STELE_CHECK(in_flight_begin_ + in_flight_.size() == slot_next_);
   const Slot slot = slot_next_;
   ++slot_next_;
-  in_flight_.push_back({std::move(value), {}, now, in_flight_.empty()});
-  flow_.on_proposed(now, slot, in_flight_bytes());
+  in_flight_.push_back({std::move(value), {}, now});
+  flow_.on_proposed(now, slot, in_flight_bytes(), in_flight_.size() == 1);
   for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
   tell_chosen(out);  // Behind it: should a link's queue be full, this is what can wait.
   return slot;
@@ -281,7 +289,7 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
     in_flight.votes.insert(source);
     if (in_flight.chosen || in_flight.votes.size() < configuration_.q2()) continue;
     in_flight.chosen = true;
-    flow_.on_chosen(now, slot, in_flight.value.size(), in_flight.proposed_at, in_flight.alone);
+    flow_.on_chosen(now, slot, in_flight.value.size(), in_flight.proposed_at);
     if (run_end != slot) {
       tell();
       run_begin = slot;
@@ -581,7 +589,8 @@ bool Proposer::hears_quorum(Time now) const {
 /// It has answered nothing for longer than it usually takes: others can do better.
 bool Proposer::own_disk_stalls(Time now) const {
   const Peer& own = peers_.at(self_);
-  return now - own.heard_at >= std::max(options_.timing.election_timeout, patience(own));
+  return now - own.heard_at >=
+         std::max<Duration>(options_.timing.election_timeout, kOwnPatience * own.delay);
 }
 
 void Proposer::see_round(std::uint64_t round) { round_seen_ = std::max(round_seen_, round); }

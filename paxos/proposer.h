@@ -117,7 +117,6 @@ class Proposer {
     Value value;
     NodeSet votes;
     Time proposed_at;
-    bool alone = false;  // Nothing else was in flight then.
     bool chosen = false;
   };
   struct Peer {
@@ -155,6 +154,7 @@ class Proposer {
   void pull_promises(Time now, Effects& out);
   void begin_leading(Time now, Effects& out);
   void repropose(Time now, Effects& out);
+  [[nodiscard]] bool fits();
   void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out);
   void tell_chosen(Effects& out);
   void drop_chosen_front();

@@ -23,7 +23,6 @@ struct Drain {
     Slot slot;
     std::size_t bytes;
     Time proposed_at;
-    bool alone;
   };
   struct Seen {
     double bytes_per_second = 0;
@@ -44,11 +43,15 @@ struct Drain {
     std::size_t counted = 0;
     while (now < until) {
       // Everything goes that may.
-      while (in_flight_bytes == 0 || in_flight_bytes < std::min(flow.bytes_max(), offered)) {
+      const auto may = [&] {
+        return !flow.measures() && in_flight_bytes < std::min(flow.bytes_max(), offered);
+      };
+      while (in_flight_bytes == 0 || may()) {
         const std::size_t bytes = std::min(flow.batch_bytes(), batch_max);
-        queue.push_back({next, bytes, now, in_flight_bytes == 0});
+        const bool alone = in_flight_bytes == 0;
+        queue.push_back({next, bytes, now});
         in_flight_bytes += bytes;
-        flow.on_proposed(now, next, in_flight_bytes);
+        flow.on_proposed(now, next, in_flight_bytes, alone);
         ++next;
       }
       if (in_flight_bytes < offered) flow.on_held_back();
@@ -61,7 +64,7 @@ struct Drain {
         const InFlight done = queue.front();
         queue.pop_front();
         in_flight_bytes -= done.bytes;
-        flow.on_chosen(now + way, done.slot, done.bytes, done.proposed_at, done.alone);
+        flow.on_chosen(now + way, done.slot, done.bytes, done.proposed_at);
         if (now < from) continue;
         counted += done.bytes;
         seen.longest = std::max(seen.longest, now + way - done.proposed_at);
@@ -148,7 +151,6 @@ TEST_SUITE("paxos.flow") {
 
   TEST_CASE("bounds: what it may be at most, and what always goes") {
     Flow small(5000);
-    CHECK(small.bytes_max() == 5000);
     small.begin(milliseconds(1));
     Drain line{.bytes_per_second = 1e9};
     line.run(small, {}, std::chrono::seconds(1));
@@ -160,14 +162,24 @@ TEST_SUITE("paxos.flow") {
     CHECK(slow.batch_bytes() >= Flow::kBatchBytesMin);
   }
 
-  TEST_CASE("after a while in which slots always waited for others, one goes alone") {
+  TEST_CASE("at first, and after a while in which slots always shared, one goes alone") {
     Flow flow(8 << 20);
     flow.begin(milliseconds(1));
-    CHECK(flow.bytes_max() > 0);
-    flow.on_proposed(Flow::kMeasureEvery + milliseconds(1), {1}, 100);
-    CHECK(flow.bytes_max() == 0);
-    flow.on_chosen(Flow::kMeasureEvery + milliseconds(3), {1}, 100, milliseconds(1), true);
-    CHECK(flow.bytes_max() > 0);
+    CHECK(flow.measures());
+    flow.on_proposed(milliseconds(1), {1}, 100, true);
+    flow.on_chosen(milliseconds(2), {1}, 100, milliseconds(1));
+    CHECK_FALSE(flow.measures());
+    CHECK(flow.target() > Flow::kQueueTime);
+    // What shares its commit with others tells nothing.
+    const Time later = Flow::kMeasureEvery + milliseconds(3);
+    flow.on_proposed(later, {2}, 100, true);
+    flow.on_proposed(later, {3}, 200, false);
+    flow.on_chosen(later + milliseconds(1), {2}, 100, later);
+    CHECK(flow.measures());
+    flow.on_chosen(later + milliseconds(1), {3}, 100, later);
+    flow.on_proposed(later, {4}, 100, true);
+    flow.on_chosen(later + milliseconds(1), {4}, 100, later);
+    CHECK_FALSE(flow.measures());
   }
 }
 
