@@ -16,8 +16,8 @@ struct Shares {
   explicit Shares(const Config& config)
       : received(std::max<std::size_t>(config.memory_bytes_max / 8,
                                        2 * (config.entry_bytes_max + (2 << 20)))),
-        waiting(config.memory_bytes_max / 4),
-        in_flight(std::min<std::size_t>(config.memory_bytes_max / 8, 8 << 20)),
+        waiting(config.memory_bytes_max / 16 * 3),
+        in_flight(std::min<std::size_t>(config.memory_bytes_max / 16 * 3, 12 << 20)),
         answers(config.memory_bytes_max / 8) {}
 
   std::size_t received;   ///< Of frames that have begun to arrive from clients: two of the largest.

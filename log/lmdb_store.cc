@@ -32,8 +32,10 @@ constexpr auto kLoopPause = std::chrono::seconds(1);
 /// Where a sync by itself takes so long, those whom a commit answers get a part of that time to
 /// come again, so that all share the next one; otherwise two groups of them would take turns.
 constexpr auto kSlowSync = std::chrono::milliseconds(2);
-constexpr int kGatherPart = 5;
-constexpr std::chrono::nanoseconds kGatherMax = std::chrono::milliseconds(10);
+constexpr int kGatherPart = 2;
+constexpr std::chrono::nanoseconds kGatherMax = std::chrono::milliseconds(25);
+/// If that took longer than it saved, so many commits do without.
+constexpr int kWithoutGathering = 16;
 
 }  // namespace
 
@@ -74,6 +76,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       const std::size_t before = pending.transaction.bytes;
       add(pending);
       backlog += pending.transaction.bytes - before;
+      if (gathering) work.notify_one();
       wake = (urgent || pending.transaction.state_bytes > kStateBytesMax) && !pending.urgent;
       pending.urgent = pending.urgent || wake;
     }
@@ -119,7 +122,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     while (true) {
       work.wait(lock, [&] { return failed || (!committing && (pending.urgent || stopping)); });
       if (failed) return;
-      if (!stopping) work.wait_until(lock, gather_until, [&] { return failed || stopping; });
+      gather(lock);
       if (failed) return;
       const bool nothing_left = !pending.urgent && !pending.transaction.state;
       if (stopping && nothing_left) break;
@@ -128,6 +131,31 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     lock.unlock();
     // Nobody waits for it: should it fail, the journal still has everything.
     static_cast<void>(files->checkpoint());
+  }
+
+  /// Those whom the last commit has answered come again, if there is a loop of them; who comes at
+  /// times of its own is not waited for.
+  void gather(std::unique_lock<std::mutex>& lock) {
+    const auto begin = std::chrono::steady_clock::now();
+    if (stopping || begin >= gather_until) return;
+    if (without_gathering > 0) {
+      --without_gathering;
+      return;
+    }
+    const std::size_t before = pending.transaction.bytes;
+    const std::size_t all = before + committed_bytes;
+    gathering = true;
+    work.wait_until(lock, gather_until, [&] {
+      return failed || stopping || pending.transaction.bytes >= all - all / 8;
+    });
+    gathering = false;
+    // What shares a commit saves its part of another sync.
+    const double all_bytes = static_cast<double>(pending.transaction.bytes) + 1;
+    const double shared = 1 - static_cast<double>(before) / all_bytes;
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
+    if (shared * std::chrono::duration<double>(sync_cost.get()) < waited) {
+      without_gathering = kWithoutGathering;
+    }
   }
 
   /// Commits what is pending; false if that failed, and the store does nothing any more.
@@ -170,6 +198,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
     const auto end = std::chrono::steady_clock::now();
     sync_cost.add(batch.transaction.bytes, end - begin);
+    committed_bytes = batch.transaction.bytes;
     const auto cost = sync_cost.get();
     if (cost >= kSlowSync) gather_until = end + std::min(cost / kGatherPart, kGatherMax);
     batch.found = files->readable();
@@ -274,12 +303,15 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   Pending pending;                                  // Guarded by mutex,
   std::vector<std::function<void()>> after_commit;  // and waiting for the commit under way,
   bool committing = false;                          // By the writer, or by the loop.
+  bool gathering = false;                           // The writer waits for more.
   bool failed = false;
   bool stopping = false;
 
   // Whoever commits.
   SyncCost sync_cost;
   std::chrono::steady_clock::time_point gather_until{};
+  std::size_t committed_bytes = 0;  // By the last commit.
+  int without_gathering = 0;        // So many more commits do not wait for others.
 
   std::atomic<bool> keep_cached{false};
   std::atomic<std::uint64_t> used_bytes{0};

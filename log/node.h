@@ -30,7 +30,7 @@ class Node {
     /// Quorums, equal on all nodes; 0 is a majority.
     std::size_t q1 = 0;
     std::size_t q2 = 0;
-    std::uint64_t window = 16;                  ///< Slots in flight at most.
+    std::uint64_t window = 32;                  ///< Slots in flight at most.
     std::size_t in_flight_bytes_max = 8 << 20;  ///< The same in bytes.
     ProposerActor::Limits limits;
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
