@@ -47,6 +47,8 @@ class ClientCore::Connection final : public net::LinkHandler {
   [[nodiscard]] std::uint64_t left_bytes() const {
     return link_ ? link_->left_bytes() - link_->unacknowledged_bytes() : 0;
   }
+  /// Of a large answer that is coming.
+  [[nodiscard]] std::size_t receiving_bytes() const { return link_ ? link_->receiving_bytes() : 0; }
   [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
 
  private:

@@ -170,9 +170,13 @@ void ClientCore::tick() {
   }
   Connection* asked = needs_target() || target_owes() ? target() : nullptr;
   look_at_upload(asked, now);
+  look_at_download(asked, now);
   if (asked != nullptr && target_silent(now)) {
     silent_[asked->name()] = now;
-    left_silent_ = std::min(left_silent_ + 1, kLeftSilentMax);
+    for (auto& [request, read] : reads_) {
+      if (read_overdue(now, read)) read.unanswered = std::min(read.unanswered + 1, kLeftSilentMax);
+    }
+    if (appends_owed()) left_silent_ = std::min(left_silent_ + 1, kLeftSilentMax);
     asked->fail("no answer within the time-out");
   }
   const std::weak_ptr<bool> alive = alive_;
@@ -191,14 +195,27 @@ void ClientCore::look_at_upload(Connection* asked, Time now) {
   target_left_ = left;
 }
 
+/// So is a large answer that comes over a slow line: reads and tails wait behind it.
+void ClientCore::look_at_download(Connection* asked, Time now) {
+  const std::size_t receiving = asked == nullptr ? 0 : asked->receiving_bytes();
+  if (std::exchange(target_receiving_, receiving) == receiving || receiving == 0) return;
+  tail_since_ = now;
+  for (auto& [request, read] : reads_) {
+    if (read.options.node == NodeId{} && read.asked != nullptr) read.asked_at = now;
+  }
+}
+
 /// Each operation has a wait of its own: what else the node says does not answer it.
 bool ClientCore::target_silent(Time now) const {
   if (appends_owed() && now - appends_since_ >= patience(appends_gap_)) return true;
   if (tail_.request != 0 && now - tail_since_ >= kTailSilenceMax) return true;
-  return std::ranges::any_of(reads_, [&](const auto& read) {
-    return read.second.options.node == NodeId{} && read.second.asked != nullptr &&
-           now - read.second.asked_at >= patience({});
-  });
+  return std::ranges::any_of(reads_,
+                             [&](const auto& read) { return read_overdue(now, read.second); });
+}
+
+bool ClientCore::read_overdue(Time now, const PendingRead& read) const {
+  if (read.options.node != NodeId{} || read.asked == nullptr) return false;
+  return now - read.asked_at >= Duration(options_.attempt_timeout) * (1 << read.unanswered);
 }
 
 /// So long a node is waited for that usually takes that long. If several did not answer, more is

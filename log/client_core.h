@@ -70,6 +70,7 @@ class ClientCore {
     Time deadline;
     Connection* asked = nullptr;
     Time asked_at{};
+    int unanswered = 0;  // So often within the time-out: the next answer is to be smaller.
     Time again_at{};
   };
   struct PendingStatus {
@@ -118,7 +119,9 @@ class ClientCore {
   [[nodiscard]] bool appends_owed() const { return opening_nonce_ != 0 || next_send_ > first_; }
   void on_append_progress();
   void look_at_upload(Connection* asked, Time now);
+  void look_at_download(Connection* asked, Time now);
   [[nodiscard]] bool target_silent(Time now) const;
+  [[nodiscard]] bool read_overdue(Time now, const PendingRead& read) const;
   [[nodiscard]] Duration patience(Duration usual) const;
   void drop_consumed();
   void expire_appends(Time now);
@@ -134,6 +137,7 @@ class ClientCore {
 
   // Reads, tails, status.
   void send_reads();
+  [[nodiscard]] static std::uint32_t bytes_max_of(const PendingRead& read);
   Connection* connection_for(const PendingRead& read);
   void on_read_result(Connection& connection, const net::ReadResult& result);
   void end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result);
@@ -190,10 +194,11 @@ class ClientCore {
   std::string leader_hint_;             // "host:port" of the leader as last heard of.
   std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.
   Time target_again_at_{};
-  std::size_t target_queued_ = 0;    // Bytes, at the last tick,
-  std::uint64_t target_left_ = 0;    // and those that had left.
-  std::uint64_t session_nonce_ = 0;  // The same for all tries to open one session.
-  std::uint64_t opening_nonce_ = 0;  // A try is under way.
+  std::size_t target_queued_ = 0;     // Bytes, at the last tick,
+  std::uint64_t target_left_ = 0;     // and those that had left,
+  std::size_t target_receiving_ = 0;  // and had come of a large answer.
+  std::uint64_t session_nonce_ = 0;   // The same for all tries to open one session.
+  std::uint64_t opening_nonce_ = 0;   // A try is under way.
   std::uint64_t requests_ = 0;
 };
 

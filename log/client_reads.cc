@@ -10,6 +10,9 @@
 namespace stele::log {
 namespace {
 
+/// What is asked for at least, over the slowest line.
+constexpr std::size_t kReadBytesMin = 4 << 10;
+
 /// Adds the entries of a frame, from `lsn` on; false, and nothing added, if it holds something else
 /// than `count` entries.
 bool add_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count, ReadResult& out) {
@@ -62,6 +65,13 @@ ClientCore::Connection* ClientCore::connection_for(const PendingRead& read) {
   return nullptr;
 }
 
+/// An answer that took too long may be on a slow line: less comes sooner.
+std::uint32_t ClientCore::bytes_max_of(const PendingRead& read) {
+  const std::size_t less = read.options.bytes_max >> (2 * read.unanswered);
+  return static_cast<std::uint32_t>(
+      std::min(read.options.bytes_max, std::max(less, kReadBytesMin)));
+}
+
 void ClientCore::send_reads() {
   if (reads_.empty()) return;
   const Time now = loop_.now();
@@ -75,8 +85,7 @@ void ClientCore::send_reads() {
     if (read.options.node != NodeId{} && to->may_dial()) to->dial();
     if (!to->ready()) continue;
     const net::Read message{request, read.options.lsn_begin, read.options.lsn_end,
-                            static_cast<std::uint32_t>(read.options.bytes_max),
-                            read.options.node == NodeId{}};
+                            bytes_max_of(read), read.options.node == NodeId{}};
     if (!to->send(message)) continue;
     read.asked = to;
     read.asked_at = now;
@@ -121,7 +130,6 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
 void ClientCore::end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result) {
   auto read = reads_.extract(request);
   if (read.empty()) return;
-  if (!error) left_silent_ = 0;
   call_later([done = std::move(read.mapped().done), error, result = std::move(result)]() mutable {
     done(error, std::move(result));
   });

@@ -37,6 +37,9 @@ class SharedConnections::Member final : public net::Link {
   [[nodiscard]] std::size_t queued_bytes() const override;
   [[nodiscard]] std::uint64_t left_bytes() const override;
   [[nodiscard]] std::size_t unacknowledged_bytes() const override;
+  [[nodiscard]] std::size_t receiving_bytes() const override {
+    return own_.link ? own_.link->receiving_bytes() : 0;
+  }
   void close_gently() override {
     handler_ = nullptr;
     leave(true);

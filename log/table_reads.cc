@@ -79,8 +79,8 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
       value = stretch.find(header.place, header.value_bytes);
       ahead = value.has_value();
     }
-    auto record = value ? with_value(header, *std::move(value))
-                        : read_slot(slot, rows[i].bytes, &values);
+    auto record =
+        value ? with_value(header, *std::move(value)) : read_slot(slot, rows[i].bytes, &values);
     if (!record) {
       read.faulty = slot;
       read.last = false;

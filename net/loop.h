@@ -61,6 +61,8 @@ class Link {
   [[nodiscard]] virtual std::size_t unacknowledged_bytes() const { return 0; }
   /// Bytes that the socket has taken so far.
   [[nodiscard]] virtual std::uint64_t left_bytes() const = 0;
+  /// Bytes that have come so far of a large message that is not complete; 0: none is coming.
+  [[nodiscard]] virtual std::size_t receiving_bytes() const { return 0; }
   /// Sends what is queued, then closes; the handler's on_closed is not called.
   virtual void close_gently() = 0;
   /// The most bytes a frame from the peer may have.

@@ -39,6 +39,8 @@ class ReadBuffer {
   void set_frame_bytes_max(std::size_t bytes) { frame_bytes_max_ = bytes; }
   /// From now on within no bound but that of its frames.
   void leave_bound();
+  /// A frame has begun to arrive.
+  [[nodiscard]] bool within_frame() const { return begin_ != end_; }
   /// Holds memory that others may wait for, for a frame that has begun to arrive.
   [[nodiscard]] bool holds_memory() const { return reserved_ != 0 && begin_ != end_; }
 

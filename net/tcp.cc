@@ -55,6 +55,9 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
         connected_ && !closed_ && ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes) == 0;
     return known && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
   }
+  [[nodiscard]] std::size_t receiving_bytes() const {
+    return reader_.within_frame() ? received_bytes_ : 0;
+  }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool connected() const { return connected_; }
 
@@ -207,6 +210,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
                               if (self->closed_) return self->reader_.discard();
                               if (error) return self->fail(describe(error));
                               self->reader_.filled(bytes);
+                              self->received_bytes_ += bytes;
                               if (self->deliver()) self->read();
                             });
   }
@@ -258,6 +262,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
         return false;
       }
       frame->reset();  // The message holds what it needs of the buffer.
+      received_bytes_ = 0;
       frame_guarded_ = false;
       handler_->on_message(*std::move(message));
     }
@@ -350,9 +355,10 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   bool closed_ = false;
 
   ReadBuffer reader_;
-  bool reading_ = false;        // A read into it is under way,
-  bool waits_ = false;          // or it waits for memory.
-  bool frame_guarded_ = false;  // It holds memory for a frame,
+  std::size_t received_bytes_ = 0;  // Since the last complete frame.
+  bool reading_ = false;            // A read into it is under way,
+  bool waits_ = false;              // or it waits for memory.
+  bool frame_guarded_ = false;      // It holds memory for a frame,
   std::chrono::steady_clock::time_point frame_began_at_{};
   std::chrono::steady_clock::time_point heard_at_{};
   bool guard_armed_ = false;  // and the deadline is when to look at it.
@@ -383,6 +389,7 @@ class TcpLink final : public Link {
   bool send(const Message& message) override { return core_->send(message); }
   void flush() override { core_->flush(); }
   [[nodiscard]] std::size_t queued_bytes() const override { return core_->queued_bytes(); }
+  [[nodiscard]] std::size_t receiving_bytes() const override { return core_->receiving_bytes(); }
   [[nodiscard]] std::size_t unacknowledged_bytes() const override {
     return core_->unacknowledged_bytes();
   }

@@ -44,7 +44,7 @@ class Flow {
   static constexpr Duration kQueueTime = std::chrono::milliseconds(50);
   static constexpr int kPerFixedCost = 10;
   static constexpr Duration kTargetMax = std::chrono::seconds(1);
-  static constexpr std::size_t kBytesAtFirst = 128 << 10;
+  static constexpr std::size_t kBytesAtFirst = 32 << 10;
   static constexpr std::size_t kBytesMin = 8 << 10;
   static constexpr std::size_t kBatchBytesMin = 4 << 10;
   /// Slots that are larger tell nothing of the fixed cost while the rate is unknown.

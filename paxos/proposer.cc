@@ -146,7 +146,9 @@ void Proposer::begin_leading(Time now, Effects& out) {
   in_flight_begin_ = slot_next_;
   counted_begin_ = slot_next_;
   drop_learned();
-  for (auto& [node, peer] : peers_) peer.fresh_at = peer.heard_at = peer.voted_at = now;
+  for (auto& [node, peer] : peers_) {
+    peer.fresh_at = peer.heard_at = peer.disk_at = peer.voted_at = now;
+  }
   flow_.begin(now);
   out.began = ballot_;
   start_round(now, out);
@@ -273,7 +275,7 @@ void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effe
 void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out) {
   if (!leads() || accepted.ballot != ballot_) return;
   Peer& peer = peers_[source];
-  peer.heard_at = peer.voted_at = now;
+  peer.heard_at = peer.disk_at = peer.voted_at = now;
   peer.resent = 0;
   const Slot begin = std::max(accepted.slot_begin, in_flight_begin_);
   const Slot end = std::min(accepted.slot_end, slot_next_);
@@ -430,7 +432,7 @@ void Proposer::on_heard_message(Time now, NodeId source, const Heard& heard) {
 void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out) {
   if (!leads() || ack.ballot != ballot_ || ack.round > round_) return;
   Peer& peer = peers_[source];
-  peer.heard_at = now;
+  peer.heard_at = peer.disk_at = now;
   peer.chosen_end = std::max(peer.chosen_end, ack.chosen_end);
   peer.no_space = ack.no_space;
   peer.space_told_at = now;
@@ -586,11 +588,15 @@ bool Proposer::hears_quorum(Time now) const {
   return static_cast<std::size_t>(heard) >= configuration_.q2();
 }
 
-/// It has answered nothing for longer than it usually takes: others can do better.
+/// It has answered nothing for longer than it usually takes, and a quorum of the others has
+/// meanwhile: they do better without this leader. If all disks are slow, none does.
 bool Proposer::own_disk_stalls(Time now) const {
   const Peer& own = peers_.at(self_);
-  return now - own.heard_at >=
-         std::max<Duration>(options_.timing.election_timeout, kOwnPatience * own.delay);
+  const Duration timeout = options_.timing.election_timeout;
+  if (now - own.disk_at < std::max<Duration>(timeout, kOwnPatience * own.delay)) return false;
+  const auto ahead = std::ranges::count_if(
+      peers_, [&](const auto& peer) { return peer.second.disk_at - own.disk_at >= timeout / 2; });
+  return static_cast<std::size_t>(ahead) >= configuration_.q2();
 }
 
 void Proposer::see_round(std::uint64_t round) { round_seen_ = std::max(round_seen_, round); }

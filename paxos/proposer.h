@@ -124,6 +124,7 @@ class Proposer {
     std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
     Time fresh_at{};          // When that round was sent: it had not promised another ballot then.
     Time heard_at{};          // When anything came from it in this ballot: it lives.
+    Time disk_at{};           // When an answer came that had waited for its disk.
     Duration delay{};         // How late its answers behind the disk are, the longest of late.
     Time voted_at{};          // Its last vote, or when it was last sent accepts again.
     int resent = 0;           // So often since its last vote.

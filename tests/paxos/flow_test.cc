@@ -77,7 +77,7 @@ struct Drain {
 
   Time now = milliseconds(1);
   Slot next{1};
-  std::deque<InFlight> queue;
+  std::deque<InFlight> queue{};
   std::size_t in_flight_bytes = 0;
 };
 

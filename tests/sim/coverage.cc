@@ -33,6 +33,8 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "all killed",
     "all powered off",
     "clogs",
+    "waits for a line",
+    "waits for a slow disk",
     "messages lost",
     "messages doubled",
     "messages reordered",

@@ -39,6 +39,8 @@ enum class Path : std::uint8_t {
   all_killed,
   all_powered_off,
   clogs,
+  waits_for_a_line,
+  waits_for_a_slow_disk,
   messages_lost,
   messages_doubled,
   messages_reordered,

@@ -35,6 +35,8 @@ struct Network::End {
   std::uint64_t left = 0;
   bool refused = false;  // Somebody waits for on_writable.
   Time last_arrival{};
+  std::deque<std::shared_ptr<Frame>> line;  // Waits for the host's line,
+  std::size_t line_sent = 0;                // which has taken so much of the first one.
   std::deque<std::shared_ptr<Frame>> held;
   std::uint64_t holds = 0;
 };
@@ -63,6 +65,9 @@ class Network::SimLink final : public net::Link {
   }
   [[nodiscard]] std::size_t queued_bytes() const override { return end().queued; }
   [[nodiscard]] std::uint64_t left_bytes() const override { return end().left; }
+  [[nodiscard]] std::size_t receiving_bytes() const override {
+    return connection_->ends[1 - side_].line_sent;
+  }
   void close_gently() override { end().handler = nullptr; }
   void set_frame_bytes_max(std::size_t bytes) override { end().frame_bytes_max = bytes; }
   [[nodiscard]] std::string peer_name() const override {
@@ -253,6 +258,48 @@ Duration Network::latency(Host from, Host to) {
 }
 
 void Network::launch(const Shared& connection, int side, std::shared_ptr<Frame> frame) {
+  if (options_.line_bytes_per_s == 0) return depart(connection, side, std::move(frame));
+  End& end = connection->ends[side];
+  end.line.push_back(std::move(frame));
+  if (end.line.size() == 1) machines_.at(end.host).sending.emplace_back(connection, side);
+  send_next(end.host);
+}
+
+/// A line sends a little for each connection in turn, as the system has it: none waits until
+/// another one has sent everything.
+void Network::send_next(Host host) {
+  constexpr std::size_t kTurnBytes = 1500;
+  Machine& machine = machines_.at(host);
+  if (machine.busy || machine.sending.empty()) return;
+  const auto [connection, side] = machine.sending.front();
+  machine.sending.pop_front();
+  End& end = connection->ends[side];
+  const auto& bytes = end.line.front()->bytes;
+  const std::size_t size = bytes == nullptr ? 0 : bytes->size();
+  const std::size_t now = std::min(kTurnBytes, size - end.line_sent);
+  machine.busy = true;
+  const std::chrono::duration<double> takes(static_cast<double>(now) /
+                                            static_cast<double>(options_.line_bytes_per_s));
+  coverage_.count(Path::waits_for_a_line);
+  scheduler_.after(std::chrono::duration_cast<Duration>(takes),
+                   [this, host, connection = connection, side = side, now, size] {
+                     End& from = connection->ends[side];
+                     machines_.at(host).busy = false;
+                     from.line_sent += now;
+                     if (from.line_sent == size) {
+                       from.line_sent = 0;
+                       auto frame = std::move(from.line.front());
+                       from.line.pop_front();
+                       depart(connection, side, std::move(frame));
+                     }
+                     if (!from.line.empty()) {
+                       machines_.at(host).sending.emplace_back(connection, side);
+                     }
+                     send_next(host);
+                   });
+}
+
+void Network::depart(const Shared& connection, int side, std::shared_ptr<Frame> frame) {
   End& end = connection->ends[side];
   const Host to = connection->ends[1 - side].host;
   Time at = scheduler_.now() + latency(end.host, to);
@@ -394,6 +441,8 @@ void Network::fail(const Shared& connection, int side, const std::string& reason
     if (!here.open) return;
     net::LinkHandler* handler = std::exchange(here.handler, nullptr);
     here.held.clear();
+    // What its line has not begun to send stays unsent.
+    while (here.line.size() > 1) here.line.pop_back();
     close(connection, side);
     if (handler != nullptr) handler->on_closed(reason);
   });

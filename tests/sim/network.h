@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,6 +36,8 @@ class Network {
     std::uint64_t duplicate_ppm = 0;
     std::uint64_t reorder_ppm = 0;
     std::size_t queue_bytes_max = 16 << 20;  ///< Of one direction of a connection.
+    /// What each host can send in a second; its connections take turns. 0: everything.
+    std::uint64_t line_bytes_per_s = 0;
   };
   using OnLink = std::function<void(std::unique_ptr<net::Link>)>;
   /// Sees every message at the moment its receiver does.
@@ -81,6 +84,9 @@ class Network {
     bool no_power = false;
     OnLink on_link;
     std::uint64_t boots = 0;
+    // Its line: ends of connections that have something to send, in turn.
+    std::deque<std::pair<std::shared_ptr<Connection>, int>> sending;
+    bool busy = false;
   };
   using Shared = std::shared_ptr<Connection>;
 
@@ -90,6 +96,8 @@ class Network {
   void establish(const Shared& connection);
   bool send(const Shared& connection, int side, const net::Message& message);
   void launch(const Shared& connection, int side, std::shared_ptr<Frame> frame);
+  void send_next(Host host);
+  void depart(const Shared& connection, int side, std::shared_ptr<Frame> frame);
   void arrive(const Shared& connection, int side, const std::shared_ptr<Frame>& frame);
   void take(const Shared& connection, int side, const std::shared_ptr<Frame>& frame);
   void hold(const Shared& connection, int side, const std::shared_ptr<Frame>& frame);

@@ -46,6 +46,8 @@ constexpr std::array kSettings = {
     Setting{"queue_bytes_max", &Plan::queue_bytes_max},
     Setting{"commit_us_min", &Plan::commit_us_min},
     Setting{"commit_us_max", &Plan::commit_us_max},
+    Setting{"line_bytes_per_s", &Plan::line_bytes_per_s},
+    Setting{"disk_bytes_per_s", &Plan::disk_bytes_per_s},
     Setting{"clients", &Plan::clients},
     Setting{"operations", &Plan::operations},
     Setting{"in_flight", &Plan::in_flight},
@@ -164,6 +166,55 @@ class Drawing {
     }
     heal();
     if (random_.chance(8)) leaders_that_come_back();
+    // From a stream of its own, as above.
+    Random slow = random_.fork(3);
+    if (slow.chance(8)) slow_lines_and_disks(slow);
+  }
+
+  /// More is appended than lines or disks let through, and nothing goes wrong.
+  void slow_lines_and_disks(Random& random) {
+    const auto pick_of = [&](std::initializer_list<std::uint64_t> values) {
+      return *(values.begin() + random.below(values.size()));
+    };
+    plan_.faults.clear();
+    plan_.cursed_percent = 0;
+    plan_.drop_ppm = plan_.duplicate_ppm = plan_.reorder_ppm = 0;
+    plan_.nodes = pick_of({3, 3, 5});
+    plan_.q1 = plan_.q2 = plan_.nodes / 2 + 1;
+    plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
+    plan_.centre = 0;
+    plan_.election_timeout_ms = 400;
+    plan_.heartbeat_ms = plan_.election_timeout_ms / 8;
+    plan_.window = pick_of({16, 32});
+    plan_.batch_bytes_max = 512 << 10;
+    plan_.waiting_bytes_max = pick_of({300000, 16 << 20});
+    plan_.piece_bytes_max = 512 << 10;
+    plan_.reserve_bytes = 256 << 20;
+    plan_.queue_bytes_max = 16 << 20;
+    plan_.turn_us_max = 20;
+    plan_.latency_us_max = plan_.latency_us_min = pick_of({50, 500, 5000});
+    plan_.line_bytes_per_s = pick_of({0, 1'250'000, 1'250'000, 12'500'000});
+    plan_.disk_bytes_per_s = pick_of({1'000'000, 5'000'000, 50'000'000});
+    plan_.commit_us_min = plan_.commit_us_max = pick_of({100, 1000, 10'000, 50'000});
+    plan_.clients = pick_of({1, 3});
+    plan_.sharers = 0;
+    plan_.readers = 0;
+    plan_.in_flight = pick_of({1, 10, 40});
+    plan_.client_window = 4096;
+    plan_.payload_bytes_max = pick_of({200, 5000, 20'000});
+    plan_.deadline_ms_max = 3'600'000;
+    plan_.session_ttl_ms = 60'000;
+    plan_.attempt_timeout_ms = 500;
+    plan_.read_percent = plan_.condition_percent = plan_.close_percent = 0;
+    plan_.tail_percent = 0;
+    plan_.horizon_ms = 12'000;
+    // As much as goes through within 10 seconds, and to clients that follow the log.
+    std::uint64_t rate = plan_.disk_bytes_per_s;
+    if (plan_.line_bytes_per_s != 0) {
+      rate = std::min(rate, plan_.line_bytes_per_s / (plan_.nodes + plan_.clients));
+    }
+    const std::uint64_t bytes = plan_.clients * (plan_.payload_bytes_max / 2 + 100);
+    plan_.operations = std::clamp<std::uint64_t>(10 * rate / bytes, 20, 1000);
   }
 
   /// All nodes are alone for so long that the leader stops, and it may well be the next one.

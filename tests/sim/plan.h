@@ -79,6 +79,10 @@ struct Plan {
   std::uint64_t queue_bytes_max = 16 << 20;
   std::uint64_t commit_us_min = 100;
   std::uint64_t commit_us_max = 1000;
+  /// What every host's line, and every disk, lets through in a second; 0: everything. They keep
+  /// that rate: once there is a leader, it stays.
+  std::uint64_t line_bytes_per_s = 0;
+  std::uint64_t disk_bytes_per_s = 0;
   // The clients.
   std::uint64_t clients = 2;
   std::uint64_t operations = 100;  ///< Of each client, spread over the safety phase.
@@ -101,6 +105,11 @@ struct Plan {
   std::uint64_t centre = 0;  ///< If not 0: of the healed nodes only this one hears them all.
   std::vector<Fault> faults;
 };
+
+/// Lines or disks are slow, and nothing goes wrong.
+[[nodiscard]] inline bool is_slow(const Plan& plan) {
+  return plan.line_bytes_per_s != 0 || plan.disk_bytes_per_s != 0;
+}
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed);
 /// The same run over real files; power failures take the place of what only the simulated store

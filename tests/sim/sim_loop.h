@@ -55,8 +55,9 @@ class SimLoop final : public net::Loop {
 
   /// Timers that are still to fire.
   [[nodiscard]] std::size_t timers() const {
-    return static_cast<std::size_t>(std::count_if(
-        timers_.begin(), timers_.end(), [](const auto& timer) { return *timer.second != nullptr; }));
+    return static_cast<std::size_t>(
+        std::count_if(timers_.begin(), timers_.end(),
+                      [](const auto& timer) { return *timer.second != nullptr; }));
   }
 
  private:

@@ -203,8 +203,12 @@ void SimNode::begin_commit() {
     return;
   }
   Duration takes = random_.between(us(world_.plan.commit_us_min), us(world_.plan.commit_us_max));
-  if (random_.chance(1)) takes *= 10;
+  if (!is_slow(world_.plan) && random_.chance(1)) takes *= 10;
   if (kind_) takes = std::min<Duration>(takes, ms(world_.plan.election_timeout_ms) / 8);
+  if (const std::uint64_t rate = world_.plan.disk_bytes_per_s; rate != 0) {
+    world_.coverage.count(Path::waits_for_a_slow_disk);
+    takes += us(store_->committing_bytes() * 1'000'000 / rate);
+  }
   later(takes, [this] { finish_commit(); });
 }
 

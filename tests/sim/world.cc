@@ -101,7 +101,7 @@ World::World(const Plan& plan, std::ostream* trace)
       trace_(trace),
       network_(scheduler_, random_.fork(1),
                {us(plan.latency_us_min), us(plan.latency_us_max), plan.drop_ppm, plan.duplicate_ppm,
-                plan.reorder_ppm, plan.queue_bytes_max},
+                plan.reorder_ppm, plan.queue_bytes_max, plan.line_bytes_per_s},
                coverage_, trace_, [this](Host from, Host to, const net::Message& message) {
                  witness(from, to, message);
                }) {
@@ -142,9 +142,14 @@ void World::run() {
   check_bounds();
   const Time start = scheduler_.now();
   faults_->schedule();
+  run_to(start + 10 * ms(plan_.election_timeout_ms));
+  const std::uint64_t stopped = coverage_.of(Path::leaders_stopped);
   run_to(start + ms(plan_.horizon_ms));
   heal();
   run_until_content();
+  if (is_slow(plan_) && coverage_.of(Path::leaders_stopped) != stopped) {
+    throw Violation("12", "a leader stops, though lines and disks keep their rate");
+  }
   require_calm();
   require_convergence();
   require_whole_logs();
@@ -180,9 +185,8 @@ void World::start_client(std::size_t index) {
   for (const auto& [id, address] : cluster_) addresses.push_back(address);
   const std::uint64_t generation = ++clients_made_[index];
   // It counts its requests anew.
-  std::erase_if(reads_, [&](const auto& read) {
-    return std::get<1>(read.first) == kFirstClient + index;
-  });
+  std::erase_if(reads_,
+                [&](const auto& read) { return std::get<1>(read.first) == kFirstClient + index; });
   clients_[index] = std::make_unique<SimClient>(
       SimClient::Surroundings{plan_, scheduler_, network_, history_, coverage_, trace_, writers_},
       kFirstClient + index, random_.fork(10000 * generation + index).bits(), addresses);
