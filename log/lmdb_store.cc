@@ -100,7 +100,9 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (!pending.urgent || failed) return;
     const bool small = loop_may_commit && pending.transaction.bytes <= kLoopBytesMax &&
                        pending.reads.empty() && pending.readable.empty() && !stopping;
-    if (committing || !small || !files->quick(pending.transaction)) return work.notify_one();
+    if (committing || gathering || !small || !files->quick(pending.transaction)) {
+      return work.notify_one();
+    }
     const Time begin = loop.now();
     static_cast<void>(commit_pending(lock));
     if (loop.now() - begin > kLoopCommitMax) loop_pauses_until = loop.now() + kLoopPause;
@@ -303,7 +305,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   Pending pending;                                  // Guarded by mutex,
   std::vector<std::function<void()>> after_commit;  // and waiting for the commit under way,
   bool committing = false;                          // By the writer, or by the loop.
-  bool gathering = false;                           // The writer waits for more.
+  bool gathering = false;  // The writer waits for more, and nobody else commits.
   bool failed = false;
   bool stopping = false;
 

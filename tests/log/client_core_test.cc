@@ -286,6 +286,74 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.leader().address == silent);
   }
 
+  TEST_CASE("silence: what else a node says answers no append") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    const net::Address silent = link.address;
+    for (int i = 0; i < 20 && bench.dialer.links.back()->address == silent; ++i) {
+      bench.say(*bench.dialer.links.back(), net::KeepAlive{});
+      bench.say(*bench.dialer.links.back(), net::StatusAnswer{});
+      bench.run(milliseconds(50));
+    }
+    CHECK_FALSE(bench.leader().address == silent);
+  }
+
+  // Each deadline is shorter than the time-out: the wait goes on over all of them.
+  TEST_CASE("silence: a node that opens no session is left, however short the deadlines are") {
+    Bench bench;
+    bench.append("a0", milliseconds(100));
+    const net::Address silent = bench.leader().address;
+    for (int i = 1; i < 8; ++i) {
+      bench.run(milliseconds(100));
+      bench.append("a" + std::to_string(i), milliseconds(100));
+    }
+    CHECK_FALSE(bench.leader().address == silent);
+  }
+
+  // On slow disks each commit, and so each answer, takes long.
+  TEST_CASE("silence: a node whose answers have taken long is given longer") {
+    Bench bench;
+    for (int i = 0; i < 10; ++i) bench.append("a" + std::to_string(i));
+    FakeLink& link = bench.ready();
+    const net::Address slow = link.address;
+    for (std::uint64_t i = 1; i <= 4; ++i) {
+      bench.run(milliseconds(400));
+      bench.answer(link, {kSession, {i}, 1, Outcome::ok, {i}, {}});
+    }
+    bench.run(milliseconds(1400));
+    CHECK(bench.dialer.links.back()->address == slow);
+    bench.answer(link, {kSession, {5}, 1, Outcome::ok, {5}, {}});
+    bench.run(milliseconds(6000));
+    CHECK_FALSE(bench.leader().address == slow);
+  }
+
+  TEST_CASE(
+      "read: a large answer that is coming is waited for; after one that was not, less is asked") {
+    Bench bench;
+    bench.core->read({}, [](std::optional<Errc>, const ReadResult&) {});
+    const auto asked = [](FakeLink& link) {
+      net::Read last;
+      for (const net::Message& message : link.sent) {
+        if (const auto* read = std::get_if<net::Read>(&message)) last = *read;
+      }
+      return last;
+    };
+    FakeLink& link = bench.leader();
+    const net::Address slow = link.address;
+    CHECK(asked(link).bytes_max == 1 << 20);
+    for (int i = 0; i < 50; ++i) {
+      link.receiving += 1000;
+      bench.run(milliseconds(40));
+    }
+    REQUIRE(bench.dialer.links.back()->address == slow);
+    bench.run(milliseconds(700));  // Nothing more comes.
+    FakeLink& other = bench.leader();
+    CHECK_FALSE(other.address == slow);
+    bench.run(milliseconds(200));
+    CHECK(asked(other).bytes_max == 1 << 18);
+  }
+
   TEST_CASE("idle: a client that waits for nothing has no timer, and notices silence as before") {
     Bench bench;
     bench.append("a");

@@ -27,6 +27,7 @@ class FakeLink final : public net::Link {
   }
   [[nodiscard]] std::size_t queued_bytes() const override { return queued; }
   [[nodiscard]] std::uint64_t left_bytes() const override { return left; }
+  [[nodiscard]] std::size_t receiving_bytes() const override { return receiving; }
   void close_gently() override { handler = nullptr; }
   void set_frame_bytes_max(std::size_t) override {}
   [[nodiscard]] std::string peer_name() const override { return "fake"; }
@@ -37,7 +38,8 @@ class FakeLink final : public net::Link {
   std::size_t queued = 0;
   std::size_t queued_each = 0;  // By each message.
   std::uint64_t left = 0;
-  bool full = false;    // Nothing can be sent.
+  std::size_t receiving = 0;
+  bool full = false;  // Nothing can be sent.
   std::size_t sent_max = SIZE_MAX;
   bool shaken = false;  // The test has answered its hello.
 
