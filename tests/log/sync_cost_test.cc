@@ -34,9 +34,9 @@ TEST_SUITE("log.sync_cost") {
 
   TEST_CASE("a disk whose syncs change") {
     SyncCost cost;
-    for (int i = 0; i < 100; ++i) commit(cost, milliseconds(50), 1000 * (i % 7));
+    for (std::size_t i = 0; i < 100; ++i) commit(cost, milliseconds(50), 1000 * (i % 7));
     CHECK(about(cost.get(), milliseconds(50)));
-    for (int i = 0; i < 200; ++i) commit(cost, microseconds(100), 1000 * (i % 7));
+    for (std::size_t i = 0; i < 200; ++i) commit(cost, microseconds(100), 1000 * (i % 7));
     CHECK(cost.get() < milliseconds(1));
   }
 
