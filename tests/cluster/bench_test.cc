@@ -75,7 +75,7 @@ TEST_SUITE("cluster.bench") {
       if (pause) arguments.emplace_back("--pause");
       const auto told = json_of(arguments);
       CHECK(told["runs"][0]["gap_ms"] > 10);
-      CHECK(told["runs"][0]["server CPU s/100k"] > 0);
+      CHECK(told["runs"][0]["server_cpu_s_per_100k"] > 0);
     }
   }
 
