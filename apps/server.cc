@@ -63,9 +63,9 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
 
   auto directory = log::DataDirectory::open(config.data);
   if (!directory) return tl::unexpected<Error>(directory.error());
-  auto store =
-      log::LmdbStore::open(*std::move(directory), {.files = {.map_bytes = config.disk_bytes_max}},
-                           loop, std::move(on_failure));
+  auto store = log::LmdbStore::open(
+      *std::move(directory), {.files = {.map_bytes = config.disk_bytes_max, .node = config.id}},
+      loop, std::move(on_failure));
   if (!store) return tl::unexpected<Error>(store.error());
 
   log::Node::Options node_options;

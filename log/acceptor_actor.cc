@@ -31,7 +31,7 @@ void AcceptorActor::flush() {
   paxos::Acceptor::Effects effects = std::exchange(effects_, {});
   if (effects.heard != Ballot{}) ports_.heard(effects.heard);
 
-  for (const paxos::Send& send : effects.at_once) ports_.send(send);
+  for (paxos::Send& send : effects.at_once) ports_.send(std::move(send));
 
   std::vector<paxos::Record> voted;
   for (const auto& write : effects.writes) {
@@ -43,7 +43,7 @@ void AcceptorActor::flush() {
     // Durability (a): sends leave behind this step's writes and those of all earlier steps.
     auto sends = std::make_shared<std::vector<paxos::Send>>(std::move(effects.sends));
     store_.write_votes(std::move(effects.writes), [this, sends] {
-      for (const paxos::Send& send : *sends) ports_.send(send);
+      for (paxos::Send& send : *sends) ports_.send(std::move(send));
     });
   }
   for (const auto& read : effects.promises) answer_prepare(read);

@@ -19,7 +19,7 @@ struct Letter {
 class AcceptorActor final : public net::Actor<Letter> {
  public:
   struct Ports {
-    std::function<void(const paxos::Send&)> send;
+    std::function<void(paxos::Send)> send;
     std::function<void(const paxos::Record&)> voted;  ///< Behind its write in the store's queue.
     std::function<void(Ballot)> heard;
     std::function<void(Slot)> faulty_slot;

@@ -1,6 +1,7 @@
 // A client's connection to one node, with its handshake.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -45,7 +46,10 @@ class ClientCore::Connection final : public net::LinkHandler {
     return link_ ? link_->queued_bytes() + link_->unacknowledged_bytes() : 0;
   }
   [[nodiscard]] std::uint64_t left_bytes() const {
-    return link_ ? link_->left_bytes() - link_->unacknowledged_bytes() : 0;
+    // The system may have taken bytes that are not counted as left yet.
+    return link_ ? link_->left_bytes() -
+                       std::min<std::uint64_t>(link_->left_bytes(), link_->unacknowledged_bytes())
+                 : 0;
   }
   /// Of a large answer that is coming.
   [[nodiscard]] std::size_t receiving_bytes() const { return link_ ? link_->receiving_bytes() : 0; }

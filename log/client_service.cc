@@ -128,7 +128,7 @@ void ClientService::shut_down() {
 /// Why nothing can be submitted here now; ok if it can.
 net::Outcome ClientService::refusal() const {
   if (shutting_down_) return net::Outcome::shutting_down;
-  if (replica_ == nullptr || !replica_->proposer().leads()) return net::Outcome::not_leader;
+  if (!serves() || !replica_->proposer().leads()) return net::Outcome::not_leader;
   return net::Outcome::ok;
 }
 

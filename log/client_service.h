@@ -64,6 +64,7 @@ class ClientService final : public ReplicaListener {
   bool on_command(Client& client, const Command& command, Slice bytes);
   bool tell_applied_part(Client& client, const Command& command);
   net::Outcome refusal() const;
+  [[nodiscard]] bool serves() const { return replica_ != nullptr && !replica_->halted(); }
   void tick();
   void drop(Client& client);
   [[nodiscard]] std::size_t answer_room(const Client& client);

@@ -14,6 +14,49 @@ namespace {
 
 constexpr const char* kLockName = "stele.lock";
 
+struct Found {
+  bool fresh = false;
+};
+
+/// What a first start makes comes in this order: tables, journal, values. One that is there without
+/// those before it is what is left of a store, and must not be started over.
+Result<Found> look(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::string others;
+  std::string left;
+  bool tables = false;
+  bool empty = false;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    std::error_code unknown;
+    if (name == "data.mdb") {
+      empty = fs::is_regular_file(entry.path(), unknown) && entry.file_size(unknown) == 0;
+      tables = !empty;
+    } else if (name == "journal" || name == "values") {
+      left += (left.empty() ? "" : " and ") + name;
+    } else if (name != "lock.mdb" && name != kLockName && name != "lost+found") {
+      others = name;
+    }
+  }
+  if (error) {
+    return fail(Errc::io, "the data directory " + path + " cannot be read: " + error.message());
+  }
+  if (!tables && !left.empty()) {
+    return fail(Errc::corrupt, "the directory " + path + " holds " + left +
+                                   " of a store, but its " + "data.mdb is " +
+                                   (empty ? "empty" : "missing") +
+                                   ": nothing is changed, since its votes would be forgotten; put "
+                                   "back the whole directory as it was after its last stop");
+  }
+  if (!tables && !others.empty()) {
+    return fail(Errc::foreign_directory,
+                "the directory " + path + " is not empty (it has " + others +
+                    ") and holds no store of Stele; give --data an empty directory");
+  }
+  return Found{!tables};
+}
+
 }  // namespace
 
 Result<DataDirectory> DataDirectory::open(const std::string& path) {
@@ -24,24 +67,8 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
     return fail(Errc::io, "the data directory " + path + " cannot be made: " +
                               (error ? error.message() : "it is not a directory"));
   }
-  bool fresh = true;
-  bool others = false;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name == "data.mdb") fresh = false;
-    const bool own = name == "data.mdb" || name == "lock.mdb" || name == "journal" ||
-                     name == "values" || name == kLockName || name == "lost+found";
-    if (!own) {
-      others = true;
-    }
-  }
-  if (error)
-    return fail(Errc::io, "the data directory " + path + " cannot be read: " + error.message());
-  if (fresh && others) {
-    return fail(Errc::foreign_directory,
-                "the directory " + path +
-                    " is not empty and holds no store of Stele; give --data an empty directory");
-  }
+  const auto found = look(path);
+  if (!found) return tl::unexpected<Error>(found.error());
   const std::string lock_path = path + "/" + kLockName;
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (lock < 0) {
@@ -52,7 +79,7 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
     ::close(lock);
     return fail(Errc::in_use, "the data directory " + path + " is in use by another process");
   }
-  return DataDirectory(path, lock, fresh);
+  return DataDirectory(path, lock, found->fresh);
 }
 
 DataDirectory::~DataDirectory() {

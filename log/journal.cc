@@ -29,6 +29,16 @@ std::vector<std::byte> head_of(std::uint64_t id) {
 
 }  // namespace
 
+std::optional<std::uint64_t> journal_id(std::span<const std::byte> file) {
+  ByteReader reader(file);
+  reader.get<std::uint64_t>();
+  reader.get<std::uint32_t>();
+  reader.get<std::uint32_t>();
+  const auto id = reader.get<std::uint64_t>();
+  if (!check_journal(file, {}, id)) return std::nullopt;
+  return id;
+}
+
 Result<void> check_journal(std::span<const std::byte> file, const std::string& path,
                            std::uint64_t id) {
   const auto head = head_of(id);

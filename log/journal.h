@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -43,6 +44,8 @@ class Journal {
   std::uint64_t end_ = 0;  // Of the half that is written.
 };
 
+/// The id that a journal names itself; nothing if `file` is none.
+[[nodiscard]] std::optional<std::uint64_t> journal_id(std::span<const std::byte> file);
 /// Errors: corrupt, if `file` is not a journal with this id.
 [[nodiscard]] Result<void> check_journal(std::span<const std::byte> file, const std::string& path,
                                          std::uint64_t id);

@@ -14,7 +14,9 @@ LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner
       piece_bytes_max_(piece_bytes_max),
       ports_(std::move(ports)),
       recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max),
-      written_end_(state_.numbers().chosen_end) {}
+      written_end_(state_.numbers().chosen_end) {
+  trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
+}
 
 LearnerActor::~LearnerActor() {
   if (unwritten_bytes_ != 0) write_state();
@@ -54,7 +56,7 @@ void LearnerActor::flush() {
     }
     write_state();
   }
-  for (const paxos::Send& send : effects.sends) ports_.send(send);
+  for (paxos::Send& send : effects.sends) ports_.send(std::move(send));
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
   if (effects.read_votes) {
     const paxos::Learner::ReadVotes asked = *effects.read_votes;
@@ -92,6 +94,7 @@ void LearnerActor::set_paused() {
 void LearnerActor::apply(const paxos::Learner::Applied& applied) {
   const paxos::Record& record = applied.record;
   const LogState::Applied outcome = state_.apply(record.slot, record.value);
+  trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
   unwritten_bytes_ += 1 + record.value.size();
   if (applied.learned) {
     write_.learned.push_back(record);

@@ -9,6 +9,7 @@
 #include "log/acceptor_actor.h"
 #include "log/log_state.h"
 #include "log/recent_log.h"
+#include "log/state_comparison.h"
 #include "log/store.h"
 #include "net/actor.h"
 #include "paxos/learner.h"
@@ -18,7 +19,7 @@ namespace stele::log {
 class LearnerActor final : public net::Actor<Letter> {
  public:
   struct Ports {
-    std::function<void(const paxos::Send&)> send;
+    std::function<void(paxos::Send)> send;
     std::function<void(const LogState::Applied&)> applied;  ///< One slot, in order.
     std::function<void(Slot)> chosen_end;  ///< After everything that one turn applied.
     std::function<void()> fetch_failed;
@@ -51,6 +52,7 @@ class LearnerActor final : public net::Actor<Letter> {
             std::function<void(EntriesRead)> done);
 
   [[nodiscard]] const LogState& state() const { return state_; }
+  [[nodiscard]] const StateTrail& trail() const { return trail_; }
   [[nodiscard]] const paxos::Learner& role() const { return learner_; }
 
   static constexpr std::size_t kLettersMax = 65536;
@@ -77,6 +79,7 @@ class LearnerActor final : public net::Actor<Letter> {
   Store& store_;
   paxos::Learner learner_;
   LogState state_;
+  StateTrail trail_;
   Epoch epoch_;
   std::size_t piece_bytes_max_;
   Ports ports_;

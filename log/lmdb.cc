@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 namespace stele::log {
@@ -38,6 +39,47 @@ std::span<const std::byte> to_span(const MDB_val& value) {
   return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
 }
 
+tl::unexpected<Error> no_store(const std::string& file, const std::string& why) {
+  return fail(Errc::foreign_directory, file + " is not a store of Stele: " + why);
+}
+
+/// Looks at an environment before anything is made in it: it has all of Stele's tables, or nothing
+/// at all, as a first start leaves it that was killed.
+Result<void> check_tables(const std::string& directory, const std::string& file) {
+  std::error_code none;
+  if (std::filesystem::file_size(file, none) == 0 || none) return {};
+  MDB_env* env = nullptr;
+  int code = mdb_env_create(&env);
+  if (code != 0) return lmdb_error(code, "cannot create an LMDB environment");
+  const std::unique_ptr<MDB_env, void (*)(MDB_env*)> closes(env, &mdb_env_close);
+  mdb_env_set_maxdbs(env, 8);
+  // Nobody else has it open: the directory is locked.
+  code = mdb_env_open(env, directory.c_str(), MDB_RDONLY | MDB_NOLOCK, 0640);
+  if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH) {
+    return no_store(file, mdb_strerror(code));
+  }
+  if (code != 0) return lmdb_error(code, ("cannot open " + file).c_str());
+  MDB_txn* txn = nullptr;
+  code = mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn);
+  if (code != 0) return lmdb_error(code, "cannot begin a transaction");
+  const std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> aborts(txn, &mdb_txn_abort);
+  MDB_dbi names = 0;
+  MDB_stat stat{};
+  code = mdb_dbi_open(txn, nullptr, 0, &names);
+  if (code == 0) code = mdb_stat(txn, names, &stat);
+  if (code != 0) return lmdb_error(code, ("cannot read " + file).c_str());
+  if (stat.ms_entries == 0) return {};
+  for (const char* table : kTableNames) {
+    MDB_dbi dbi = 0;
+    code = mdb_dbi_open(txn, table, MDB_INTEGERKEY, &dbi);
+    if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
+      return no_store(file, std::string("it has no table ") + table);
+    }
+    if (code != 0) return lmdb_error(code, "cannot open a table");
+  }
+  return {};
+}
+
 }  // namespace
 
 Lmdb::~Lmdb() {
@@ -56,6 +98,11 @@ Lmdb& Lmdb::operator=(Lmdb&& other) noexcept {
 
 Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   const std::string file = directory + "/data.mdb";
+  if (!options.read_only) {
+    if (const auto known = check_tables(directory, file); !known) {
+      return tl::unexpected<Error>(known.error());
+    }
+  }
   Lmdb lmdb;
   int code = mdb_env_create(&lmdb.env_);
   if (code != 0) return lmdb_error(code, "cannot create an LMDB environment");
@@ -66,7 +113,7 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   const unsigned flags = MDB_NOTLS | (options.read_only ? unsigned{MDB_RDONLY} : 0U);
   code = mdb_env_open(lmdb.env_, directory.c_str(), flags, 0640);
   if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH) {
-    return fail(Errc::foreign_directory, file + " is not a store of Stele: " + mdb_strerror(code));
+    return no_store(file, mdb_strerror(code));
   }
   if (code != 0) return lmdb_error(code, ("cannot open " + file).c_str());
   int descriptor = -1;
@@ -78,8 +125,7 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
     const unsigned create = options.read_only ? 0U : unsigned{MDB_CREATE};
     code = mdb_dbi_open(txn->txn_, kTableNames[i], MDB_INTEGERKEY | create, &lmdb.tables_[i]);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
-      return fail(Errc::foreign_directory,
-                  file + " is not a store of Stele: it has no table " + kTableNames[i]);
+      return no_store(file, std::string("it has no table ") + kTableNames[i]);
     }
     if (code != 0) return lmdb_error(code, "cannot open a table");
   }

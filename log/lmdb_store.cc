@@ -54,7 +54,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     std::vector<std::function<void()>> durable;
     std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
     bool urgent = false;
-    StateNumbers found;  ///< What can be read from LMDB behind it.
+    StateNumbers found;         ///< What can be read from LMDB behind it.
+    std::uint64_t commits = 0;  ///< As of StoreFiles, behind it.
   };
 
   Impl(DataDirectory d, StoreFiles f, net::Loop& lp, std::function<void(Error)> on_fail)
@@ -62,6 +63,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
         files(std::move(f)),
         loop(lp),
         on_failure(std::move(on_fail)),
+        commits(files->commits_found()),
         durable(files->readable()),
         readable(files->readable()) {}
 
@@ -126,7 +128,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       if (failed) return;
       gather(lock);
       if (failed) return;
-      const bool nothing_left = !pending.urgent && !pending.transaction.state;
+      const bool nothing_left = !pending.urgent && pending.transaction.empty();
       if (stopping && nothing_left) break;
       if (!commit_pending(lock)) return;
     }
@@ -204,6 +206,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     const auto cost = sync_cost.get();
     if (cost >= kSlowSync) gather_until = end + std::min(cost / kGatherPart, kGatherMax);
     batch.found = files->readable();
+    batch.commits = files->commits();
     used_bytes = files->used_bytes();
     unmeasured_bytes += batch.transaction.bytes;
     if (unmeasured_bytes >= kUnmeasuredBytesMax) measure_space();
@@ -245,6 +248,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (closed) return;
     if (batch.transaction.state) durable = batch.transaction.state->numbers;
     readable = batch.found;
+    commits = batch.commits;
     for (const auto& done : batch.durable) done();
     for (VoteRead& read : batch.reads) read.done(std::move(read.result));
     for (const auto& now : batch.readable) now();
@@ -293,10 +297,12 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::uint64_t map_bytes = 0;
   std::function<void()> commit_wanted;  // Instead of threads.
   std::optional<Identity> identity;
+  History history;
   bool closed = false;           // Loop's thread: no callback any more.
   bool loop_may_commit = false;  // Loop's thread,
   Time loop_pauses_until{};      // this too.
   std::size_t backlog = 0;       // Loop's thread.
+  std::uint64_t commits;         // Loop's thread: the last one.
   StateNumbers durable;          // Loop's thread: behind the last commit,
   StateNumbers readable;         // and what of it can be read from LMDB.
 
@@ -347,7 +353,15 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
       auto identity = unseal_identity(**sealed);
       if (!identity) return tl::unexpected<Error>(identity.error());
       impl->identity = *std::move(identity);
-    } else if (!fresh) {
+    }
+    const auto history = txn->get(Table::meta, kHistoryKey);
+    if (!history) return tl::unexpected<Error>(history.error());
+    if (*history) {
+      auto known = unseal_history(**history);
+      if (!known) return tl::unexpected<Error>(known.error());
+      impl->history = *std::move(known);
+    }
+    if (!*sealed && !fresh) {
       // A first start that was killed before its first commit leaves tables and nothing else.
       Lmdb::Cursor cursor(*txn, Table::slots);
       if (cursor.seek(0)) {
@@ -382,6 +396,20 @@ LmdbStore::~LmdbStore() {
 }
 
 const std::optional<Identity>& LmdbStore::identity() const { return impl_->identity; }
+
+const History& LmdbStore::history() const { return impl_->history; }
+
+std::uint64_t LmdbStore::commits_found() const { return impl_->files->commits_found(); }
+
+std::uint64_t LmdbStore::commits() const { return impl_->commits; }
+
+void LmdbStore::write_history(const History& history, std::function<void()> durable) {
+  impl_->history = history;
+  impl_->enqueue(durable != nullptr, [&](Impl::Pending& pending) {
+    pending.transaction.history = history;
+    if (durable) pending.durable.push_back(std::move(durable));
+  });
+}
 
 Result<StoreContent> LmdbStore::load() {
   StoreContent content;

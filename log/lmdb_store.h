@@ -32,6 +32,10 @@ class LmdbStore final : public Store {
 
   [[nodiscard]] const std::optional<Identity>& identity() const override;
   void write_identity(const Identity& identity, std::function<void()> durable) override;
+  [[nodiscard]] const History& history() const override;
+  void write_history(const History& history, std::function<void()> durable) override;
+  [[nodiscard]] std::uint64_t commits_found() const override;
+  [[nodiscard]] std::uint64_t commits() const override;
   [[nodiscard]] Result<StoreContent> load() override;
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;

@@ -22,6 +22,16 @@ bool lists(const std::vector<net::Member>& members, NodeId node, std::uint64_t i
   return member != nullptr && member->incarnation == incarnation;
 }
 
+std::string list_of(const std::vector<NodeId>& nodes) {
+  std::string list;
+  for (NodeId node : nodes) list += (list.empty() ? "" : ",") + std::to_string(node.value);
+  return list.empty() ? "(none)" : list;
+}
+
+std::string quorums(std::size_t q1, std::size_t q2) {
+  return "q1 = " + std::to_string(q1) + ", q2 = " + std::to_string(q2);
+}
+
 }  // namespace
 
 std::uint64_t make_cluster_id(const std::vector<net::Member>& members) {
@@ -35,8 +45,7 @@ std::uint64_t make_cluster_id(const std::vector<net::Member>& members) {
 }
 
 Result<Membership> Membership::make(Identity identity, std::string cluster_name, NodeId self,
-                                    std::vector<NodeId> nodes) {
-  std::sort(nodes.begin(), nodes.end());
+                                    paxos::Configuration configuration) {
   if (identity.node != self) {
     return fail(Errc::foreign_directory, "the data directory belongs to " + name_of(identity.node) +
                                              ", this is " + name_of(self));
@@ -49,20 +58,20 @@ Result<Membership> Membership::make(Identity identity, std::string cluster_name,
   if (!identity.members.empty()) {
     std::vector<NodeId> born;
     for (const net::Member& member : identity.members) born.push_back(member.node);
-    if (born != nodes) {
+    if (born != configuration.members()) {
       return fail(
           Errc::foreign_directory,
           "the data directory was born in a cluster with other node ids than --cluster names");
     }
   }
-  Membership membership;
-  membership.identity_ = std::move(identity);
-  membership.nodes_ = std::move(nodes);
+  Membership membership(std::move(identity), std::move(configuration));
   membership.heard_[self] = membership.identity_.incarnation;
   return membership;
 }
 
-Result<void> Membership::admit(const net::Hello& hello) {
+/// But for what before birth depends on who was heard already.
+Result<void> Membership::judge(const net::Hello& hello) const {
+  const std::vector<NodeId>& nodes = configuration_.members();
   if (hello.protocol_version != net::kProtocolVersion) {
     return fail(Errc::refused, name_of(hello.node) + " speaks protocol version " +
                                    std::to_string(hello.protocol_version) + ", this node version " +
@@ -73,13 +82,25 @@ Result<void> Membership::admit(const net::Hello& hello) {
                                    hello.cluster_name + "', this node to '" +
                                    identity_.cluster_name + "'");
   }
-  if (hello.node == identity_.node ||
-      !std::binary_search(nodes_.begin(), nodes_.end(), hello.node)) {
+  if (hello.configured != nodes) {
+    return fail(Errc::refused,
+                name_of(hello.node) + " was told the members " + list_of(hello.configured) + ", " +
+                    name_of(identity_.node) + " the members " + list_of(nodes) +
+                    ": correct --cluster where it is wrong, and start that node again");
+  }
+  if (hello.q1 != configuration_.q1() || hello.q2 != configuration_.q2()) {
+    return fail(Errc::refused,
+                name_of(hello.node) + " was told the quorums " + quorums(hello.q1, hello.q2) +
+                    ", " + name_of(identity_.node) + " the quorums " +
+                    quorums(configuration_.q1(), configuration_.q2()) +
+                    ": correct them where they are wrong, and start that node again");
+  }
+  if (hello.node == identity_.node || !configuration_.contains(hello.node)) {
     return fail(Errc::refused, name_of(hello.node) + " is not another member of this cluster");
   }
   const auto same_id = [](const net::Member& member, NodeId node) { return member.node == node; };
   if (!hello.members.empty() && !std::equal(hello.members.begin(), hello.members.end(),
-                                            nodes_.begin(), nodes_.end(), same_id)) {
+                                            nodes.begin(), nodes.end(), same_id)) {
     return fail(
         Errc::refused,
         name_of(hello.node) + " was born in a cluster with other node ids than --cluster names");
@@ -100,8 +121,17 @@ Result<void> Membership::admit(const net::Hello& hello) {
     if (!hello.members.empty() && hello.cluster_id != identity_.cluster_id) {
       return fail(Errc::refused, name_of(hello.node) + " belongs to another cluster");
     }
-    return {};
   }
+  return {};
+}
+
+Result<void> Membership::admit(const net::Hello& hello) {
+  if (auto judged = judge(hello); !judged) {
+    // What it said before counts no more: it may have been started again with another list.
+    if (!born() && hello.node != identity_.node) heard_.erase(hello.node);
+    return judged;
+  }
+  if (born()) return {};
   // Before birth: a list that others were born with is the one to be born with.
   if (others_list_.empty() && !hello.members.empty()) {
     others_list_ = hello.members;
@@ -121,7 +151,7 @@ Result<void> Membership::admit(const net::Hello& hello) {
 }
 
 bool Membership::take_birth() {
-  if (born() || heard_.size() != nodes_.size()) return false;
+  if (born() || heard_.size() != configuration_.members().size()) return false;
   for (const auto& [node, incarnation] : heard_) identity_.members.push_back({node, incarnation});
   identity_.cluster_id = make_cluster_id(identity_.members);
   return true;
@@ -135,12 +165,15 @@ net::Hello Membership::hello() const {
   hello.node = identity_.node;
   hello.incarnation = identity_.incarnation;
   hello.members = identity_.members;
+  hello.configured = configuration_.members();
+  hello.q1 = static_cast<std::uint8_t>(configuration_.q1());
+  hello.q2 = static_cast<std::uint8_t>(configuration_.q2());
   return hello;
 }
 
 std::vector<NodeId> Membership::missing() const {
   std::vector<NodeId> missing;
-  for (NodeId node : nodes_) {
+  for (NodeId node : configuration_.members()) {
     if (!heard_.contains(node)) missing.push_back(node);
   }
   return missing;

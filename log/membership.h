@@ -6,20 +6,22 @@
 
 #include "log/record.h"
 #include "net/message.h"
+#include "paxos/configuration.h"
 #include "paxos/result.h"
 
 namespace stele::log {
 
-/// A directory is unborn until its node has heard all members of the cluster, each unborn, too, or
-/// born with a list that holds this directory's incarnation. Then the list is fixed for ever:
+/// A directory is unborn until its node has heard all members of the cluster, each of them told the
+/// same members and quorums, and each unborn, too, or born with a list that holds this directory's
+/// incarnation. Then the list is fixed for ever:
 /// another incarnation under the same id (a wiped directory) is refused, so no vote can be
 /// forgotten. Pure.
 class Membership {
  public:
-  /// `nodes`: the configured members. Errors: foreign_directory (the directory is another node's,
-  /// or another cluster's, or was born with other members).
+  /// `configuration`: the members and quorums that this start was told. Errors: foreign_directory
+  /// (the directory is another node's, or another cluster's, or was born with other members).
   static Result<Membership> make(Identity identity, std::string cluster_name, NodeId self,
-                                 std::vector<NodeId> nodes);
+                                 paxos::Configuration configuration);
 
   /// Judges what another node says of itself. Errors: refused, with a sentence.
   Result<void> admit(const net::Hello& hello);
@@ -34,9 +36,12 @@ class Membership {
   [[nodiscard]] std::vector<NodeId> missing() const;
 
  private:
-  Membership() = default;
+  Membership(Identity identity, paxos::Configuration configuration)
+      : identity_(std::move(identity)), configuration_(std::move(configuration)) {}
+  Result<void> judge(const net::Hello& hello) const;
+
   Identity identity_;
-  std::vector<NodeId> nodes_;  // Ascending.
+  paxos::Configuration configuration_;
   std::map<NodeId, std::uint64_t> heard_;
   std::vector<net::Member> others_list_;  // Before birth: the list of the first born node heard.
 };

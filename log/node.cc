@@ -37,15 +37,11 @@ class Node::Inbound final : public net::LinkHandler {
   }
 
   void on_message(net::Message message) override {
-    if (peer_ != NodeId{}) {
-      auto* paxos_message = std::get_if<paxos::Message>(&message);
-      if (paxos_message != nullptr && node_.replica_) {
-        node_.replica_->deliver(peer_, std::move(*paxos_message));
-      }
-      return;
-    }
+    if (peer_ != NodeId{}) return on_peer_message(message);
     const auto* hello = std::get_if<net::Hello>(&message);
-    if (hello == nullptr) return refuse("the first message must be a hello");
+    if (hello == nullptr || greeted_)
+      return refuse("the first message must be a hello, and no other");
+    greeted_ = true;
     if (hello->kind == net::Hello::Kind::client) {
       on_client(*hello);
     } else {
@@ -61,9 +57,26 @@ class Node::Inbound final : public net::LinkHandler {
     node_.drop(*this);
   }
 
+  /// The other side's start is known for good.
+  void go_on() {
+    deadline_.reset();
+    peer_ = hello_.node;
+    link_->set_frame_bytes_max(net::kFrameBytesMax);
+    link_->leave_receive_bound();
+    link_->send(node_.hello());
+    node_.peers_.heard_from(peer_);
+  }
+  /// What a node says that must not be listened to any more.
+  void check() {
+    if (peer_ == NodeId{}) return;
+    if (const auto still = node_.lineage_.check(peer_, start_id()); !still) {
+      refuse(still.error().detail);
+    }
+  }
+
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
-    const net::Member self{peer_, incarnation_};
+    const net::Member self{peer_, hello_.incarnation};
     return peer_ != NodeId{} && std::find(members.begin(), members.end(), self) == members.end();
   }
 
@@ -84,18 +97,33 @@ class Node::Inbound final : public net::LinkHandler {
 
   void on_peer(const net::Hello& hello) {
     const auto admitted = node_.admit(hello);
-    if (!admitted) return refuse(admitted.error().detail);
-    deadline_.reset();
-    peer_ = hello.node;
-    incarnation_ = hello.incarnation;
-    link_->set_frame_bytes_max(net::kFrameBytesMax);
-    link_->leave_receive_bound();
-    link_->send(node_.hello());
-    node_.peers_.heard_from(peer_);
+    if (!admitted) return turn_away(admitted.error().detail);  // Told by then.
+    hello_ = hello;
+    if (!*admitted) return go_on();
+    // Nothing it says may count before a crash of this node cannot forget that it was heard.
+    node_.keep_history([&node = node_, id = id_, from = hello.node, start = start_id()] {
+      node.lineage_.on_kept(from, start);
+      const auto found = node.inbound_.find(id);
+      if (found != node.inbound_.end()) found->second->go_on();
+    });
+  }
+
+  void on_peer_message(net::Message& message) {
+    if (const auto* report = std::get_if<net::Report>(&message)) {
+      return node_.on_report(peer_, *report);
+    }
+    auto* paxos_message = std::get_if<paxos::Message>(&message);
+    if (paxos_message == nullptr) return;
+    node_.lineage_.told(peer_, start_id(), paxos_message->commits);
+    if (node_.replica_) node_.replica_->deliver(peer_, std::move(*paxos_message));
   }
 
   void refuse(const std::string& reason) {
     node_.tell_refused(link_->peer_name(), reason);
+    turn_away(reason);
+  }
+
+  void turn_away(const std::string& reason) {
     link_->send(net::Refused{reason});
     link_->close_gently();
     node_.drop(*this);
@@ -105,8 +133,11 @@ class Node::Inbound final : public net::LinkHandler {
   std::uint64_t id_;
   std::unique_ptr<net::Link> link_;
   std::unique_ptr<net::Timer> deadline_;
-  NodeId peer_;
-  std::uint64_t incarnation_ = 0;
+  [[nodiscard]] std::uint64_t start_id() const { return hello_.recent_starts.at(0).id; }
+
+  bool greeted_ = false;
+  net::Hello hello_;
+  NodeId peer_;  // Known, and listened to.
 };
 
 Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::Dialer& dialer,
@@ -126,44 +157,53 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   } else {
     identity = *store->identity();
   }
-  auto membership =
-      Membership::make(identity, options.cluster_name, options.self, configuration->members());
+  auto membership = Membership::make(identity, options.cluster_name, options.self, *configuration);
   if (!membership) return tl::unexpected<Error>(membership.error());
+  Lineage lineage(options.self, store->history(), loop.random(), store->commits_found());
 
-  auto node = std::unique_ptr<Node>(
-      new Node(std::move(options), loop, dialer, events, std::move(store), *std::move(membership)));
-  if (fresh) {
-    // Nobody may hear of an incarnation that a crash could take back.
-    node->store_->write_identity(identity, [self = node.get()] { self->begin(); });
-  } else {
-    if (node->membership_.born()) {
-      auto content = node->store_->load();
-      if (!content) return tl::unexpected<Error>(content.error());
-      node->start_replica(*std::move(content));
-    }
-    node->begin();
+  auto node =
+      std::unique_ptr<Node>(new Node(std::move(options), loop, dialer, events, std::move(store),
+                                     *std::move(membership), std::move(lineage)));
+  if (fresh) node->store_->write_identity(identity, nullptr);
+  if (node->membership_.born()) {
+    auto content = node->store_->load();
+    if (!content) return tl::unexpected<Error>(content.error());
+    node->start_replica(*std::move(content));
   }
+  // Nobody may hear of an incarnation, or of a start, that a crash could take back.
+  node->keep_history([self = node.get()] { self->begin(); });
   return node;
 }
 
 Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& events,
-           std::unique_ptr<Store> store, Membership membership)
+           std::unique_ptr<Store> store, Membership membership, Lineage lineage)
     : options_(std::move(options)),
       loop_(loop),
       events_(events),
       store_(std::move(store)),
       membership_(std::move(membership)),
+      lineage_(std::move(lineage)),
+      comparison_(options_.self, options_.cluster.size()),
       service_({.entry_bytes_max = options_.entry_bytes_max,
                 .answer_bytes_max = options_.answer_bytes_max},
                loop, events, {[this] { return leader_address(); }, [this] { return status(); }}),
       peers_(loop, dialer, events,
-             {[this] { return hello(); }, [this](const net::Hello& other) { return admit(other); },
+             {[this] { return hello(); },
+              [this](const net::Hello& other) -> Result<void> {
+                // Nothing comes in over a connection that this node has opened.
+                if (const auto admitted = admit(other); !admitted) {
+                  return tl::unexpected<Error>(admitted.error());
+                }
+                return {};
+              },
               [this](NodeId node, const std::string& reason) { refused_by_[node] = reason; },
               [this](NodeId node) {
                 if (replica_) replica_->on_peer_gone(node);
               },
               [this](NodeId node) {
+                refused_by_.erase(node);
                 if (replica_) replica_->on_peer_connected(node);
+                report();
               }}),
       started_at_(loop.now()),
       waiting_told_at_(loop.now()) {}
@@ -179,17 +219,44 @@ void Node::begin() {
   tick();
 }
 
-Result<void> Node::admit(const net::Hello& hello) {
-  auto admitted = membership_.admit(hello);
-  std::string& told = refusals_[hello.node];
+void Node::keep_history(std::function<void()> durable) {
+  static_cast<void>(lineage_.take_changed());
+  store_->write_history(lineage_.history(), std::move(durable));
+}
+
+/// All that was heard so far.
+void Node::keep_all_heard(std::function<void()> durable) {
+  keep_history([this, heard = lineage_.history().heard, durable = std::move(durable)] {
+    for (const net::Sighting& seen : heard) lineage_.on_kept(seen.node, seen.recent[0].id);
+    durable();
+  });
+}
+
+Result<bool> Node::admit(const net::Hello& hello) {
+  Result<bool> admitted = false;
+  // A process that was killed may be heard after the next one; it does not come again.
+  int told_at = 2;
+  if (const auto member = membership_.admit(hello); !member) {
+    admitted = tl::unexpected<Error>(member.error());
+    told_at = 1;
+  } else {
+    // Before birth another directory may take a node's place, and there is nothing to lose; what
+    // was heard becomes durable with the birth.
+    const bool born = membership_.born();
+    if (!born) lineage_.forget(hello.node);
+    admitted = lineage_.admit(hello);
+    if (admitted && !born) admitted = false;
+  }
+  Refusal& refusal = refusals_[hello.node];
   if (!admitted) {
-    if (told != admitted.error().detail) {
-      told = admitted.error().detail;
-      events_.event(net::Level::error, "peer_refused", {{"reason", told}});
+    const bool again = refusal.reason == admitted.error().detail;
+    refusal = {admitted.error().detail, again ? refusal.times + 1 : 1};
+    if (refusal.times == told_at) {
+      events_.event(net::Level::error, "peer_refused", {{"reason", refusal.reason}});
     }
     return admitted;
   }
-  told.clear();
+  refusal = {};
   be_born();
   return admitted;
 }
@@ -206,7 +273,9 @@ void Node::be_born() {
                 {{"cluster_id", std::to_string(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
   // It votes only once the list is durable: until then a crash would make it unborn again.
-  store_->write_identity(membership_.identity(), [this] {
+  // Who was heard goes with it.
+  store_->write_identity(membership_.identity(), nullptr);
+  keep_all_heard([this] {
     auto content = store_->load();
     STELE_CHECK(content.has_value(), content.error().detail);
     start_replica(*std::move(content));
@@ -236,12 +305,88 @@ void Node::start_replica(StoreContent content) {
   replica_ = std::make_unique<Replica>(std::move(options), loop_, *store_, peers_, events_,
                                        std::move(content), service_);
   service_.attach(replica_.get());
+  check_state();
+}
+
+// --- What the nodes tell each other of themselves (ADR 16) -------------------------------
+
+void Node::report() {
+  if (!membership_.born()) return;
+  reported_at_ = loop_.now();
+  net::Report report;
+  report.sightings = lineage_.sightings(store_->commits());
+  if (replica_) report.points = comparison_.points(replica_->trail());
+  peers_.send_report(report);
+}
+
+void Node::on_report(NodeId from, const net::Report& report) {
+  if (!membership_.born()) return;
+  if (lineage_.merge(from, report.sightings)) {
+    drop_forked();
+    keep_all_heard([] {});
+  }
+  if (!replica_) return;
+  for (const net::StatePoint& point : report.points) {
+    comparison_.reported(from, point, replica_->trail(), loop_.now());
+  }
+  check_state();
+}
+
+/// Nothing more is heard from a process that is not the newest of its node, or one of two.
+void Node::drop_forked() {
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, inbound] : inbound_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    if (const auto found = inbound_.find(id); found != inbound_.end()) found->second->check();
+  }
+}
+
+/// Stops what this node says and serves while it may be wrong, and tells why.
+void Node::check_state() {
+  if (!replica_) return;
+  comparison_.compare_waiting(replica_->trail(), loop_.now());
+  using Verdict = StateComparison::Verdict;
+  const Verdict verdict = comparison_.verdict(loop_.now());
+  if (verdict == Verdict::diverged && lineage_.history().diverged_at == Slot{}) {
+    lineage_.set_diverged(*comparison_.disputed());
+    keep_history([] {});
+  }
+  std::string why;
+  if (!lineage_.gone_back().empty()) {
+    why = lineage_.gone_back();
+  } else if (const Slot at = lineage_.history().diverged_at; at != Slot{}) {
+    why = "diverged: the state behind slot " + std::to_string(at.value - 1) +
+          " differs from a majority's; this directory must be replaced";
+  } else if (verdict == Verdict::unsure) {
+    why = "diverged: " + comparison_.sentence() + ", and no majority says which is right";
+  }
+  if (const auto disputed = comparison_.disputed(); disputed != disputed_) {
+    disputed_ = disputed;
+    if (disputed) {
+      events_.event(net::Level::error, "states_differ", {{"reason", comparison_.sentence()}});
+      report();
+    }
+  }
+  if (why == halted_) return;
+  halted_ = why;
+  replica_->set_halted(!halted_.empty());
+  if (halted_.empty()) {
+    events_.event(net::Level::warning, "goes_on", {{"reason", "a majority has the same state"}});
+  } else {
+    const bool gone_back = !lineage_.gone_back().empty();
+    events_.event(net::Level::error, gone_back ? "gone_back" : "diverged", {{"reason", halted_}});
+  }
 }
 
 void Node::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
   const Time now = loop_.now();
   store_->keep_cached(will_be_asked());
+  check_state();
+  if (now - reported_at_ >= kReportEvery) {
+    report();
+    if (lineage_.take_changed()) keep_history(nullptr);
+  }
   if (!replica_) {
     if (now - waiting_told_at_ >= kWaitingToldEvery && !membership_.born()) {
       waiting_told_at_ = now;
@@ -303,6 +448,8 @@ void Node::drop(Inbound& inbound) {
 
 net::Hello Node::hello() const {
   net::Hello hello = membership_.hello();
+  hello.starts = lineage_.history().starts;
+  hello.recent_starts = lineage_.history().recent;
   hello.entry_bytes_max = options_.entry_bytes_max;
   hello.software = software();
   return hello;
@@ -314,7 +461,7 @@ std::string Node::address_of(NodeId node) const {
 }
 
 std::string Node::leader_address() const {
-  if (!replica_) return {};
+  if (!replica_ || !halted_.empty()) return {};
   const auto leader = replica_->leader();
   return leader ? address_of(*leader) : std::string();
 }
@@ -341,14 +488,15 @@ net::StatusAnswer Node::status() const {
     for (const auto& [node, reason] : refused_by_) {
       answer.fault += "; node " + std::to_string(node.value) + " refuses: " + reason;
     }
-    for (const auto& [node, reason] : refusals_) {
-      if (!reason.empty()) answer.fault += "; " + reason;
+    for (const auto& [node, refusal] : refusals_) {
+      if (!refusal.reason.empty()) answer.fault += "; " + refusal.reason;
     }
     answer.fault.resize(std::min<std::size_t>(answer.fault.size(), 1000));
     return answer;
   }
   const paxos::Proposer& proposer = replica_->proposer();
-  answer.role = proposer.leads()                                             ? "leader"
+  answer.role = !halted_.empty()   ? (lineage_.gone_back().empty() ? "diverged" : "gone_back")
+                : proposer.leads() ? "leader"
                 : proposer.standing() == paxos::Proposer::Standing::follower ? "follower"
                                                                              : "candidate";
   const StateNumbers& numbers = replica_->state().numbers();
@@ -358,7 +506,17 @@ net::StatusAnswer Node::status() const {
   answer.applied_lsn = {numbers.next_lsn.value - 1};
   answer.first_lsn = numbers.first_lsn;
   answer.state_hash = numbers.hash;
-  answer.fault = replica_->fault();
+  answer.fault = halted_.empty() ? replica_->fault() : halted_;
+  // One that refuses may itself be at fault; not so if hardly any other talks to this one.
+  const auto connected = std::ranges::count_if(
+      options_.cluster, [this](const auto& member) { return peers_.connected(member.first); });
+  if (refused_by_.size() > static_cast<std::size_t>(connected)) {
+    for (const auto& [node, reason] : refused_by_) {
+      answer.fault += (answer.fault.empty() ? "node " : "; node ") + std::to_string(node.value) +
+                      " refuses: " + reason;
+    }
+  }
+  answer.fault.resize(std::min<std::size_t>(answer.fault.size(), 1000));
   return answer;
 }
 

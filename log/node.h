@@ -8,8 +8,10 @@
 #include <string>
 
 #include "log/client_service.h"
+#include "log/lineage.h"
 #include "log/membership.h"
 #include "log/replica.h"
+#include "log/state_comparison.h"
 #include "log/store.h"
 #include "net/events.h"
 #include "net/loop.h"
@@ -52,24 +54,36 @@ class Node {
 
   [[nodiscard]] net::StatusAnswer status() const;
   [[nodiscard]] const Replica* replica() const { return replica_.get(); }
+  [[nodiscard]] bool connected(NodeId node) const { return peers_.connected(node); }
+  /// Why it neither votes nor serves, as a sentence; empty if it may.
+  [[nodiscard]] const std::string& halted() const { return halted_; }
 
   static constexpr Duration kHelloWithin = std::chrono::seconds(5);
   static constexpr Duration kStopWithin = std::chrono::seconds(3);
   static constexpr std::size_t kInboundMax = 1024;
+  /// What the nodes tell each other of their directories and states, so often.
+  static constexpr Duration kReportEvery = std::chrono::seconds(1);
 
  private:
   class Inbound;
   friend class Inbound;
 
   Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& events,
-       std::unique_ptr<Store> store, Membership membership);
+       std::unique_ptr<Store> store, Membership membership, Lineage lineage);
   void begin();
   void be_born();
   void start_replica(StoreContent content);
   void tick();
   void drop(Inbound& inbound);
   void tell_refused(const std::string& who, const std::string& reason);
-  Result<void> admit(const net::Hello& hello);
+  /// ok: true if it must not be acted upon before keep_history() is done.
+  Result<bool> admit(const net::Hello& hello);
+  void keep_history(std::function<void()> durable);
+  void keep_all_heard(std::function<void()> durable);
+  void report();
+  void on_report(NodeId from, const net::Report& report);
+  void drop_forked();
+  void check_state();
   [[nodiscard]] net::Hello hello() const;
   [[nodiscard]] bool will_be_asked() const;
   [[nodiscard]] std::string leader_address() const;
@@ -80,12 +94,18 @@ class Node {
   net::Events& events_;
   std::unique_ptr<Store> store_;
   Membership membership_;
+  Lineage lineage_;
+  StateComparison comparison_;
   ClientService service_;
   net::Peers peers_;
   std::unique_ptr<Replica> replica_;
   std::map<std::uint64_t, std::unique_ptr<Inbound>> inbound_;  // In the order of their coming.
   std::uint64_t inbound_seen_ = 0;
-  std::map<NodeId, std::string> refusals_;    // The last reason told of each node: no line per try.
+  struct Refusal {
+    std::string reason;
+    int times = 0;  // In a row.
+  };
+  std::map<NodeId, Refusal> refusals_;        // The last of each node: no line per try.
   std::map<NodeId, std::string> refused_by_;  // Why others do not talk to this node.
   Time refusal_told_at_{};
   std::unique_ptr<net::Timer> timer_;
@@ -94,6 +114,9 @@ class Node {
   NodeId leader_told_;
   bool begun_ = false;  // The own incarnation is durable.
   bool ready_told_ = false;
+  std::string halted_;
+  std::optional<Slot> disputed_;  // As it was reported last.
+  Time reported_at_{};
   std::function<void()> stopped_;
   Time stop_by_{};
 };

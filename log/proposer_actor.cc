@@ -79,7 +79,7 @@ void ProposerActor::flush() {
     proposed_at_ = loop().now();
     ports_.began(*effects.began);
   }
-  for (const paxos::Send& send : effects.sends) ports_.send(send);
+  for (paxos::Send& send : effects.sends) ports_.send(std::move(send));
   for (std::uint64_t read : effects.reads_refused) ports_.read_refused(read);
 }
 

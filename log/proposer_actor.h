@@ -16,7 +16,7 @@ namespace stele::log {
 class ProposerActor final : public net::Actor<Letter> {
  public:
   struct Ports {
-    std::function<void(const paxos::Send&)> send;
+    std::function<void(paxos::Send)> send;
     std::function<void(Ballot)> began;  ///< Leads in this ballot.
     /// A command that was never proposed; before `stopped`.
     std::function<void(const Slice&, net::Outcome why)> dropped;

@@ -174,6 +174,70 @@ Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
   });
 }
 
+std::vector<std::byte> seal_history(const History& history) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  const auto put_starts = [&](const std::vector<net::Start>& starts) {
+    writer.put(static_cast<std::uint32_t>(starts.size()));
+    for (const net::Start& start : starts) {
+      writer.put(start.id);
+      writer.put(start.commits_found);
+    }
+  };
+  writer.put(history.starts);
+  writer.put(history.diverged_at.value);
+  put_starts(history.recent);
+  writer.put(static_cast<std::uint32_t>(history.kept_by.size()));
+  for (const auto& [node, start_id] : history.kept_by) {
+    writer.put(node.value);
+    writer.put(start_id);
+  }
+  writer.put(static_cast<std::uint32_t>(history.heard.size()));
+  for (const net::Sighting& seen : history.heard) {
+    writer.put(seen.node.value);
+    writer.put(seen.starts);
+    writer.put(seen.commits);
+    writer.put(static_cast<std::uint8_t>(seen.forked ? 1 : 0));
+    put_starts(seen.recent);
+  }
+  return seal(Table::meta, kHistoryKey, std::move(content));
+}
+
+Result<History> unseal_history(std::span<const std::byte> sealed) {
+  return unseal_as<History>(Table::meta, kHistoryKey, sealed, [](ByteReader& reader) {
+    const auto get_starts = [&] {
+      std::vector<net::Start> starts;
+      const auto count = reader.get<std::uint32_t>();
+      for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+        const auto id = reader.get<std::uint64_t>();
+        starts.push_back({id, reader.get<std::uint64_t>()});
+      }
+      return starts;
+    };
+    History history;
+    history.starts = reader.get<std::uint64_t>();
+    history.diverged_at = {reader.get<std::uint64_t>()};
+    history.recent = get_starts();
+    const auto kept_by = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < kept_by && reader.ok(); ++i) {
+      const NodeId node{reader.get<std::uint64_t>()};
+      history.kept_by.emplace_back(node, reader.get<std::uint64_t>());
+    }
+    const auto heard = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < heard && reader.ok(); ++i) {
+      net::Sighting seen;
+      seen.node = {reader.get<std::uint64_t>()};
+      seen.starts = reader.get<std::uint64_t>();
+      seen.commits = reader.get<std::uint64_t>();
+      seen.forked = reader.get<std::uint8_t>() != 0;
+      seen.recent = get_starts();
+      // Never written without one; readers rely on it.
+      if (!seen.recent.empty()) history.heard.push_back(std::move(seen));
+    }
+    return history;
+  });
+}
+
 std::vector<std::byte> seal_row(const IndexRow& row) {
   std::vector<std::byte> content;
   ByteWriter writer(content);

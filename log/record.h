@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "log/lineage.h"
 #include "log/log_state.h"
 #include "net/message.h"
 #include "paxos/message.h"
@@ -41,6 +42,7 @@ inline constexpr std::uint64_t kIdentityKey = 1;
 inline constexpr std::uint64_t kPromiseKey = 2;
 inline constexpr std::uint64_t kNumbersKey = 3;
 inline constexpr std::uint64_t kJournalKey = 4;
+inline constexpr std::uint64_t kHistoryKey = 5;
 
 struct Promised {
   Epoch epoch{1};
@@ -81,6 +83,8 @@ inline constexpr std::size_t kSealBytes = 8;
 [[nodiscard]] Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_journal_mark(const JournalMark& mark);
 [[nodiscard]] Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed);
+[[nodiscard]] std::vector<std::byte> seal_history(const History& history);
+[[nodiscard]] Result<History> unseal_history(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_row(const IndexRow& row);
 [[nodiscard]] Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed);
 

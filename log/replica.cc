@@ -50,7 +50,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
 }
 
 AcceptorActor::Ports Replica::acceptor_ports() {
-  return {[this](const paxos::Send& message) { send(message); },
+  return {[this](paxos::Send message) { send(std::move(message)); },
           [this](const paxos::Record& record) {
             faulty_slots_.erase(record.slot);  // A new vote overwrites and heals it.
             learner_.on_voted(record);
@@ -61,7 +61,7 @@ AcceptorActor::Ports Replica::acceptor_ports() {
 }
 
 LearnerActor::Ports Replica::learner_ports() {
-  return {[this](const paxos::Send& message) { send(message); },
+  return {[this](paxos::Send message) { send(std::move(message)); },
           [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
           [this](Slot chosen_end) { on_chosen_end(chosen_end); },
           [this] {
@@ -75,7 +75,7 @@ LearnerActor::Ports Replica::learner_ports() {
 }
 
 ProposerActor::Ports Replica::proposer_ports() {
-  return {[this](const paxos::Send& message) { send(message); },
+  return {[this](paxos::Send message) { send(std::move(message)); },
           [this](Ballot ballot) {
             store_.let_loop_commit(!proposer_.role().leads());
             events_.event(net::Level::info, "leader_began",
@@ -102,16 +102,19 @@ ProposerActor::Ports Replica::proposer_ports() {
           [this](NodeId node) { return transport_.progress(node); }};
 }
 
-void Replica::send(const paxos::Send& message) {
+void Replica::send(paxos::Send message) {
+  if (halted_) return;
+  message.message.commits = store_.commits();
   if (options_.tap) options_.tap(message);
   if (message.to == options_.self) {
-    deliver(options_.self, message.message);
+    deliver(options_.self, std::move(message.message));
   } else {
     transport_.send(message.to, message.message);
   }
 }
 
 void Replica::deliver(NodeId from, paxos::Message message) {
+  if (halted_) return;
   // How far others are is of use to the learner, whoever else the message is for.
   const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
                        std::holds_alternative<paxos::HeartbeatAck>(message.body);

@@ -69,12 +69,17 @@ class Replica {
   /// It can be reached (again): what was sent to it before may be lost.
   void on_peer_connected(NodeId node) { proposer_.on_connected(node); }
   void hand_over() { proposer_.hand_over(); }
+  /// Whether nothing is said to other nodes, and nothing heard from them: as if it were cut off.
+  /// What it holds is not to be served then.
+  void set_halted(bool halted) { halted_ = halted; }
+  [[nodiscard]] bool halted() const { return halted_; }
   /// Of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
   /// Linearizable reads that are not confirmed yet: none where nobody leads.
   [[nodiscard]] std::size_t reads_waiting() const { return unconfirmed_reads_.size(); }
 
   [[nodiscard]] const LogState& state() const { return learner_.state(); }
+  [[nodiscard]] const StateTrail& trail() const { return learner_.trail(); }
   [[nodiscard]] const paxos::Proposer& proposer() const { return proposer_.role(); }
   [[nodiscard]] const paxos::Acceptor& acceptor() const { return acceptor_.role(); }
   [[nodiscard]] std::optional<NodeId> leader() const;
@@ -84,7 +89,7 @@ class Replica {
   [[nodiscard]] std::string fault() const;
 
  private:
-  void send(const paxos::Send& send);
+  void send(paxos::Send message);
   void tick();
   void check_space();
   void check_faulty_slots();
@@ -111,6 +116,7 @@ class Replica {
   std::uint64_t reads_ = 0;
   std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
+  bool halted_ = false;
   bool space_low_ = false;
   Time space_measured_at_{};
   std::set<Slot> faulty_slots_;  // Not yet repaired.

@@ -133,7 +133,7 @@ void ClientService::Client::on_read(const net::Read& read) {
     return send(refused(read, net::Outcome::overloaded));
   }
   if (service_.shutting_down_) return send(refused(read, net::Outcome::shutting_down));
-  if (service_.replica_ == nullptr) return send(refused(read, net::Outcome::not_leader));
+  if (!service_.serves()) return send(refused(read, net::Outcome::not_leader));
   if (!read.linearizable) {
     reads_.push_back(read);
     return serve_waiting_reads();
@@ -182,7 +182,7 @@ void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadRe
 }
 
 void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) {
-  if (service_.replica_ == nullptr) {
+  if (!service_.serves()) {
     return finish_read(bytes_max, refused(read, net::Outcome::not_leader));
   }
   const StateNumbers& numbers = service_.replica_->state().numbers();
@@ -230,7 +230,7 @@ net::ReadResult ClientService::Client::blank(const net::Read& read) const {
 
 void ClientService::Client::on_tail(const net::Tail& tail) {
   const Replica* replica = service_.replica_;
-  const bool leads = replica != nullptr && replica->proposer().leads() && replica->caught_up();
+  const bool leads = service_.serves() && replica->proposer().leads() && replica->caught_up();
   if (service_.shutting_down_ || !leads) {
     const net::Outcome outcome =
         service_.shutting_down_ ? net::Outcome::shutting_down : net::Outcome::not_leader;
@@ -259,7 +259,7 @@ void ClientService::Client::on_credit(const net::TailCredit& credit) {
 
 void ClientService::Client::pump(std::uint64_t request, TailState& tail) {
   Replica* replica = service_.replica_;
-  if (tail.reading || tail.credit <= 0 || replica == nullptr) return;
+  if (tail.reading || tail.credit <= 0 || !service_.serves()) return;
   const Lsn end = replica->state().numbers().next_lsn;
   if (tail.next >= end) return;
   count_bytes();

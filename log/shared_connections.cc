@@ -159,7 +159,8 @@ class SharedConnections::Shared final : public net::LinkHandler,
   [[nodiscard]] std::size_t unacknowledged_bytes(const Member& member) const {
     if (!link_) return 0;
     const std::uint64_t sent = std::min(member.sent_until, left_bytes());
-    const std::uint64_t acknowledged = left_bytes() - link_->unacknowledged_bytes();
+    const std::uint64_t acknowledged =
+        left_bytes() - std::min<std::uint64_t>(left_bytes(), link_->unacknowledged_bytes());
     return sent > acknowledged ? sent - acknowledged : 0;
   }
 

@@ -34,13 +34,18 @@ std::uint64_t random_id() {
   return (std::uint64_t{device()} << 32) | device();
 }
 
-/// A store of another format must not be changed.
-Result<void> check_format(Lmdb::Txn& txn) {
+/// A store of another format, or of another node, must not be changed.
+Result<void> check_identity(Lmdb::Txn& txn, NodeId node) {
   const auto sealed = txn.get(Table::meta, kIdentityKey);
   if (!sealed) return tl::unexpected<Error>(sealed.error());
   if (!*sealed) return {};
   const auto identity = unseal_identity(**sealed);
   if (!identity) return tl::unexpected<Error>(identity.error());
+  if (node != NodeId{} && identity->node != node) {
+    return fail(Errc::foreign_directory, "the data directory belongs to node " +
+                                             std::to_string(identity->node.value) +
+                                             ", this is node " + std::to_string(node.value));
+  }
   return {};
 }
 
@@ -100,13 +105,64 @@ Result<Slice> read_segment(const std::string& directory, ValuePlace at) {
   return ValueReader(directory, /*believes_cache=*/false).read(at, end - at.offset);
 }
 
+/// Tables that know of no journal are those of a first start that did not come to its end: then a
+/// journal beside them has never held anything. Otherwise they are not the tables of this store.
+Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
+  const auto lost = [&](const std::string& what) {
+    return fail(Errc::corrupt, directory +
+                                   "/data.mdb has lost its contents, or is that of another "
+                                   "store: " +
+                                   what + "; nothing is changed");
+  };
+  for (const Table table : {Table::meta, Table::slots, Table::index, Table::sessions}) {
+    Lmdb::Cursor cursor(txn, table);
+    if (cursor.seek(0)) return lost("it knows of no journal, but holds records");
+    if (!cursor.status()) return cursor.status();
+  }
+  std::error_code none;
+  const std::filesystem::directory_iterator values(values_directory(directory), none);
+  if (!none && values != std::filesystem::directory_iterator()) {
+    return lost("it is empty, and there are values");
+  }
+  if (!exists(journal_path(directory))) return {};
+  const auto journal = MappedFile::open(journal_path(directory));
+  if (!journal) return tl::unexpected<Error>(journal.error());
+  const auto id = journal_id(journal->bytes());
+  if (!id) return {};
+  std::vector<FoundRecord> records;
+  const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
+  find_records(pages, 0, kPageBytes, *id, 0, records);
+  if (!records.empty()) return lost("it is empty, and the journal is not");
+  return {};
+}
+
+/// Up to its end as LMDB knows it, the value log must be there: what lies behind may have been
+/// acknowledged.
+Result<void> check_segment(const std::string& directory, ValuePlace end) {
+  if (end.segment == 0 || end.offset == 0) return {};
+  const std::string path = segment_path(directory, end.segment);
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) return fail(Errc::corrupt, path + " is missing");
+  if (size < end.offset) {
+    return fail(Errc::corrupt, path + " has lost its end: it has " + std::to_string(size) +
+                                   " of at least " + std::to_string(end.offset) + " bytes");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
   Journaled journaled;
   const auto mark = get_mark(txn);
   if (!mark) return tl::unexpected<Error>(mark.error());
-  if (!*mark) return journaled;
+  if (!*mark) {
+    if (auto unused = check_unused(directory, txn); !unused) {
+      return tl::unexpected<Error>(unused.error());
+    }
+    return journaled;
+  }
   const auto [id, applied, values_end] = **mark;
   const std::string path = journal_path(directory);
   auto journal = MappedFile::open(path);
@@ -117,6 +173,9 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
   const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
   find_records(pages, 0, kPageBytes, id, applied, journaled.records);
   journaled.journal.emplace(*std::move(journal));
+  if (auto there = check_segment(directory, values_end); !there) {
+    return tl::unexpected<Error>(there.error());
+  }
   ValuePlace at = values_end;
   if (at.segment == 0) at = {1, 0};
   for (; at.offset != 0 || exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
@@ -140,7 +199,8 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
   auto txn = lmdb->begin(true);
   if (!txn) return tl::unexpected<Error>(txn.error());
-  if (const auto known = check_format(*txn); !known) return tl::unexpected<Error>(known.error());
+  if (const auto known = check_identity(*txn, options.node); !known)
+    return tl::unexpected<Error>(known.error());
   const auto found = get_mark(*txn);
   if (!found) return tl::unexpected<Error>(found.error());
   // A journal that the tables do not know yet has never held anything.
@@ -159,8 +219,10 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   auto journal =
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);
   if (!journal) return tl::unexpected<Error>(journal.error());
+  mark.applied += journaled->records.size();
+  const std::uint64_t commits_found = mark.applied;
   // One number is left out: it may stand on a record that was torn, and must not be used again.
-  mark.applied += journaled->records.size() + 1;
+  ++mark.applied;
   mark.values_end = journaled->values_end;
   auto done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark));
   if (done) done = txn->commit();
@@ -171,6 +233,7 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
                    std::make_unique<ValueReader>(directory));
   files.mark_ = mark;
+  files.commits_found_ = commits_found;
   if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
   return files;
 }

@@ -30,6 +30,7 @@ class StoreFiles {
     std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
     std::uint64_t behind_bytes_max = 4 << 20;  ///< LMDB takes over so much at once, at most.
     ValueLog::Options values = {};
+    NodeId node = {};  ///< Whose directory it must be; {}: anybody's.
   };
 
   /// Everything that was durable, or may have been, is in LMDB and synced afterwards. Errors:
@@ -58,6 +59,9 @@ class StoreFiles {
   [[nodiscard]] const StateNumbers& readable() const { return readable_; }
   /// Of all files.
   [[nodiscard]] std::uint64_t used_bytes() const;
+  /// The last commit: now, and as it was found.
+  [[nodiscard]] std::uint64_t commits() const { return mark_.applied; }
+  [[nodiscard]] std::uint64_t commits_found() const { return commits_found_; }
 
  private:
   StoreFiles(const Options& options, Lmdb lmdb, Journal journal, ValueLog values,
@@ -78,7 +82,8 @@ class StoreFiles {
   Journal journal_;
   ValueLog values_;
   std::unique_ptr<ValueReader> reader_;
-  JournalMark mark_;                // Behind the last record.
+  JournalMark mark_;  // Behind the last record.
+  std::uint64_t commits_found_ = 0;
   Redo redo_;                       // Of the transaction under way.
   std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,
   std::uint64_t behind_bytes_ = 0;  // and with its values.

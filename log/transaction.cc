@@ -91,6 +91,9 @@ void write(const Transaction& transaction, Promised& promised, ValuesAside& asid
   if (transaction.identity) {
     redo.put(Table::meta, kIdentityKey, seal_identity(*transaction.identity));
   }
+  if (transaction.history) {
+    redo.put(Table::meta, kHistoryKey, seal_history(*transaction.history));
+  }
   write_votes(transaction.votes, promised, aside, redo);
   // The learner's records come last: a chosen value replaces a vote for another one.
   if (transaction.state) write_state(*transaction.state, aside, redo);

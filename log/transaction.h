@@ -13,6 +13,7 @@ namespace stele::log {
 /// Grows by everything that is queued while the last commit is under way.
 struct Transaction {
   std::optional<Identity> identity;
+  std::optional<History> history;
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<StateWrite> state;
   std::size_t bytes = 0;        ///< About as much as it writes,
@@ -20,7 +21,7 @@ struct Transaction {
 
   void add(std::vector<paxos::Acceptor::Write> writes);
   void add(StateWrite write);
-  [[nodiscard]] bool empty() const { return !identity && votes.empty() && !state; }
+  [[nodiscard]] bool empty() const { return !identity && !history && votes.empty() && !state; }
 };
 
 /// Where the values of a transaction go.

@@ -145,11 +145,12 @@ Result<Journaled> journaled_beside(const std::string& path, std::uint64_t map_by
 
 Result<VerifyReport> verify_directory(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::exists(path + "/data.mdb", error)) {
-    return fail(Errc::foreign_directory, path + " holds no store of Stele");
+  if (!std::filesystem::is_directory(path, error)) {
+    return fail(Errc::foreign_directory, path + " is not a directory");
   }
   const auto directory = DataDirectory::open(path);
   if (!directory) return tl::unexpected<Error>(directory.error());
+  if (directory->fresh()) return fail(Errc::foreign_directory, path + " holds no store of Stele");
   const std::uint64_t size = std::filesystem::file_size(path + "/data.mdb", error);
   const auto journaled = journaled_beside(path, std::max<std::uint64_t>(size, 1 << 20));
   if (!journaled) return tl::unexpected<Error>(journaled.error());

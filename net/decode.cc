@@ -222,6 +222,37 @@ class Decoder {
     }
     read.entry_bytes_max = from.getEntryBytesMax();
     read.software = text(from.getSoftware());
+    require(from.getConfigured().size() <= kMembersMax, "too many members");
+    for (const auto node : from.getConfigured()) read.configured.push_back(node_id(node));
+    read.q1 = from.getQ1();
+    read.q2 = from.getQ2();
+    read.starts = counter(from.getStarts());
+    read.recent_starts = starts(from.getRecentStarts());
+    return read;
+  }
+
+  std::vector<Start> starts(capnp::List<wire::Start>::Reader from) {
+    require(from.size() <= kRecentStartsMax, "too many starts");
+    std::vector<Start> read;
+    for (const auto start : from) {
+      read.push_back({start.getId(), counter(start.getCommitsFound())});
+    }
+    return read;
+  }
+
+  Report report(wire::Report::Reader from) {
+    Report read;
+    require(from.getSightings().size() <= kMembersMax, "too many sightings");
+    for (const auto seen : from.getSightings()) {
+      require(seen.getRecent().size() != 0, "a sighting of no start");
+      read.sightings.push_back({node_id(seen.getNode()), counter(seen.getStarts()),
+                                starts(seen.getRecent()), counter(seen.getCommits()),
+                                seen.getForked()});
+    }
+    require(from.getPoints().size() <= kStatePointsMax, "too many points");
+    for (const auto point : from.getPoints()) {
+      read.points.push_back({slot(point.getChosenEnd()), point.getHash()});
+    }
     return read;
   }
 
@@ -286,8 +317,9 @@ class Decoder {
       case Frame::PAXOS: {
         const auto m = from.getPaxos();
         require(m.getEpoch() != 0, "epoch 0");
-        return paxos::Message{{counter(m.getEpoch())}, paxos_body(m)};
+        return paxos::Message{{counter(m.getEpoch())}, paxos_body(m), counter(m.getCommits())};
       }
+      case Frame::REPORT: return report(from.getReport());
       case Frame::OPEN_SESSION: {
         const auto m = from.getOpenSession();
         return OpenSession{m.getNonce(), m.getWindow(), m.getTtlMs()};

@@ -54,6 +54,13 @@ void put_records(Init init, const std::vector<paxos::Record>& records, Body& bod
   }
 }
 
+void put_starts(capnp::List<wire::Start>::Builder list, const std::vector<Start>& starts) {
+  for (unsigned i = 0; i < starts.size(); ++i) {
+    list[i].setId(starts[i].id);
+    list[i].setCommitsFound(starts[i].commits_found);
+  }
+}
+
 struct PaxosEncoder {
   wire::Paxos::Builder to;
   Body& body;
@@ -161,12 +168,38 @@ struct Encoder {
     }
     b.setEntryBytesMax(m.entry_bytes_max);
     b.setSoftware(m.software);
+    auto configured = b.initConfigured(static_cast<unsigned>(m.configured.size()));
+    for (unsigned i = 0; i < m.configured.size(); ++i) {
+      configured.set(i, static_cast<std::uint8_t>(m.configured[i].value));
+    }
+    b.setQ1(m.q1);
+    b.setQ2(m.q2);
+    b.setStarts(m.starts);
+    put_starts(b.initRecentStarts(static_cast<unsigned>(m.recent_starts.size())), m.recent_starts);
   }
   void operator()(const Refused& m) { to.setRefused(m.reason); }
   void operator()(const paxos::Message& m) {
     auto b = to.initPaxos();
     b.setEpoch(m.epoch.value);
+    b.setCommits(m.commits);
     std::visit(PaxosEncoder{b, body}, m.body);
+  }
+  void operator()(const Report& m) {
+    auto b = to.initReport();
+    auto sightings = b.initSightings(static_cast<unsigned>(m.sightings.size()));
+    for (unsigned i = 0; i < m.sightings.size(); ++i) {
+      sightings[i].setNode(static_cast<std::uint8_t>(m.sightings[i].node.value));
+      sightings[i].setStarts(m.sightings[i].starts);
+      const std::vector<Start>& recent = m.sightings[i].recent;
+      put_starts(sightings[i].initRecent(static_cast<unsigned>(recent.size())), recent);
+      sightings[i].setCommits(m.sightings[i].commits);
+      sightings[i].setForked(m.sightings[i].forked);
+    }
+    auto points = b.initPoints(static_cast<unsigned>(m.points.size()));
+    for (unsigned i = 0; i < m.points.size(); ++i) {
+      points[i].setChosenEnd(m.points[i].chosen_end.value);
+      points[i].setHash(m.points[i].hash);
+    }
   }
   void operator()(const OpenSession& m) {
     auto b = to.initOpenSession();

@@ -14,13 +14,22 @@
 
 namespace stele::net {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 
 struct Member {
   NodeId node;
   std::uint64_t incarnation = 0;
 
   bool operator==(const Member&) const = default;
+};
+
+/// One start of a process over a node's directory: a number drawn at random, and the store's last
+/// commit that it found there.
+struct Start {
+  std::uint64_t id = 0;
+  std::uint64_t commits_found = 0;
+
+  bool operator==(const Start&) const = default;
 };
 
 /// The first frame in each direction.
@@ -35,6 +44,12 @@ struct Hello {
   std::vector<Member> members;        // The list it was born with; empty before birth.
   std::uint64_t entry_bytes_max = 0;  // What a node accepts; 0 from clients.
   std::string software;               // "stele 0.1.0".
+  // Of nodes only:
+  std::vector<NodeId> configured;  // The members that this start was told, ascending;
+  std::uint8_t q1 = 0;             // and the quorums.
+  std::uint8_t q2 = 0;
+  std::uint64_t starts = 0;          // How often the directory was started, with this time;
+  std::vector<Start> recent_starts;  // those of them that matter, the newest first.
 
   bool operator==(const Hello&) const = default;
 };
@@ -44,6 +59,39 @@ struct Refused {
   std::string reason;
 
   bool operator==(const Refused&) const = default;
+};
+
+/// What a node was last heard to have: log/lineage.h.
+struct Sighting {
+  NodeId node;
+  std::uint64_t starts = 0;
+  std::vector<Start> recent;  // The newest first: the one that was heard.
+  std::uint64_t commits = 0;  // The store's last one that it has told as durable.
+  bool forked = false;        // Two directories have spoken as this node.
+
+  bool operator==(const Sighting&) const = default;
+};
+
+/// So many starts are told, and kept.
+inline constexpr std::size_t kRecentStartsMax = 16;
+/// So many points are in a report at most.
+inline constexpr std::size_t kStatePointsMax = 8;
+
+/// The hash of the state with all slots below `chosen_end` applied.
+struct StatePoint {
+  Slot chosen_end;
+  std::uint64_t hash = 0;
+
+  bool operator==(const StatePoint&) const = default;
+};
+
+/// Now and then, from node to node: what it has heard of all, itself first, and hashes of its
+/// state.
+struct Report {
+  std::vector<Sighting> sightings;
+  std::vector<StatePoint> points;
+
+  bool operator==(const Report&) const = default;
 };
 
 /// What became of an operation, as a node tells it; docs/outcomes.md.
@@ -208,8 +256,8 @@ struct KeepAlive {
   bool operator==(const KeepAlive&) const = default;
 };
 
-using Message = std::variant<Hello, Refused, paxos::Message, OpenSession, SessionOpened, Append,
-                             AppendResults, Read, ReadResult, Tail, TailCredit, TailEntries,
+using Message = std::variant<Hello, Refused, paxos::Message, Report, OpenSession, SessionOpened,
+                             Append, AppendResults, Read, ReadResult, Tail, TailCredit, TailEntries,
                              TailEnd, StatusAsk, StatusAnswer, KeepAlive>;
 
 }  // namespace stele::net

@@ -17,10 +17,14 @@ class Peers::Peer final {
   void send(const paxos::Message& message) {
     if (ready_) lane(paxos::is_bulk(message.body)).link->send(message);
   }
+  void send_report(const Report& report) {
+    if (ready_) small_.link->send(report);
+  }
   [[nodiscard]] paxos::Progress progress() const {
     if (!ready_) return {lost_bytes_, lost_bytes_};
     const std::uint64_t left = lost_bytes_ + values_.link->left_bytes();
-    return {left + values_.link->queued_bytes(), left - values_.link->unacknowledged_bytes()};
+    const std::uint64_t on_its_way = values_.link->unacknowledged_bytes();
+    return {left + values_.link->queued_bytes(), left - std::min(left, on_its_way)};
   }
   [[nodiscard]] bool ready() const { return ready_; }
   /// Also if a try is under way that began before the other node was there.
@@ -139,6 +143,10 @@ void Peers::add(NodeId node, Address address) {
 void Peers::send(NodeId to, const paxos::Message& message) {
   const auto found = peers_.find(to);
   if (found != peers_.end()) found->second->send(message);
+}
+
+void Peers::send_report(const Report& report) {
+  for (const auto& [node, peer] : peers_) peer->send_report(report);
 }
 
 paxos::Progress Peers::progress(NodeId to) const {

@@ -41,6 +41,8 @@ class Peers final : public Transport {
   /// Starts to dial `node`, and goes on until destroyed.
   void add(NodeId node, Address address);
   void send(NodeId to, const paxos::Message& message) override;
+  /// To all that are connected.
+  void send_report(const Report& report);
   [[nodiscard]] paxos::Progress progress(NodeId to) const override;
   [[nodiscard]] bool connected(NodeId node) const;
   /// It has just connected to this node: dials it now, should that wait for its next try.

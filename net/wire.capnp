@@ -35,6 +35,7 @@
 #     │◀───────────────────────────────── chosenEnd│   from an acceptor asked to vote below it
 #
 #   a leader that stops ── takeOver ─▶ the best follower
+#   any node ── report ─▶ all others            now and then: what it has heard of each, and its state
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("stele::wire");
@@ -77,6 +78,34 @@ struct Hello {
   members @6 :List(Member);
   entryBytesMax @7 :UInt64;
   software @8 :Text;
+  configured @9 :List(UInt8);
+  q1 @10 :UInt8;
+  q2 @11 :UInt8;
+  starts @12 :UInt64;
+  recentStarts @13 :List(Start);   # The newest first.
+}
+
+struct Start {
+  id @0 :UInt64;
+  commitsFound @1 :UInt64;
+}
+
+struct Sighting {
+  node @0 :UInt8;
+  starts @1 :UInt64;
+  recent @2 :List(Start);   # The newest first.
+  commits @3 :UInt64;
+  forked @4 :Bool;
+}
+
+struct StatePoint {
+  chosenEnd @0 :UInt64;
+  hash @1 :UInt64;
+}
+
+struct Report {
+  sightings @0 :List(Sighting);
+  points @1 :List(StatePoint);
 }
 
 struct Paxos {
@@ -117,6 +146,7 @@ struct Paxos {
     fetched :group { slotBegin @40 :UInt64; chosenEnd @41 :UInt64; records @42 :List(Record); }
     heard :group { ballot @43 :Ballot; round @44 :UInt64; }
   }
+  commits @45 :UInt64;   # The sender's store, as far as it is durable.
 }
 
 struct AppendResult {
@@ -205,5 +235,6 @@ struct Frame {
     statusAsk @35 :UInt64;
     status @36 :Status;
     keepAlive @37 :Void;
+    report @38 :Report;
   }
 }

@@ -174,6 +174,9 @@ using Body =
 struct Message {
   Epoch epoch;
   Body body;
+  /// The last commit of the sender's store, all of which is durable: whoever has heard of it knows
+  /// a directory that has gone back. The roles do not look at it.
+  std::uint64_t commits = 0;
 
   bool operator==(const Message&) const = default;
 };

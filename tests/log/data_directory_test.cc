@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/log/directory.h"
@@ -22,6 +23,27 @@ TEST_SUITE("log.data_directory") {
     const auto opened = DataDirectory::open(directory.path());
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == Errc::foreign_directory);
+  }
+
+  TEST_CASE("open: what is left of a store is not taken for a new directory") {
+    for (const bool empty : {false, true}) {
+      for (const char* left : {"journal", "values"}) {
+        const TestDirectory directory;
+        if (empty) std::ofstream(directory.sub("data.mdb"));
+        std::filesystem::create_directory(directory.sub(left));
+        const auto opened = DataDirectory::open(directory.path());
+        REQUIRE_FALSE(opened.has_value());
+        CHECK(opened.error().code == Errc::corrupt);
+        CHECK(opened.error().detail.find(empty ? "empty" : "missing") != std::string::npos);
+        CHECK_FALSE(std::filesystem::exists(directory.sub("stele.lock")));
+      }
+    }
+    // A first start that was killed before it had written anything.
+    const TestDirectory directory;
+    std::ofstream(directory.sub("data.mdb"));
+    const auto opened = DataDirectory::open(directory.path());
+    REQUIRE(opened);
+    CHECK(opened->fresh());
   }
 
   TEST_CASE("open: a file is no directory") {

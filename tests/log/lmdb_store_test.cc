@@ -60,7 +60,8 @@ TEST_SUITE("log.lmdb_store") {
     CHECK(DataDirectory::open(bench.directory.path()).has_value());
   }
 
-  TEST_CASE("let_loop_commit: what is small is durable when the loop has turned, and may be refused") {
+  TEST_CASE(
+      "let_loop_commit: what is small is durable when the loop has turned, and may be refused") {
     LoopBench bench;
     int durable = 0;
     const auto vote = [&](std::uint64_t slot, std::size_t bytes) {
@@ -96,11 +97,12 @@ TEST_SUITE("log.lmdb_store") {
           {paxos::WriteAccepted{record(slot, {1, kN1}, std::string(bytes, 'x'))}},
           [&durable, slot] { durable.push_back(slot); });
       if (slot % 50 == 0) {
-        bench.store->read_votes({slot - 10}, {slot + 1}, 1 << 20, [&, slot](const SlotsRead& found) {
-          CHECK(found.records.size() == 11);
-          CHECK(found.records.back().slot == Slot{slot});
-          ++reads;
-        });
+        bench.store->read_votes({slot - 10}, {slot + 1}, 1 << 20,
+                                [&, slot](const SlotsRead& found) {
+                                  CHECK(found.records.size() == 11);
+                                  CHECK(found.records.back().slot == Slot{slot});
+                                  ++reads;
+                                });
       }
       // Sometimes many transactions in one commit, sometimes each of its own.
       if (slot % 3 == 0) REQUIRE(bench.run_until([&] { return durable.size() == slot; }));

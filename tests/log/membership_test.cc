@@ -9,8 +9,12 @@ constexpr NodeId kN1{1};
 constexpr NodeId kN2{2};
 constexpr NodeId kN3{3};
 
+paxos::Configuration of(std::vector<NodeId> nodes, std::size_t q1 = 0, std::size_t q2 = 0) {
+  return *paxos::Configuration::make(std::move(nodes), q1, q2);
+}
+
 Membership fresh(NodeId self, std::uint64_t incarnation, std::string name = "stele") {
-  return *Membership::make({name, 0, self, incarnation, {}}, name, self, {kN1, kN2, kN3});
+  return *Membership::make({name, 0, self, incarnation, {}}, name, self, of({kN1, kN2, kN3}));
 }
 
 /// Three nodes that have heard each other and are born.
@@ -48,7 +52,7 @@ TEST_SUITE("log.membership") {
   }
 
   TEST_CASE("birth: a cluster of one is born at once") {
-    auto alone = Membership::make({"stele", 0, kN1, 5, {}}, "stele", kN1, {kN1});
+    auto alone = Membership::make({"stele", 0, kN1, 5, {}}, "stele", kN1, of({kN1}));
     REQUIRE(alone);
     CHECK(alone->take_birth());
   }
@@ -89,7 +93,7 @@ TEST_SUITE("log.membership") {
 
   TEST_CASE("admit: an unborn node that was told other members is not born with a shorter list") {
     const Born born;
-    auto subset = Membership::make({"stele", 0, kN2, 102, {}}, "stele", kN2, {kN1, kN2});
+    auto subset = Membership::make({"stele", 0, kN2, 102, {}}, "stele", kN2, of({kN1, kN2}));
     REQUIRE(subset);
     CHECK_FALSE(subset->admit(born.one.hello()).has_value());
     CHECK_FALSE(subset->take_birth());
@@ -118,12 +122,13 @@ TEST_SUITE("log.membership") {
     const Born born;
     const Identity& identity = born.one.identity();
     const auto code = [](const auto& made) { return made.error().code; };
-    CHECK(code(Membership::make(identity, "stele", kN2, {kN1, kN2, kN3})) ==
+    CHECK(code(Membership::make(identity, "stele", kN2, of({kN1, kN2, kN3}))) ==
           Errc::foreign_directory);
-    CHECK(code(Membership::make(identity, "other", kN1, {kN1, kN2, kN3})) ==
+    CHECK(code(Membership::make(identity, "other", kN1, of({kN1, kN2, kN3}))) ==
           Errc::foreign_directory);
-    CHECK(code(Membership::make(identity, "stele", kN1, {kN1, kN2})) == Errc::foreign_directory);
-    CHECK(Membership::make(identity, "stele", kN1, {kN3, kN2, kN1}).has_value());
+    CHECK(code(Membership::make(identity, "stele", kN1, of({kN1, kN2}))) ==
+          Errc::foreign_directory);
+    CHECK(Membership::make(identity, "stele", kN1, of({kN3, kN2, kN1})).has_value());
   }
 }
 

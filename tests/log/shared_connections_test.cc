@@ -313,8 +313,8 @@ TEST_SUITE("log.shared_connections") {
     link.sent.clear();
     link.sent_max = 3;
     const auto send_all = [&](User& user, std::uint64_t session, int& left) {
-      while (left != 0 && user.link->send(net::Append{append_command(
-                              {session}, {1}, {std::string(100'000, 'x')})})) {
+      while (left != 0 && user.link->send(net::Append{
+                              append_command({session}, {1}, {std::string(100'000, 'x')})})) {
         --left;
       }
     };

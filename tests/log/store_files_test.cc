@@ -315,6 +315,68 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.error().code == Errc::corrupt);
   }
 
+  TEST_CASE(
+      "tables that are empty, or those of another store, beside a journal: nothing is changed") {
+    Bench bench;
+    bench.commit(vote(1));
+    bench.commit(vote(2, 5000));
+    bench.files.reset();
+    const auto read_all = [&](const std::string& name) {
+      std::ifstream file(bench.path(name), std::ios::binary);
+      return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    const auto unchanged = [&](auto act) {
+      const std::string journal = read_all("journal");
+      const std::string values = read_all("values/1");
+      act();
+      CHECK(bench.error().code == Errc::corrupt);
+      CHECK(read_all("journal") == journal);
+      CHECK(read_all("values/1") == values);
+    };
+    std::filesystem::copy(bench.path("data.mdb"), bench.path("kept"));
+    const auto put_back = [&](const char* from) {
+      std::filesystem::remove(bench.path("lock.mdb"));
+      std::filesystem::copy(from, bench.path("data.mdb"),
+                            std::filesystem::copy_options::overwrite_existing);
+    };
+    TestDirectory fresh;
+    { REQUIRE(Lmdb::open(fresh.path(), {.map_bytes = kTestMapBytes})); }
+    unchanged([&] { put_back(fresh.sub("data.mdb").c_str()); });
+    Bench other;
+    other.commit(vote(1));
+    other.files.reset();
+    unchanged([&] { put_back(other.path("data.mdb").c_str()); });
+    // Its own again, and an end of the value log that is gone.
+    put_back(bench.path("kept").c_str());
+    bench.open();
+    bench.files.reset();
+    std::filesystem::resize_file(bench.path("values/1"), kPageBytes);
+    CHECK(bench.error().code == Errc::corrupt);
+    std::filesystem::resize_file(bench.path("values/1"), 0);
+    CHECK(bench.error().code == Errc::corrupt);
+  }
+
+  TEST_CASE("another program's tables are left alone") {
+    TestDirectory directory;
+    {
+      MDB_env* env = nullptr;
+      REQUIRE(mdb_env_create(&env) == 0);
+      mdb_env_set_maxdbs(env, 2);
+      REQUIRE(mdb_env_open(env, directory.path().c_str(), 0, 0640) == 0);
+      MDB_txn* txn = nullptr;
+      REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
+      MDB_dbi dbi = 0;
+      REQUIRE(mdb_dbi_open(txn, "theirs", MDB_CREATE, &dbi) == 0);
+      REQUIRE(mdb_txn_commit(txn) == 0);
+      mdb_env_close(env);
+    }
+    for (int i = 0; i < 2; ++i) {
+      const auto opened = StoreFiles::open(directory.path(), options());
+      REQUIRE_FALSE(opened.has_value());
+      CHECK(opened.error().code == Errc::foreign_directory);
+    }
+  }
+
   TEST_CASE("a first start that ended before LMDB knew of its journal begins anew") {
     TestDirectory directory;
     { REQUIRE(Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes})); }

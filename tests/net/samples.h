@@ -44,9 +44,24 @@ inline std::vector<Message> samples() {
            Fetched{{4}, {9}, {}}}) {
     all.push_back(paxos::Message{{1}, body});
   }
-  all.push_back(Hello{
-      1, Hello::Kind::peer, "stele", 99, kN3, 1234, {{kN1, 5}, {kN2, 6}}, 1 << 20, "stele 1"});
-  all.push_back(Hello{1, Hello::Kind::client, "", 0, {}, 0, {}, 0, ""});
+  Hello client;
+  client.kind = Hello::Kind::client;
+  all.push_back(client);
+  Hello peer;
+  peer.cluster_name = "stele";
+  peer.cluster_id = 99;
+  peer.node = kN3;
+  peer.incarnation = 1234;
+  peer.members = {{kN1, 5}, {kN2, 6}};
+  peer.entry_bytes_max = 1 << 20;
+  peer.software = "stele 1";
+  peer.configured = {kN1, kN2, kN3};
+  peer.q1 = peer.q2 = 2;
+  peer.starts = 3;
+  peer.recent_starts = {{77, 12}, {76, 5}};
+  all.push_back(peer);
+  all.push_back(paxos::Message{{1}, Accepted{b, {4}, {9}}, 31});
+  all.push_back(Report{{{kN1, 3, {{77, 12}, {76, 5}}, 31, false}, {kN2, 1, {{9, 0}}, 2, true}}, {{{10}, 99}, {{8}, 98}}});
   all.push_back(Refused{"because"});
   all.push_back(OpenSession{42, 4096, 60000});
   all.push_back(SessionOpened{42, Outcome::not_leader, {17}, "host:1", 20});

@@ -46,6 +46,11 @@ void Checker::on_new_disk(NodeId node, const Disk& disk) {
   nodes_[node].wiped = wiped;
 }
 
+void Checker::on_rolled_back(NodeId node) {
+  NodeView& view = nodes_.at(node);
+  view.numbers = view.disk->synced.numbers;
+}
+
 Checker::SlotView& Checker::at(Slot slot) {
   if (slots_.size() < slot.value) slots_.resize(slot.value);
   return slots_[slot.value - 1];
@@ -167,8 +172,10 @@ void Checker::on_state(NodeId node, const log::StateWrite& state) {
   }
   if (numbers.log_time_us != model.log_time_us) wrong(11, "log time is not that of the slots");
   if (numbers.stamp_us != model.stamp_us) wrong(11, "the time stamp is not that of the slots");
-  const auto [first, fresh] = states_.try_emplace(numbers.chosen_end, numbers);
-  if (!fresh && first->second != numbers) wrong(8, "another node has another state there");
+  if (!view.differs) {
+    const auto [first, fresh] = states_.try_emplace(numbers.chosen_end, numbers);
+    if (!fresh && first->second != numbers) wrong(8, "another node has another state there");
+  }
   for (const log::IndexRow& row : state.rows) {
     for (std::uint32_t i = 0; i < row.count; ++i) {
       const std::size_t at = row.first_lsn.value + i - 1;

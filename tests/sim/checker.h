@@ -26,6 +26,10 @@ class Checker {
 
   /// A node's directory is new, or wiped: nothing it did before binds it.
   void on_new_disk(NodeId node, const Disk& disk);
+  /// An older copy of its directory was put back: what it did with the newer one still binds it.
+  void on_rolled_back(NodeId node);
+  /// Its state is another one from here on, and is compared no more.
+  void on_differs(NodeId node) { nodes_.at(node).differs = true; }
   void on_durable(NodeId node, const Txn& txn);
   void on_send(NodeId from, const paxos::Send& send);
   /// A message has reached another node.
@@ -70,7 +74,8 @@ class Checker {
     std::map<Ballot, Promises> promises;
     std::map<Slot, Ballot> votes_left;  // The highest ballot of an Accepted that left.
     log::StateNumbers numbers;
-    Ballot promised;     // The highest that became durable.
+    Ballot promised;  // The highest that became durable.
+    bool differs = false;
     bool wiped = false;  // It has promised or voted in a directory that is lost.
   };
   struct Leadership {

@@ -26,6 +26,8 @@ enum class Path : std::uint8_t {
   rotten_chosen_records,
   rotten_promises,
   wiped_directories,
+  rolled_back_directories,
+  states_that_differ,
   clock_rates,
   clock_jumps,
   wall_clock_jumps,
@@ -77,6 +79,8 @@ enum class Path : std::uint8_t {
   slots_faulty,
   slots_repaired,
   peers_refused,
+  nodes_gone_back,
+  nodes_diverged,
   time_slots,
   flexible_quorums,
   // What clients meet.

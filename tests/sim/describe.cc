@@ -87,6 +87,17 @@ struct DescribeMessage {
   std::string operator()(const net::OpenSession& m) const {
     return "open_session ttl " + std::to_string(m.ttl_ms) + " ms";
   }
+  std::string operator()(const net::Report& m) const {
+    std::string text = "report";
+    for (const net::Sighting& seen : m.sightings) {
+      text += " n" + std::to_string(seen.node.value) + " start " + std::to_string(seen.starts) +
+              " commit " + std::to_string(seen.commits) + (seen.forked ? " forked" : "");
+    }
+    for (const net::StatePoint& point : m.points) {
+      text += " " + std::to_string(point.chosen_end.value) + ":" + std::to_string(point.hash);
+    }
+    return text;
+  }
   std::string operator()(const net::SessionOpened& m) const {
     return "session_opened " + std::to_string(m.session.value) + " " +
            std::string(name_of(m.outcome));

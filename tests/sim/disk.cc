@@ -16,7 +16,9 @@ void put(const paxos::Record& record, Image& image) {
 
 // In the order in which log::LmdbStore writes: the learner's records replace votes.
 void Txn::apply(Image& image) const {
+  ++image.commits;
   if (identity) image.identity = identity;
+  if (history) image.history = *history;
   for (const paxos::Acceptor::Write& write : votes) {
     if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
       image.promised = std::max(image.promised, promise->ballot);

@@ -14,6 +14,8 @@ namespace stele::sim {
 /// The tables of one store.
 struct Image {
   std::optional<log::Identity> identity;
+  log::History history;
+  std::uint64_t commits = 0;
   Ballot promised;
   std::map<Slot, paxos::Record> slots;
   std::map<Lsn, log::IndexRow> index;
@@ -26,6 +28,7 @@ struct Image {
 /// One transaction: all of it becomes visible, and durable, or nothing.
 struct Txn {
   std::optional<log::Identity> identity;
+  std::optional<log::History> history;
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<log::StateWrite> state;
 

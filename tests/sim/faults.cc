@@ -149,6 +149,16 @@ void Faults::apply(const Fault& fault) {
   apply_to_node(fault, node);
 }
 
+/// How many others have heard nothing of a node that its copy does not know.
+std::size_t Faults::unaware_of(const SimNode& node) const {
+  std::size_t unaware = 0;
+  for (const auto& any : world_.nodes) {
+    if (any->id() == node.id()) continue;
+    if (any->outcast() || !any->knows_more(node.id(), *node.copy())) ++unaware;
+  }
+  return unaware;
+}
+
 void Faults::apply_to_node(const Fault& fault, SimNode& node) {
   using Kind = Fault::Kind;
   const auto counted = [&](Path path) { world_.coverage.count(path); };
@@ -190,6 +200,21 @@ void Faults::apply_to_node(const Fault& fault, SimNode& node) {
       }
       node.kill();
       node.wipe();
+      return restart_later(node, fault.ms);
+    case Kind::copy: return node.copy_directory();
+    case Kind::roll_back:
+      if (!node.copy() || node.outcast()) return;
+      // What nobody has heard of, nobody can miss: no quorum may lack somebody who has.
+      if (unaware_of(node) + 1 >= std::min(world_.plan.q1, world_.plan.q2)) return;
+      node.kill();
+      node.roll_back();
+      return restart_later(node, fault.ms);
+    case Kind::differ:
+      for (const auto& any : world_.nodes) {
+        if (!any->born() || !any->running()) return;
+      }
+      node.kill();
+      node.differ();
       return restart_later(node, fault.ms);
     case Kind::rate: counted(Path::clock_rates); return node.set_clock_rate(fault.amount);
     case Kind::jump: counted(Path::clock_jumps); return node.jump_clock(ms(fault.ms));

@@ -38,6 +38,9 @@ Image read_image(const std::string& directory) {
   if (const auto sealed = must(txn.get(Table::meta, log::kIdentityKey), "identity")) {
     image.identity = must(log::unseal_identity(*sealed), "identity");
   }
+  if (const auto sealed = must(txn.get(Table::meta, log::kHistoryKey), "history")) {
+    image.history = must(log::unseal_history(*sealed), "history");
+  }
   if (const auto sealed = must(txn.get(Table::meta, log::kPromiseKey), "promise")) {
     image.promised = must(log::unseal_promised(*sealed), "promise").ballot;
   }
@@ -71,8 +74,9 @@ bool same(const Image& a, const Image& b) {
            x.second.value.size() == y.second.value.size() &&
            x.second.value.digest() == y.second.value.digest();
   };
-  return a.identity == b.identity && a.promised == b.promised && a.numbers == b.numbers &&
-         a.index == b.index && a.sessions == b.sessions && a.slots.size() == b.slots.size() &&
+  return a.identity == b.identity && a.history == b.history && a.promised == b.promised &&
+         a.numbers == b.numbers && a.index == b.index && a.sessions == b.sessions &&
+         a.slots.size() == b.slots.size() &&
          std::equal(a.slots.begin(), a.slots.end(), b.slots.begin(), same_record);
 }
 
@@ -168,6 +172,12 @@ void LmdbSimStore::keep_cached(bool keep) {
 void LmdbSimStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
   waiting_.identity = identity;
   real_->write_identity(identity, std::move(durable));
+}
+
+void LmdbSimStore::write_history(const log::History& history, std::function<void()> durable) {
+  if (!real_) return;
+  waiting_.history = history;
+  real_->write_history(history, std::move(durable));
 }
 
 void LmdbSimStore::write_votes(std::vector<paxos::Acceptor::Write> writes,

@@ -42,7 +42,7 @@ class LmdbSimStore final : public SimStore {
   void fail_commit(const std::string&) override {}
   [[nodiscard]] std::size_t committing_bytes() const override { return 0; }
   void sync() override {
-    if (dirty_ || waiting_.state) finish_commit();
+    if (dirty_ || waiting_.state || waiting_.history) finish_commit();
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
 
@@ -50,6 +50,10 @@ class LmdbSimStore final : public SimStore {
     return real_->identity();
   }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;
+  [[nodiscard]] const log::History& history() const override { return real_->history(); }
+  void write_history(const log::History& history, std::function<void()> durable) override;
+  [[nodiscard]] std::uint64_t commits_found() const override { return real_->commits_found(); }
+  [[nodiscard]] std::uint64_t commits() const override { return real_->commits(); }
   [[nodiscard]] Result<log::StoreContent> load() override { return real_->load(); }
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;

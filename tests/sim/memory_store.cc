@@ -20,6 +20,8 @@ MemoryStore::MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks)
     : loop_(loop), disk_(disk), hooks_(std::move(hooks)) {
   disk_.sync();
   identity_ = disk_.cached.identity;
+  history_ = disk_.cached.history;
+  commits_found_ = commits_ = disk_.cached.commits;
 }
 
 void MemoryStore::post(std::function<void()> task) {
@@ -58,8 +60,10 @@ void MemoryStore::finish_commit() {
     found.push_back(
         read(std::max(ask.begin, disk_.cached.numbers.chosen_end), ask.end, ask.bytes_max));
   }
-  post([this, batch, found = std::move(found), lsn = disk_.cached.numbers.next_lsn]() mutable {
+  post([this, batch, found = std::move(found), lsn = disk_.cached.numbers.next_lsn,
+        commits = disk_.cached.commits]() mutable {
     backlog_ -= batch->bytes;
+    commits_ = commits;
     readable_lsn_ = lsn;
     for (const auto& durable : batch->durable) durable();
     for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
@@ -88,6 +92,15 @@ void MemoryStore::write_identity(const log::Identity& identity, std::function<vo
   identity_ = identity;
   waiting_.txn.identity = identity;
   if (durable) waiting_.durable.push_back(std::move(durable));
+  waiting_.urgent = true;
+  want_commit();
+}
+
+void MemoryStore::write_history(const log::History& history, std::function<void()> durable) {
+  history_ = history;
+  waiting_.txn.history = history;
+  if (!durable) return;
+  waiting_.durable.push_back(std::move(durable));
   waiting_.urgent = true;
   want_commit();
 }

@@ -42,10 +42,16 @@ class MemoryStore final : public SimStore {
     while (begin_commit()) finish_commit();
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
-  [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
+  [[nodiscard]] bool dirty() const {
+    return waiting_.urgent || waiting_.txn.state || waiting_.txn.history;
+  }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;
+  [[nodiscard]] const log::History& history() const override { return history_; }
+  void write_history(const log::History& history, std::function<void()> durable) override;
+  [[nodiscard]] std::uint64_t commits_found() const override { return commits_found_; }
+  [[nodiscard]] std::uint64_t commits() const override { return commits_; }
   [[nodiscard]] Result<log::StoreContent> load() override;
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;
@@ -89,6 +95,9 @@ class MemoryStore final : public SimStore {
   Disk& disk_;
   Hooks hooks_;
   std::optional<log::Identity> identity_;
+  log::History history_;
+  std::uint64_t commits_found_ = 0;
+  std::uint64_t commits_ = 0;
   Batch waiting_;
   std::optional<Batch> committing_;
   std::size_t backlog_ = 0;

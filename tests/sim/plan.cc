@@ -12,11 +12,13 @@ namespace {
 
 using Kind = Fault::Kind;
 
-constexpr std::array<std::string_view, 27> kKinds = {
-    "kill", "power",   "kill_all", "power_all",   "stop",         "pause",     "stall",
-    "eio",  "space",   "rot_vote", "rot_chosen",  "rot_promise",  "wipe",      "rate",
-    "jump", "wall",    "cut",      "cut_one_way", "split",        "bridge",    "deaf",
-    "mute", "isolate", "clog",     "reset",       "client_crash", "client_cut"};
+constexpr std::array<std::string_view, 30> kKinds = {
+    "kill",  "power",        "kill_all",   "power_all",   "stop",      "pause", "stall",   "eio",
+    "space", "rot_vote",     "rot_chosen", "rot_promise", "wipe",      "rate",  "jump",    "wall",
+    "cut",   "cut_one_way",  "split",      "bridge",      "deaf",      "mute",  "isolate", "clog",
+    "reset", "client_crash", "client_cut", "copy",        "roll_back", "differ"};
+/// The others are drawn where they make sense.
+constexpr std::size_t kDrawnKinds = 27;
 
 struct Setting {
   std::string_view name;
@@ -144,14 +146,14 @@ class Drawing {
     plan_.horizon_ms = pick({3000, 6000, 12000});
     // Which kinds of faults this run has, and how often they come.
     std::uint64_t kinds = 0;
-    for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    for (std::size_t i = 0; i < kDrawnKinds; ++i) {
       if (random_.chance(35)) kinds |= std::uint64_t{1} << i;
     }
     const std::uint64_t gap_ms = pick({30, 100, 300, 1000});
     spoilt_ = spare() == 0 ? 0 : random_.below(spare() + 1);
     for (std::uint64_t at = random_.between(1, 2 * gap_ms); at < plan_.horizon_ms;
          at += random_.between(1, 2 * gap_ms)) {
-      const std::size_t kind = random_.below(kKinds.size());
+      const std::size_t kind = random_.below(kDrawnKinds);
       if ((kinds >> kind & 1) != 0) add(at, static_cast<Kind>(kind));
     }
     plan_.cursed_percent = pick({0, 80, 95, 95});
@@ -168,7 +170,46 @@ class Drawing {
     if (random_.chance(8)) leaders_that_come_back();
     // From a stream of its own, as above.
     Random slow = random_.fork(3);
-    if (slow.chance(8)) slow_lines_and_disks(slow);
+    if (slow.chance(8)) return slow_lines_and_disks(slow);
+    Random back = random_.fork(4);
+    if (spare() == 0) return;
+    if (back.chance(25)) {
+      older_copies(back);
+    } else if (back.chance(4)) {
+      a_state_that_differs(back);
+    }
+  }
+
+  /// Copies of the last node's directory are taken now and then, and one of them is put back.
+  void older_copies(Random& random) {
+    std::vector<Fault> faults;
+    std::uint64_t at = random.between(100, plan_.horizon_ms / 2);
+    faults.push_back({at, Kind::copy, plan_.nodes, 0, 0, 0});
+    // Mostly it is started again in between: that alone would give it away.
+    at += random.between(1, plan_.horizon_ms / 4);
+    if (random.chance(60)) faults.push_back({at, Kind::kill, plan_.nodes, 0, 50, 0});
+    at += random.between(100, plan_.horizon_ms / 4);
+    faults.push_back({at, Kind::roll_back, plan_.nodes, 0, random.between(1, 300), 0});
+    plan_.faults.insert(plan_.faults.end(), faults.begin(), faults.end());
+    if (spoilt_ == 0) spoil_the_last();
+  }
+
+  /// One node's state is another one: it must stop, and the others go on. They are all there.
+  void a_state_that_differs(Random& random) {
+    if (plan_.nodes < 3) return;
+    plan_.faults.clear();
+    plan_.cursed_percent = 0;
+    const std::uint64_t node = random.chance(50) ? plan_.nodes : Fault::kLeader;
+    plan_.faults.push_back(
+        {random.between(500, plan_.horizon_ms / 2), Kind::differ, node, 0, 100, 0});
+    plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
+    plan_.centre = 0;
+  }
+
+  /// Those who are healed are enough without the last node.
+  void spoil_the_last() {
+    plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
+    if (plan_.centre == plan_.nodes) plan_.centre = 1;
   }
 
   /// More is appended than lines or disks let through, and nothing goes wrong.
@@ -369,6 +410,8 @@ Plan over_real_files(Plan plan) {
       case Kind::rot_vote:
       case Kind::rot_chosen:
       case Kind::rot_promise:
+      case Kind::roll_back:
+      case Kind::differ:
       case Kind::wipe: fault = {fault.at_ms, Kind::power, fault.a, 0, 1 + fault.ms / 4, 0}; break;
       default: break;
     }

@@ -41,6 +41,9 @@ struct Fault {
     client_crash,  ///< Client `a` is gone; another one takes its place `ms` later.
     client_cut,    ///< Client `a` is cut off from node `b` for `ms`; 1: hears nothing; 2: is not
                    ///< heard.
+    copy,          ///< The directory of `a` is copied aside,
+    roll_back,     ///< and put back: what it has promised and voted since is forgotten.
+    differ,        ///< The state of `a` is not that of the others from now on.
   };
   static constexpr std::uint64_t kLeader = 0;  ///< As a node: whoever leads then.
 

@@ -1,5 +1,6 @@
 #include "tests/sim/sim_node.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -53,6 +54,8 @@ void SimNode::event(net::Level, std::string_view name, std::initializer_list<net
       {"slot_faulty", Path::slots_faulty},
       {"slot_repaired", Path::slots_repaired},
       {"peer_refused", Path::peers_refused},
+      {"gone_back", Path::nodes_gone_back},
+      {"diverged", Path::nodes_diverged},
       {"space_low", Path::full_disks},
       {"chosen_slot_unserved", Path::ballots_without_who_is_ahead}};
   const auto path = kEventPaths.find(name);
@@ -275,10 +278,39 @@ void SimNode::rot_chosen(Random& random) {
 
 void SimNode::wipe() {
   world_.coverage.count(Path::wiped_directories);
-  wiped_ = true;
+  outcast_ = true;
   disk_.synced = disk_.cached = {};
   disk_.unsynced.clear();
   world_.checker.on_new_disk(id_, disk_);
+}
+
+bool SimNode::knows_more(NodeId of, const Image& copy) const {
+  for (const net::Sighting& seen : disk_.synced.history.heard) {
+    if (seen.node != of) continue;
+    // That the copy has had later starts, too, than the one heard of here says nothing.
+    const std::vector<net::Start>& starts = copy.history.recent;
+    const auto known = std::ranges::find(starts, seen.recent.at(0).id, &net::Start::id);
+    if (known == starts.begin() && known != starts.end()) return seen.commits > copy.commits;
+    return known == starts.end();
+  }
+  return false;
+}
+
+void SimNode::roll_back() {
+  world_.coverage.count(Path::rolled_back_directories);
+  outcast_ = true;
+  disk_.synced = disk_.cached = *copy_;
+  disk_.unsynced.clear();
+  world_.checker.on_rolled_back(id_);
+}
+
+void SimNode::differ() {
+  world_.coverage.count(Path::states_that_differ);
+  outcast_ = true;
+  disk_.sync();
+  disk_.synced.numbers.hash ^= 1;
+  disk_.cached.numbers.hash ^= 1;
+  world_.checker.on_differs(id_);
 }
 
 void SimNode::set_clock_rate(std::uint64_t permille) {

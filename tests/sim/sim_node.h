@@ -69,6 +69,14 @@ class SimNode {
   void rot_promise() { disk_.rot_promise(); }
   /// The directory is emptied; the node must be down.
   void wipe();
+  void copy_directory() { copy_ = disk_.synced; }
+  /// What the last copy lacks, and some other node must know of by now.
+  [[nodiscard]] bool knows_more(NodeId of, const Image& copy) const;
+  [[nodiscard]] const std::optional<Image>& copy() const { return copy_; }
+  /// The copy takes the directory's place; the node must be down.
+  void roll_back();
+  /// Its state is wrong from here on; the node must be down.
+  void differ();
   void set_clock_rate(std::uint64_t permille);
   void jump_clock(Duration ahead);
   void jump_wall_clock(std::int64_t us);
@@ -80,8 +88,8 @@ class SimNode {
   [[nodiscard]] bool born() const {
     return disk_.synced.identity && !disk_.synced.identity->members.empty();
   }
-  /// It has lost what the others know it by.
-  [[nodiscard]] bool outcast() const { return wiped_; }
+  /// It has lost what the others know of it, or differs from them: it must take no part.
+  [[nodiscard]] bool outcast() const { return outcast_; }
   [[nodiscard]] Slot chosen_end() const { return disk_.synced.numbers.chosen_end; }
   [[nodiscard]] const log::Node* node() const { return node_.get(); }
 
@@ -104,7 +112,8 @@ class SimNode {
   Process::Clock clock_;
   Disk disk_;
   LmdbFiles files_;  // If the store is a real one.
-  bool wiped_ = false;
+  bool outcast_ = false;
+  std::optional<Image> copy_;
 
   std::unique_ptr<NodeEvents> events_;
   std::shared_ptr<Process> process_;  // Null while the node is down.

@@ -64,6 +64,7 @@ class World {
   void require_calm();
   void require_convergence();
   void require_whole_logs();
+  void require_outcasts_out();
   void check_end();
   [[nodiscard]] bool healed(const SimNode& node) const {
     return (plan_.healed >> (node.host() - 1) & 1) != 0;
@@ -153,6 +154,7 @@ void World::run() {
   require_calm();
   require_convergence();
   require_whole_logs();
+  require_outcasts_out();
   check_end();
 }
 
@@ -394,6 +396,27 @@ void World::require_whole_logs() {
       }
       run_for(milliseconds(5));
     }
+  }
+}
+
+/// Whoever has forgotten what it told, or has another state than a majority, takes no part.
+void World::require_outcasts_out() {
+  const Time until = scheduler_.now() + seconds(20);
+  while (true) {
+    std::string what;
+    for (const auto& node : nodes_) {
+      if (!node->outcast() || node->node() == nullptr || !healed(*node)) continue;
+      bool heard = false;
+      for (const auto& other : nodes_) {
+        if (other->outcast() || other->node() == nullptr || !healed(*other)) continue;
+        heard = heard || other->node()->connected(node->id());
+      }
+      // One that differs is still talked to.
+      if (heard && node->node()->halted().empty()) what = name_of(*node) + " is listened to";
+    }
+    if (what.empty()) return;
+    if (scheduler_.now() >= until) throw Violation("3", what + ", and must not be");
+    run_for(milliseconds(20));
   }
 }
 
