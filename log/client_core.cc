@@ -19,6 +19,8 @@ constexpr std::size_t kUploadBytesMin = 16 << 10;
 constexpr Duration kTailSilenceMax = std::chrono::seconds(3);
 /// A node is given so many times what its answers have taken of late,
 constexpr int kPatience = 4;
+/// Of so many attempts' time-outs at most.
+constexpr int kGapTimeouts = 4;
 /// and twice as long for each one before it that did not answer, up to so many.
 constexpr int kLeftSilentMax = 4;
 
@@ -227,6 +229,8 @@ Duration ClientCore::patience(Duration usual) const {
 void ClientCore::on_append_progress() {
   const Time now = loop_.now();
   appends_gap_ = std::max(now - appends_since_, appends_gap_ - appends_gap_ / 16);
+  // A node that stood still once is not waited for for ever the next time.
+  appends_gap_ = std::min<Duration>(appends_gap_, kGapTimeouts * options_.attempt_timeout);
   appends_since_ = now;
   left_silent_ = 0;
 }

@@ -35,7 +35,8 @@ struct ClientOptions {
   /// appends (each has its own for reads and tails); kOwnConnection: this one shares with nobody.
   std::uint32_t connection = 0;
   static constexpr std::uint32_t kOwnConnection = UINT32_MAX;
-  /// A node that answers nothing for this long is left for another one.
+  /// A node that answers nothing for this long is left for another one; later, up to 16 times, if
+  /// its answers have taken long of late, or if several nodes in turn have not answered.
   std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);
 };
 

@@ -141,12 +141,13 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   /// times of its own is not waited for.
   void gather(std::unique_lock<std::mutex>& lock) {
     const auto begin = std::chrono::steady_clock::now();
-    if (stopping || begin >= gather_until) return;
+    const std::size_t before = pending.transaction.bytes;
+    const bool reads = !pending.reads.empty() || !pending.readable.empty();
+    if (stopping || begin >= gather_until || before == 0 || reads) return;
     if (without_gathering > 0) {
       --without_gathering;
       return;
     }
-    const std::size_t before = pending.transaction.bytes;
     const std::size_t all = before + committed_bytes;
     gathering = true;
     work.wait_until(lock, gather_until, [&] {
@@ -201,7 +202,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     const auto begin = std::chrono::steady_clock::now();
     if (auto committed = files->commit(batch.transaction, read_back); !committed) return committed;
     const auto end = std::chrono::steady_clock::now();
-    sync_cost.add(batch.transaction.bytes, end - begin);
+    // To be read back, LMDB has taken over what it lacked: that is no cost of a sync.
+    if (!read_back) sync_cost.add(batch.transaction.bytes, end - begin);
     committed_bytes = batch.transaction.bytes;
     const auto cost = sync_cost.get();
     if (cost >= kSlowSync) gather_until = end + std::min(cost / kGatherPart, kGatherMax);

@@ -28,6 +28,7 @@ void Flow::on_proposed(Time now, Slot slot, std::size_t in_flight_bytes, bool al
   now_ = now;
   next_ = slot + 1;
   alone_ = alone ? slot : Slot{};
+  if (alone && round_slots_ == 0) round_began_ = now;  // Until now nothing was to be done.
   round_peak_ = std::max(round_peak_, in_flight_bytes);
 }
 

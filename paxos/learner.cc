@@ -126,6 +126,11 @@ void Learner::on_hint(NodeId source, Slot chosen_end) {
 void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out) {
   on_hint(source, fetched.chosen_end);
   if (!fetch_ || fetch_->to != source || fetch_->slot_begin != fetched.slot_begin) {
+    // Late, and an answer all the same: that node is only slow.
+    if (!fetched.records.empty()) {
+      fetch_failures_ = 0;
+      unhelpful_.erase(source);
+    }
     return take_fetched(fetched, out);
   }
   hints_[source] = fetched.chosen_end;

@@ -53,6 +53,11 @@ bool PhaseOne::on_promise(NodeId source, const Promise& promise) {
 
 bool PhaseOne::won() const { return told_end_.size() >= configuration_.q1(); }
 
+bool PhaseOne::told_all(NodeId node) const {
+  const auto told = told_end_.find(node);
+  return told != told_end_.end() && told->second == kSlotMax;
+}
+
 bool PhaseOne::complete() const { return covered_end() == kSlotMax; }
 
 Slot PhaseOne::covered_end() const {

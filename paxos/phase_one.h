@@ -27,6 +27,8 @@ class PhaseOne {
   [[nodiscard]] bool won() const;
   /// A q1 quorum has told everything.
   [[nodiscard]] bool complete() const;
+  /// That node has promised, and told everything.
+  [[nodiscard]] bool told_all(NodeId node) const;
   /// The largest chosen_end promised: nothing below is ever proposed in this ballot.
   [[nodiscard]] Slot base() const { return base_; }
   /// Slots in [base(), here) are covered by a q1 quorum. Unbounded (kSlotMax) once complete.

@@ -17,6 +17,8 @@ constexpr int kPatience = 3;
 constexpr int kOwnPatience = 5;
 /// So many election time-outs a candidate waits for promises that are on their way.
 constexpr int kCampaignTimeouts = 10;
+/// So many a leader waits until the first slot in flight is chosen, and then gives up.
+constexpr int kStuckTimeouts = 30;
 constexpr std::size_t kRoundsMax = 1024;
 
 }  // namespace
@@ -72,7 +74,7 @@ void Proposer::tick(Time now, Effects& out) {
     return;
   }
   // A leader that hears nothing from q2, or whose own disk stalls, stops.
-  if (!hears_quorum(now) || own_disk_stalls(now)) {
+  if (!hears_quorum(now) || own_disk_stalls(now) || gets_nowhere(now)) {
     give_up(now, out);
     return;
   }
@@ -113,8 +115,8 @@ void Proposer::on_promise(Time now, NodeId source, const Promise& promise, Effec
   repropose(now, out);
 }
 
-// Promises may take long: over slow lines, behind busy disks. As long as a q1 quorum shows that it
-// has heard of the ballot, the candidate waits for them, within a bound.
+// Promises may take long: over slow lines, behind busy disks. As long as a q1 quorum has promised,
+// or shows that it has heard of the ballot, the candidate waits for them, within a bound.
 bool Proposer::campaign_fails(Time now) const {
   const Duration timeout = options_.timing.election_timeout;
   if (now - campaigned_at_ < timeout) return false;
@@ -122,7 +124,8 @@ bool Proposer::campaign_fails(Time now) const {
   if (standing_ == Standing::preparing) return false;
   std::size_t heard = 0;
   for (const auto& [node, peer] : peers_) {
-    if (node == self_ || now - peer.heard_at < timeout) ++heard;
+    const bool promised = phase_one_ && phase_one_->told_all(node);  // It is not asked again.
+    if (node == self_ || promised || now - peer.heard_at < timeout) ++heard;
   }
   return heard < configuration_.q1();
 }
@@ -147,7 +150,7 @@ void Proposer::begin_leading(Time now, Effects& out) {
   counted_begin_ = slot_next_;
   drop_learned();
   for (auto& [node, peer] : peers_) {
-    peer.fresh_at = peer.heard_at = peer.disk_at = peer.voted_at = now;
+    peer.heard_at = peer.disk_at = peer.voted_at = now;
   }
   flow_.begin(now);
   out.began = ballot_;
@@ -212,7 +215,7 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   // it. Only those count that have answered in this ballot: with a q1 below q2 a node may win
   // ballots that it can never lead in, and two of those would unseat each other for ever.
   peers_[source].round = 0;
-  peers_[source].fresh_at = peers_[source].heard_at = now - 2 * options_.timing.election_timeout;
+  peers_[source].heard_at = now - 2 * options_.timing.election_timeout;
   const auto followers = std::count_if(peers_.begin(), peers_.end(),
                                        [](const auto& peer) { return peer.second.round != 0; });
   const bool still_followed =
@@ -236,9 +239,8 @@ bool Proposer::window_open() const {
 
 bool Proposer::has_room() {
   if (in_flight_.empty()) return true;
-  if (!flow_.measures()) return fits();
-  flow_.on_held_back();
-  return false;
+  // While it measures, nothing is as full as the bound allows.
+  return !flow_.measures() && fits();
 }
 
 bool Proposer::fits() {
@@ -371,11 +373,11 @@ void Proposer::resend(Time now, Effects& out) {
     if (now - since < patience(peer) * (1 << peer.resent)) continue;
     peer.voted_at = now;
     peer.resent = std::min(peer.resent + 1, kResentMax);
-    resend_to(now, node, out);
+    resend_to(node, out);
   }
 }
 
-void Proposer::resend_to(Time, NodeId node, Effects& out) {
+void Proposer::resend_to(NodeId node, Effects& out) {
   Slot slot = in_flight_begin_;
   for (const InFlight& in_flight : in_flight_) {
     if (!in_flight.chosen && !in_flight.votes.contains(node))
@@ -389,7 +391,7 @@ void Proposer::on_connected(Time now, NodeId node, Effects& out) {
   if (standing_ == Standing::follower || found == peers_.end()) return;
   found->second.prepared_at = {};
   found->second.voted_at = now;
-  if (leads()) resend_to(now, node, out);
+  if (leads()) resend_to(node, out);
 }
 
 void Proposer::set_progress(NodeId node, Progress progress) {
@@ -449,9 +451,6 @@ void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack
   }
   if (ack.round < peer.round) return;
   peer.round = ack.round;
-  // Fresh as of the time that round was sent, not of the time its answer took.
-  if (const auto sent_at = round_sent_at(ack.round))
-    peer.fresh_at = std::max(peer.fresh_at, *sent_at);
   confirm_reads(now, out);
 }
 
@@ -512,7 +511,9 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   const Peer* best = nullptr;
   NodeId target = self_;
   for (const auto& [node, peer] : peers_) {
-    if (node == self_ || now - peer.heard_at >= options_.timing.election_timeout) continue;
+    // Its disk answers, too: it could lead at once.
+    const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
+    if (node == self_ || now - peer.disk_at >= fresh) continue;
     const bool better = best == nullptr || (best->no_space && !peer.no_space) ||
                         (best->no_space == peer.no_space && peer.chosen_end > best->chosen_end);
     if (!better) continue;
@@ -580,6 +581,13 @@ std::size_t Proposer::with_space(Time now, bool others_only) const {
 bool Proposer::answers(Time now, NodeId node, const Peer& peer) const {
   if (node == self_) return !own_disk_stalls(now);
   return now - peer.heard_at < options_.timing.election_timeout;
+}
+
+/// The others live, and what is proposed does not get to them, whatever the reason: another one may
+/// have a better way.
+bool Proposer::gets_nowhere(Time now) const {
+  if (in_flight_.empty() || room(now) != Room::enough) return false;
+  return now - in_flight_.front().proposed_at >= kStuckTimeouts * options_.timing.election_timeout;
 }
 
 bool Proposer::hears_quorum(Time now) const {

@@ -120,15 +120,14 @@ class Proposer {
     bool chosen = false;
   };
   struct Peer {
-    Time prepared_at{};       // When it was last sent a Prepare in this ballot.
-    std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
-    Time fresh_at{};          // When that round was sent: it had not promised another ballot then.
-    Time heard_at{};          // When anything came from it in this ballot: it lives.
-    Time disk_at{};           // When an answer came that had waited for its disk.
-    Duration delay{};         // How late its answers behind the disk are, the longest of late.
-    Time voted_at{};          // Its last vote, or when it was last sent accepts again.
-    int resent = 0;           // So often since its last vote.
-    bool sent_more = false;   // Accepts, since the last tick.
+    Time prepared_at{};          // When it was last sent a Prepare in this ballot.
+    std::uint64_t round = 0;     // The last confirmation round it answered in this ballot.
+    Time heard_at{};             // When anything came from it in this ballot: it lives.
+    Time disk_at{};              // When an answer came that had waited for its disk.
+    Duration delay{};            // How late its answers behind the disk are, the longest of late.
+    Time voted_at{};             // Its last vote, or when it was last sent accepts again.
+    int resent = 0;              // So often since its last vote.
+    bool sent_more = false;      // Accepts, since the last tick.
     std::uint64_t sent_end = 0;  // Where its last accept ends, among what was sent to it,
     bool on_the_way = false;     // and whether that is on its way.
     Slot chosen_end;
@@ -161,13 +160,14 @@ class Proposer {
   void drop_chosen_front();
   void drop_learned();
   void resend(Time now, Effects& out);
-  void resend_to(Time now, NodeId node, Effects& out);
+  void resend_to(NodeId node, Effects& out);
   [[nodiscard]] Duration patience(const Peer& peer) const;
   void start_round(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
   void finish_hand_over(Time now, Effects& out);
   [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
   [[nodiscard]] bool answers(Time now, NodeId node, const Peer& peer) const;
+  [[nodiscard]] bool gets_nowhere(Time now) const;
   [[nodiscard]] bool hears_quorum(Time now) const;
   [[nodiscard]] bool own_disk_stalls(Time now) const;
   [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;
