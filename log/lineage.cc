@@ -23,7 +23,12 @@ std::optional<std::size_t> place_of(std::uint64_t id, const std::vector<net::Sta
 /// if nothing.
 std::string judge(const net::Sighting& seen, const std::vector<net::Start>& recent) {
   const std::string whose = "the directory of " + name_of(seen.node);
-  if (seen.forked) return whose + " has been heard with two different histories" + kWhatToDo;
+  if (seen.forked) {
+    return whose +
+           " has been heard with two different histories: an older copy was put back, and has "
+           "voted, "
+           "perhaps; neither that nor the other one may take part any more";
+  }
   const auto place = place_of(seen.recent.at(0).id, recent);
   if (!place) {
     return whose + " has gone back: it does not know of its start " + std::to_string(seen.starts) +
@@ -39,7 +44,8 @@ std::string judge(const net::Sighting& seen, const std::vector<net::Start>& rece
 }
 
 /// A start stays known as long as another node may compare with it: the one that it has kept, and
-/// the one behind that, which says what was found. Of the others the oldest go.
+/// the one behind that, which says what was found. Of the others the oldest go; the one behind then
+/// says what was found by either.
 void prune(std::vector<net::Start>& recent,
            const std::vector<std::pair<NodeId, std::uint64_t>>& kept_by) {
   const auto needed = [&](std::size_t at) {
@@ -51,6 +57,8 @@ void prune(std::vector<net::Start>& recent,
   while (recent.size() > net::kRecentStartsMax) {
     std::size_t last = recent.size() - 1;
     while (last > 0 && needed(last)) --last;
+    net::Start& behind = recent[last - 1];
+    behind.commits_found = std::min(behind.commits_found, recent[last].commits_found);
     recent.erase(recent.begin() + static_cast<std::ptrdiff_t>(last));
   }
 }
@@ -62,6 +70,10 @@ Lineage::Lineage(NodeId self, History history, std::uint64_t id, std::uint64_t c
   ++history_.starts;
   history_.recent.insert(history_.recent.begin(), {id, commits_found});
   prune(history_.recent, history_.kept_by);
+  if (history_.gone_back) {
+    gone_back_ =
+        "the directory of " + name_of(self) + " has gone back, as others have said" + kWhatToDo;
+  }
 }
 
 net::Sighting* Lineage::find(NodeId node) {
@@ -80,7 +92,7 @@ Result<bool> Lineage::admit(const net::Hello& hello) {
     history_.heard.push_back(now);
   } else {
     if (auto wrong = judge(*seen, hello.recent_starts); !wrong.empty()) {
-      return fail(Errc::refused, std::move(wrong));
+      return fail(Errc::foreign_directory, std::move(wrong));
     }
     if (seen->recent[0].id == now.recent[0].id) return unkept_.contains(hello.node);
     *seen = now;
@@ -111,8 +123,15 @@ bool Lineage::merge(NodeId from, const std::vector<net::Sighting>& sightings) {
   return matters;
 }
 
+void Lineage::hear_of_self(const net::Sighting& told) {
+  if (told.node != self_ || !gone_back_.empty()) return;
+  gone_back_ = judge(told, history_.recent);
+  if (gone_back_.empty()) return;
+  history_.gone_back = changed_ = true;
+}
+
 bool Lineage::merge_self(NodeId from, const net::Sighting& told) {
-  if (gone_back_.empty()) gone_back_ = judge(told, history_.recent);
+  hear_of_self(told);
   if (!gone_back_.empty()) return true;
   const auto kept = std::pair(from, told.recent[0].id);
   const auto known =
@@ -165,6 +184,12 @@ Result<void> Lineage::check(NodeId node, std::uint64_t start_id) const {
 void Lineage::forget(NodeId node) {
   std::erase_if(history_.heard, [&](const net::Sighting& seen) { return seen.node == node; });
   unkept_.erase(node);
+}
+
+std::optional<net::Sighting> Lineage::seen(NodeId node) const {
+  const auto found = std::ranges::find(history_.heard, node, &net::Sighting::node);
+  if (found == history_.heard.end()) return std::nullopt;
+  return *found;
 }
 
 std::vector<net::Sighting> Lineage::sightings(std::uint64_t commits) const {

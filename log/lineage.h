@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,7 +20,8 @@ struct History {
   std::vector<net::Sighting> heard;  ///< Of the other nodes.
   /// Which start of this directory another node has kept, as it said itself.
   std::vector<std::pair<NodeId, std::uint64_t>> kept_by;
-  Slot diverged_at;  ///< Not {}: the state differed from a majority's there.
+  Slot diverged_at;        ///< Not {}: the state differed from a majority's there.
+  bool gone_back = false;  ///< Others have shown that this is an older copy.
 
   bool operator==(const History&) const = default;
 };
@@ -34,8 +36,8 @@ class Lineage {
   Lineage(NodeId self, History history, std::uint64_t id, std::uint64_t commits_found);
 
   /// Judges a node's hello. ok: true if it is of a start that is not known to be kept: nothing that
-  /// the node says may count until history() is durable, and on_kept() is told. Errors: refused, as
-  /// a sentence.
+  /// the node says may count until history() is durable, and on_kept() is told. Errors, as
+  /// sentences: foreign_directory (it has gone back), refused.
   Result<bool> admit(const net::Hello& hello);
   /// What was heard of that start is durable.
   void on_kept(NodeId node, std::uint64_t start_id);
@@ -44,6 +46,12 @@ class Lineage {
   /// What another node has heard of all. True if somebody must not be listened to any more: check()
   /// tells; or if gone_back() has become true.
   bool merge(NodeId from, const std::vector<net::Sighting>& sightings);
+
+  /// Somebody who refuses this node has heard that of it. No trust is needed: what it says is
+  /// compared with what the directory holds.
+  void hear_of_self(const net::Sighting& told);
+  /// What was heard of a node, for it to hear when it is refused.
+  [[nodiscard]] std::optional<net::Sighting> seen(NodeId node) const;
 
   /// Errors: two directories have spoken as that node, or a later start of it.
   [[nodiscard]] Result<void> check(NodeId node, std::uint64_t start_id) const;

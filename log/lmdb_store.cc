@@ -407,7 +407,7 @@ std::uint64_t LmdbStore::commits() const { return impl_->commits; }
 
 void LmdbStore::write_history(const History& history, std::function<void()> durable) {
   impl_->history = history;
-  impl_->enqueue(durable != nullptr, [&](Impl::Pending& pending) {
+  impl_->enqueue(true, [&](Impl::Pending& pending) {
     pending.transaction.history = history;
     if (durable) pending.durable.push_back(std::move(durable));
   });

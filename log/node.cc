@@ -61,6 +61,8 @@ class Node::Inbound final : public net::LinkHandler {
   void go_on() {
     deadline_.reset();
     peer_ = hello_.node;
+    check();  // Another start of it may have been heard meanwhile.
+    if (peer_ == NodeId{}) return;
     link_->set_frame_bytes_max(net::kFrameBytesMax);
     link_->leave_receive_bound();
     link_->send(node_.hello());
@@ -70,6 +72,7 @@ class Node::Inbound final : public net::LinkHandler {
   void check() {
     if (peer_ == NodeId{}) return;
     if (const auto still = node_.lineage_.check(peer_, start_id()); !still) {
+      peer_ = {};
       refuse(still.error().detail);
     }
   }
@@ -90,14 +93,26 @@ class Node::Inbound final : public net::LinkHandler {
       return refuse("this node belongs to the cluster '" + node_.options_.cluster_name + "'");
     }
     deadline_.reset();
-    link_->send(node_.hello());
+    net::Hello answer = node_.hello();
+    answer.incarnation = answer.starts = 0;  // Only for those who prove to be members.
+    answer.members.clear();
+    answer.configured.clear();
+    answer.recent_starts.clear();
+    link_->send(answer);
     node_.service_.add(std::move(link_));
     node_.drop(*this);
   }
 
   void on_peer(const net::Hello& hello) {
     const auto admitted = node_.admit(hello);
-    if (!admitted) return turn_away(admitted.error().detail);  // Told by then.
+    if (!admitted) {
+      // A copy that was put back shall know it, whoever else it may reach.
+      const auto seen = node_.lineage_.seen(hello.node);
+      if (admitted.error().code == Errc::foreign_directory && seen) {
+        link_->send(net::Report{{*seen}, {}});
+      }
+      return turn_away(admitted.error().detail);  // The log has it by now.
+    }
     hello_ = hello;
     if (!*admitted) return go_on();
     // Nothing it says may count before a crash of this node cannot forget that it was heard.
@@ -114,6 +129,8 @@ class Node::Inbound final : public net::LinkHandler {
     }
     auto* paxos_message = std::get_if<paxos::Message>(&message);
     if (paxos_message == nullptr) return;
+    check();
+    if (peer_ == NodeId{}) return;
     node_.lineage_.told(peer_, start_id(), paxos_message->commits);
     if (node_.replica_) node_.replica_->deliver(peer_, std::move(*paxos_message));
   }
@@ -197,6 +214,7 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
                 return {};
               },
               [this](NodeId node, const std::string& reason) { refused_by_[node] = reason; },
+              [this](const net::Report& report) { on_refused_for(report); },
               [this](NodeId node) {
                 if (replica_) replica_->on_peer_gone(node);
               },
@@ -235,7 +253,7 @@ void Node::keep_all_heard(std::function<void()> durable) {
 Result<bool> Node::admit(const net::Hello& hello) {
   Result<bool> admitted = false;
   // A process that was killed may be heard after the next one; it does not come again.
-  int told_at = 2;
+  int told_at = 5;
   if (const auto member = membership_.admit(hello); !member) {
     admitted = tl::unexpected<Error>(member.error());
     told_at = 1;
@@ -273,6 +291,9 @@ void Node::be_born() {
                 {{"cluster_id", std::to_string(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
   // It votes only once the list is durable: until then a crash would make it unborn again.
+  for (const auto& [from, report] : std::exchange(reports_before_birth_, {})) {
+    on_report(from, report);
+  }
   // Who was heard goes with it.
   store_->write_identity(membership_.identity(), nullptr);
   keep_all_heard([this] {
@@ -320,8 +341,15 @@ void Node::report() {
 }
 
 void Node::on_report(NodeId from, const net::Report& report) {
-  if (!membership_.born()) return;
-  if (lineage_.merge(from, report.sightings)) {
+  if (!membership_.born()) {
+    reports_before_birth_[from] = report;
+    return;
+  }
+  std::vector<net::Sighting> sightings = report.sightings;
+  std::erase_if(sightings, [this](const net::Sighting& seen) {
+    return !options_.cluster.contains(seen.node);
+  });
+  if (lineage_.merge(from, sightings)) {
     drop_forked();
     keep_all_heard([] {});
   }
@@ -329,6 +357,15 @@ void Node::on_report(NodeId from, const net::Report& report) {
   for (const net::StatePoint& point : report.points) {
     comparison_.reported(from, point, replica_->trail(), loop_.now());
   }
+  check_state();
+}
+
+/// Somebody who refuses this node says what it has heard of it.
+void Node::on_refused_for(const net::Report& report) {
+  if (!membership_.born()) return;
+  for (const net::Sighting& seen : report.sightings) lineage_.hear_of_self(seen);
+  if (lineage_.gone_back().empty() || !halted_.empty()) return;
+  keep_history(nullptr);
   check_state();
 }
 
@@ -356,7 +393,7 @@ void Node::check_state() {
     why = lineage_.gone_back();
   } else if (const Slot at = lineage_.history().diverged_at; at != Slot{}) {
     why = "diverged: the state behind slot " + std::to_string(at.value - 1) +
-          " differs from a majority's; this directory must be replaced";
+          " differs from a majority's; this node takes no part any more";
   } else if (verdict == Verdict::unsure) {
     why = "diverged: " + comparison_.sentence() + ", and no majority says which is right";
   }
@@ -365,6 +402,16 @@ void Node::check_state() {
     if (disputed) {
       events_.event(net::Level::error, "states_differ", {{"reason", comparison_.sentence()}});
       report();
+    }
+  }
+  if (comparison_.outvoted() != outvoted_) {
+    outvoted_ = comparison_.outvoted();
+    std::string nodes;
+    for (NodeId node : outvoted_) nodes += (nodes.empty() ? "" : ", ") + std::to_string(node.value);
+    if (!nodes.empty()) {
+      events_.event(net::Level::error, "states_differ",
+                    {{"reason", "the state of node " + nodes +
+                                    " differs from a majority's: it takes no part any more"}});
     }
   }
   if (why == halted_) return;
@@ -383,8 +430,9 @@ void Node::tick() {
   const Time now = loop_.now();
   store_->keep_cached(will_be_asked());
   check_state();
-  if (now - reported_at_ >= kReportEvery) {
-    report();
+  if (now - reported_at_ >= kReportEvery) report();
+  if (now - kept_at_ >= kReportEvery) {
+    kept_at_ = now;
     if (lineage_.take_changed()) keep_history(nullptr);
   }
   if (!replica_) {
@@ -421,6 +469,7 @@ void Node::stop(std::function<void()> done) {
   stopped_ = std::move(done);
   stop_by_ = loop_.now() + kStopWithin;
   service_.shut_down();
+  if (lineage_.take_changed()) keep_history(nullptr);
   if (replica_) replica_->hand_over();
   tick();
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "log/client_service.h"
@@ -81,6 +82,7 @@ class Node {
   void keep_history(std::function<void()> durable);
   void keep_all_heard(std::function<void()> durable);
   void report();
+  void on_refused_for(const net::Report& report);
   void on_report(NodeId from, const net::Report& report);
   void drop_forked();
   void check_state();
@@ -116,7 +118,10 @@ class Node {
   bool ready_told_ = false;
   std::string halted_;
   std::optional<Slot> disputed_;  // As it was reported last.
+  std::set<NodeId> outvoted_;     // The same.
   Time reported_at_{};
+  Time kept_at_{};
+  std::map<NodeId, net::Report> reports_before_birth_;
   std::function<void()> stopped_;
   Time stop_by_{};
 };

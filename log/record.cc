@@ -160,6 +160,7 @@ std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
   writer.put(mark.applied);
   writer.put(mark.values_end.segment);
   writer.put(mark.values_end.offset);
+  writer.put(mark.commits);
   return seal(Table::meta, kJournalKey, std::move(content));
 }
 
@@ -170,6 +171,7 @@ Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
     mark.applied = reader.get<std::uint64_t>();
     mark.values_end.segment = reader.get<std::uint32_t>();
     mark.values_end.offset = reader.get<std::uint64_t>();
+    if (reader.left() != 0) mark.commits = reader.get<std::uint64_t>();  // Absent before 0.1.
     return mark;
   });
 }
@@ -186,6 +188,7 @@ std::vector<std::byte> seal_history(const History& history) {
   };
   writer.put(history.starts);
   writer.put(history.diverged_at.value);
+  writer.put(static_cast<std::uint8_t>(history.gone_back ? 1 : 0));
   put_starts(history.recent);
   writer.put(static_cast<std::uint32_t>(history.kept_by.size()));
   for (const auto& [node, start_id] : history.kept_by) {
@@ -217,6 +220,7 @@ Result<History> unseal_history(std::span<const std::byte> sealed) {
     History history;
     history.starts = reader.get<std::uint64_t>();
     history.diverged_at = {reader.get<std::uint64_t>()};
+    history.gone_back = reader.get<std::uint8_t>() != 0;
     history.recent = get_starts();
     const auto kept_by = reader.get<std::uint32_t>();
     for (std::uint32_t i = 0; i < kept_by && reader.ok(); ++i) {

@@ -63,6 +63,7 @@ struct JournalMark {
   std::uint64_t id = 0;
   std::uint64_t applied = 0;
   ValuePlace values_end;
+  std::uint64_t commits = 0;  ///< As of Store::commits, up to that record.
 };
 
 /// `content` and its checksum.

@@ -10,6 +10,8 @@ void StateComparison::reported(NodeId node, const net::StatePoint& point, const 
     compare(node, point, *hash, now);
   } else if (dispute_ && dispute_->own.chosen_end == point.chosen_end) {
     compare(node, point, dispute_->own.hash, now);  // It has left the trail since.
+  } else if (settled_ && settled_->chosen_end == point.chosen_end) {
+    compare(node, point, settled_->hash, now);
   } else if (point.chosen_end > own.newest().chosen_end) {
     // The first of them is the one that this node comes by next.
     const auto [waits, first] = waiting_.emplace(node, point);
@@ -31,19 +33,39 @@ void StateComparison::compare_waiting(const StateTrail& own, Time now) {
 
 void StateComparison::compare(NodeId node, const net::StatePoint& point, std::uint64_t own_hash,
                               Time now) {
-  if (point.hash == own_hash) {
-    if (!dispute_ || point.chosen_end < dispute_->own.chosen_end) return;
-    dispute_->hashes[node] = dispute_->own.hash;  // Agrees there, and so it does below.
-    if (votes(dispute_->own.hash) == dispute_->hashes.size() + 1) dispute_.reset();
+  const bool equal = point.hash == own_hash;
+  if (outvoted_.contains(node)) {
+    // Its directory was replaced, if it agrees again.
+    if (equal && point.chosen_end >= settled_->chosen_end) outvoted_.erase(node);
     return;
   }
-  const bool lower = dispute_ && point.chosen_end < dispute_->own.chosen_end;
-  if (!dispute_ || lower) {
-    // Patience is for the first difference; the search for its slot goes on within it.
-    const Time since = dispute_ ? dispute_->since : now;
-    dispute_ = Dispute{{point.chosen_end, own_hash}, since, {}};
+  if (equal) {
+    if (!dispute_ || point.chosen_end < dispute_->own.chosen_end) return;
+    dispute_->hashes[node] = dispute_->own.hash;  // Agrees there, and so it does below.
+    if (votes(dispute_->own.hash) == dispute_->hashes.size() + 1) return dispute_.reset();
+    return settle();
+  }
+  if (!dispute_) {
+    dispute_ = Dispute{{point.chosen_end, own_hash}, now, {}};
+  } else if (point.chosen_end < dispute_->own.chosen_end) {
+    // Who agrees at a slot agrees below it, too. Patience goes on.
+    const std::uint64_t before = dispute_->own.hash;
+    std::erase_if(dispute_->hashes, [&](const auto& other) { return other.second != before; });
+    for (auto& [other, hash] : dispute_->hashes) hash = own_hash;
+    dispute_->own = {point.chosen_end, own_hash};
   }
   if (dispute_->own.chosen_end == point.chosen_end) dispute_->hashes[node] = point.hash;
+  settle();
+}
+
+/// A majority that has spoken has said all there is: the next difference is another matter.
+void StateComparison::settle() {
+  if (votes(dispute_->own.hash) < nodes_ / 2 + 1) return;
+  for (const auto& [node, hash] : dispute_->hashes) {
+    if (hash != dispute_->own.hash) outvoted_.insert(node);
+  }
+  settled_ = dispute_->own;
+  dispute_.reset();
 }
 
 std::vector<net::StatePoint> StateComparison::points(const StateTrail& own) const {
@@ -53,6 +75,7 @@ std::vector<net::StatePoint> StateComparison::points(const StateTrail& own) cons
     points.push_back({common, *hash});
   }
   if (dispute_) points.push_back(dispute_->own);
+  if (settled_) points.push_back(*settled_);
   return points;
 }
 
@@ -65,7 +88,6 @@ std::size_t StateComparison::votes(std::uint64_t hash) const {
 StateComparison::Verdict StateComparison::verdict(Time now) const {
   if (!dispute_) return Verdict::agrees;
   const std::size_t majority = nodes_ / 2 + 1;
-  if (votes(dispute_->own.hash) >= majority) return Verdict::agrees;
   for (const auto& [node, hash] : dispute_->hashes) {
     if (votes(hash) >= majority) return Verdict::diverged;
   }

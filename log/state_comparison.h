@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ class StateComparison {
   [[nodiscard]] Verdict verdict(Time now) const;
   /// Who differs where, as a sentence; empty if nobody does.
   [[nodiscard]] std::string sentence() const;
+  /// Those who differ from a majority, which this node is one of.
+  [[nodiscard]] const std::set<NodeId>& outvoted() const { return outvoted_; }
   /// Where somebody differs.
   [[nodiscard]] std::optional<Slot> disputed() const;
 
@@ -73,11 +76,14 @@ class StateComparison {
 
   void compare(NodeId node, const net::StatePoint& point, std::uint64_t own_hash, Time now);
   [[nodiscard]] std::size_t votes(std::uint64_t hash) const;
+  void settle();
 
   NodeId self_;
   std::size_t nodes_;
   std::map<NodeId, net::StatePoint> waiting_;  // Of those who are ahead of this node.
   std::optional<Dispute> dispute_;             // The lowest slot that is known.
+  std::optional<net::StatePoint> settled_;     // A majority was right there, this node among them:
+  std::set<NodeId> outvoted_;                  // these were not. What they report says nothing new.
 };
 
 }  // namespace stele::log

@@ -59,10 +59,10 @@ class Store {
   virtual void write_identity(const Identity& identity, std::function<void()> durable) = 0;
   /// Empty if it is new.
   [[nodiscard]] virtual const History& history() const = 0;
-  /// Without `durable` nobody waits for it, and it rides in the next commit.
   virtual void write_history(const History& history, std::function<void()> durable) = 0;
-  /// Commits are numbered, over all starts: the last one that was there when the store was opened,
-  /// and the last one that is durable. Never goes back but with the directory.
+  /// Commits are numbered over all starts, but for those of the history alone: the last one that
+  /// was there when the store was opened, and the last one that is durable. Never goes back but
+  /// with the directory.
   [[nodiscard]] virtual std::uint64_t commits_found() const = 0;
   [[nodiscard]] virtual std::uint64_t commits() const = 0;
   /// Everything needed to start; called once, before any write but the identity's. Errors: corrupt.

@@ -69,6 +69,16 @@ bool whole(const FoundRecord& record) {
   return true;
 }
 
+/// As of Transaction::counts.
+bool counts(std::span<const std::byte> redo) {
+  while (!redo.empty()) {
+    const auto change = next_change(redo);
+    if (!change) return false;
+    if (change->table != Table::meta || change->key != kHistoryKey) return true;
+  }
+  return false;
+}
+
 /// Sorts, and leaves out a last record that was torn.
 Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t applied) {
   std::ranges::sort(records, {}, &FoundRecord::number);
@@ -163,7 +173,7 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
     }
     return journaled;
   }
-  const auto [id, applied, values_end] = **mark;
+  const auto [id, applied, values_end, commits] = **mark;
   const std::string path = journal_path(directory);
   auto journal = MappedFile::open(path);
   if (!journal) return tl::unexpected<Error>(journal.error());
@@ -204,7 +214,7 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   const auto found = get_mark(*txn);
   if (!found) return tl::unexpected<Error>(found.error());
   // A journal that the tables do not know yet has never held anything.
-  JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}});
+  JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}, 0});
   if (const auto synced = sync_segments(directory, mark.values_end); !synced) {
     return tl::unexpected<Error>(synced.error());
   }
@@ -213,6 +223,7 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   for (const FoundRecord& record : journaled->records) {
     const auto done = apply_redo(record.redo, *txn);
     if (!done) return tl::unexpected<Error>(done.error());
+    if (counts(record.redo)) ++mark.commits;
   }
 
   const std::string path = journal_path(directory);
@@ -220,7 +231,6 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);
   if (!journal) return tl::unexpected<Error>(journal.error());
   mark.applied += journaled->records.size();
-  const std::uint64_t commits_found = mark.applied;
   // One number is left out: it may stand on a record that was torn, and must not be used again.
   ++mark.applied;
   mark.values_end = journaled->values_end;
@@ -233,7 +243,7 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
   StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
                    std::make_unique<ValueReader>(directory));
   files.mark_ = mark;
-  files.commits_found_ = commits_found;
+  files.commits_found_ = mark.commits;
   if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
   return files;
 }
@@ -261,6 +271,7 @@ Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
                                                               : append_large(transaction);
     if (!done) return done;
     ++mark_.applied;
+    if (transaction.counts()) ++mark_.commits;
     mark_.values_end = values_.end();
     behind_.insert(behind_.end(), redo_.bytes().begin(), redo_.bytes().end());
     behind_bytes_ += transaction.bytes;

@@ -60,7 +60,7 @@ class StoreFiles {
   /// Of all files.
   [[nodiscard]] std::uint64_t used_bytes() const;
   /// The last commit: now, and as it was found.
-  [[nodiscard]] std::uint64_t commits() const { return mark_.applied; }
+  [[nodiscard]] std::uint64_t commits() const { return mark_.commits; }
   [[nodiscard]] std::uint64_t commits_found() const { return commits_found_; }
 
  private:

@@ -21,6 +21,8 @@ struct Transaction {
 
   void add(std::vector<paxos::Acceptor::Write> writes);
   void add(StateWrite write);
+  /// It holds something that other nodes may be told of: not only what was heard of them.
+  [[nodiscard]] bool counts() const { return identity || !votes.empty() || state; }
   [[nodiscard]] bool empty() const { return !identity && !history && votes.empty() && !state; }
 };
 

@@ -123,6 +123,7 @@ void check_sessions(Lmdb::Txn& txn, VerifyReport& report) {
 Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values) {
   VerifyReport report;
   auto done = read_meta(txn, kIdentityKey, unseal_identity, report.identity, report);
+  if (done) done = read_meta(txn, kHistoryKey, unseal_history, report.history, report);
   if (done) done = read_meta(txn, kPromiseKey, unseal_promised, report.promised, report);
   if (done) done = read_meta(txn, kNumbersKey, unseal_numbers, report.numbers, report);
   if (!done) return tl::unexpected<Error>(done.error());

@@ -13,6 +13,7 @@ namespace stele::log {
 
 struct VerifyReport {
   Identity identity;
+  History history;
   Promised promised;
   StateNumbers numbers;
   std::uint64_t records = 0;  ///< In the table of slots,

@@ -73,7 +73,7 @@ struct Sighting {
 };
 
 /// So many starts are told, and kept.
-inline constexpr std::size_t kRecentStartsMax = 16;
+inline constexpr std::size_t kRecentStartsMax = 256;
 /// So many points are in a report at most.
 inline constexpr std::size_t kStatePointsMax = 8;
 
@@ -235,7 +235,7 @@ struct StatusAnswer {
   std::uint64_t cluster_id = 0;
   std::string cluster_name;
   NodeId node;
-  std::string role;  // "leader", "follower", "candidate", "unborn".
+  std::string role;  // "leader", "follower", "candidate", "unborn", "diverged", "gone_back".
   Ballot ballot;     // The acceptor's promise.
   NodeId leader;     // {}: none known.
   Slot chosen_end;

@@ -63,6 +63,8 @@ class Peers::Peer final {
     } else if (const auto* refused = std::get_if<Refused>(&message)) {
       peers_.handshake_.refused(node_, refused->reason);
       lost("it refused: " + refused->reason);
+    } else if (const auto* report = std::get_if<Report>(&message)) {
+      peers_.handshake_.told(*report);
     }
     // Everything else comes in on the connections that the other node dialled.
   }

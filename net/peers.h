@@ -30,6 +30,7 @@ class Peers final : public Transport {
     std::function<Hello()> hello;                     ///< What this node says of itself now.
     std::function<Result<void>(const Hello&)> admit;  ///< Judges the other side.
     std::function<void(NodeId, const std::string&)> refused;  ///< The other side refuses this node.
+    std::function<void(const Report&)> told;  ///< And this is why, as far as it knows.
     std::function<void(NodeId)>
         gone;  ///< It was connected, and at once cannot be reached any more.
     std::function<void(NodeId)> connected;  ///< It can be sent to (again); what was, may be lost.

@@ -70,7 +70,7 @@ TEST_SUITE("log.lineage") {
       bench.vote(bench.directory, 5);
     }
     // The same process comes again over another connection.
-    const Lineage again(kN3, {39, {{138, 0}}, {}, {}, {}}, 139, 190);
+    const Lineage again(kN3, {39, {{138, 0}}, {}, {}, {}, false}, 139, 190);
     const auto admitted = bench.one.admit(hello_of(kN3, again));
     REQUIRE(admitted.has_value());
     CHECK_FALSE(*admitted);
@@ -86,9 +86,22 @@ TEST_SUITE("log.lineage") {
       CHECK_FALSE(process.merge(kN1, bench.one.sightings(1)));
       bench.directory.history = process.history();
     }
-    for (std::uint64_t id = 102; id < 160; ++id) static_cast<void>(bench.directory.start(id));
+    for (std::uint64_t id = 102; id < 900; ++id) static_cast<void>(bench.directory.start(id));
     CHECK(bench.directory.history.recent.size() == net::kRecentStartsMax);
-    CHECK(bench.hear(bench.directory, 160).has_value());
+    CHECK(bench.hear(bench.directory, 900).has_value());
+  }
+
+  TEST_CASE("a copy does not come in by being started again and again, whatever it writes") {
+    Bench bench;
+    REQUIRE(bench.hear(bench.directory, 100));
+    // It knows only that an earlier start was kept.
+    bench.directory.history.kept_by = {{kN1, 99}};
+    Directory copy = bench.directory;
+    bench.vote(bench.directory, 20);
+    for (std::uint64_t id = 101; id < 900; ++id) {
+      REQUIRE_FALSE(bench.hear(copy, id).has_value());
+      copy.commits += 7;
+    }
   }
 
   TEST_CASE("until it is durable that a start was heard, nothing of it counts") {
@@ -139,7 +152,7 @@ TEST_SUITE("log.lineage") {
     CHECK(other.hear(same, 101).has_value());  // Nothing was told that it lacks.
 
     // The node knows which start of it node 1 has kept.
-    Lineage process(kN3, {0, {}, {}, {}, {}}, 100, 0);
+    Lineage process(kN3, {}, 100, 0);
     CHECK_FALSE(process.merge(kN1, bench.one.sightings(1)));
     bench.directory.history.kept_by = process.history().kept_by;
     Directory copy = bench.directory;
@@ -204,6 +217,23 @@ TEST_SUITE("log.lineage") {
 
     Lineage newest = bench.directory.start(102);
     CHECK_FALSE(newest.merge(kN1, bench.one.sightings(1)));
+    CHECK(newest.gone_back().empty());
+  }
+
+  TEST_CASE("who is refused for what was heard of it knows it itself, also after its next start") {
+    Bench bench;
+    REQUIRE(bench.hear(bench.directory, 100));
+    Directory copy = bench.directory;
+    bench.vote(bench.directory, 5);
+    Lineage refused = copy.start(101);
+    REQUIRE_FALSE(bench.one.admit(hello_of(kN3, refused)).has_value());
+    REQUIRE(bench.one.seen(kN3));
+    refused.hear_of_self(*bench.one.seen(kN3));
+    CHECK_FALSE(refused.gone_back().empty());
+    CHECK_FALSE(Lineage(kN3, refused.history(), 102, 9).gone_back().empty());
+    // What is not true of it does it no harm.
+    Lineage newest = bench.directory.start(103);
+    newest.hear_of_self(*bench.one.seen(kN3));
     CHECK(newest.gone_back().empty());
   }
 

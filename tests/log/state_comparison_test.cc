@@ -88,7 +88,7 @@ TEST_SUITE("log.state_comparison") {
     CHECK(one.comparison.verdict(kLater) == Verdict::agrees);
     CHECK(two.comparison.verdict(kLater) == Verdict::agrees);
     CHECK(three.comparison.verdict(kNow) == Verdict::diverged);
-    CHECK(one.comparison.sentence().find("node 3") != std::string::npos);
+    CHECK(one.comparison.outvoted() == std::set<NodeId>{kN3});
     REQUIRE(three.comparison.disputed());
   }
 
@@ -153,6 +153,31 @@ TEST_SUITE("log.state_comparison") {
     talk({&one, &two, &three});
     CHECK(one.comparison.verdict(kLater) == Verdict::agrees);
     CHECK(three.comparison.verdict(kLater) == Verdict::diverged);
+  }
+
+  TEST_CASE("a second one that differs is found, though the first one still does") {
+    Teller one(kN1);
+    Teller two(kN2, 150);
+    Teller three(kN3, 40);
+    for (Teller* node : {&one, &two, &three}) node->apply_to(100);
+    talk({&one, &two, &three});
+    CHECK(one.comparison.outvoted() == std::set<NodeId>{kN3});
+    for (Teller* node : {&one, &two}) node->apply_to(200);
+    talk({&one, &two, &three});
+    CHECK(one.comparison.verdict(kLater) == Verdict::unsure);
+    CHECK(two.comparison.verdict(kLater) == Verdict::unsure);
+  }
+
+  TEST_CASE("a lower slot at which two differ keeps what is known of the others") {
+    Teller one(kN1);
+    Teller two(kN2);
+    Teller three(kN3, 40);
+    for (Teller* node : {&one, &two, &three}) node->apply_to(100);
+    one.hear(three);
+    one.comparison.reported(kN3, {{50}, 1}, one.trail, kLater);
+    one.hear(two, kLater);
+    CHECK(one.comparison.verdict(kLater) == Verdict::agrees);
+    CHECK(one.comparison.outvoted() == std::set<NodeId>{kN3});
   }
 
   TEST_CASE("one whose directory was replaced agrees again") {

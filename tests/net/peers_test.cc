@@ -99,7 +99,7 @@ struct Bench {
                  return fail(Errc::refused, "not you");
                },
                [this](NodeId, const std::string& reason) { refusal = reason; },
-               [this](NodeId node) { gone.push_back(node); },
+               [](const Report&) {}, [this](NodeId node) { gone.push_back(node); },
                [this](NodeId node) { reached.push_back(node); }}};
 };
 
@@ -201,9 +201,10 @@ TEST_SUITE("net.peers") {
     sim::SimLoop loop(1);
     log::FakeDialer dialer;
     log::QuietEvents events;
-    Peers peers(loop, dialer, events,
-                {[] { return Hello{}; }, [](const Hello&) { return Result<void>(); },
-                 [](NodeId, const std::string&) {}, [](NodeId) {}, [](NodeId) {}});
+    Peers peers(
+        loop, dialer, events,
+        {[] { return Hello{}; }, [](const Hello&) { return Result<void>(); },
+         [](NodeId, const std::string&) {}, [](const Report&) {}, [](NodeId) {}, [](NodeId) {}});
     peers.add({2}, {"other", 1});
     // The tries become rare.
     for (int i = 0; i < 10; ++i) {

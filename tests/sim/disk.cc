@@ -16,7 +16,7 @@ void put(const paxos::Record& record, Image& image) {
 
 // In the order in which log::LmdbStore writes: the learner's records replace votes.
 void Txn::apply(Image& image) const {
-  ++image.commits;
+  if (identity || !votes.empty() || state) ++image.commits;
   if (identity) image.identity = identity;
   if (history) image.history = *history;
   for (const paxos::Acceptor::Write& write : votes) {

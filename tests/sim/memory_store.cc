@@ -99,8 +99,7 @@ void MemoryStore::write_identity(const log::Identity& identity, std::function<vo
 void MemoryStore::write_history(const log::History& history, std::function<void()> durable) {
   history_ = history;
   waiting_.txn.history = history;
-  if (!durable) return;
-  waiting_.durable.push_back(std::move(durable));
+  if (durable) waiting_.durable.push_back(std::move(durable));
   waiting_.urgent = true;
   want_commit();
 }

@@ -43,7 +43,7 @@ class MemoryStore final : public SimStore {
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
   [[nodiscard]] bool dirty() const {
-    return waiting_.urgent || waiting_.txn.state || waiting_.txn.history;
+    return waiting_.urgent || waiting_.txn.state;
   }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
