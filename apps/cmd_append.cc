@@ -81,6 +81,7 @@ class Appender {
     options.addresses = common.cluster;
     options.cluster_name = common.cluster_name;
     options.window = flags.in_flight;
+    options.stop_at_failure = true;
     options.waiting_bytes_max = SIZE_MAX;  // Bounded by --in-flight entries of bounded size.
     return options;
   }
@@ -227,6 +228,7 @@ class Appender {
 
   void report_failure(const Waiting& first) {
     failed_ = true;
+    if (first.result.may_be_appended) unknown_ = first.line;
     output_.flush();
     clear_progress();
     const std::string fate =
@@ -239,23 +241,25 @@ class Appender {
   /// What became of an entry behind the one that failed.
   void note_other(const Waiting& entry) {
     if (!entry.error) {
-      ++others_appended_;
-      if (others_first_ == Lsn{}) others_first_ = entry.lsn;
-      others_last_ = entry.lsn;
+      acknowledged_ = entry.line;  // And so is all before it.
     } else if (entry.result.may_be_appended) {
-      ++others_unknown_;
+      unknown_ = entry.line;
     }
   }
 
   void end_failed() {
-    if (others_appended_ != 0) {
-      std::fprintf(stderr, "stele: %zu entries after it were appended, LSN %llu to %llu\n",
-                   others_appended_, static_cast<unsigned long long>(others_first_.value),
-                   static_cast<unsigned long long>(others_last_.value));
+    const std::string lines = from_input_ ? "input lines " : "entries ";
+    std::string told = acknowledged_ == 0
+                           ? "nothing of the input is in the log"
+                           : lines + "1 to " + std::to_string(acknowledged_) + " are in the log";
+    if (unknown_ > acknowledged_) {
+      told = acknowledged_ == 0 ? "" : told + "; ";
+      told += lines + std::to_string(acknowledged_ + 1) + " to " + std::to_string(unknown_) +
+              " may yet be, in this order; nothing behind them is";
+    } else if (acknowledged_ != 0) {
+      told += ", and nothing behind them";
     }
-    if (others_unknown_ != 0) {
-      std::fprintf(stderr, "stele: %zu entries after it may yet be in the log\n", others_unknown_);
-    }
+    std::fprintf(stderr, "stele: %s\n", told.c_str());
     end();
   }
 
@@ -309,10 +313,7 @@ class Appender {
   bool reporting_ = false;
   bool failed_ = false;
   bool from_input_ = false;
-  std::size_t others_appended_ = 0;  // Behind the one that failed.
-  std::size_t others_unknown_ = 0;
-  Lsn others_first_;
-  Lsn others_last_;
+  std::uint64_t unknown_ = 0;  // The last line that may yet be in the log.
   int exit_code_ = kDone;
 
   std::mutex mutex_;
@@ -353,7 +354,7 @@ int append(const Common& common, const AppendFlags& flags) {
   if (!flags.entries.empty()) return appender->run(flags.entries);
 
   int descriptor = STDIN_FILENO;
-  if (!flags.file.empty()) {
+  if (!flags.file.empty() && flags.file != "-") {
     descriptor = ::open(flags.file.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
       return complain(Errc::invalid_argument,

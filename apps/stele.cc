@@ -1,6 +1,7 @@
 // stele: the shell tool. Flags here, the work in cmd_*.cc.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -57,7 +58,7 @@ void add_append(CLI::App& app, Commands& c) {
   sub->add_option("entries", c.append.entries,
                   "One entry each; without: one per line of the input");
   auto* file =
-      sub->add_option("--file", c.append.file, "Read lines from this file, not standard input");
+      sub->add_option("--file", c.append.file, "Read lines from this file; -: standard input");
   auto* whole = sub->add_option("--whole", c.append.whole, "Append this file as one entry");
   file->excludes(whole);
   sub->add_flag("--null", c.append.null_separated,
@@ -139,6 +140,38 @@ void add_others(CLI::App& app, Commands& c) {
   verify_sub->callback([&c] { c.chosen = [&c] { return verify(c.verify_data); }; });
 }
 
+/// What the parser of flags would take for something else is an entry all the same: lists in
+/// brackets, `++`, names of subcommands, what follows `--`. It stands behind this until it is
+/// parsed.
+constexpr char kShield = '\x01';
+
+std::vector<std::string> shield(int argc, char** argv, const CLI::App& app) {
+  std::vector<std::string> all(argv, argv + argc);
+  const auto names_a_subcommand = [&](const std::string& argument) {
+    return std::ranges::any_of(app.get_subcommands(nullptr),
+                               [&](const CLI::App* sub) { return sub->get_name() == argument; });
+  };
+  bool appends = false;
+  bool literal = false;
+  for (std::string& argument : all) {
+    const bool special = argument.empty() || argument.front() == '[' ||
+                         argument.front() == kShield || argument == "++" || argument == "-" ||
+                         names_a_subcommand(argument);
+    if (appends && !literal && argument == "--") {
+      literal = true;
+    } else if (literal || (appends && special)) {
+      argument.insert(argument.begin(), kShield);
+    } else {
+      appends = appends || argument == "append";
+    }
+  }
+  return all;
+}
+
+void unshield(std::string& argument) {
+  if (!argument.empty() && argument.front() == kShield) argument.erase(argument.begin());
+}
+
 int main(int argc, char** argv) {
   CLI::App app("Append to the log of a Stele cluster, read it, and see how it is.", "stele");
   Commands c;
@@ -153,8 +186,11 @@ int main(int argc, char** argv) {
   add_read(app, c);
   add_tail(app, c);
   add_others(app, c);
+  std::vector<std::string> arguments = shield(argc, argv, app);
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
   try {
-    app.parse(argc, argv);
+    app.parse(argc, pointers.data());
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
@@ -170,6 +206,9 @@ int main(int argc, char** argv) {
     c.common.cluster = *std::move(addresses);
   }
   if (app.got_subcommand("append")) {
+    for (std::string& entry : c.append.entries) unshield(entry);
+    unshield(c.append.file);
+    unshield(c.append.whole);
     const int sources = (c.append.entries.empty() ? 0 : 1) + (c.append.file.empty() ? 0 : 1) +
                         (c.append.whole.empty() ? 0 : 1);
     if (sources > 1) {

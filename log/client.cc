@@ -78,6 +78,8 @@ Client::Client(asio::io_context& context, ClientOptions options)
 
 Client::~Client() = default;
 
+void Client::go_on() { impl_->core.go_on(); }
+
 void Client::close() { impl_->core.close(); }
 
 void Client::start_append(asio::const_buffer payload, Lsn lsn, std::chrono::milliseconds timeout,

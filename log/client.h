@@ -99,6 +99,9 @@ class Client {
         token, timeout);
   }
 
+  /// Takes appends again after one that failed (ClientOptions::stop_at_failure).
+  void go_on();
+
   /// Ends the session and closes all connections, so that the context's run() can return.
   void close();
 

@@ -11,6 +11,9 @@ namespace stele::log {
 namespace {
 
 constexpr Duration kNoSpaceRetry = std::chrono::milliseconds(200);
+/// So many attempts' time-outs it may take to learn what became of what is taken back.
+constexpr int kResolveTimeouts = 8;
+constexpr const char* kStopped = "an append before it has failed";
 
 /// The outcomes of an attempt that had no effect and never will have.
 bool is_refusal(net::Outcome outcome) {
@@ -30,12 +33,20 @@ bool is_refusal(net::Outcome outcome) {
 void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
                         std::unique_ptr<AppendDone> done) {
   AppendResult refused;
+  const auto refuse = [&](Errc error) {
+    complete_later(std::move(done), error, std::move(refused));
+    stop_at(appends_.size());
+  };
+  if (stopped_) {
+    refused.detail = kStopped;
+    return refuse(Errc::stopped);
+  }
   Connection* leader = addresses_.empty() ? nullptr : target();
   const std::size_t limit = leader == nullptr ? 0 : leader->entry_bytes_max();
   if (limit != 0 && payload.size() > limit) {
     refused.detail = "the entry has " + std::to_string(payload.size()) + " bytes, the limit is " +
                      std::to_string(limit);
-    return complete_later(std::move(done), Errc::too_large, std::move(refused));
+    return refuse(Errc::too_large);
   }
   const bool full =
       appends_.size() >= options_.waiting_max ||
@@ -43,7 +54,7 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
   if (full) {
     refused.detail = "too many appends wait in this client";
     refused.retry_after = std::chrono::milliseconds(10);
-    return complete_later(std::move(done), Errc::overloaded, std::move(refused));
+    return refuse(Errc::overloaded);
   }
   closed_ = false;
   waiting_bytes_ += payload.size();
@@ -115,6 +126,10 @@ void ClientCore::send_appends(Connection& leader) {
       ++next_send_;
       continue;
     }
+    // The log may refuse a condition, and take what it finds behind it.
+    const bool waits = options_.stop_at_failure && index != 0 && !first.skip &&
+                       appends_[index - 1].condition != Lsn{} && !appends_[index - 1].consumed;
+    if (waits) return;
     if (!first.skip && leader.entry_bytes_max() != 0 &&
         first.payload.bytes.size() > leader.entry_bytes_max()) {
       AppendResult result;
@@ -222,6 +237,11 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
         if (result.outcome == net::Outcome::condition_failed) {
           error = Errc::condition_failed;
           told.detail = "the next entry's LSN is not the one asked for";
+        } else if (result.outcome == net::Outcome::skipped && entry.done && entry.skip) {
+          // Taken back, and in time.
+          const bool late = loop_.now() >= entry.deadline;
+          error = late ? Errc::timed_out : Errc::stopped;
+          told.detail = late ? "no answer in time" : kStopped;
         } else if (result.outcome == net::Outcome::skipped && entry.done) {
           error = Errc::timed_out;
           told.may_be_appended = true;
@@ -296,8 +316,14 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
     const bool in_result = at >= result.sequence && at < result.sequence + result.count;
     ++at;
     if (!entry.done) continue;  // Nobody waits, and the new session does not know the sequence.
-    surely_not_appended =
-        surely_not_appended || entry.attempts == 0 || (entry.attempts == 1 && in_result);
+    surely_not_appended = surely_not_appended || entry.attempts == 0 ||
+                          (entry.attempts == 1 && in_result && !entry.skip);
+    if (surely_not_appended && stopped_) {
+      AppendResult told;
+      told.detail = kStopped;
+      finish(entry, Errc::stopped, std::move(told));
+      continue;
+    }
     if (surely_not_appended) {
       entry.attempts = 0;
       kept.push_back(std::move(entry));
@@ -309,7 +335,7 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
     finish(entry, Errc::session_expired, std::move(told));
   }
   appends_ = std::move(kept);
-  first_ = next_send_ = Sequence{1};
+  first_ = next_send_ = stop_begin_ = Sequence{1};
   told_end_ = {};
 }
 
@@ -325,6 +351,43 @@ void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult 
     if (*error == Errc::no_space) result.retry_after = std::chrono::milliseconds(200);
   }
   complete_later(std::move(entry.done), error, std::move(result));
+  if (!error || !options_.stop_at_failure) return;
+  const auto at =
+      std::ranges::find_if(appends_, [&](const Pending& pending) { return &pending == &entry; });
+  stop_at(static_cast<std::size_t>(at - appends_.begin()));
+}
+
+/// The append at that place has failed: those behind it are not to get into the log.
+void ClientCore::stop_at(std::size_t index) {
+  const bool known = stopped_ && first_ + index >= stop_begin_;
+  if (!options_.stop_at_failure || known) return;
+  stopped_ = true;
+  stop_begin_ = first_ + index;
+  resolve_by_ = loop_.now() + kResolveTimeouts * options_.attempt_timeout;
+  takes_back_ = true;  // In a turn of its own: somebody may be going through the appends.
+  wake();
+}
+
+void ClientCore::go_on() {
+  if (std::exchange(takes_back_, false)) take_back();
+  stopped_ = false;
+}
+
+/// Sequences are consumed without gaps: a skip of all that is on its way leaves a beginning of it
+/// in the log, and its answer says which.
+void ClientCore::take_back() {
+  for (std::size_t i = 0; i < appends_.size(); ++i) {
+    Pending& entry = appends_[i];
+    if (!entry.done || first_ + i < stop_begin_) continue;
+    if (entry.attempts != 0) {
+      entry.skip = true;
+      continue;
+    }
+    AppendResult told;
+    told.detail = kStopped;
+    finish(entry, Errc::stopped, std::move(told));
+  }
+  resend_from(stop_begin_);
 }
 
 void ClientCore::drop_consumed() {
@@ -336,15 +399,27 @@ void ClientCore::drop_consumed() {
 }
 
 void ClientCore::expire_appends(Time now) {
-  for (Pending& entry : appends_) {
-    if (!entry.done || now < entry.deadline) continue;
+  for (std::size_t i = 0; i < appends_.size(); ++i) {
+    Pending& entry = appends_[i];
+    const Time until = entry.skip ? resolve_by_ : entry.deadline;
+    if (!entry.done || now < until) continue;
+    if (options_.stop_at_failure && !entry.skip && entry.attempts != 0) {
+      stop_at(i);
+      continue;
+    }
     AppendResult told;
     told.may_be_appended = entry.attempts != 0;
     told.detail = last_failure_.empty() ? "no answer in time" : last_failure_;
     finish(entry, ever_connected_ ? Errc::timed_out : Errc::unreachable, std::move(told));
   }
+  if (std::exchange(takes_back_, false)) take_back();
   // Without a session there are no sequences to consume.
   if (session_ == SessionId{}) {
+    std::uint64_t before = 0;
+    for (std::size_t i = 0; i < appends_.size(); ++i) {
+      if (appends_[i].done && first_ + i < stop_begin_) ++before;
+    }
+    stop_begin_ = first_ + before;
     std::erase_if(appends_, [](const Pending& entry) { return !entry.done; });
   }
 }

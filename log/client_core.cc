@@ -109,6 +109,7 @@ bool ClientCore::call_next() {
 void ClientCore::turn() {
   // What is called appends again, most likely, which then leaves in this same turn.
   woken_ = true;
+  if (std::exchange(takes_back_, false)) take_back();
   bool destroyed = false;
   bool* const outer = std::exchange(destroyed_, &destroyed);  // Of a caller that runs the loop.
   const std::size_t half = completed_.size() / 2;

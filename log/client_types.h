@@ -35,6 +35,12 @@ struct ClientOptions {
   /// appends (each has its own for reads and tails); kOwnConnection: this one shares with nobody.
   std::uint32_t connection = 0;
   static constexpr std::uint32_t kOwnConnection = UINT32_MAX;
+  /// After an append that fails nothing that this client was given later gets into the log: what
+  /// was on its way is taken back as far as it is not there yet, which is known within seconds, and
+  /// what comes then is told `stopped`, until Client::go_on(). So the log holds a beginning of the
+  /// input, and `may_be_appended` is said only if nobody can tell. Without it each append is on its
+  /// own.
+  bool stop_at_failure = false;
   /// A node that answers nothing for this long is left for another one; later, up to 16 times, if
   /// its answers have taken long of late, or if several nodes in turn have not answered.
   std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);

@@ -22,6 +22,7 @@ std::string_view to_string(Errc code) {
     case Errc::newer_format: return "newer_format";
     case Errc::in_use: return "in_use";
     case Errc::io: return "io";
+    case Errc::stopped: return "stopped";
   }
   return "unknown";
 }

@@ -29,6 +29,8 @@ enum class Errc {
   newer_format,
   in_use,
   io,
+  // Of a client's operation again.
+  stopped,
 };
 
 /// The outcome word, as printed by the tools: `not_leader`, `timed_out`, …

@@ -19,6 +19,46 @@ bool has(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_SUITE("cluster.tools") {
+  TEST_CASE("append: one argument is one entry, byte for byte, whatever it is") {
+    Cluster cluster(1);
+    cluster.start_all();
+    const std::vector<std::string> entries{
+        "[1,2,3]", "[]",          "[x]",
+        "++",      "a",           "-",
+        "read",    "append",      "",
+        "\x01",    "{\"a\":[1]}", "a=b",
+        "@x",      "%%",          "/x",
+        "'",       "\"",          "[[\"a\",\"b\"],[2026-11-29 ERROR] disk"};
+    std::vector<std::string> arguments{"append", "--timeout-ms", "5000"};
+    arguments.insert(arguments.end(), entries.begin(), entries.end());
+    REQUIRE(cluster.stele(arguments).exit_code == 0);
+    REQUIRE(cluster.stele({"append", "--", "--", "-x", "--file", "[y]"}).exit_code == 0);
+    auto expected = entries;
+    expected.insert(expected.end(), {"--", "-x", "--file", "[y]"});
+    CHECK(cluster.read_log(1) == expected);
+    REQUIRE(cluster.stele({"append", "--file", "-"}, "one\ntwo\n").exit_code == 0);
+    CHECK(cluster.read_log(1).back() == "two");
+  }
+
+  TEST_CASE(
+      "append: nothing behind an entry that was refused is in the log, and the tool says so") {
+    Cluster cluster(3, {"--entry-bytes-max", "1000"});
+    cluster.start_all();
+    std::string input;
+    for (int i = 1; i <= 600; ++i) {
+      input += (i == 301 ? std::string(2000, 'x') : "line " + std::to_string(i)) + "\n";
+    }
+    const Run ended = cluster.stele({"append"}, input);
+    CHECK(ended.exit_code == 1);
+    CAPTURE(ended.out);
+    CHECK(ended.out.find("input line 301") != std::string::npos);
+    CHECK(ended.out.find("input lines 1 to 300 are in the log, and nothing behind them") !=
+          std::string::npos);
+    const auto log = cluster.read_log(cluster.leader());
+    REQUIRE(log.size() == 300);
+    CHECK(log.back() == "line 300");
+  }
+
   TEST_CASE("append: lines, NULs, files, whole files; bytes are kept as they are") {
     Cluster cluster(1);
     cluster.start_all();

@@ -56,9 +56,18 @@ void check_fates(const History& history, const Places& places, std::vector<std::
 
 void check_writers(const History& history, const Places& places, std::vector<std::string>& wrong) {
   std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> last;
+  std::map<std::uint64_t, std::string> missing;
   for (const Append& append : history.appends) {
     const auto place = places.find(append.payload);
-    if (place == places.end()) continue;
+    if (place == places.end()) {
+      if (append.stops_at_failure) missing.emplace(append.writer, append.payload);
+      continue;
+    }
+    if (const auto before = missing.find(append.writer); before != missing.end()) {
+      wrong.push_back("writer " + std::to_string(append.writer) + " stops at failures, and '" +
+                      append.payload + "' is in the log, but '" + before->second +
+                      "' before it is not");
+    }
     auto& [lsn, payload] = last[append.writer];
     if (place->second < lsn) {
       wrong.push_back("writer " + std::to_string(append.writer) + " appended '" + append.payload +

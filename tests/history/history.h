@@ -18,6 +18,8 @@ struct Append {
   std::int64_t ended = 0;
   Fate fate = Fate::unknown;
   std::uint64_t lsn = 0;  ///< If acknowledged; 0: it was not told.
+  /// Its writer wants nothing in the log behind an append that is not.
+  bool stops_at_failure = false;
 };
 
 /// One read as its caller saw it; only reads that were answered are listed.
@@ -46,9 +48,10 @@ struct History {
 /// Every log is a vector of payloads, entry 1 first. Returns what is wrong, one sentence each;
 /// nothing if: the logs are equal; every acknowledged entry is in them at its LSN; nothing is in
 /// them twice, or was refused, or was never appended; each writer's entries stand in the order of
-/// its calls; an append that ended before another began stands before it; reads and tails saw
-/// nothing but the log, and a linearizable read all that was acknowledged, or read so, before it
-/// began, and nothing that was appended after it had ended.
+/// its calls, and of one that stops at failures a beginning of them; an append that ended before
+/// another began stands before it; reads and tails saw nothing but the log, and a linearizable read
+/// all that was acknowledged, or read so, before it began, and nothing that was appended after it
+/// had ended.
 [[nodiscard]] std::vector<std::string> check(const History& history,
                                              const std::vector<std::vector<std::string>>& logs);
 

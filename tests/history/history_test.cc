@@ -126,6 +126,18 @@ TEST_SUITE("history") {
     CHECK(sound.verdict().empty());
   }
 
+  TEST_CASE("check: an entry behind one that is not in the log, of a writer that stops there") {
+    for (const bool stops : {false, true}) {
+      Sound sound;
+      for (Append& append : sound.history.appends) append.stops_at_failure = stops;
+      Append missing = sound.history.appends.front();
+      missing.payload = "missing";
+      missing.fate = Append::Fate::refused;
+      sound.history.appends.insert(sound.history.appends.begin(), missing);
+      CHECK(sound.verdict().empty() == !stops);
+    }
+  }
+
   TEST_CASE("check: nodes that differ") {
     Sound sound;
     auto other = sound.log;

@@ -83,6 +83,7 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "duplicates answered",
     "voids and resends",
     "skips",
+    "stops at failures",
     "conditions met",
     "conditions failed",
     "refused no space",

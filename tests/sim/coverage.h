@@ -91,6 +91,7 @@ enum class Path : std::uint8_t {
   duplicates_answered,
   voids_and_resends,
   skips,
+  stops_at_failures,
   conditions_met,
   conditions_failed,
   refused_no_space,

@@ -42,9 +42,7 @@ class MemoryStore final : public SimStore {
     while (begin_commit()) finish_commit();
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
-  [[nodiscard]] bool dirty() const {
-    return waiting_.urgent || waiting_.txn.state;
-  }
+  [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;

@@ -59,6 +59,7 @@ constexpr std::array kSettings = {
     Setting{"session_ttl_ms", &Plan::session_ttl_ms},
     Setting{"attempt_timeout_ms", &Plan::attempt_timeout_ms},
     Setting{"sharers", &Plan::sharers},
+    Setting{"stops", &Plan::stops},
     Setting{"readers", &Plan::readers},
     Setting{"read_percent", &Plan::read_percent},
     Setting{"tail_percent", &Plan::tail_percent},
@@ -137,6 +138,7 @@ class Drawing {
     // From a stream of its own: the rest of a seed's plan is what it was without.
     const std::uint64_t dice = random_.fork(2).below(4);
     plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
+    plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
   }
 
   /// How many nodes may be spoilt for good.

@@ -50,6 +50,7 @@ SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
   options.window = static_cast<std::uint32_t>(world_.plan.client_window);
   options.session_ttl = ms(world_.plan.session_ttl_ms);
   options.attempt_timeout = ms(world_.plan.attempt_timeout_ms);
+  options.stop_at_failure = world_.plan.stops != 0;
   shared_ = std::make_unique<log::SharedConnections>(*process_, *dialer_);
   for (std::uint64_t i = 0; i <= world_.plan.sharers; ++i) {
     User& user = users_.emplace_back();
@@ -126,8 +127,10 @@ void SimClient::append(bool conditional, Duration timeout) {
   append.payload = name_of(host_) + "-" + std::to_string(index) + "-";
   append.payload.resize(append.payload.size() + random_.below(world_.plan.payload_bytes_max), '.');
   append.began = time();
+  append.stops_at_failure = world_.plan.stops != 0;
   world_.history.appends.push_back(append);
   ++pending_appends_;
+  ++user.pending;
   const Lsn condition = conditional ? end_seen_ + random_.below(3) : Lsn{};
   user.core->append(std::as_bytes(std::span(append.payload)), condition, timeout,
                     std::make_unique<Done>(*this, index, condition));
@@ -146,6 +149,7 @@ void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> 
   }
   test::Append& append = world_.history.appends[index];
   append.ended = time();
+  note_failure(append.writer, error.has_value());
   world_.trace.event(world_.scheduler.now(), 2, index, result.lsn.value, [&] {
     return name_of(host_) + ": append '" + append.payload.substr(0, 12) + "' " +
            (error ? std::string(to_string(*error)) + (result.may_be_appended ? ", unknown" : "")
@@ -169,6 +173,21 @@ void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> 
     if (*error == Errc::condition_failed) world_.coverage.count(Path::conditions_failed);
   }
   if (epilogue_) process_->post([this] { epilogue_step(); });
+}
+
+/// After a failure it begins anew once everything that it had asked for has been told.
+void SimClient::note_failure(std::uint64_t writer, bool failed) {
+  for (User& user : users_) {
+    if (user.writer != writer) continue;
+    --user.pending;
+    user.failed = user.failed || (failed && world_.plan.stops != 0);
+    if (!user.failed || user.pending != 0) return;
+    world_.coverage.count(Path::stops_at_failures);
+    user.failed = false;
+    user.writer = ++world_.writers;
+    user.core->go_on();
+    return;
+  }
 }
 
 void SimClient::read(NodeId node) {
@@ -261,6 +280,9 @@ void SimClient::close() {
   // What is pending ends; the next session's appends may pass it.
   User& user = any_user();
   user.writer = ++world_.writers;
+  user.pending = 0;
+  user.failed = false;
+  user.core->go_on();
   user.core->close();
   if (&user != &users_.front()) return;
   tail_.reset();

@@ -59,6 +59,7 @@ class SimClient {
   void append(bool conditional, Duration timeout);
   void on_append(std::size_t index, Lsn condition, std::optional<Errc> error,
                  const AppendResult& result);
+  void note_failure(std::uint64_t writer, bool failed);
   void read(NodeId node);
   void tail();
   void on_tail(std::uint64_t generation, std::optional<Errc> error, const ReadResult& result);
@@ -77,6 +78,8 @@ class SimClient {
     std::unique_ptr<net::Dialer> dialer;  // Of the shared connections, if there are others.
     std::unique_ptr<log::ClientCore> core;
     std::uint64_t writer = 0;
+    std::uint64_t pending = 0;  // Appends of this writer.
+    bool failed = false;        // One of them has.
   };
   [[nodiscard]] log::ClientCore& core() { return *users_.front().core; }
   [[nodiscard]] User& any_user();
