@@ -42,7 +42,7 @@ class Appender {
         client_(context_, options_for(common, flags)),
         output_(Format::raw, false),
         progress_timer_(context_),
-        signals_(context_, SIGINT, SIGTERM),
+        signals_(context_, SIGINT, SIGTERM, SIGHUP),
         interrupted_timer_(context_) {}
 
   /// All at once, from the command line.
@@ -263,14 +263,16 @@ class Appender {
     end();
   }
 
+  /// Closes the session, however it came to this; that takes a second at most. Who cannot wait for
+  /// it ends the program by another signal.
   void end() {
     progress_timer_.cancel();
     signals_.cancel();
+    signals_.clear();  // From here on they do what they do to any program.
     interrupted_timer_.cancel();
     progress_ended_ = true;
     work_.reset();
     client_.close();
-    if (failed_) context_.stop();
   }
 
   // A line for people who wait at a terminal; LSNs on the same terminal are progress enough.
@@ -344,6 +346,8 @@ Result<std::string> read_whole(const std::string& path) {
 }  // namespace
 
 int append(const Common& common, const AppendFlags& flags) {
+  // Output that nobody reads any more is an error as any other: the session is closed.
+  std::signal(SIGPIPE, SIG_IGN);
   // Lives until the program ends: a reader thread may still wait for its input.
   static Appender* const appender = new Appender(common, flags);
   if (!flags.whole.empty()) {

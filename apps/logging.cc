@@ -1,10 +1,16 @@
 #include "apps/logging.h"
 
+#include <poll.h>
 #include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <ctime>
 #include <utility>
@@ -63,10 +69,45 @@ bool plain(std::string_view text) {
   return true;
 }
 
+/// How long the end of the program waits for somebody to read its last lines.
+constexpr std::chrono::milliseconds kEndWithin{500};
+
+/// Standard error, written to only when it takes a line: who does not read it holds up nothing but
+/// the lines, and not the end of the program.
+class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  /// From here on lines that cannot be written are lost.
+  void end() { ends_at_ = std::chrono::steady_clock::now() + kEndWithin; }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    std::string line(message.payload.data(), message.payload.size());
+    // A pipe that has room takes so much at once.
+    line.resize(std::min<std::size_t>(line.size(), PIPE_BUF - 1));
+    line += '\n';
+    while (!takes_a_line()) {
+      if (gone_ || std::chrono::steady_clock::now() >= ends_at_.load()) return;
+    }
+    gone_ = ::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EPIPE;
+  }
+  void flush_() override {}
+
+  [[nodiscard]] bool takes_a_line() const {
+    constexpr int kLookAgainMs = 50;
+    pollfd wanted{STDERR_FILENO, POLLOUT, 0};
+    return !gone_ && ::poll(&wanted, 1, kLookAgainMs) > 0;
+  }
+
+  std::atomic<std::chrono::steady_clock::time_point> ends_at_{
+      std::chrono::steady_clock::time_point::max()};
+  bool gone_ = false;  // Nobody will ever read it.
+};
+
 }  // namespace
 
 struct EventLog::Impl {
   std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<StandardError> sink = std::make_shared<StandardError>();
   std::shared_ptr<spdlog::async_logger> logger;
   net::Level least = net::Level::info;
   bool json = false;
@@ -96,8 +137,7 @@ Result<std::unique_ptr<EventLog>> EventLog::make(const std::string& level,
   impl->json = format == "json";
   impl->pool = std::make_shared<spdlog::details::thread_pool>(8192, 1);
   impl->logger = std::make_shared<spdlog::async_logger>(
-      "stele", std::make_shared<spdlog::sinks::stderr_sink_mt>(), impl->pool,
-      spdlog::async_overflow_policy::overrun_oldest);
+      "stele", impl->sink, impl->pool, spdlog::async_overflow_policy::overrun_oldest);
   impl->logger->set_pattern("%v");
   impl->logger->set_level(spdlog::level::trace);
   impl->logger->flush_on(spdlog::level::trace);
@@ -137,6 +177,7 @@ void EventLog::event(net::Level level, std::string_view name,
 
 void EventLog::flush() {
   if (!impl_->logger) return;
+  impl_->sink->end();
   impl_->pool.reset();  // Joins its thread, which writes what is queued.
   impl_->logger.reset();
 }

@@ -20,7 +20,8 @@ class EventLog final : public net::Events {
 
   void event(net::Level level, std::string_view name,
              std::initializer_list<net::Field> fields) override;
-  /// Waits until everything is written; what comes afterwards is dropped.
+  /// Waits until everything is written, half a second at most if nobody reads it; what comes
+  /// afterwards is dropped.
   void flush();
 
  private:

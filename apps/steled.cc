@@ -1,6 +1,7 @@
 // steled: one node of a Stele cluster.
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
@@ -64,6 +65,14 @@ void bound_heap() {
   ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 
+/// As many descriptors as the system allows: each client takes one.
+void raise_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 int complain(const Error& error) {
   std::fprintf(stderr, "steled: %s\n", error.detail.c_str());
   return exit_code_of(error.code);
@@ -122,6 +131,8 @@ int run(const Config& config) {
 
 int main(int argc, char** argv) {
   bound_heap();
+  raise_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);  // Who reads the log may go.
   CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
                "steled");
   Flags flags;

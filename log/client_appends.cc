@@ -434,7 +434,8 @@ void ClientCore::resend_from(Sequence sequence) {
 
 void ClientCore::close() {
   Connection* leader = addresses_.empty() || session_ == SessionId{} ? nullptr : target();
-  if (leader != nullptr && leader->ready() && appends_.empty()) {
+  // What is on its way comes before it in the log, or never.
+  if (leader != nullptr && leader->ready()) {
     const Command command{.kind = CommandKind::close_session,
                           .session = std::exchange(session_, {}),
                           .sequence = first_,

@@ -263,8 +263,9 @@ void World::check_told(const net::AppendResults& results) const {
     for (std::uint32_t i = 0; i < result.count; ++i) {
       const Sequence sequence = result.sequence + i;
       const ModelLog::Fate* fate = checker_->log().fate(result.session, sequence);
-      // The answer to a close has the sequence that would come next.
-      if (fate == nullptr && result.lsn == Lsn{} && result.count == 1) continue;
+      // The answer to a close has the first sequence that its client did not know the fate of.
+      const bool closes = result.outcome == net::Outcome::ok && result.lsn == Lsn{};
+      if (closes && result.count == 1) continue;
       const bool right = fate != nullptr && fate->kind == kind &&
                          (kind != Kind::appended || fate->lsn == result.lsn + i);
       if (right) continue;
