@@ -1,0 +1,122 @@
+// How programs end, and what they leave: real processes.
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+
+#include "tests/cluster/cluster.h"
+
+namespace stele::test {
+namespace {
+
+/// A pipe with a name, as a log may be written to.
+class NamedPipe {
+ public:
+  explicit NamedPipe(const std::string& path) : path_(path) {
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    end_ = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    REQUIRE(end_ >= 0);
+  }
+  ~NamedPipe() { close(); }
+  NamedPipe(const NamedPipe&) = delete;
+  NamedPipe& operator=(const NamedPipe&) = delete;
+
+  /// Until nothing more fits: nobody reads it.
+  void fill() const {
+    const std::string line(4096, 'x');
+    while (::write(end_, line.data(), line.size()) > 0) {
+    }
+  }
+  void close() {
+    if (end_ >= 0) ::close(end_);
+    end_ = -1;
+  }
+
+ private:
+  std::string path_;
+  int end_ = -1;
+};
+
+/// A node whose log goes to `pipe`.
+Process start_logging_to(const Cluster& cluster, const std::string& pipe) {
+  std::vector<std::string> arguments{"/bin/sh", "-c", R"(p=$1; shift; exec "$@" 2>"$p")", "sh",
+                                     pipe};
+  for (const std::string& argument : cluster.arguments(1)) arguments.push_back(argument);
+  return {arguments, cluster.data(1) + ".out"};
+}
+
+std::string sessions_left(Cluster& cluster) {
+  cluster.process(1).signal(SIGTERM);
+  CHECK(cluster.process(1).wait() == 0);
+  const std::string told = run({program("stele"), "verify", "--data", cluster.data(1)}).out;
+  const std::size_t at = told.find("sessions");
+  return at == std::string::npos ? told : told.substr(at, told.find('\n', at) - at);
+}
+
+}  // namespace
+
+TEST_SUITE("cluster.ends") {
+  TEST_CASE("a log that nobody reads holds up neither the node nor its end") {
+    Cluster cluster(1);
+    const TempDirectory directory;
+    const std::string path = directory.path() + "/log";
+    const NamedPipe pipe(path);
+    pipe.fill();
+    Process node = start_logging_to(cluster, path);
+    REQUIRE(eventually([&] { return cluster.stele({"append", "x"}).exit_code == 0; }));
+    node.signal(SIGTERM);
+    CHECK(node.wait() == 0);
+    // Nor of one that cannot start.
+    write_file(cluster.data(1) + "/data.mdb", "something else");
+    Process broken = start_logging_to(cluster, path);
+    CHECK(broken.wait() == 4);
+  }
+
+  TEST_CASE("the log's reader goes away: the node stays") {
+    Cluster cluster(1);
+    const TempDirectory directory;
+    const std::string path = directory.path() + "/log";
+    NamedPipe pipe(path);
+    Process node = start_logging_to(cluster, path);
+    REQUIRE(eventually([&] { return cluster.stele({"append", "x"}).exit_code == 0; }));
+    pipe.close();
+    // Strangers at the port are worth a line.
+    for (int i = 0; i < 3; ++i) {
+      static_cast<void>(run({program("stele"), "--cluster", cluster.addresses(), "--cluster-name",
+                             "other", "append", "--timeout-ms", "200", "y"}));
+    }
+    CHECK(cluster.stele({"append", "z"}).exit_code == 0);
+    node.signal(SIGTERM);
+    CHECK(node.wait() == 0);
+  }
+
+  TEST_CASE("stele append: every orderly end closes its session") {
+    Cluster cluster(1, {"--entry-bytes-max", "1000"});
+    cluster.start_all();
+    const std::string large(2000, 'x');
+    CHECK(cluster.stele({"append", "x"}).exit_code == 0);
+    CHECK(cluster.stele({"append", large}).exit_code == 1);
+    CHECK(cluster.stele({"append"}, "a\nb\n" + large + "\nc\n").exit_code == 1);
+    const std::string append = program("stele") + " --cluster " + cluster.addresses() + " append ";
+    const auto shell = [&](const std::string& command) {
+      return run({"/bin/sh", "-c", command}).exit_code;
+    };
+    CHECK(shell(append + "x >/dev/full") == 1);
+    static_cast<void>(shell("(seq 1 2000; sleep 0.2; seq 1 2000) | " + append + "| head -n 1"));
+    for (const char* signal : {"INT", "TERM", "HUP"}) {
+      // It has a session once it has told the first LSN, and then waits for more input.
+      static_cast<void>(shell(
+          "mkfifo '" + cluster.data(1) + ".in'; " + append + "<'" + cluster.data(1) + ".in' >'" +
+          cluster.data(1) + ".told' & p=$!; " + "exec 3>'" + cluster.data(1) +
+          ".in'; echo x >&3; until [ -s '" + cluster.data(1) + ".told' ]; do :; done; kill -" +
+          signal + " $p; wait $p; rm '" + cluster.data(1) + ".in' '" + cluster.data(1) + ".told'"));
+    }
+    CHECK(sessions_left(cluster) == "sessions     0");
+  }
+}
+
+}  // namespace stele::test
