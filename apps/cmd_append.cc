@@ -42,7 +42,7 @@ class Appender {
         client_(context_, options_for(common, flags)),
         output_(Format::raw, false),
         progress_timer_(context_),
-        signals_(context_, SIGINT, SIGTERM, SIGHUP),
+        signals_(context_, SIGINT, SIGTERM),
         interrupted_timer_(context_) {}
 
   /// All at once, from the command line.
@@ -88,6 +88,10 @@ class Appender {
 
   int run() {
     started_ = std::chrono::steady_clock::now();
+    struct sigaction before {};  // nohup has it ignored.
+    if (::sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
+      signals_.add(SIGHUP);
+    }
     show_progress();
     wait_for_signal();
     asio::post(context_, [this] { pump(); });
@@ -197,6 +201,7 @@ class Appender {
 
   void report() {
     reporting_ = false;
+    if (over_) return;
     while (!waiting_.empty() && waiting_.front().finished) {
       const Waiting& first = waiting_.front();
       if (failed_) {
@@ -266,6 +271,7 @@ class Appender {
   /// Closes the session, however it came to this; that takes a second at most. Who cannot wait for
   /// it ends the program by another signal.
   void end() {
+    over_ = true;
     progress_timer_.cancel();
     signals_.cancel();
     signals_.clear();  // From here on they do what they do to any program.
@@ -314,6 +320,7 @@ class Appender {
   std::deque<Waiting> waiting_;  // In input order.
   bool reporting_ = false;
   bool failed_ = false;
+  bool over_ = false;  // Everything has been said.
   bool from_input_ = false;
   std::uint64_t unknown_ = 0;  // The last line that may yet be in the log.
   int exit_code_ = kDone;

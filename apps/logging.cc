@@ -86,7 +86,8 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
     line.resize(std::min<std::size_t>(line.size(), PIPE_BUF - 1));
     line += '\n';
     while (!takes_a_line()) {
-      if (gone_ || std::chrono::steady_clock::now() >= ends_at_.load()) return;
+      gone_ = gone_ || late();  // Those behind it are lost, too.
+      if (gone_) return;
     }
     gone_ = ::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EPIPE;
   }
@@ -95,8 +96,9 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
   [[nodiscard]] bool takes_a_line() const {
     constexpr int kLookAgainMs = 50;
     pollfd wanted{STDERR_FILENO, POLLOUT, 0};
-    return !gone_ && ::poll(&wanted, 1, kLookAgainMs) > 0;
+    return !gone_ && ::poll(&wanted, 1, late() ? 0 : kLookAgainMs) > 0;
   }
+  [[nodiscard]] bool late() const { return std::chrono::steady_clock::now() >= ends_at_.load(); }
 
   std::atomic<std::chrono::steady_clock::time_point> ends_at_{
       std::chrono::steady_clock::time_point::max()};

@@ -194,6 +194,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
+  unshield(c.cluster);
+  unshield(c.common.cluster_name);
   const bool offline = app.got_subcommand("dev") || app.got_subcommand("verify");
   if (!offline) {
     if (c.cluster.empty()) {

@@ -99,7 +99,8 @@ class Client {
         token, timeout);
   }
 
-  /// Takes appends again after one that failed (ClientOptions::stop_at_failure).
+  /// Takes appends again after one that failed (ClientOptions::stop_at_failure); to be called once
+  /// everything that was given before has been told.
   void go_on();
 
   /// Ends the session and closes all connections, so that the context's run() can return.

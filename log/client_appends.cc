@@ -137,6 +137,7 @@ void ClientCore::send_appends(Connection& leader) {
       result.detail = "the entry has " + std::to_string(first.payload.bytes.size()) +
                       " bytes, the limit is " + std::to_string(leader.entry_bytes_max());
       finish(appends_[index], Errc::too_large, std::move(result));
+      if (takes_back_) return;  // What is behind it is not to be sent.
       continue;
     }
     // Neighbours travel together.
@@ -351,7 +352,7 @@ void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult 
     if (*error == Errc::no_space) result.retry_after = std::chrono::milliseconds(200);
   }
   complete_later(std::move(entry.done), error, std::move(result));
-  if (!error || !options_.stop_at_failure) return;
+  if (!error || !options_.stop_at_failure || stop_is_known_) return;
   const auto at =
       std::ranges::find_if(appends_, [&](const Pending& pending) { return &pending == &entry; });
   stop_at(static_cast<std::size_t>(at - appends_.begin()));
@@ -363,7 +364,6 @@ void ClientCore::stop_at(std::size_t index) {
   if (!options_.stop_at_failure || known) return;
   stopped_ = true;
   stop_begin_ = first_ + index;
-  resolve_by_ = loop_.now() + kResolveTimeouts * options_.attempt_timeout;
   takes_back_ = true;  // In a turn of its own: somebody may be going through the appends.
   wake();
 }
@@ -376,10 +376,13 @@ void ClientCore::go_on() {
 /// Sequences are consumed without gaps: a skip of all that is on its way leaves a beginning of it
 /// in the log, and its answer says which.
 void ClientCore::take_back() {
+  const Time resolve_by = loop_.now() + kResolveTimeouts * options_.attempt_timeout;
+  stop_is_known_ = true;
   for (std::size_t i = 0; i < appends_.size(); ++i) {
     Pending& entry = appends_[i];
     if (!entry.done || first_ + i < stop_begin_) continue;
     if (entry.attempts != 0) {
+      if (!entry.skip) entry.resolve_by = resolve_by;
       entry.skip = true;
       continue;
     }
@@ -387,6 +390,7 @@ void ClientCore::take_back() {
     told.detail = kStopped;
     finish(entry, Errc::stopped, std::move(told));
   }
+  stop_is_known_ = false;
   resend_from(stop_begin_);
 }
 
@@ -401,7 +405,7 @@ void ClientCore::drop_consumed() {
 void ClientCore::expire_appends(Time now) {
   for (std::size_t i = 0; i < appends_.size(); ++i) {
     Pending& entry = appends_[i];
-    const Time until = entry.skip ? resolve_by_ : entry.deadline;
+    const Time until = entry.skip ? entry.resolve_by : entry.deadline;
     if (!entry.done || now < until) continue;
     if (options_.stop_at_failure && !entry.skip && entry.attempts != 0) {
       stop_at(i);
@@ -410,7 +414,10 @@ void ClientCore::expire_appends(Time now) {
     AppendResult told;
     told.may_be_appended = entry.attempts != 0;
     told.detail = last_failure_.empty() ? "no answer in time" : last_failure_;
+    stop_at(i);
+    stop_is_known_ = true;
     finish(entry, ever_connected_ ? Errc::timed_out : Errc::unreachable, std::move(told));
+    stop_is_known_ = false;
   }
   if (std::exchange(takes_back_, false)) take_back();
   // Without a session there are no sequences to consume.
@@ -455,6 +462,7 @@ void ClientCore::close() {
   first_ = next_send_ = Sequence{1};
   told_end_ = {};
   abort_all("the client was closed");
+  stopped_ = takes_back_ = false;  // Nothing is pending any more.
   for (auto& [address, connection] : connections_) connection->close_gently();
   if (!completed_.empty()) wake();
 }

@@ -37,9 +37,10 @@ class ClientCore {
   void tail(Lsn lsn_begin, ReadDone done);
   /// Asks every node it knows or hears of.
   void status(Duration timeout, StatusDone done);
-  /// Closes the session, if nothing is in flight, and all connections; what is pending ends with
-  /// shutting_down. A later operation opens them again.
+  /// Takes appends again after one that failed, once everything given before has been told.
   void go_on();
+  /// Closes the session and all connections; what is pending ends with shutting_down. A later
+  /// operation opens them again.
   void close();
 
   static constexpr std::size_t kCommandBytesMax = 64 << 10;
@@ -56,6 +57,7 @@ class ClientCore {
     Time deadline;
     std::unique_ptr<AppendDone> done;  // Null once told: the sequence is still to be consumed.
     std::uint32_t attempts = 0;        // Those that may have been proposed.
+    Time resolve_by{};                 // Taken back: told as unknown then.
     bool skip = false;      // Given up: what is sent from now on only consumes the sequence.
     bool consumed = false;  // Its outcome is known.
   };
@@ -158,15 +160,15 @@ class ClientCore {
   std::size_t target_index_ = 0;
   std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
   std::vector<net::Address> addresses_;  // Known nodes; the user's first.
-  Time appends_since_{};     // Since when the target has owed answers to appends and told none,
-  Time tail_since_{};        // and nothing of the tail.
-  Duration appends_gap_{};   // The longest such time of late after which one came.
-  int left_silent_ = 0;      // So many nodes in a row were left because they answered nothing.
-  bool woken_ = false;       // A turn is to come, or under way and not yet at what it sends.
-  bool stopped_ = false;     // An append has failed, and nothing behind it is to be appended.
-  Sequence stop_begin_;      // The one that has failed.
-  bool takes_back_ = false;  // What was on its way then, still to be done.
-  Time resolve_by_{};        // What was on its way then is told as unknown, if it still is.
+  Time appends_since_{};        // Since when the target has owed answers to appends and told none,
+  Time tail_since_{};           // and nothing of the tail.
+  Duration appends_gap_{};      // The longest such time of late after which one came.
+  int left_silent_ = 0;         // So many nodes in a row were left because they answered nothing.
+  bool woken_ = false;          // A turn is to come, or under way and not yet at what it sends.
+  bool stopped_ = false;        // An append has failed, and nothing behind it is to be appended.
+  Sequence stop_begin_;         // The one that has failed.
+  bool takes_back_ = false;     // What was on its way then, still to be done.
+  bool stop_is_known_ = false;  // Whoever tells a failure just now has seen to that.
   bool closed_ = false;
   bool* destroyed_ = nullptr;  // Set by the destructor, for a turn that calls others.
   std::unique_ptr<net::Timer> timer_;

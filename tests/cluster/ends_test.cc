@@ -100,7 +100,11 @@ TEST_SUITE("cluster.ends") {
     const std::string large(2000, 'x');
     CHECK(cluster.stele({"append", "x"}).exit_code == 0);
     CHECK(cluster.stele({"append", large}).exit_code == 1);
-    CHECK(cluster.stele({"append"}, "a\nb\n" + large + "\nc\n").exit_code == 1);
+    const Run stopped = cluster.stele({"append"}, "a\nb\n" + large + "\nc\n");
+    CHECK(stopped.exit_code == 1);
+    CHECK(stopped.out.find("input lines 1 to 2 are in the log, and nothing behind them") !=
+          std::string::npos);
+    CHECK(cluster.read_log(1).back() == "b");
     const std::string append = program("stele") + " --cluster " + cluster.addresses() + " append ";
     const auto shell = [&](const std::string& command) {
       return run({"/bin/sh", "-c", command}).exit_code;

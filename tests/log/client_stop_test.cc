@@ -110,6 +110,34 @@ TEST_SUITE("log.client_core.stop") {
     CHECK_FALSE(bench.told.at("a").error);
   }
 
+  TEST_CASE("too large, as is known only once a node has said its limit") {
+    Bench bench(stops());
+    bench.append("a");
+    bench.append(std::string(2000, 'x'));
+    bench.append("b");
+    FakeLink& link = bench.ready();
+    bench.answer(link, {{5}, {1}, 1, Outcome::ok, {10}, {}});
+    bench.run(milliseconds(300));
+    const auto sent = bench.commands(link);
+    REQUIRE_FALSE(sent.empty());
+    CHECK(sent.front() == "append 1 a");
+    for (const std::string& command : sent) CHECK(command.find(" b") == std::string::npos);
+    CHECK(bench.told.at(std::string(2000, 'x')).error == Errc::too_large);
+    CHECK(bench.told.at("b").error == Errc::stopped);
+    CHECK_FALSE(bench.told.at("a").error);
+  }
+
+  TEST_CASE("close: the next operation begins anew") {
+    Bench bench(stops());
+    bench.append("a");
+    bench.ready();
+    bench.core->close();
+    bench.run();
+    CHECK(bench.told.at("a").error == Errc::shutting_down);
+    bench.append("b");
+    CHECK_FALSE(bench.told.contains("b"));
+  }
+
   TEST_CASE("an earlier one that fails later takes back what is behind it, too") {
     Bench bench(stops());
     bench.append("a", milliseconds(300));
