@@ -62,7 +62,8 @@ struct Bench {
   void damage(const std::string& name, std::size_t at) {
     files.reset();
     std::fstream file(path(name), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(static_cast<std::streamoff>(at)).put('!');
+    const char there = static_cast<char>(file.seekg(static_cast<std::streamoff>(at)).get());
+    file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(there ^ 1));
   }
   /// What opening complains about.
   [[nodiscard]] Error error() {
