@@ -86,7 +86,7 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
     line.resize(std::min<std::size_t>(line.size(), PIPE_BUF - 1));
     line += '\n';
     while (!takes_a_line()) {
-      gone_ = gone_ || late();  // Those behind it are lost, too.
+      gone_ = gone_ || late();  // Those after it are lost, too.
       if (gone_) return;
     }
     gone_ = ::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EPIPE;

@@ -126,7 +126,7 @@ void ClientCore::send_appends(Connection& leader) {
       ++next_send_;
       continue;
     }
-    // The log may refuse a condition, and take what it finds behind it.
+    // The log may refuse a condition, and take what comes after it.
     const bool waits = options_.stop_at_failure && index != 0 && !first.skip &&
                        appends_[index - 1].condition != Lsn{} && !appends_[index - 1].consumed;
     if (waits) return;
@@ -137,7 +137,7 @@ void ClientCore::send_appends(Connection& leader) {
       result.detail = "the entry has " + std::to_string(first.payload.bytes.size()) +
                       " bytes, the limit is " + std::to_string(leader.entry_bytes_max());
       finish(appends_[index], Errc::too_large, std::move(result));
-      if (takes_back_) return;  // What is behind it is not to be sent.
+      if (takes_back_) return;  // What comes after it is not to be sent.
       continue;
     }
     // Neighbours travel together.
@@ -358,7 +358,7 @@ void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult 
   stop_at(static_cast<std::size_t>(at - appends_.begin()));
 }
 
-/// The append at that place has failed: those behind it are not to get into the log.
+/// The append at that place has failed: those after it are not to get into the log.
 void ClientCore::stop_at(std::size_t index) {
   const bool known = stopped_ && first_ + index >= stop_begin_;
   if (!options_.stop_at_failure || known) return;

@@ -10,8 +10,7 @@ std::string name_of(NodeId node) { return "node " + std::to_string(node.value); 
 
 constexpr const char* kWhatToDo =
     ": an older copy was put back, which has forgotten votes; put back the directory as it was "
-    "after "
-    "its last stop";
+    "after its last stop";
 
 std::optional<std::size_t> place_of(std::uint64_t id, const std::vector<net::Start>& starts) {
   const auto found = std::ranges::find(starts, id, &net::Start::id);
@@ -26,15 +25,14 @@ std::string judge(const net::Sighting& seen, const std::vector<net::Start>& rece
   if (seen.forked) {
     return whose +
            " has been heard with two different histories: an older copy was put back, and has "
-           "voted, "
-           "perhaps; neither that nor the other one may take part any more";
+           "voted, perhaps; neither that nor the other one may take part any more";
   }
   const auto place = place_of(seen.recent.at(0).id, recent);
   if (!place) {
     return whose + " has gone back: it does not know of its start " + std::to_string(seen.starts) +
            ", which was heard" + kWhatToDo;
   }
-  // What the first start behind the one heard of has found there.
+  // What the first start after the one heard of has found there.
   if (*place > 0 && recent[*place - 1].commits_found < seen.commits) {
     return whose + " has gone back: after its start " + std::to_string(seen.starts) + " it had " +
            std::to_string(recent[*place - 1].commits_found) + " commits, of which " +
@@ -44,8 +42,8 @@ std::string judge(const net::Sighting& seen, const std::vector<net::Start>& rece
 }
 
 /// A start stays known as long as another node may compare with it: the one that it has kept, and
-/// the one behind that, which says what was found. Of the others the oldest go; the one behind then
-/// says what was found by either.
+/// the one after that, which says what was found. Of the others the oldest go; the one after it
+/// then says what was found by either.
 void prune(std::vector<net::Start>& recent,
            const std::vector<std::pair<NodeId, std::uint64_t>>& kept_by) {
   const auto needed = [&](std::size_t at) {
