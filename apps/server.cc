@@ -65,7 +65,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   if (!directory) return tl::unexpected<Error>(directory.error());
   auto store = log::LmdbStore::open(
       *std::move(directory), {.files = {.map_bytes = config.disk_bytes_max, .node = config.id}},
-      loop, std::move(on_failure));
+      loop, on_failure);
   if (!store) return tl::unexpected<Error>(store.error());
 
   log::Node::Options node_options;
@@ -79,6 +79,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.limits.waiting_bytes_max = shares.waiting;
   node_options.in_flight_bytes_max = shares.in_flight;
   node_options.answer_bytes_max = shares.answers;
+  node_options.on_failure = std::move(on_failure);
   node_options.timing.heartbeat = std::chrono::milliseconds(config.heartbeat_ms);
   node_options.timing.election_timeout = std::chrono::milliseconds(config.election_timeout_ms);
   auto node =

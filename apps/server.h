@@ -15,8 +15,8 @@ namespace stele::apps {
 /// Loop thread only.
 class Server {
  public:
-  /// `on_failure` runs once if the node must end: its disk has failed. Errors: as exit_code_of
-  /// maps.
+  /// `on_failure` runs once if the node must end: its disk has failed (io), or it does not know
+  /// what was chosen (newer_format). Errors: as exit_code_of maps.
   static Result<std::unique_ptr<Server>> start(const Config& config, net::AsioLoop& loop,
                                                net::Events& events,
                                                std::function<void(Error)> on_failure);

@@ -106,8 +106,10 @@ int run(const Config& config) {
              {"data", config.data},
              {"listen", net::to_string(config.listen)}});
   auto server = Server::start(config, loop, log, [&](const Error& error) {
-    log.event(net::Level::error, "store_failed", {{"reason", error.detail}});
-    exit_code = kDataDirectory;
+    const bool newer = error.code == Errc::newer_format;
+    log.event(net::Level::error, newer ? "newer_format" : "store_failed",
+              {{"reason", error.detail}});
+    exit_code = exit_code_of(error.code);
     context.stop();
   });
   if (!server) {

@@ -10,7 +10,12 @@
 namespace stele::log {
 namespace {
 
-constexpr std::uint16_t kBatchVersion = 1;
+constexpr std::uint16_t kLogFormatFirst = 1;
+
+tl::unexpected<Error> newer(const std::string& what) {
+  return fail(Errc::newer_format,
+              what + ", which log format " + std::to_string(kLogFormat) + " does not have");
+}
 
 /// Reads the command at the front of `bytes` and moves past it.
 Result<Command> take_command(std::span<const std::byte>& bytes) {
@@ -28,10 +33,8 @@ Result<Command> take_command(std::span<const std::byte>& bytes) {
   command.condition = {reader.get<std::uint64_t>()};
   command.entries = reader.get_bytes(entries_bytes);
   if (!reader.ok()) return fail(Errc::malformed, "a command is cut off");
-  if (kind < 1 || kind > 4) return fail(Errc::malformed, "an unknown kind of command");
-  if (flags != 0 || reserved != 0 || reserved_too != 0) {
-    return fail(Errc::malformed, "a command with flags of a newer version");
-  }
+  if (kind < 1 || kind > 4) return newer("a command of kind " + std::to_string(kind));
+  if (flags != 0 || reserved != 0 || reserved_too != 0) return newer("a command with flags");
   command.kind = static_cast<CommandKind>(kind);
   bytes = bytes.subspan(Command::kHeaderBytes + entries_bytes);
   return command;
@@ -49,7 +52,7 @@ Result<void> check_entries(Command& command) {
     const auto flags_and_stream = reader.get<std::uint32_t>();
     reader.get_bytes(length);
     if (!reader.ok()) return fail(Errc::malformed, "an entry is cut off");
-    if (flags_and_stream != 0) return fail(Errc::malformed, "an entry of a newer version");
+    if (flags_and_stream != 0) return newer("an entry with flags, or of a stream");
     command.largest_bytes = std::max<std::size_t>(command.largest_bytes, length);
   }
   if (reader.left() != 0) return fail(Errc::malformed, "bytes behind the last entry");
@@ -136,15 +139,20 @@ Result<Batch> parse_batch(const paxos::Value& value) {
     if (first) {
       first = false;
       ByteReader reader(rest);
-      const auto version = reader.get<std::uint16_t>();
-      reader.get<std::uint16_t>();
-      reader.get<std::uint32_t>();
+      batch.header.format = reader.get<std::uint16_t>();
+      const auto flags = reader.get<std::uint16_t>();
+      const auto flags_too = reader.get<std::uint32_t>();
       batch.header.elapsed_us = reader.get<std::uint64_t>();
       batch.header.stamp_us = reader.get<std::uint64_t>();
-      reader.get<std::uint64_t>();
-      if (!reader.ok() || version != kBatchVersion) {
-        return fail(Errc::malformed, "not a batch of a known version");
+      const auto more_flags = reader.get<std::uint64_t>();
+      if (!reader.ok() || batch.header.format < kLogFormatFirst) {
+        return fail(Errc::malformed, "not a batch");
       }
+      if (batch.header.format > kLogFormat) {
+        return fail(Errc::newer_format,
+                    "a batch of log format " + std::to_string(batch.header.format));
+      }
+      if (flags != 0 || flags_too != 0 || more_flags != 0) return newer("a batch with flags");
       rest = rest.subspan(BatchHeader::kBytes);
     }
     while (!rest.empty()) {
@@ -170,7 +178,7 @@ paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max
   auto head = std::make_shared<std::vector<std::byte>>();
   head->reserve(BatchHeader::kBytes);
   ByteWriter writer(*head);
-  writer.put(kBatchVersion);
+  writer.put(header.format);
   writer.put(std::uint16_t{0});
   writer.put(std::uint32_t{0});
   writer.put(header.elapsed_us);

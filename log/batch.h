@@ -67,10 +67,16 @@ class EntryCursor {
   std::span<const std::byte> rest_;
 };
 
+/// The format of what is in the log, and how it is applied: each batch names the one that it was
+/// written for, and is applied so on every node, for ever. 1: the first. 2: a full table of
+/// sessions lets go of idle ones, and what it remembers of them all is bounded.
+inline constexpr std::uint16_t kLogFormat = 2;
+
 /// What stands before the commands of a batch.
 struct BatchHeader {
   std::uint64_t elapsed_us = 0;  ///< Log time: the leader's monotonic time since its slot before.
   std::uint64_t stamp_us = 0;    ///< The leader's wall clock, since 1970.
+  std::uint16_t format = kLogFormat;
 
   static constexpr std::size_t kBytes = 32;
 };
@@ -81,7 +87,8 @@ struct Batch {
   std::vector<Command> commands;
 };
 
-/// Errors: malformed.
+/// Errors: malformed; newer_format if this program does not know what it says, which must not be
+/// taken for nothing.
 [[nodiscard]] Result<Batch> parse_batch(const paxos::Value& value);
 
 /// Collects commands for the next batches. Small commands are copied together as they come, so that

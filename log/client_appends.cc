@@ -13,6 +13,8 @@ namespace {
 constexpr Duration kNoSpaceRetry = std::chrono::milliseconds(200);
 /// So many attempts' time-outs it may take to learn what became of what is taken back.
 constexpr int kResolveTimeouts = 8;
+constexpr const char* kForgotten =
+    "the cluster does not remember any more what became of this append";
 constexpr const char* kStopped = "an append before it has failed";
 
 /// The outcomes of an attempt that had no effect and never will have.
@@ -101,15 +103,23 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
              opened.outcome == net::Outcome::unknown) {
     leave_target(opened.leader, from.name() + " does not lead");
   } else if (opened.outcome == net::Outcome::no_space) {
-    for (Pending& entry : std::exchange(appends_, {})) {
-      AppendResult result;
-      result.detail = "the cluster's disks are full";
-      finish(entry, Errc::no_space, std::move(result));
-    }
+    refuse_all(Errc::no_space, "the cluster's disks are full");
+  } else if (opened.outcome == net::Outcome::overloaded && opened.retry_ms == 0) {
+    refuse_all(Errc::overloaded,
+               "the cluster's table of sessions is full, and all of them are in use");
   } else {
     appends_again_at_ = loop_.now() + std::chrono::milliseconds(opened.retry_ms);
   }
   wake();
+}
+
+/// There is no session, so none of them was ever sent.
+void ClientCore::refuse_all(Errc error, const char* why) {
+  for (Pending& entry : std::exchange(appends_, {})) {
+    AppendResult result;
+    result.detail = why;
+    finish(entry, error, std::move(result));
+  }
 }
 
 void ClientCore::send_appends(Connection& leader) {
@@ -235,7 +245,11 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
         AppendResult told;
         if (result.outcome == net::Outcome::ok) told.lsn = result.lsn + (at - result.sequence);
         std::optional<Errc> error;
-        if (result.outcome == net::Outcome::condition_failed) {
+        if (result.outcome == net::Outcome::forgotten) {
+          error = Errc::session_expired;
+          told.may_be_appended = true;
+          told.detail = kForgotten;
+        } else if (result.outcome == net::Outcome::condition_failed) {
           error = Errc::condition_failed;
           told.detail = "the next entry's LSN is not the one asked for";
         } else if (result.outcome == net::Outcome::skipped && entry.done && entry.skip) {
@@ -349,6 +363,7 @@ void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult 
   entry.skip = true;
   if (error) {
     result.leader = leader_hint_;
+    if (*error == Errc::overloaded) result.retry_after = std::chrono::seconds(1);
     if (*error == Errc::no_space) result.retry_after = std::chrono::milliseconds(200);
   }
   complete_later(std::move(entry.done), error, std::move(result));

@@ -11,7 +11,7 @@ ClientCore::Connection::Connection(ClientCore& core, net::Address address)
 void ClientCore::Connection::dial() {
   dialled_at_ = core_.loop_.now();
   link_ = core_.dialer_.dial(address_, *this);
-  link_->set_frame_bytes_max(net::kFrameBytesMax);
+  link_->expect(net::Speaker::server, net::kFrameBytesMax);
   net::Hello hello;
   hello.kind = net::Hello::Kind::client;
   hello.cluster_name = core_.options_.cluster_name;

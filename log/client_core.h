@@ -115,6 +115,7 @@ class ClientCore {
   void on_result(Connection& connection, const net::AppendResult& result,
                  const net::AppendResults& all);
   void on_session_expired(const net::AppendResult& result);
+  void refuse_all(Errc error, const char* why);
   void on_refused(const net::AppendResult& result, Errc error);
   void finish(Pending& entry, std::optional<Errc> error, AppendResult result);
   [[nodiscard]] bool needs_target() const;

@@ -8,6 +8,7 @@
 namespace stele::log {
 namespace {
 
+constexpr Duration kFullToldEvery = std::chrono::minutes(1);
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
 /// While clients wait for room among the answers of all.
 constexpr Duration kAnswersAgain = std::chrono::milliseconds(5);
@@ -149,8 +150,14 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
   put_command_header(command, 0, *bytes);
 
   net::Outcome outcome = refusal();
+  std::uint32_t retry_ms = kRetryMs;
+  if (outcome == net::Outcome::ok && replica_->state().refuses_sessions()) {
+    on_sessions_full();
+    outcome = net::Outcome::overloaded;
+    retry_ms = 0;
+  }
   // Each takes a slot of its own: a flood must not stand before everybody's appends.
-  if (opening_.size() >= kOpeningMax) {
+  if (outcome == net::Outcome::ok && opening_.size() >= kOpeningMax) {
     outcome = net::Outcome::overloaded;
   }
   if (outcome == net::Outcome::ok) {
@@ -160,8 +167,18 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
   if (outcome == net::Outcome::ok) {
     opening_[open.nonce] = &client;
   } else {
-    client.send(net::SessionOpened{open.nonce, outcome, {}, ports_.leader_address(), kRetryMs});
+    client.send(net::SessionOpened{open.nonce, outcome, {}, ports_.leader_address(), retry_ms});
   }
+}
+
+/// One line a minute: whoever asks again and again must not fill the disk with lines.
+void ClientService::on_sessions_full() {
+  const Time now = loop_.now();
+  if (sessions_full_told_at_ != Time{} && now - sessions_full_told_at_ < kFullToldEvery) return;
+  sessions_full_told_at_ = now;
+  events_.event(net::Level::error, "sessions_full",
+                {{"sessions", replica_->state().sessions()},
+                 {"reason", "none of them has been idle for a minute of log time"}});
 }
 
 void ClientService::on_append(Client& client, const Slice& commands) {
@@ -218,7 +235,7 @@ bool ClientService::on_command(Client& client, const Command& command, Slice byt
   }
 
   // Whether an unknown session has expired is for apply to say: this node may lead no more.
-  const bool full = under_way_ >= LogState::kSessionsMax;
+  const bool full = under_way_ >= replica_->state().bounds().sessions;
   const net::Outcome outcome =
       full ? net::Outcome::overloaded : replica_->submit(command.kind, std::move(bytes));
   if (outcome != net::Outcome::ok) {
@@ -289,7 +306,8 @@ void ClientService::on_applied(const LogState::Applied& applied) {
   for (net::SessionOpened opened : applied.opened) {
     const auto opener = opening_.find(opened.nonce);
     if (opener == opening_.end()) continue;
-    opened.retry_ms = opened.outcome == net::Outcome::ok ? 0 : kRetryMs;
+    // Refused by the log: the table is full.
+    if (opened.outcome == net::Outcome::overloaded) on_sessions_full();
     if (opener->second != nullptr) opener->second->send(opened);
     opening_.erase(opener);
   }

@@ -62,6 +62,7 @@ class ClientService final : public ReplicaListener {
   void on_open(Client& client, const net::OpenSession& open);
   void on_append(Client& client, const Slice& commands);
   bool on_command(Client& client, const Command& command, Slice bytes);
+  void on_sessions_full();
   bool tell_applied_part(Client& client, const Command& command);
   net::Outcome refusal() const;
   [[nodiscard]] bool serves() const { return replica_ != nullptr && !replica_->halted(); }
@@ -79,6 +80,7 @@ class ClientService final : public ReplicaListener {
   Ports ports_;
   Replica* replica_ = nullptr;
   bool shutting_down_ = false;
+  Time sessions_full_told_at_{};
 
   std::map<std::uint64_t, std::unique_ptr<Client>> clients_;  // In the order of their coming.
   std::uint64_t clients_seen_ = 0;

@@ -40,8 +40,11 @@ void LearnerActor::tick() {
 }
 
 void LearnerActor::flush() {
+  if (ended_) return;
   paxos::Learner::Effects effects = std::exchange(effects_, {});
-  for (const paxos::Learner::Applied& applied : effects.applied) apply(applied);
+  for (const paxos::Learner::Applied& applied : effects.applied) {
+    if (!apply(applied)) return;
+  }
   if (!effects.applied.empty()) {
     const bool much = !write_.learned.empty() || unwritten_bytes_ >= kWriteStateBytes;
     if (much || write_is_due()) write_state();
@@ -91,9 +94,15 @@ void LearnerActor::set_paused() {
   learner_.set_paused(space_full_ || store_.backlog_bytes() > kBacklogBytesMax);
 }
 
-void LearnerActor::apply(const paxos::Learner::Applied& applied) {
+bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
   const paxos::Record& record = applied.record;
-  const LogState::Applied outcome = state_.apply(record.slot, record.value);
+  const auto made = state_.apply(record.slot, record.value);
+  if (!made) {
+    ended_ = true;
+    ports_.cannot_go_on(made.error());
+    return false;
+  }
+  const LogState::Applied& outcome = *made;
   trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
   unwritten_bytes_ += 1 + record.value.size();
   if (applied.learned) {
@@ -105,6 +114,7 @@ void LearnerActor::apply(const paxos::Learner::Applied& applied) {
     recent_.add(outcome.row, record.value);
   }
   ports_.applied(outcome);
+  return true;
 }
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {

@@ -20,6 +20,8 @@ class LearnerActor final : public net::Actor<Letter> {
  public:
   struct Ports {
     std::function<void(paxos::Send)> send;
+    /// This program cannot apply what was chosen: the node must end. Nothing is said afterwards.
+    std::function<void(Error)> cannot_go_on;
     std::function<void(const LogState::Applied&)> applied;  ///< One slot, in order.
     std::function<void(Slot)> chosen_end;  ///< After everything that one turn applied.
     std::function<void()> fetch_failed;
@@ -69,7 +71,7 @@ class LearnerActor final : public net::Actor<Letter> {
  private:
   void handle(Letter& letter) override;
   void flush() override;
-  void apply(const paxos::Learner::Applied& applied);
+  [[nodiscard]] bool apply(const paxos::Learner::Applied& applied);
   void serve(const paxos::Learner::Serve& serve);
   void set_paused();
   void on_faulty(Slot slot);
@@ -90,6 +92,7 @@ class LearnerActor final : public net::Actor<Letter> {
   Slot written_end_;                 // The store has been given the state up to there;
   std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie behind it.
   Time written_at_{};
+  bool ended_ = false;        // It came upon what it cannot apply.
   bool dirty_ = false;        // The store has been given state that no flush has covered.
   std::set<NodeId> serving_;  // One fetch at a time for each node.
   struct Served {

@@ -1,9 +1,11 @@
 #include "log/log_state.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "log/bytes.h"
+#include "log/version.h"
 #include "net/digest.h"
 #include "paxos/check.h"
 
@@ -13,35 +15,39 @@ namespace {
 constexpr std::uint64_t kSweepEveryUs = 60'000'000;
 constexpr std::size_t kResultsMax = 65536;
 
+tl::unexpected<Error> unknown(Slot slot, const std::string& what) {
+  return fail(Errc::newer_format,
+              "slot " + std::to_string(slot.value) + " holds " + what + "; stele " + kVersion +
+                  " applies log formats up to " + std::to_string(kLogFormat) +
+                  " and cannot go on: start a version on this directory that knows it");
+}
+
 }  // namespace
 
-LogState::Applied LogState::apply(Slot slot, const paxos::Value& value) {
+LogState::LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions,
+                   Bounds bounds)
+    : bounds_(bounds), numbers_(numbers), sessions_(std::move(sessions)) {
+  for (const auto& [id, session] : sessions_) runs_ += session.remembered();
+}
+
+Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) {
   STELE_CHECK(slot == numbers_.chosen_end);
   Applied out;
   out.row.slot = slot;
   out.row.first_lsn = numbers_.next_lsn;
 
   if (value.kind() == paxos::ValueKind::batch) {
-    // A batch that cannot be read has no effect, on any node.
-    if (const auto batch = parse_batch(value)) {
-      const std::uint64_t period = numbers_.log_time_us / kSweepEveryUs;
-      numbers_.log_time_us += batch->header.elapsed_us;
-      numbers_.stamp_us = std::max(numbers_.stamp_us, batch->header.stamp_us);
-      if (numbers_.log_time_us / kSweepEveryUs != period) drop_expired();
-      bool opened = false;
-      std::uint32_t index = 0;
-      for (const Command& command : batch->commands) {
-        switch (command.kind) {
-          case CommandKind::append:
-          case CommandKind::skip: on_append(command, index, out); break;
-          case CommandKind::open_session:
-            on_open(command, slot, !std::exchange(opened, true), out);
-            break;
-          case CommandKind::close_session: on_close(command, out); break;
-        }
-        ++index;
-      }
-    }
+    const auto batch = parse_batch(value);
+    if (batch) {
+      apply_batch(slot, *batch, out);
+    } else if (batch.error().code == Errc::newer_format) {
+      return unknown(slot, batch.error().detail);
+    }  // One that is no batch at all has no effect, on any node.
+  } else if (value.kind() == paxos::ValueKind::stop_sign) {
+    return unknown(slot, "a stop-sign");
+  } else if (value.kind() != paxos::ValueKind::noop) {
+    const auto kind = static_cast<unsigned>(value.kind());
+    return unknown(slot, "a value of kind " + std::to_string(kind));
   }
   ++numbers_.chosen_end;
 
@@ -55,6 +61,27 @@ LogState::Applied LogState::apply(Slot slot, const paxos::Value& value) {
   writer.put(static_cast<std::uint64_t>(sessions_.size()));
   numbers_.hash = net::digest(bytes, static_cast<std::uint64_t>(value.kind()));
   return out;
+}
+
+void LogState::apply_batch(Slot slot, const Batch& batch, Applied& out) {
+  format_ = batch.header.format;
+  const std::uint64_t period = numbers_.log_time_us / kSweepEveryUs;
+  numbers_.log_time_us += batch.header.elapsed_us;
+  numbers_.stamp_us = std::max(numbers_.stamp_us, batch.header.stamp_us);
+  if (numbers_.log_time_us / kSweepEveryUs != period) drop_expired();
+  bool opened = false;
+  std::uint32_t index = 0;
+  for (const Command& command : batch.commands) {
+    switch (command.kind) {
+      case CommandKind::append:
+      case CommandKind::skip: on_append(command, index, out); break;
+      case CommandKind::open_session:
+        on_open(command, slot, !std::exchange(opened, true), out);
+        break;
+      case CommandKind::close_session: on_close(command, out); break;
+    }
+    ++index;
+  }
 }
 
 // Sessions (docs/protocol.md): duplicates are recognised, gaps are void, refusals consume.
@@ -78,6 +105,7 @@ void LogState::on_append(const Command& command, std::uint32_t index, Applied& o
   if (duplicates != 0 && out.results.size() < kResultsMax) {
     session->recall(command.session, command.sequence, duplicates, out.results);
   }
+  const std::size_t remembered = session->remembered();
   const std::uint32_t fresh = command.count - duplicates;
   std::uint32_t skipped = duplicates;
   if (fresh != 0) {
@@ -99,14 +127,20 @@ void LogState::on_append(const Command& command, std::uint32_t index, Applied& o
     }
   }
   session->forget(command.acked);
+  runs_ = runs_ - remembered + session->remembered();
+  while (format_ >= 2 && runs_ > bounds_.runs && session->remembered() > bounds_.runs_each) {
+    session->forget_oldest();
+    --runs_;
+  }
   if (is_append && skipped != 0) out.row.skipped.push_back({index, skipped});
 }
 
 void LogState::on_open(const Command& command, Slot slot, bool first, Applied& out) {
   net::SessionOpened opened;
   opened.nonce = command.session.value;
+  if (format_ >= 2 && first && sessions_.size() >= bounds_.sessions) make_room();
   // The id is the slot, so a batch opens one session; the builder ends batches accordingly.
-  if (!first || sessions_.size() >= kSessionsMax) {
+  if (!first || sessions_.size() >= bounds_.sessions) {
     opened.outcome = net::Outcome::overloaded;
   } else {
     opened.session = {slot.value};
@@ -143,7 +177,29 @@ Session* LogState::find(SessionId id) {
 void LogState::drop(SessionId id) {
   const auto found = sessions_.find(id);
   mark_changed(id, found->second);
+  runs_ -= found->second.remembered();
   sessions_.erase(found);
+}
+
+bool LogState::is_idle(const Session& session) const {
+  return session.expired(numbers_.log_time_us) ||
+         numbers_.log_time_us - session.active_at_us() >= bounds_.idle_us;
+}
+
+/// The longest idle one goes, of several the one with the lowest id; who has expired anyhow.
+void LogState::make_room() {
+  drop_expired();
+  if (sessions_.size() < bounds_.sessions) return;
+  const auto longest = std::ranges::min_element(sessions_, {}, [](const auto& known) {
+    return std::pair(known.second.active_at_us(), known.first);
+  });
+  if (longest != sessions_.end() && is_idle(longest->second)) drop(longest->first);
+}
+
+bool LogState::refuses_sessions() const {
+  return sessions_.size() >= bounds_.sessions &&
+         std::ranges::none_of(sessions_,
+                              [this](const auto& known) { return is_idle(known.second); });
 }
 
 void LogState::mark_changed(SessionId id, Session& session) {

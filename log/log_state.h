@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -53,6 +54,17 @@ struct SessionImage {
 /// Applying depends only on the state before and on the slot's bytes.
 class LogState {
  public:
+  /// What is remembered of clients. Equal on all nodes and for ever; others are for tests.
+  struct Bounds {
+    std::size_t sessions = 16384;
+    /// A full table lets go of who has been idle for so long in log time, the longest first.
+    std::uint64_t idle_us = 60'000'000;
+    /// Runs of equal outcomes: so many of each session in any case, and of all together so many.
+    /// Whoever adds to more forgets its own oldest.
+    std::size_t runs_each = 64;
+    std::size_t runs = std::size_t{1} << 20;
+  };
+
   struct Applied {
     IndexRow row;                            ///< count 0: no entries.
     std::vector<net::AppendResult> results;  ///< What to tell the clients of appends and skips.
@@ -60,11 +72,15 @@ class LogState {
   };
 
   LogState() = default;
+  LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions,
+           Bounds bounds);
   LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions)
-      : numbers_(numbers), sessions_(std::move(sessions)) {}
+      : LogState(numbers, std::move(sessions), Bounds()) {}
 
-  /// Applies the next slot. Requires slot == numbers().chosen_end.
-  Applied apply(Slot slot, const paxos::Value& value);
+  /// Applies the next slot. Requires slot == numbers().chosen_end. Errors: newer_format, as a
+  /// sentence: this program does not know what the slot says. Nothing has changed then, and nothing
+  /// may be applied any more: what is unknown is not nothing.
+  Result<Applied> apply(Slot slot, const paxos::Value& value);
 
   [[nodiscard]] const StateNumbers& numbers() const { return numbers_; }
   /// The session's next sequence, or {} if there is no such session.
@@ -72,26 +88,34 @@ class LogState {
   /// The answer to a command all of whose sequences were consumed long ago; empty if some were not.
   [[nodiscard]] std::vector<net::AppendResult> recall(const Command& command) const;
   [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
+  /// Whether who opens a session now is refused: the table is full, and all are in use.
+  [[nodiscard]] bool refuses_sessions() const;
+  [[nodiscard]] const Bounds& bounds() const { return bounds_; }
 
   /// The sessions changed since the last call.
   [[nodiscard]] std::vector<SessionImage> take_changed_sessions();
 
-  static constexpr std::size_t kSessionsMax = 16384;
   static constexpr std::uint32_t kWindowMax = 65536;
   static constexpr std::uint64_t kTtlMaxUs = 3600ULL * 1000000;
 
  private:
+  void apply_batch(Slot slot, const Batch& batch, Applied& out);
   void on_append(const Command& command, std::uint32_t index, Applied& out);
   void on_open(const Command& command, Slot slot, bool first, Applied& out);
   void on_close(const Command& command, Applied& out);
   Session* find(SessionId id);
   void drop(SessionId id);
+  void make_room();
+  [[nodiscard]] bool is_idle(const Session& session) const;
   void mark_changed(SessionId id, Session& session);
   void drop_expired();
 
+  Bounds bounds_;
   StateNumbers numbers_;
   std::unordered_map<SessionId, Session> sessions_;
-  std::vector<SessionId> changed_;  // Each once.
+  std::vector<SessionId> changed_;     // Each once.
+  std::size_t runs_ = 0;               // That all sessions remember.
+  std::uint16_t format_ = kLogFormat;  // Of the batch that is being applied.
 };
 
 }  // namespace stele::log

@@ -63,7 +63,7 @@ class Node::Inbound final : public net::LinkHandler {
     peer_ = hello_.node;
     check();  // Another start of it may have been heard meanwhile.
     if (peer_ == NodeId{}) return;
-    link_->set_frame_bytes_max(net::kFrameBytesMax);
+    link_->expect(net::Speaker::node, net::kFrameBytesMax);
     link_->leave_receive_bound();
     link_->send(node_.hello());
     node_.peers_.heard_from(peer_);
@@ -317,6 +317,8 @@ void Node::start_replica(StoreContent content) {
       .reserve_bytes = options_.disk_reserve_bytes,
       .piece_bytes_max = options_.piece_bytes_max,
       .fetch_bytes_per_second = options_.fetch_bytes_per_second,
+      .state_bounds = options_.state_bounds,
+      .on_failure = options_.on_failure,
       .tap = options_.tap,
   };
   events_.event(net::Level::info, "replica_started",
@@ -358,6 +360,7 @@ void Node::on_report(NodeId from, const net::Report& report) {
     comparison_.reported(from, point, replica_->trail(), loop_.now());
   }
   check_state();
+  if (!report.points.empty()) replica_->hear_of(from, report.points.front().chosen_end);
 }
 
 /// Somebody who refuses this node says what it has heard of it.
@@ -414,9 +417,13 @@ void Node::check_state() {
                                     " differs from a majority's: it takes no part any more"}});
     }
   }
+  // Others may lack what makes them the majority that says so.
+  const bool serves = verdict == Verdict::unsure && comparison_.leads() &&
+                      lineage_.history().diverged_at == Slot{} && lineage_.gone_back().empty();
+  using Takes = Replica::Takes;
+  replica_->set_takes(why.empty() ? Takes::part : serves ? Takes::questions : Takes::no_part);
   if (why == halted_) return;
   halted_ = why;
-  replica_->set_halted(!halted_.empty());
   if (halted_.empty()) {
     events_.event(net::Level::warning, "goes_on", {{"reason", "a majority has the same state"}});
   } else {

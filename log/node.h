@@ -39,7 +39,9 @@ class Node {
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
-    std::function<void(const paxos::Send&)> tap = {};  ///< As of Replica.
+    LogState::Bounds state_bounds = {};
+    std::function<void(Error)> on_failure = {};        ///< As of Replica.
+    std::function<void(const paxos::Send&)> tap = {};  ///< The same.
   };
 
   /// Takes an open store. Errors: foreign_directory, corrupt, invalid_argument.

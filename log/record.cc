@@ -303,8 +303,7 @@ Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes)
   read.digest = reader.get<std::uint64_t>();
   read.place.offset = reader.get<std::uint64_t>();
   const std::uint64_t here = bytes.size() - kSlotHeaderBytes;
-  if (version != kSlotFormatVersion ||
-      kind > static_cast<std::uint16_t>(paxos::ValueKind::stop_sign) ||
+  if (version != kSlotFormatVersion || kind > UINT8_MAX ||
       here != (read.place.segment == 0 ? read.value_bytes : 0)) {
     return corrupt(Table::slots, slot.value, "has a header that does not fit it");
   }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "paxos/check.h"
+
 namespace stele::log {
 namespace {
 
@@ -37,7 +39,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
                paxos::Learner(
                    options_.self, options_.configuration, content.numbers.chosen_end,
                    {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
-               LogState(content.numbers, std::move(content.sessions)),
+               LogState(content.numbers, std::move(content.sessions), options_.state_bounds),
                options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
       proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,
                 proposer_ports()) {
@@ -62,6 +64,11 @@ AcceptorActor::Ports Replica::acceptor_ports() {
 
 LearnerActor::Ports Replica::learner_ports() {
   return {[this](paxos::Send message) { send(std::move(message)); },
+          [this](const Error& error) {
+            takes_ = Takes::no_part;
+            STELE_CHECK(options_.on_failure != nullptr, error.detail);
+            options_.on_failure(error);
+          },
           [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
           [this](Slot chosen_end) { on_chosen_end(chosen_end); },
           [this] {
@@ -103,7 +110,8 @@ ProposerActor::Ports Replica::proposer_ports() {
 }
 
 void Replica::send(paxos::Send message) {
-  if (halted_) return;
+  const bool answers = std::holds_alternative<paxos::Fetched>(message.message.body);
+  if (halted() && !(answers && takes_ == Takes::questions)) return;
   message.message.commits = store_.commits();
   if (options_.tap) options_.tap(message);
   if (message.to == options_.self) {
@@ -114,14 +122,19 @@ void Replica::send(paxos::Send message) {
 }
 
 void Replica::deliver(NodeId from, paxos::Message message) {
-  if (halted_) return;
-  // How far others are is of use to the learner, whoever else the message is for.
+  const bool asks = std::holds_alternative<paxos::Fetch>(message.body);
+  if (halted() && !(asks && takes_ == Takes::questions)) return;
+  // How far others are is of use to the learner, whoever else the message is for: who does not hear
+  // the leader learns from the others.
   const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
                        std::holds_alternative<paxos::HeartbeatAck>(message.body);
   if (is_hint && from != options_.self) learner_.tell({from, message});
-  if (const auto* promise = std::get_if<paxos::Promise>(&message.body);
-      promise != nullptr && from != options_.self) {
-    learner_.tell({from, {message.epoch, paxos::ChosenEnd{promise->chosen_end}}});
+  if (const auto* promise = std::get_if<paxos::Promise>(&message.body)) {
+    hear_of(from, promise->chosen_end);
+  } else if (const auto* vote = std::get_if<paxos::PreVote>(&message.body)) {
+    hear_of(from, vote->chosen_end);
+  } else if (const auto* answer = std::get_if<paxos::PreVoteAnswer>(&message.body)) {
+    hear_of(from, answer->chosen_end);
   }
 
   switch (paxos::role_of(message.body)) {
@@ -129,6 +142,11 @@ void Replica::deliver(NodeId from, paxos::Message message) {
     case paxos::Role::proposer: proposer_.tell({from, std::move(message)}); return;
     case paxos::Role::learner: learner_.tell({from, std::move(message)}); return;
   }
+}
+
+void Replica::hear_of(NodeId node, Slot chosen_end) {
+  if (node == options_.self || halted()) return;
+  learner_.tell({node, {options_.configuration.epoch(), paxos::ChosenEnd{chosen_end}}});
 }
 
 net::Outcome Replica::submit(CommandKind kind, Slice command) {
@@ -227,7 +245,10 @@ std::string Replica::fault() const {
     return "the record of the promise does not match its checksum: this node votes no more";
   }
   if (faulty_slots_.empty()) {
-    return space_low_ ? "free space is below the reserve: appends get no_space" : "";
+    if (space_low_) return "free space is below the reserve: appends get no_space";
+    if (!state().refuses_sessions()) return "";
+    return "the table of sessions is full (" + std::to_string(state().sessions()) +
+           "), and all are in use: clients that open one get overloaded";
   }
   return "the record of slot " + std::to_string(faulty_slots_.begin()->value) +
          (faulty_slots_.size() > 1 ? " (and of others)" : "") +

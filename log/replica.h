@@ -43,6 +43,10 @@ class Replica {
     /// Of a promise or of chosen values in one message; one record may exceed it.
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
+    LogState::Bounds state_bounds = {};
+    /// The node must end: newer_format, if this program does not know what was chosen. Without it,
+    /// the process ends.
+    std::function<void(Error)> on_failure = {};
     /// Sees everything that the roles send, also to each other, at the moment it leaves.
     std::function<void(const paxos::Send&)> tap = {};
   };
@@ -69,10 +73,14 @@ class Replica {
   /// It can be reached (again): what was sent to it before may be lost.
   void on_peer_connected(NodeId node) { proposer_.on_connected(node); }
   void hand_over() { proposer_.hand_over(); }
-  /// Whether nothing is said to other nodes, and nothing heard from them: as if it were cut off.
-  /// What it holds is not to be served then.
-  void set_halted(bool halted) { halted_ = halted; }
-  [[nodiscard]] bool halted() const { return halted_; }
+  /// Whether it says and hears what others do, or nothing, as if it were cut off, or serves the
+  /// chosen values that others lack and does nothing else.
+  enum class Takes : std::uint8_t { part, no_part, questions };
+  void set_takes(Takes takes) { takes_ = takes; }
+  /// What it holds is not to be served to clients then.
+  [[nodiscard]] bool halted() const { return takes_ != Takes::part; }
+  /// Another node says that it has applied the slots below `chosen_end`.
+  void hear_of(NodeId node, Slot chosen_end);
   /// Of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
   /// Linearizable reads that are not confirmed yet: none where nobody leads.
@@ -116,7 +124,7 @@ class Replica {
   std::uint64_t reads_ = 0;
   std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
-  bool halted_ = false;
+  Takes takes_ = Takes::part;
   bool space_low_ = false;
   Time space_measured_at_{};
   std::set<Slot> faulty_slots_;  // Not yet repaired.

@@ -24,7 +24,7 @@ ClientService::Client::Client(ClientService& service, std::uint64_t id,
                               std::unique_ptr<net::Link> link)
     : service_(service), id_(id), link_(std::move(link)) {
   // A command may hold many entries, but not more than one large one and some small ones.
-  link_->set_frame_bytes_max(service.options_.entry_bytes_max + (2 << 20));
+  link_->expect(net::Speaker::client, service.options_.entry_bytes_max + (2 << 20));
   link_->start(*this);
 }
 

@@ -41,6 +41,15 @@ void Session::forget(Sequence acked) {
     if (run.outcome == net::Outcome::ok) run.lsn = run.lsn + gone;
     run.count -= gone;
   }
+  drop_gone();
+}
+
+void Session::forget_oldest() {
+  ++gone_;
+  drop_gone();
+}
+
+void Session::drop_gone() {
   if (gone_ <= runs_.size() / 2) return;
   runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(gone_));
   gone_ = 0;

@@ -23,6 +23,8 @@ class Session {
   }
   void touch(std::uint64_t log_time_us) { active_at_us_ = log_time_us; }
 
+  [[nodiscard]] std::uint64_t active_at_us() const { return active_at_us_; }
+
   /// The last sequence consumed. The next command must begin at or before the one after it.
   [[nodiscard]] Sequence last() const { return last_; }
 
@@ -31,6 +33,10 @@ class Session {
   void consume(std::uint32_t count, net::Outcome outcome, Lsn lsn);
   /// Forgets what the client has acknowledged, and what lies before the window.
   void forget(Sequence acked);
+  /// Runs of outcomes that are remembered: what it takes in memory.
+  [[nodiscard]] std::size_t remembered() const { return runs_.size() - gone_; }
+  /// Forgets the oldest run. Requires that there is one.
+  void forget_oldest();
   /// What is remembered of [first, first + count), all at or before last(); `forgotten` for the
   /// rest.
   void recall(SessionId id, Sequence first, std::uint32_t count,
@@ -50,6 +56,8 @@ class Session {
     net::Outcome outcome;
     Lsn lsn;
   };
+
+  void drop_gone();
 
   bool changed_ = false;
   std::uint32_t window_ = 0;

@@ -44,7 +44,7 @@ class SharedConnections::Member final : public net::Link {
     handler_ = nullptr;
     leave(true);
   }
-  void set_frame_bytes_max(std::size_t) override {}  // They take any from a node.
+  void expect(net::Speaker, std::size_t) override {}  // They take any from a node.
   [[nodiscard]] std::string peer_name() const override { return net::to_string(address_); }
 
   // From the shared connection. The client may destroy its end from within each.
@@ -98,7 +98,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
 
   void dial(const net::Hello& hello) {
     link_ = all_.dialer_.dial(std::get<net::Address>(key_), *this);
-    link_->set_frame_bytes_max(net::kFrameBytesMax);
+    link_->expect(net::Speaker::server, net::kFrameBytesMax);
     link_->send(hello);
   }
 
@@ -349,7 +349,7 @@ bool SharedConnections::Member::send(const net::Message& message) {
   if (!large) return shared_->send(*this, message);
   if (!own_.link) {
     own_.link = all_.dialer_.dial(address_, own_);
-    own_.link->set_frame_bytes_max(net::kFrameBytesMax);
+    own_.link->expect(net::Speaker::server, net::kFrameBytesMax);
     own_.link->send(hello_);  // What comes behind it need not wait for the answer.
   }
   return own_.link->send(message);

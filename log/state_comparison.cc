@@ -95,6 +95,14 @@ StateComparison::Verdict StateComparison::verdict(Time now) const {
   return all_known || now - dispute_->since >= kPatience ? Verdict::unsure : Verdict::agrees;
 }
 
+bool StateComparison::leads() const {
+  if (!dispute_) return false;
+  const std::size_t own = votes(dispute_->own.hash);
+  return std::ranges::all_of(dispute_->hashes, [&](const auto& other) {
+    return other.second == dispute_->own.hash || votes(other.second) < own;
+  });
+}
+
 std::string StateComparison::sentence() const {
   if (!dispute_) return {};
   std::string others;

@@ -55,6 +55,9 @@ class StateComparison {
   /// What to report of the own state.
   [[nodiscard]] std::vector<net::StatePoint> points(const StateTrail& own) const;
   [[nodiscard]] Verdict verdict(Time now) const;
+  /// Where this node differs from others, more nodes have its state than any other one: it is the
+  /// likelier one, and those who lack that slot may learn from it.
+  [[nodiscard]] bool leads() const;
   /// Who differs where, as a sentence; empty if nobody does.
   [[nodiscard]] std::string sentence() const;
   /// Those who differ from a majority, which this node is one of.

@@ -11,7 +11,8 @@ namespace stele::net {
 [[nodiscard]] OutFrame encode(const Message& message);
 
 /// Reads a message out of a whole frame; values stay in the frame's buffer. Everything is
-/// validated: checksums, sizes, enums, order. Errors: malformed, with what was wrong.
-[[nodiscard]] Result<Message> decode(const InFrame& frame);
+/// validated: whether that side may say this, checksums, sizes, enums, order. What a message takes
+/// in memory is bounded by the bytes in which it came. Errors: malformed, with what was wrong.
+[[nodiscard]] Result<Message> decode(const InFrame& frame, Speaker speaker);
 
 }  // namespace stele::net

@@ -3,7 +3,9 @@
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 
@@ -18,6 +20,12 @@ using wire::Frame;
 
 constexpr std::size_t kSegmentsMax = 64;
 constexpr std::size_t kTextBytesMax = 4096;
+/// Clients say nothing longer than a hello, but for what is in bodies.
+constexpr std::size_t kClientHeaderBytesMax = kHelloBytesMax;
+/// The elements of a list have at least so many bytes each: who claims more of them than came does
+/// not make this side build them.
+constexpr std::size_t kRecordBytesMin = 32;
+constexpr std::size_t kResultBytesMin = 40;
 
 /// Thrown and caught in this file only, like kj's own exceptions.
 struct Malformed {
@@ -36,6 +44,32 @@ std::string text(capnp::Text::Reader reader) {
 NodeId node_id(std::uint8_t raw, bool none_allowed = false) {
   require(raw <= kNodeIdMax && (raw != 0 || none_allowed), "a node id is out of range");
   return {raw};
+}
+
+/// Whether that side says such things.
+void require_from(Speaker speaker, Frame::Which kind) {
+  const auto is_one_of = [kind](std::initializer_list<Frame::Which> kinds) {
+    return std::ranges::find(kinds, kind) != kinds.end();
+  };
+  switch (speaker) {
+    case Speaker::stranger:
+      return require(kind == Frame::HELLO, "the first message must be a hello, and no other");
+    case Speaker::client:
+      return require(is_one_of({Frame::OPEN_SESSION, Frame::APPEND, Frame::READ, Frame::TAIL,
+                                Frame::TAIL_CREDIT, Frame::STATUS_ASK, Frame::KEEP_ALIVE}),
+                     "a client does not send this kind of message");
+    case Speaker::server:
+      return require(is_one_of({Frame::HELLO, Frame::REFUSED, Frame::SESSION_OPENED,
+                                Frame::APPEND_RESULTS, Frame::READ_RESULT, Frame::TAIL_ENTRIES,
+                                Frame::TAIL_END, Frame::STATUS, Frame::KEEP_ALIVE}),
+                     "a node does not send this kind of message to clients");
+    case Speaker::node:
+      return require(is_one_of({Frame::PAXOS, Frame::REPORT, Frame::KEEP_ALIVE}),
+                     "a node does not send this kind of message to nodes");
+    case Speaker::listening:
+      return require(is_one_of({Frame::HELLO, Frame::REFUSED, Frame::REPORT, Frame::KEEP_ALIVE}),
+                     "a node does not send this kind of message to those who have dialled it");
+  }
 }
 
 /// Counters stay far from their end, so that adding to one never wraps around.
@@ -66,7 +100,8 @@ Ballot ballot(wire::Ballot::Reader from) {
 
 class Decoder {
  public:
-  explicit Decoder(const InFrame& frame) : owner_(frame.owner), body_(frame.body) {}
+  explicit Decoder(const InFrame& frame)
+      : owner_(frame.owner), header_bytes_(frame.header.size()), body_(frame.body) {}
 
   Message message(Frame::Reader from) {
     Message read = read_message(from);
@@ -89,9 +124,7 @@ class Decoder {
   }
 
   paxos::Value value(wire::Value::Reader from) {
-    const std::uint8_t kind = from.getKind();
-    require(kind <= static_cast<std::uint8_t>(paxos::ValueKind::stop_sign),
-            "an unknown value kind");
+    const std::uint8_t kind = from.getKind();  // One of a newer version is voted for all the same.
     const Slice slice = take(from.getBytes());
     require(value_digest(slice.bytes) == from.getDigest(), "a value does not match its digest");
     if (static_cast<paxos::ValueKind>(kind) == paxos::ValueKind::noop) {
@@ -101,8 +134,14 @@ class Decoder {
     return {static_cast<paxos::ValueKind>(kind), {slice}, from.getDigest()};
   }
 
+  /// All that is claimed to be there may have come.
+  void require_came(std::size_t elements, std::size_t bytes_min) const {
+    require(elements <= header_bytes_ / bytes_min, "a list that is longer than its message");
+  }
+
   /// Ascending slots within [begin, end).
   std::vector<paxos::Record> records(capnp::List<wire::Record>::Reader list, Slot begin, Slot end) {
+    require_came(list.size(), kRecordBytesMin);
     std::vector<paxos::Record> read;
     read.reserve(list.size());
     for (const auto from : list) {
@@ -282,7 +321,9 @@ class Decoder {
 
   AppendResults append_results(Frame::AppendResults::Reader from) {
     AppendResults read;
-    for (const auto result : from.getResults()) {
+    const auto results = from.getResults();
+    require_came(results.size(), kResultBytesMin);
+    for (const auto result : results) {
       read.results.push_back({{result.getSession()},
                               {counter(result.getSequence())},
                               result.getCount(),
@@ -373,6 +414,7 @@ class Decoder {
   }
 
   std::shared_ptr<const void> owner_;
+  std::size_t header_bytes_;
   std::span<const std::byte> body_;  // What is not yet taken.
 };
 
@@ -394,8 +436,10 @@ void check_segments(std::span<const std::byte> header) {
 
 }  // namespace
 
-Result<Message> decode(const InFrame& frame) {
+Result<Message> decode(const InFrame& frame, Speaker speaker) {
   try {
+    const bool small = speaker == Speaker::stranger || speaker == Speaker::client;
+    require(!small || frame.header.size() <= kClientHeaderBytesMax, "a header is too long");
     require(frame.header.size() >= 8, "a header without a segment table");
     check_segments(frame.header);
     capnp::ReaderOptions options;
@@ -403,7 +447,9 @@ Result<Message> decode(const InFrame& frame) {
     options.nestingLimit = 8;
     const auto* words = reinterpret_cast<const capnp::word*>(frame.header.data());
     capnp::FlatArrayMessageReader reader(kj::arrayPtr(words, frame.header.size() / 8), options);
-    return Decoder(frame).message(reader.getRoot<Frame>());
+    const auto root = reader.getRoot<Frame>();
+    require_from(speaker, root.which());
+    return Decoder(frame).message(root);
   } catch (const Malformed& malformed) {
     return fail(Errc::malformed, malformed.what);
   } catch (const kj::Exception& exception) {

@@ -65,8 +65,9 @@ class Link {
   [[nodiscard]] virtual std::size_t receiving_bytes() const { return 0; }
   /// Sends what is queued, then closes; the handler's on_closed is not called.
   virtual void close_gently() = 0;
-  /// The most bytes a frame from the peer may have.
-  virtual void set_frame_bytes_max(std::size_t bytes) = 0;
+  /// Who is on the other side, and the most bytes a frame from there may have. Until then it is a
+  /// stranger, within kHelloBytesMax.
+  virtual void expect(Speaker speaker, std::size_t frame_bytes_max) = 0;
   /// The peer is known, and one of few: what it sends does not count for the bound on what all
   /// connections receive.
   virtual void leave_receive_bound() {}

@@ -32,6 +32,15 @@ struct Start {
   bool operator==(const Start&) const = default;
 };
 
+/// The other side of a connection: what it may say depends on it.
+enum class Speaker : std::uint8_t {
+  stranger,   ///< Who has dialled, before it has said who it is: a hello.
+  client,     ///< What clients ask of nodes.
+  server,     ///< A node that a client has dialled.
+  node,       ///< A node that has dialled this one, and is a member: what the roles say.
+  listening,  ///< A node that this one has dialled: it answers the handshake.
+};
+
 /// The first frame in each direction.
 struct Hello {
   enum class Kind : std::uint8_t { peer = 0, client = 1 };
@@ -126,8 +135,8 @@ struct SessionOpened {
   std::uint64_t nonce = 0;
   Outcome outcome = Outcome::ok;
   SessionId session;
-  std::string leader;  // "host:port" or empty.
-  std::uint32_t retry_ms = 0;
+  std::string leader;          // "host:port" or empty.
+  std::uint32_t retry_ms = 0;  // 0, with `overloaded`: the table of sessions is full.
 
   bool operator==(const SessionOpened&) const = default;
 };

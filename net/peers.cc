@@ -51,6 +51,7 @@ class Peers::Peer final {
     for (Lane* lane : {&small_, &values_}) {
       lane->greeted = false;
       lane->link = peers_.dialer_.dial(address_, *lane);
+      lane->link->expect(Speaker::listening, kHelloBytesMax);
       lane->link->send(peers_.handshake_.hello());
     }
     retry_ =
@@ -77,7 +78,7 @@ class Peers::Peer final {
       return lost(admitted.error().detail);
     }
     lane.greeted = true;
-    lane.link->set_frame_bytes_max(kFrameBytesMax);
+    lane.link->expect(Speaker::listening, kFrameBytesMax);
     if (!small_.greeted || !values_.greeted) return;
     retry_.reset();
     ready_ = true;

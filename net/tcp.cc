@@ -45,7 +45,10 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
         reader_(options_.receive_memory) {}
 
   void set_handler(LinkHandler* handler) { handler_ = handler; }
-  void set_frame_bytes_max(std::size_t bytes) { reader_.set_frame_bytes_max(bytes); }
+  void expect(Speaker speaker, std::size_t frame_bytes_max) {
+    speaker_ = speaker;
+    reader_.set_frame_bytes_max(frame_bytes_max);
+  }
   void leave_receive_bound() { reader_.leave_bound(); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ - written_; }
   [[nodiscard]] std::uint64_t left_bytes() const { return left_bytes_; }
@@ -60,6 +63,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool connected() const { return connected_; }
+  [[nodiscard]] bool closing() const { return closing_; }
 
   void connect(const Address& address) {
     name_ = to_string(address);
@@ -192,6 +196,14 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     if (handler != nullptr) handler->on_closed(reason);
   }
 
+  /// As fail(), and the other side hears why.
+  void refuse(const std::string& reason) {
+    LinkHandler* handler = std::exchange(handler_, nullptr);
+    send(Refused{reason});
+    close_gently();
+    if (handler != nullptr) handler->on_closed(reason);
+  }
+
   void read() {
     if (closed_) return;
     const auto space = reader_.space();
@@ -256,10 +268,10 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
         return false;
       }
       if (!*frame) return true;
-      auto message = decode(**frame);
+      auto message = decode(**frame, speaker_);
       if (!message) {
-        fail(message.error().detail);
-        return false;
+        refuse(message.error().detail);
+        break;
       }
       frame->reset();  // The message holds what it needs of the buffer.
       received_bytes_ = 0;
@@ -348,6 +360,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   asio::steady_timer deadline_;
   std::unique_ptr<tcp::resolver> resolver_;
   TcpOptions options_;
+  Speaker speaker_ = Speaker::stranger;
   LinkHandler* handler_ = nullptr;
   std::string name_;
   bool connected_ = false;
@@ -377,7 +390,7 @@ class TcpLink final : public Link {
  public:
   explicit TcpLink(std::shared_ptr<TcpCore> core) : core_(std::move(core)) {}
   ~TcpLink() override {
-    if (!gentle_) core_->close();
+    if (!core_->closing()) core_->close();
   }
   TcpLink(const TcpLink&) = delete;
   TcpLink& operator=(const TcpLink&) = delete;
@@ -394,17 +407,15 @@ class TcpLink final : public Link {
     return core_->unacknowledged_bytes();
   }
   [[nodiscard]] std::uint64_t left_bytes() const override { return core_->left_bytes(); }
-  void close_gently() override {
-    gentle_ = true;
-    core_->close_gently();
+  void close_gently() override { core_->close_gently(); }
+  void expect(Speaker speaker, std::size_t frame_bytes_max) override {
+    core_->expect(speaker, frame_bytes_max);
   }
-  void set_frame_bytes_max(std::size_t bytes) override { core_->set_frame_bytes_max(bytes); }
   void leave_receive_bound() override { core_->leave_receive_bound(); }
   [[nodiscard]] std::string peer_name() const override { return core_->name(); }
 
  private:
   std::shared_ptr<TcpCore> core_;
-  bool gentle_ = false;
 };
 
 }  // namespace

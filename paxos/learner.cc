@@ -243,7 +243,8 @@ bool Learner::may_fetch(Time now) {
 }
 
 void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
-  if (known_end_ > slot + kFarBehind) {
+  // A repair is one record: it may come from anyone who is known to have it.
+  if (slot >= chosen_end_ && known_end_ > slot + kFarBehind) {
     if (const auto to = preferred_source(slot)) return send_fetch(now, *to, slot, true, out);
   }
   const std::vector<NodeId>& members = configuration_.members();

@@ -78,6 +78,10 @@ void Proposer::tick(Time now, Effects& out) {
     give_up(now, out);
     return;
   }
+  if (phase_one_ && !hears_promises(now)) {
+    give_up(now, out);
+    return;
+  }
   if (phase_one_) pull_promises(now, out);
   repropose(now, out);
   tell_chosen(out);
@@ -121,13 +125,18 @@ bool Proposer::campaign_fails(Time now) const {
   const Duration timeout = options_.timing.election_timeout;
   if (now - campaigned_at_ < timeout) return false;
   if (now - campaigned_at_ >= kCampaignTimeouts * timeout) return true;
-  if (standing_ == Standing::preparing) return false;
-  std::size_t heard = 0;
-  for (const auto& [node, peer] : peers_) {
-    const bool promised = phase_one_ && phase_one_->told_all(node);  // It is not asked again.
-    if (node == self_ || promised || now - peer.heard_at < timeout) ++heard;
-  }
-  return heard < configuration_.q1();
+  return standing_ != Standing::preparing && !hears_promises(now);
+}
+
+/// Phase 1 may yet end: a q1 quorum has told all, or lives. A leader, too, waits for what they have
+/// voted for, with q2 below q1 as one that hardly anybody hears.
+bool Proposer::hears_promises(Time now) const {
+  const auto heard = std::ranges::count_if(peers_, [&](const auto& known) {
+    const auto& [node, peer] = known;
+    return node == self_ || phase_one_->told_all(node) ||
+           now - peer.heard_at < options_.timing.election_timeout;
+  });
+  return static_cast<std::size_t>(heard) >= configuration_.q1();
 }
 
 // Asks each node for its (next) piece, again after a while if no answer came.
@@ -150,7 +159,7 @@ void Proposer::begin_leading(Time now, Effects& out) {
   counted_begin_ = slot_next_;
   drop_learned();
   for (auto& [node, peer] : peers_) {
-    peer.heard_at = peer.disk_at = peer.voted_at = now;
+    peer.heard_at = peer.disk_at = now;
   }
   flow_.begin(now);
   out.began = ballot_;
@@ -277,8 +286,7 @@ void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effe
 void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out) {
   if (!leads() || accepted.ballot != ballot_) return;
   Peer& peer = peers_[source];
-  peer.heard_at = peer.disk_at = peer.voted_at = now;
-  peer.resent = 0;
+  peer.heard_at = peer.disk_at = now;
   const Slot begin = std::max(accepted.slot_begin, in_flight_begin_);
   const Slot end = std::min(accepted.slot_end, slot_next_);
   Slot run_begin{};
@@ -358,20 +366,28 @@ Duration Proposer::patience(const Peer& peer) const {
 }
 
 // What is on its way arrives, or its connection ends (on_connected). Beyond that an acceptor drops
-// what its disk does not keep up with, so whoever has everything and still does not vote is asked
-// again. A vote is idempotent.
+// what its disk does not keep up with, and a link what its queue has no room for: whoever has
+// everything that is on its way and does not get on is asked again, also if it votes for later
+// slots. A vote is idempotent.
 void Proposer::resend(Time now, Effects& out) {
   for (auto& [node, peer] : peers_) {
-    const bool owes = std::ranges::any_of(in_flight_, [&](const InFlight& in_flight) {
+    const auto owed = std::ranges::find_if(in_flight_, [&](const InFlight& in_flight) {
       return !in_flight.chosen && !in_flight.votes.contains(node);
     });
-    if (!owes || peer.on_the_way) {
-      peer.voted_at = now;
+    const bool owes = owed != in_flight_.end();
+    const Slot slot = in_flight_begin_ + static_cast<std::uint64_t>(owed - in_flight_.begin());
+    if (!owes || slot != peer.owed) {
+      peer.owed = slot;
+      peer.owed_since = now;
+      peer.resent = 0;
       continue;
     }
-    const Time since = std::max(peer.voted_at, in_flight_.front().proposed_at);
-    if (now - since < patience(peer) * (1 << peer.resent)) continue;
-    peer.voted_at = now;
+    if (peer.on_the_way) {
+      peer.owed_since = now;
+      continue;
+    }
+    if (now - peer.owed_since < patience(peer) * (1 << peer.resent)) continue;
+    peer.owed_since = now;
     peer.resent = std::min(peer.resent + 1, kResentMax);
     resend_to(node, out);
   }
@@ -390,7 +406,7 @@ void Proposer::on_connected(Time now, NodeId node, Effects& out) {
   const auto found = peers_.find(node);
   if (standing_ == Standing::follower || found == peers_.end()) return;
   found->second.prepared_at = {};
-  found->second.voted_at = now;
+  found->second.owed_since = now;
   if (leads()) resend_to(node, out);
 }
 

@@ -125,8 +125,9 @@ class Proposer {
     Time heard_at{};             // When anything came from it in this ballot: it lives.
     Time disk_at{};              // When an answer came that had waited for its disk.
     Duration delay{};            // How late its answers behind the disk are, the longest of late.
-    Time voted_at{};             // Its last vote, or when it was last sent accepts again.
-    int resent = 0;              // So often since its last vote.
+    Slot owed;                   // The first one in flight that it has not voted for,
+    Time owed_since{};           // since then, or since it was last sent again:
+    int resent = 0;              // so often.
     bool sent_more = false;      // Accepts, since the last tick.
     std::uint64_t sent_end = 0;  // Where its last accept ends, among what was sent to it,
     bool on_the_way = false;     // and whether that is on its way.
@@ -168,6 +169,7 @@ class Proposer {
   [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
   [[nodiscard]] bool answers(Time now, NodeId node, const Peer& peer) const;
   [[nodiscard]] bool gets_nowhere(Time now) const;
+  [[nodiscard]] bool hears_promises(Time now) const;
   [[nodiscard]] bool hears_quorum(Time now) const;
   [[nodiscard]] bool own_disk_stalls(Time now) const;
   [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;

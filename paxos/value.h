@@ -23,6 +23,7 @@ enum class ValueKind : std::uint8_t {
   noop = 0,       ///< Fills a hole; has no bytes.
   batch = 1,      ///< Clients' commands; their format is the log's affair (log/batch.h).
   stop_sign = 2,  ///< Ends an epoch; reserved for reconfiguration.
+  // Others are of newer versions: voted for and kept, and never applied.
 };
 
 /// A handle on an immutable value; copying it copies a pointer. Any thread may read it.

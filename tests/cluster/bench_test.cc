@@ -52,9 +52,9 @@ TEST_SUITE("cluster.bench") {
   }
 
   TEST_CASE("append: one at a time, against the floor") {
-    const auto told = json_of({program("../bench/stele-bench"), "append", "--spawn", "1",
-                               "--in-flight", "1", "--seconds", "0.3", "--warm-up", "0", "--repeat",
-                               "2", "--json"});
+    const auto told =
+        json_of({program("../bench/stele-bench"), "append", "--spawn", "1", "--in-flight", "1",
+                 "--seconds", "0.3", "--warm-up", "0", "--repeat", "2", "--json"});
     CHECK(told["floor_us"] > 0);
     CHECK(told["p50_per_floor"] > 0);
   }
@@ -136,10 +136,9 @@ TEST_SUITE("cluster.bench") {
   TEST_CASE("append: a page with plots") {
     const TempDirectory directory;
     const std::string path = directory.path() + "/page.html";
-    const Run done =
-        run({program("../bench/stele-bench"), "append", "--spawn", "1", "--data", directory.path(),
-             "--in-flight", "1", "--seconds", "0.3", "--warm-up", "0", "--repeat", "2", "--html",
-             path});
+    const Run done = run({program("../bench/stele-bench"), "append", "--spawn", "1", "--data",
+                          directory.path(), "--in-flight", "1", "--seconds", "0.3", "--warm-up",
+                          "0", "--repeat", "2", "--html", path});
     REQUIRE_MESSAGE(done.exit_code == 0, done.out);
     CHECK(done.out.find("times the floor of") != std::string::npos);
     const std::string page = read_file(path);

@@ -65,7 +65,8 @@ std::optional<net::Message> RawSocket::receive() {
     const std::byte* header = buffer->data() + net::FramePrefix::kBytes;
     auto message = net::decode({buffer,
                                 {header, prefix->header_bytes},
-                                {header + prefix->header_bytes, prefix->body_bytes}});
+                                {header + prefix->header_bytes, prefix->body_bytes}},
+                               net::Speaker::server);
     if (!message) return std::nullopt;
     return *std::move(message);
   }

@@ -318,6 +318,44 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.told.at("a").result.may_be_appended);
   }
 
+  TEST_CASE("forgotten: unknown is said as unknown") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    bench.append("b");
+    bench.answer(link, {kSession, {1}, 1, Outcome::forgotten, {}, {}});
+    bench.answer(link, {kSession, {2}, 1, Outcome::ok, {7}, {}});
+    CHECK(bench.told.at("a").error == Errc::session_expired);
+    CHECK(bench.told.at("a").result.may_be_appended);
+    CHECK(bench.told.at("b").result.lsn == Lsn{7});
+  }
+
+  TEST_CASE("a full table of sessions: told at once, and nothing was sent") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.leader();
+    bench.append("b");
+    std::uint64_t nonce = 0;
+    for (const net::Message& message : link.sent) {
+      if (const auto* open = std::get_if<net::OpenSession>(&message)) nonce = open->nonce;
+    }
+    bench.say(link, net::SessionOpened{nonce, Outcome::overloaded, {}, {}, 20});
+    CHECK(bench.told.empty());  // A moment's overload is tried again.
+    bench.run(milliseconds(100));
+    bench.say(link, net::SessionOpened{nonce, Outcome::overloaded, {}, {}, 0});
+    for (const char* text : {"a", "b"}) {
+      REQUIRE(bench.told.contains(text));
+      CHECK(bench.told.at(text).error == Errc::overloaded);
+      CHECK_FALSE(bench.told.at(text).result.may_be_appended);
+      CHECK(bench.told.at(text).result.retry_after > milliseconds(0));
+      CHECK(bench.told.at(text).result.detail.find("table of sessions") != std::string::npos);
+    }
+    bench.append("c");  // The next one tries again.
+    bench.run(milliseconds(100));
+    bench.ready();
+    CHECK_FALSE(bench.told.contains("c"));
+  }
+
   TEST_CASE("no_space: definite if no attempt was proposed, also for what stood behind it") {
     Bench bench;
     bench.append("a");

@@ -22,7 +22,7 @@ class NoTransport final : public net::Transport {
 /// One node that leads, over a disk that is synced when the test says so; clients are fake links.
 class Bench {
  public:
-  Bench() {
+  explicit Bench(LogState::Bounds bounds = {}) : state_bounds(bounds) {
     service.attach(&replica);
     for (int i = 0; i < 200 && !replica.caught_up(); ++i) {
       loop.advance(milliseconds(10));
@@ -82,6 +82,7 @@ class Bench {
   std::uint64_t entries() const { return replica.state().numbers().next_lsn.value - 1; }
   std::uint64_t slots() const { return replica.state().numbers().chosen_end.value; }
 
+  LogState::Bounds state_bounds;
   sim::SimLoop loop{1};
   sim::Disk disk;
   sim::MemoryStore store{loop, disk};
@@ -97,7 +98,8 @@ class Bench {
                    .configuration = *paxos::Configuration::make({{1}}),
                    .proposer = {},
                    .limits = {},
-                   .reserve_bytes = 0},
+                   .reserve_bytes = 0,
+                   .state_bounds = state_bounds},
                   loop,
                   store,
                   transport,
@@ -235,6 +237,37 @@ TEST_SUITE("log.client_service") {
       overloaded += std::get<net::SessionOpened>(message).outcome == Outcome::overloaded ? 1U : 0U;
     }
     CHECK(overloaded == ClientService::kOpeningMax);
+  }
+
+  TEST_CASE("open: refused at once while all sessions of a full table are in use") {
+    Bench bench({.sessions = 2, .idle_us = 60'000'000});
+    FakeLink& link = bench.connect();
+    const auto open = [&](std::uint64_t nonce) {
+      bench.say(link, net::OpenSession{nonce, 1, 3'600'000});
+      bench.sync();
+      return std::get<net::SessionOpened>(link.sent.back());
+    };
+    CHECK(open(1).outcome == Outcome::ok);
+    CHECK(bench.replica.fault().empty());
+    bench.session = open(2).session;
+    const std::uint64_t slots = bench.slots();
+    const auto refused = open(3);
+    CHECK(refused.outcome == Outcome::overloaded);
+    CHECK(refused.retry_ms == 0);
+    CHECK(bench.slots() == slots);
+    CHECK(bench.replica.fault().find("table of sessions is full (2)") != std::string::npos);
+    link.sent.clear();
+    bench.append(link, 1, {"a"});  // Whoever has one goes on.
+    bench.sync();
+    CHECK(Bench::results(link) == Results{"1x1=ok@1"});
+    for (int i = 0; i < 6100; ++i) {
+      bench.loop.advance(milliseconds(10));
+      if (i % 10 == 0) bench.sync();
+    }
+    bench.append(link, 2, {"b"});
+    bench.sync();
+    CHECK(open(4).outcome == Outcome::ok);
+    CHECK(bench.replica.state().next_sequence(bench.session) == Sequence{3});
   }
 
   // Otherwise clients that lose patience fill the queue with sessions that nobody waits for any

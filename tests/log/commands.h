@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "log/batch.h"
+#include "net/digest.h"
 #include "tests/paxos/nodes.h"
 
 namespace stele::log {
@@ -69,6 +70,16 @@ inline paxos::Value batch_of(const std::vector<Slice>& commands, std::uint64_t e
   BatchBuilder builder;
   for (const Slice& bytes : commands) builder.add(parse_command(bytes.bytes)->kind, bytes);
   return builder.take({elapsed_us, stamp_us}, SIZE_MAX);
+}
+
+/// The same batch with other bytes at that place, as a newer version might write it.
+inline paxos::Value with_bytes(const paxos::Value& value, std::size_t at,
+                               std::vector<std::uint8_t> bytes) {
+  std::vector<std::byte> all(value.size());
+  value.copy_to(all.data());
+  for (std::size_t i = 0; i < bytes.size(); ++i) all.at(at + i) = std::byte{bytes[i]};
+  const std::uint64_t digest = net::value_digest(all);
+  return {value.kind(), {to_slice(std::move(all))}, digest};
 }
 
 inline paxos::Value in_one_part(const paxos::Value& value) {

@@ -29,7 +29,7 @@ class FakeLink final : public net::Link {
   [[nodiscard]] std::uint64_t left_bytes() const override { return left; }
   [[nodiscard]] std::size_t receiving_bytes() const override { return receiving; }
   void close_gently() override { handler = nullptr; }
-  void set_frame_bytes_max(std::size_t) override {}
+  void expect(net::Speaker, std::size_t) override {}
   [[nodiscard]] std::string peer_name() const override { return "fake"; }
 
   net::Address address;

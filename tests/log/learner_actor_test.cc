@@ -50,11 +50,13 @@ struct Bench {
   sim::Disk disk;
   sim::MemoryStore store{loop, disk};
   std::vector<paxos::Send> sent;
+  std::vector<std::string> ended;
   paxos::Progress progress;
   std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
       loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
       LogState({}, {}), Epoch{1}, 1 << 20,
       LearnerActor::Ports{[this](const paxos::Send& send) { sent.push_back(send); },
+                          [this](const Error& error) { ended.push_back(error.detail); },
                           [](const LogState::Applied&) {}, [](Slot) {}, [] {}, [](Slot) {},
                           [](Slot) {}, [this](NodeId) { return progress; }});
   std::uint64_t slots = 1;
@@ -112,6 +114,22 @@ TEST_SUITE("log.learner_actor") {
     bench.vote(bench.append(half));
     bench.sync();
     CHECK(bench.store.readable_lsn() == Lsn{3});
+  }
+
+  TEST_CASE("a chosen value that this version does not know ends the node, and nothing is said") {
+    Bench bench;
+    const Slot end = bench.store.load()->numbers.chosen_end;
+    bench.vote(with_bytes(bench.append("newer"), 0, {9, 0}));
+    REQUIRE(bench.ended.size() == 1);
+    CHECK(bench.ended[0].find("holds a batch of log format 9") != std::string::npos);
+    CHECK(bench.actor->state().numbers().chosen_end == end);
+    bench.vote(bench.append("behind it"));
+    bench.loop.advance(LearnerActor::kWriteStateEvery);
+    bench.actor->tick();
+    bench.sync();
+    CHECK(bench.actor->state().numbers().chosen_end == end);
+    CHECK(bench.store.load()->numbers.chosen_end == end);
+    CHECK(bench.ended.size() == 1);
   }
 
   TEST_CASE("state: goes with what was fetched, at once") {

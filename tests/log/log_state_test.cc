@@ -16,7 +16,7 @@ using net::Outcome;
 struct Bench {
   LogState::Applied apply(const std::vector<Slice>& commands, std::uint64_t elapsed_us = 0) {
     const paxos::Value value = batch_of(commands, elapsed_us);
-    const auto applied = state.apply(state.numbers().chosen_end, value);
+    const auto applied = state.apply(state.numbers().chosen_end, value).value();
     if (applied.row.count != 0) {
       EntriesRead read;
       read.lsn_begin = applied.row.first_lsn;
@@ -155,8 +155,8 @@ TEST_SUITE("log.log_state") {
 
   TEST_CASE("time stamps never go back") {
     LogState state;
-    state.apply({1}, batch_of({}, 0, 500));
-    state.apply({2}, batch_of({}, 0, 300));
+    REQUIRE(state.apply({1}, batch_of({}, 0, 500)));
+    REQUIRE(state.apply({2}, batch_of({}, 0, 300)));
     CHECK(state.numbers().stamp_us == 500);
   }
 
@@ -164,11 +164,145 @@ TEST_SUITE("log.log_state") {
     Bench bench;
     const SessionId a = bench.open();
     const auto before = bench.state.numbers();
-    bench.state.apply({2}, paxos::value("garbage"));
-    bench.state.apply({3}, paxos::Value{});
+    REQUIRE(bench.state.apply({2}, paxos::value("garbage")));
+    REQUIRE(bench.state.apply({3}, paxos::Value{}));
     CHECK(bench.state.numbers().next_lsn == before.next_lsn);
     CHECK(bench.state.numbers().chosen_end == Slot{4});
     CHECK(bench.state.next_sequence(a) == Sequence{1});
+  }
+
+  // Else nodes of different versions would differ, and nobody would know.
+  TEST_CASE("what this version does not know is not applied, and not passed over") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({append_command(a, {1}, {"1"})});
+    const StateNumbers before = bench.state.numbers();
+    const paxos::Value batch = batch_of({append_command(a, {2}, {"2"})});
+    constexpr std::size_t kCommand = BatchHeader::kBytes;
+    constexpr std::size_t kEntry = kCommand + Command::kHeaderBytes;
+    const auto of_kind = [](std::uint8_t kind) {
+      const auto bytes = to_slice({std::byte{1}});
+      return paxos::Value(static_cast<paxos::ValueKind>(kind), {bytes},
+                          net::value_digest(bytes.bytes));
+    };
+    const std::vector<std::pair<paxos::Value, std::string>> unknown{
+        {with_bytes(batch, 0, {kLogFormat + 1, 0}), "a batch of log format 3"},
+        {with_bytes(batch, 2, {1}), "a batch with flags"},
+        {with_bytes(batch, 4, {1}), "a batch with flags"},
+        {with_bytes(batch, 24, {1}), "a batch with flags"},
+        {with_bytes(batch, kCommand, {5}), "a command of kind 5"},
+        {with_bytes(batch, kCommand + 1, {1}), "a command with flags"},
+        {with_bytes(batch, kEntry + 4, {1}), "an entry with flags"},
+        {of_kind(2), "a stop-sign"},
+        {of_kind(7), "a value of kind 7"},
+    };
+    for (const auto& [value, what] : unknown) {
+      const auto applied = bench.state.apply(before.chosen_end, value);
+      CAPTURE(what);
+      REQUIRE_FALSE(applied.has_value());
+      CHECK(applied.error().code == Errc::newer_format);
+      const std::string says = "slot " + std::to_string(before.chosen_end.value) + " holds " + what;
+      CHECK_MESSAGE(applied.error().detail.starts_with(says), applied.error().detail);
+      CHECK(applied.error().detail.find("log formats up to 2") != std::string::npos);
+      CHECK(bench.state.numbers() == before);
+    }
+    CHECK(bench.state.apply(before.chosen_end, batch).has_value());
+  }
+
+  TEST_CASE("a full table lets go of the longest idle session, of several of the lowest") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 3, .idle_us = 1000});
+    const SessionId a = bench.open(1);
+    const SessionId b = bench.open(2);
+    const SessionId c = bench.open(3);
+    const auto open = [&](std::uint64_t nonce, std::uint64_t elapsed_us) {
+      return bench.apply({open_command(nonce)}, elapsed_us).opened.at(0);
+    };
+    CHECK(bench.state.refuses_sessions());
+    CHECK(open(4, 999).outcome == Outcome::overloaded);
+    bench.apply({append_command(a, {1}, {"a"})});  // At 999.
+    CHECK(open(5, 1).outcome == Outcome::ok);      // b and c have been idle since 0.
+    CHECK(bench.state.next_sequence(b) == Sequence{});
+    CHECK(bench.state.next_sequence(c) == Sequence{1});
+    CHECK(bench.state.sessions() == 3);
+    CHECK(open(6, 0).outcome == Outcome::ok);
+    CHECK(bench.state.next_sequence(c) == Sequence{});
+    CHECK(open(7, 998).outcome == Outcome::overloaded);
+    CHECK(open(8, 1).outcome == Outcome::ok);  // a, idle since 999.
+    CHECK(bench.state.next_sequence(a) == Sequence{});
+    // Gone as if they had expired: nothing of them gets into the log any more.
+    CHECK(bench.apply({append_command(a, {2}, {"late"})}).results[0].outcome ==
+          Outcome::session_expired);
+    CHECK(bench.log == Log{"a"});
+  }
+
+  TEST_CASE("a full table lets go of all that have expired, first") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 3, .idle_us = 1000});
+    const SessionId a = bench.open(1);
+    bench.open(2, 100, 10);
+    bench.open(3, 100, 10);
+    CHECK(bench.apply({open_command(4)}, 2000).opened[0].outcome == Outcome::ok);
+    CHECK(bench.state.sessions() == 2);
+    CHECK(bench.state.next_sequence(a) == Sequence{1});
+  }
+
+  // Decided by the version in the slot: an old log is applied as it was.
+  TEST_CASE("slots of log format 1 let nobody go and forget nothing") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 1, .idle_us = 1000, .runs_each = 1, .runs = 1});
+    const SessionId a = bench.open(1);
+    const auto old = [&](const std::vector<Slice>& commands, std::uint64_t elapsed_us) {
+      const paxos::Value value = with_bytes(batch_of(commands, elapsed_us), 0, {1, 0});
+      return bench.state.apply(bench.state.numbers().chosen_end, value).value();
+    };
+    CHECK(old({open_command(2)}, 5000).opened.at(0).outcome == Outcome::overloaded);
+    CHECK(bench.state.next_sequence(a) == Sequence{1});
+    old({append_command(a, {1}, {"1"}), skip_command(a, {2}), append_command(a, {3}, {"3"})}, 0);
+    const auto again = append_command(a, {1}, {"1"});
+    CHECK(bench.state.recall(*parse_command(again.bytes))[0].outcome == Outcome::ok);
+  }
+
+  TEST_CASE("what all sessions remember is bounded, and each remembers something") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 100, .runs_each = 2, .runs = 6});
+    const SessionId a = bench.open(1, 100);
+    const SessionId b = bench.open(2, 100);
+    const auto outcome_of = [&](SessionId session, std::uint64_t sequence) {
+      const auto command = skip_command(session, {sequence});
+      return bench.state.recall(*parse_command(command.bytes)).at(0).outcome;
+    };
+    // Runs of one sequence each: appends and skips in turn.
+    const auto alternate = [&](SessionId session, std::uint64_t from, std::uint64_t end) {
+      for (std::uint64_t at = from; at < end; ++at) {
+        bench.apply(
+            {at % 2 == 0 ? skip_command(session, {at}) : append_command(session, {at}, {"x"})});
+      }
+    };
+    alternate(a, 1, 11);
+    CHECK(outcome_of(a, 4) == Outcome::forgotten);
+    CHECK(outcome_of(a, 5) == Outcome::ok);
+    alternate(b, 1, 11);
+    CHECK(outcome_of(b, 8) == Outcome::forgotten);  // Who comes later has what is its own.
+    CHECK(outcome_of(b, 9) == Outcome::ok);
+    CHECK(outcome_of(a, 5) == Outcome::ok);  // Nobody takes it from others.
+    alternate(a, 11, 12);
+    CHECK(outcome_of(a, 8) == Outcome::skipped);
+    CHECK(outcome_of(a, 7) == Outcome::forgotten);
+    // What is closed makes room.
+    bench.apply({close_command(a, {12})});
+    alternate(b, 11, 15);
+    CHECK(outcome_of(b, 9) == Outcome::ok);
+    // The same after a restart.
+    std::unordered_map<SessionId, Session> loaded;
+    for (const SessionImage& image : bench.state.take_changed_sessions()) {
+      if (!image.bytes.empty()) loaded.emplace(image.id, *Session::parse(image.bytes));
+    }
+    bench.state = LogState(bench.state.numbers(), std::move(loaded),
+                           {.sessions = 100, .runs_each = 2, .runs = 6});
+    alternate(b, 15, 16);
+    CHECK(outcome_of(b, 9) == Outcome::forgotten);
+    CHECK(outcome_of(b, 10) == Outcome::skipped);
   }
 
   TEST_CASE("recall: answers only what is consumed as a whole") {
@@ -216,8 +350,8 @@ TEST_SUITE("log.log_state") {
       }
       const paxos::Value value = batch_of(commands, random() % 2'000'000);
       const Slot at = original.state.numbers().chosen_end;
-      const auto a = original.state.apply(at, value);
-      const auto b = replica.apply(at, value);
+      const auto a = original.state.apply(at, value).value();
+      const auto b = replica.apply(at, value).value();
       store(replica);
       CHECK(a.results == b.results);
       CHECK(a.row == b.row);

@@ -16,7 +16,7 @@ struct Bench {
   void append(const Texts& entries) {
     const Slot slot = state.numbers().chosen_end;
     const paxos::Value value = batch_of({append_command({1}, state.next_sequence({1}), entries)});
-    recent.add(state.apply(slot, value).row, value);
+    recent.add(state.apply(slot, value).value().row, value);
   }
 
   LogState state;

@@ -167,7 +167,8 @@ class LmdbBench : public StoreBench {
 /// Every value goes to the value log.
 class ValueLogBench final : public LmdbBench {
  public:
-  explicit ValueLogBench(bool with_identity = true) : LmdbBench(with_identity, {.small_bytes_max = 0}) {}
+  explicit ValueLogBench(bool with_identity = true)
+      : LmdbBench(with_identity, {.small_bytes_max = 0}) {}
 };
 
 /// The loop commits what is small.

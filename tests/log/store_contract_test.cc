@@ -138,7 +138,7 @@ TEST_SUITE("log.store") {
       const Slot slot = state.numbers().chosen_end;
       const paxos::Value value = batch_of(commands);
       records.push_back({slot, {1}, {1, kN1}, value});
-      const auto applied = state.apply(slot, value);
+      const auto applied = state.apply(slot, value).value();
       if (applied.row.count != 0) write.rows.push_back(applied.row);
     };
     apply({open_command(1)});

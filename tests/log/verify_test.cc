@@ -34,7 +34,7 @@ struct Bench {
       const Slot slot = state.numbers().chosen_end;
       const paxos::Value value = batch_of(commands);
       votes.emplace_back(paxos::WriteAccepted{{slot, {1}, {1, kN1}, value}});
-      const auto applied = state.apply(slot, value);
+      const auto applied = state.apply(slot, value).value();
       if (applied.row.count != 0) write.rows.push_back(applied.row);
     }
     votes.emplace_back(paxos::WriteAccepted{paxos::record(4, {1, kN1}, "vote")});

@@ -50,7 +50,7 @@ class OtherNode final {
     }
     void on_message(Message message) override {
       if (std::holds_alternative<Hello>(message)) {
-        link->set_frame_bytes_max(kFrameBytesMax);
+        link->expect(Speaker::node, kFrameBytesMax);
         link->send(node.answer);
       } else if (auto* paxos_message = std::get_if<paxos::Message>(&message)) {
         node.came_over_[paxos::name_of(paxos_message->body)] = number;

@@ -30,7 +30,8 @@ TEST_SUITE("net.receive_memory") {
     CHECK_FALSE(memory.reserve_if_plenty(1));
   }
 
-  TEST_CASE("release: whoever waits tries again in the order of coming; small ones do not overtake") {
+  TEST_CASE(
+      "release: whoever waits tries again in the order of coming; small ones do not overtake") {
     ReceiveMemory memory(1000, 0);
     REQUIRE(memory.reserve(600));
     REQUIRE(memory.reserve(400));

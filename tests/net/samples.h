@@ -61,7 +61,8 @@ inline std::vector<Message> samples() {
   peer.recent_starts = {{77, 12}, {76, 5}};
   all.push_back(peer);
   all.push_back(paxos::Message{{1}, Accepted{b, {4}, {9}}, 31});
-  all.push_back(Report{{{kN1, 3, {{77, 12}, {76, 5}}, 31, false}, {kN2, 1, {{9, 0}}, 2, true}}, {{{10}, 99}, {{8}, 98}}});
+  all.push_back(Report{{{kN1, 3, {{77, 12}, {76, 5}}, 31, false}, {kN2, 1, {{9, 0}}, 2, true}},
+                       {{{10}, 99}, {{8}, 98}}});
   all.push_back(Refused{"because"});
   all.push_back(OpenSession{42, 4096, 60000});
   all.push_back(SessionOpened{42, Outcome::not_leader, {17}, "host:1", 20});
@@ -100,6 +101,19 @@ inline std::vector<Message> samples() {
   return all;
 }
 
+inline constexpr Speaker kSpeakers[] = {Speaker::stranger, Speaker::client, Speaker::server,
+                                        Speaker::node, Speaker::listening};
+
+/// As if from whoever may say it.
+inline Result<Message> decode_from_anybody(const InFrame& frame) {
+  Result<Message> read = fail(Errc::malformed, "");
+  for (const Speaker speaker : kSpeakers) {
+    read = decode(frame, speaker);
+    if (read) break;
+  }
+  return read;
+}
+
 /// The bytes of a frame as they cross the wire, padding included.
 inline std::vector<std::byte> wire_bytes(const OutFrame& frame) {
   std::vector<std::byte> bytes = frame.head;
@@ -107,6 +121,21 @@ inline std::vector<std::byte> wire_bytes(const OutFrame& frame) {
     bytes.insert(bytes.end(), part.bytes.begin(), part.bytes.end());
   bytes.resize(frame.bytes());
   return bytes;
+}
+
+/// Those that this side may send.
+inline std::vector<Message> samples_of(Speaker speaker) {
+  std::vector<Message> all = samples();
+  std::erase_if(all, [&](const Message& message) {
+    const OutFrame frame = encode(message);
+    auto bytes = std::make_shared<std::vector<std::byte>>(wire_bytes(frame));
+    const std::span<const std::byte> view(*bytes);
+    const std::size_t header_bytes = frame.head.size() - FramePrefix::kBytes;
+    return !decode({bytes, view.subspan(FramePrefix::kBytes, header_bytes),
+                    view.subspan(frame.head.size(), frame.body_bytes)},
+                   speaker);
+  });
+  return all;
 }
 
 }  // namespace stele::net

@@ -36,17 +36,17 @@ class Ear final : public LinkHandler {
 
 /// A dialled link and the accepted one that belongs to it.
 struct Pair {
-  explicit Pair(TcpOptions options = {}) : dialer(loop, options) {
+  explicit Pair(TcpOptions options = {}, Speaker speaker = Speaker::node) : dialer(loop, options) {
     auto made =
-        TcpListener::listen(loop, {"127.0.0.1", 0}, options, [this](std::unique_ptr<Link> link) {
+        TcpListener::listen(loop, {"127.0.0.1", 0}, options, [=, this](std::unique_ptr<Link> link) {
           accepted = std::move(link);
-          accepted->set_frame_bytes_max(kFrameBytesMax);
+          accepted->expect(speaker, kFrameBytesMax);
           accepted->start(server);
         });
     REQUIRE(made);
     listener = *std::move(made);
     dialled = dialer.dial({"127.0.0.1", listener->port()}, client);
-    dialled->set_frame_bytes_max(kFrameBytesMax);
+    dialled->expect(Speaker::node, kFrameBytesMax);
     REQUIRE(run([this] { return accepted != nullptr; }));
   }
   bool run(const std::function<bool()>& done) { return log::run_until(context, done); }
@@ -86,54 +86,76 @@ Message accept_of(std::size_t bytes) {
   return paxos::Message{{1}, paxos::Accept{{1, {1}}, {1}, paxos::value(std::string(bytes, 'x'))}};
 }
 
+Message small(std::uint64_t number) { return paxos::Message{{1}, paxos::PreVote{number, {1}}}; }
+
+std::uint64_t number_of(const Message& message) {
+  return std::get<paxos::PreVote>(std::get<paxos::Message>(message).body).attempt;
+}
+
 }  // namespace
 
 TEST_SUITE("net.tcp") {
   TEST_CASE("messages of every kind and size arrive, in order, in both directions") {
-    Pair pair;
-    for (const Message& message : samples()) CHECK(pair.dialled->send(message));
-    CHECK(pair.dialled->send(accept_of(5 << 20)));
-    CHECK(pair.accepted->send(StatusAsk{7}));
-    REQUIRE(pair.run([&] {
-      return pair.server.messages.size() == samples().size() + 1 &&
-             pair.client.messages.size() == 1;
-    }));
-    for (std::size_t i = 0; i < samples().size(); ++i) {
-      CHECK(pair.server.messages[i].index() == samples()[i].index());
+    for (const Speaker speaker : kSpeakers) {
+      Pair pair({}, speaker);
+      const auto all = samples_of(speaker);
+      for (const Message& message : all) CHECK(pair.dialled->send(message));
+      if (speaker == Speaker::node) CHECK(pair.dialled->send(accept_of(5 << 20)));
+      CHECK(pair.accepted->send(small(7)));
+      const std::size_t sent = all.size() + (speaker == Speaker::node ? 1 : 0);
+      REQUIRE(pair.run(
+          [&] { return pair.server.messages.size() == sent && pair.client.messages.size() == 1; }));
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        CHECK(pair.server.messages[i].index() == all[i].index());
+      }
+      CHECK(pair.dialled->queued_bytes() == 0);
     }
-    CHECK(pair.dialled->queued_bytes() == 0);
+  }
+
+  // Whoever writes a client wants to know what was wrong.
+  TEST_CASE("what that side may not say ends the connection, and it hears why") {
+    Pair pair({}, Speaker::client);
+    pair.dialled->expect(Speaker::server, kFrameBytesMax);
+    CHECK(pair.dialled->send(KeepAlive{}));
+    CHECK(pair.dialled->send(small(1)));
+    CHECK(pair.dialled->send(KeepAlive{}));
+    REQUIRE(pair.run([&] { return pair.client.closed && pair.server.closed; }));
+    CHECK(pair.server.messages.size() == 1);
+    CHECK(*pair.server.closed == "a client does not send this kind of message");
+    REQUIRE(pair.client.messages.size() == 1);
+    CHECK(std::get<Refused>(pair.client.messages[0]).reason == *pair.server.closed);
   }
 
   TEST_CASE("flush: what is queued leaves before the end of the turn, in its order") {
     Pair pair;
     CHECK(pair.dialled->left_bytes() == 0);
-    CHECK(pair.dialled->send(StatusAsk{1}));
+    CHECK(pair.dialled->send(small(1)));
     const std::size_t first = pair.dialled->queued_bytes();
     CHECK(first != 0);
     CHECK(pair.run([&] { return pair.dialled->queued_bytes() == 0; }));
-    CHECK(pair.dialled->send(StatusAsk{2}));
-    CHECK(pair.dialled->send(StatusAsk{3}));
+    CHECK(pair.dialled->send(small(2)));
+    CHECK(pair.dialled->send(small(3)));
     pair.dialled->flush();
     CHECK(pair.dialled->queued_bytes() == 0);
     CHECK(pair.dialled->left_bytes() == 3 * first);
     CHECK(pair.dialled->send(accept_of(8 << 20)));
     pair.dialled->flush();  // More than the socket takes at once.
     pair.dialled->flush();
-    CHECK(pair.dialled->send(StatusAsk{4}));
+    CHECK(pair.dialled->send(small(4)));
     REQUIRE(pair.run([&] { return pair.server.messages.size() == 5; }));
     for (std::size_t i = 0; i < 3; ++i) {
-      CHECK(std::get<StatusAsk>(pair.server.messages[i]).request == i + 1);
+      CHECK(number_of(pair.server.messages[i]) == i + 1);
     }
     const auto& large = std::get<paxos::Message>(pair.server.messages[3]);
     CHECK(std::get<paxos::Accept>(large.body).value.size() == 8 << 20);
-    CHECK(std::get<StatusAsk>(pair.server.messages[4]).request == 4);
+    CHECK(number_of(pair.server.messages[4]) == 4);
   }
 
   TEST_CASE("flush: whoever was refused hears that there is room, though no write was under way") {
     TcpOptions options;
     options.queue_bytes_max = 50'000;
     Pair pair(options);
-    CHECK(pair.dialled->send(StatusAsk{1}));
+    CHECK(pair.dialled->send(small(1)));
     CHECK(pair.run([&] { return pair.dialled->queued_bytes() == 0; }));
     while (pair.dialled->send(accept_of(10'000))) {
     }
@@ -182,7 +204,7 @@ TEST_SUITE("net.tcp") {
 
   TEST_CASE("who has dialled asks whether the other side is there, several times within the time") {
     Pair pair({.unacknowledged_timeout = 7s});
-    CHECK(pair.accepted->send(StatusAsk{1}));
+    CHECK(pair.accepted->send(small(1)));
     REQUIRE(pair.run([&] { return pair.client.messages.size() == 1; }));
     const int client = client_socket(pair.listener->port());
     REQUIRE(client >= 0);
@@ -195,12 +217,12 @@ TEST_SUITE("net.tcp") {
   TEST_CASE("close_gently: what was queued arrives before the end") {
     Pair pair;
     for (int i = 0; i < 50; ++i) pair.accepted->send(accept_of(50'000));
-    pair.accepted->send(Refused{"goodbye"});
+    pair.accepted->send(small(99));
     pair.accepted->close_gently();
     pair.accepted.reset();
     REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
     REQUIRE(pair.client.messages.size() == 51);
-    CHECK(std::get<Refused>(pair.client.messages.back()).reason == "goodbye");
+    CHECK(number_of(pair.client.messages.back()) == 99);
   }
 
   // A peer that goes on sending while it is refused must neither overrun a buffer nor keep it open.
@@ -216,7 +238,7 @@ TEST_SUITE("net.tcp") {
   TEST_CASE("a handler may destroy its link from within a message") {
     Pair pair;
     pair.server.on_each = [&] { pair.accepted.reset(); };
-    for (int i = 0; i < 10; ++i) pair.dialled->send(StatusAsk{1});
+    for (int i = 0; i < 10; ++i) pair.dialled->send(small(1));
     REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
     CHECK(pair.server.messages.size() == 1);
   }
@@ -253,7 +275,7 @@ TEST_SUITE("net.tcp") {
     const auto listener =
         TcpListener::listen(loop, {"127.0.0.1", 0}, options, [&](std::unique_ptr<Link> link) {
           accepted.push_back(std::move(link));
-          accepted.back()->set_frame_bytes_max(kFrameBytesMax);
+          accepted.back()->expect(Speaker::node, kFrameBytesMax);
           accepted.back()->start(server);
         });
     REQUIRE(listener);

@@ -318,6 +318,17 @@ TEST_SUITE("paxos.learner") {
     CHECK(bench.learner.chosen_end() == Slot{5});
   }
 
+  // Found by simulation, in a star: those who were asked instead were never reached, again and
+  // again.
+  TEST_CASE("repair: asks who is known to have the record, however old it is") {
+    Bench bench({200});
+    bench.hear_leader(kN1, {200});
+    bench.learner.repair(bench.now, {3}, bench.out);
+    const auto asked = receivers_of<Fetch>(bench.out.sends);
+    CHECK(asked.size() == 1);
+    CHECK(asked.contains(kN1));
+  }
+
   TEST_CASE("repair: that nobody can serve does not unseat the leader") {
     Bench bench({5});
     bench.hear_leader(kN1, {5});

@@ -85,6 +85,25 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(bench.proposer.leads());
   }
 
+  // Found by simulation: q1 of five is five, q2 one, and only one other node is heard.
+  TEST_CASE("a leader that cannot learn what was voted for gives up") {
+    Bench bench(*Configuration::make({kN1, kN2, kN3, kN4, kN5}, 5, 1));
+    bench.campaign();
+    for (NodeId node : bench.others) {  // More is to come of each.
+      bench.hear(node, Promise{bench.proposer.ballot(), {1}, {9}, false, {1}, {}});
+    }
+    REQUIRE(bench.proposer.leads());
+    const Time won_at = bench.now;
+    while (bench.proposer.leads()) {
+      REQUIRE(bench.now - won_at < 4 * kTimeout);
+      for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick().sends)) {
+        for (NodeId node : {kN1, kN2}) {
+          bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        }
+      }
+    }
+  }
+
   TEST_CASE("a leader whose values get nowhere gives up, though everybody hears it") {
     Bench bench(three_nodes());
     bench.lead();
@@ -96,6 +115,30 @@ TEST_SUITE("paxos.proposer.slow") {
       bench.answer(bench.tick());
     }
     CHECK(bench.now - proposed_at >= 20 * kTimeout);  // Slow is something else.
+  }
+
+  // Found by simulation: a link had no room for one large accept, and small ones came every now and
+  // then behind it.
+  TEST_CASE("an accept that was lost is sent again, though later slots are voted for") {
+    Bench bench(three_nodes());
+    bench.lead();
+    Proposer::Effects out;
+    bench.proposer.propose(bench.now, value("lost"), out);
+    bool again = false;
+    for (std::uint64_t slot = 2; slot < 12 && !again; ++slot) {
+      bench.proposer.propose(bench.now, value("later"), out);
+      for (int ms = 0; ms < 100 && !again; ms += 10) {
+        const auto sent = bench.tick();
+        bench.answer(sent);
+        for (const Accept& accept : all_of<Accept>(sent.sends)) {
+          again = again || accept.slot == Slot{1};
+        }
+      }
+      for (NodeId node : {kN1, kN2, kN3}) {
+        bench.hear(node, Accepted{bench.proposer.ballot(), {slot}, {slot + 1}});
+      }
+    }
+    CHECK(again);
   }
 
   // Two clients whose appends take a commit each, so that slots wait for each other; now and then

@@ -30,7 +30,8 @@ paxos::Message through_the_wire(const paxos::Message& message) {
   const std::span<const std::byte> all(*bytes);
   const std::size_t header = frame.head.size() - net::FramePrefix::kBytes;
   const auto read = net::decode(
-      {bytes, all.subspan(net::FramePrefix::kBytes, header), all.subspan(frame.head.size())});
+      {bytes, all.subspan(net::FramePrefix::kBytes, header), all.subspan(frame.head.size())},
+      net::Speaker::node);
   if (!read) throw Wrong("a message cannot be decoded: " + read.error().detail);
   return std::get<paxos::Message>(*read);
 }

@@ -138,7 +138,10 @@ void Checker::choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Valu
   while (true) {
     const SlotView* next = find(log_.slot_end());
     if (next == nullptr || !next->chosen) break;
+    const auto before = std::pair(log_.let_go(), log_.refused());
     log_.apply(*next->chosen);
+    if (log_.let_go() != before.first) coverage_.count(Path::sessions_let_go);
+    if (log_.refused() != before.second) coverage_.count(Path::sessions_refused);
   }
 }
 

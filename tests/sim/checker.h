@@ -24,6 +24,8 @@ class Checker {
   Checker(paxos::Configuration configuration, std::uint64_t window, std::size_t in_flight_bytes_max,
           Coverage& coverage);
 
+  /// As of ModelLog.
+  void set_sessions(std::size_t most, std::uint64_t idle_us) { log_.set_sessions(most, idle_us); }
   /// A node's directory is new, or wiped: nothing it did before binds it.
   void on_new_disk(NodeId node, const Disk& disk);
   /// An older copy of its directory was put back: what it did with the newer one still binds it.

@@ -1,6 +1,7 @@
 #include "tests/sim/model_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "log/batch.h"
 
@@ -8,7 +9,6 @@ namespace stele::sim {
 namespace {
 
 constexpr std::uint64_t kTtlMaxUs = 3600ULL * 1000 * 1000;
-constexpr std::size_t kSessionsMax = 16384;
 
 }  // namespace
 
@@ -18,10 +18,30 @@ ModelLog::Session* ModelLog::live(SessionId id) {
   Session& session = found->second;
   if (numbers_.log_time_us - session.active_at_us > session.ttl_us) {
     session.open = false;
-    --open_;
     return nullptr;
   }
   return &session;
+}
+
+/// Those with the lowest ids come first.
+bool ModelLog::has_room() {
+  std::size_t open = 0;
+  Session* longest = nullptr;
+  for (auto& [id, any] : sessions_) {
+    Session* session = live(id);
+    if (session == nullptr) continue;
+    ++open;
+    if (longest == nullptr || session->active_at_us < longest->active_at_us) longest = session;
+  }
+  if (open < sessions_max_) return true;
+  if (numbers_.log_time_us - longest->active_at_us < idle_us_) {
+    ++refused_;
+    return false;
+  }
+  longest->open = false;
+  longest->closed = true;
+  ++let_go_;
+  return true;
 }
 
 void ModelLog::apply(const paxos::Value& value) {
@@ -34,12 +54,10 @@ void ModelLog::apply(const paxos::Value& value) {
     bool opened = false;
     for (const log::Command& command : batch->commands) {
       if (command.kind == log::CommandKind::open_session) {
-        if (opened || open_ >= kSessionsMax) continue;
-        opened = true;
+        if (std::exchange(opened, true) || !has_room()) continue;
         Session& session = sessions_[{slot.value}];
         session.ttl_us = std::min(command.acked.value, kTtlMaxUs);
         session.active_at_us = numbers_.log_time_us;
-        ++open_;
         continue;
       }
       Session* session = live(command.session);
@@ -47,7 +65,6 @@ void ModelLog::apply(const paxos::Value& value) {
       if (command.kind == log::CommandKind::close_session) {
         session->open = false;
         session->closed = true;
-        --open_;
         continue;
       }
       session->active_at_us = numbers_.log_time_us;

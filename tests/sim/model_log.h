@@ -28,6 +28,13 @@ class ModelLog {
     Slot slot;
   };
 
+  /// Room for so many sessions, of which a full table lets go if they are idle for so long.
+  void set_sessions(std::size_t most, std::uint64_t idle_us) {
+    sessions_max_ = most;
+    idle_us_ = idle_us;
+  }
+  [[nodiscard]] std::uint64_t let_go() const { return let_go_; }
+  [[nodiscard]] std::uint64_t refused() const { return refused_; }
   /// The next slot's chosen value.
   void apply(const paxos::Value& value);
 
@@ -52,17 +59,21 @@ class ModelLog {
     std::uint64_t ttl_us = 0;
     std::uint64_t active_at_us = 0;
     bool open = true;
-    bool closed = false;      // Not only expired.
+    bool closed = false;      // Not only expired: closed, or let go.
     std::vector<Fate> fates;  // Of sequences 1, 2, 3 …
   };
   Session* live(SessionId id);
+  bool has_room();
 
   std::vector<Numbers> after_;
   Numbers numbers_;
   std::vector<std::string> entries_;
   std::vector<Slot> slots_;
   std::map<SessionId, Session> sessions_;
-  std::size_t open_ = 0;
+  std::size_t sessions_max_ = 16384;
+  std::uint64_t idle_us_ = 60'000'000;
+  std::uint64_t let_go_ = 0;
+  std::uint64_t refused_ = 0;
 };
 
 }  // namespace stele::sim

@@ -29,6 +29,7 @@ struct Network::End {
   SimLink* link = nullptr;
   net::LinkHandler* handler = nullptr;
   std::size_t frame_bytes_max = net::kHelloBytesMax;
+  net::Speaker speaker = net::Speaker::stranger;  // The other end.
   bool open = false;
   // What this end sends.
   std::size_t queued = 0;
@@ -69,7 +70,10 @@ class Network::SimLink final : public net::Link {
     return connection_->ends[1 - side_].line_sent;
   }
   void close_gently() override { end().handler = nullptr; }
-  void set_frame_bytes_max(std::size_t bytes) override { end().frame_bytes_max = bytes; }
+  void expect(net::Speaker speaker, std::size_t frame_bytes_max) override {
+    end().speaker = speaker;
+    end().frame_bytes_max = frame_bytes_max;
+  }
   [[nodiscard]] std::string peer_name() const override {
     return name_of(connection_->ends[1 - side_].host);
   }
@@ -409,7 +413,8 @@ void Network::take(const Shared& connection, int side, const std::shared_ptr<Fra
   const auto header = all.subspan(net::FramePrefix::kBytes, prefix->header_bytes);
   auto message = net::decode(
       {frame->bytes, header,
-       all.subspan(net::FramePrefix::kBytes + prefix->header_bytes, prefix->body_bytes)});
+       all.subspan(net::FramePrefix::kBytes + prefix->header_bytes, prefix->body_bytes)},
+      to.speaker);
   if (!message) return fail(connection, 1 - side, message.error().detail);
   witness_(from.host, to.host, *message);
   to.handler->on_message(*std::move(message));

@@ -54,6 +54,8 @@ constexpr std::array kSettings = {
     Setting{"operations", &Plan::operations},
     Setting{"in_flight", &Plan::in_flight},
     Setting{"client_window", &Plan::client_window},
+    Setting{"sessions_max", &Plan::sessions_max},
+    Setting{"session_idle_ms", &Plan::session_idle_ms},
     Setting{"payload_bytes_max", &Plan::payload_bytes_max},
     Setting{"deadline_ms_max", &Plan::deadline_ms_max},
     Setting{"session_ttl_ms", &Plan::session_ttl_ms},
@@ -139,6 +141,15 @@ class Drawing {
     const std::uint64_t dice = random_.fork(2).below(4);
     plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
     plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
+    if (random_.fork(6).chance(15)) a_small_table_of_sessions();
+  }
+
+  /// Clients that went without closing have filled the table, or have been away from it for long.
+  void a_small_table_of_sessions() {
+    plan_.sessions_max = plan_.clients * (1 + plan_.sharers);
+    plan_.session_idle_ms = 1000;
+    plan_.session_ttl_ms = 60000;
+    plan_.time_slot_every_ms = 200;
   }
 
   /// How many nodes may be spoilt for good.
@@ -196,11 +207,13 @@ class Drawing {
     if (spoilt_ == 0) spoil_the_last();
   }
 
-  /// One node's state is another one: it must stop, and the others go on. They are all there.
+  /// One node's state is another one: it must stop, and the others go on. They are all there, and
+  /// hear each other: one that lags for long has no say, and of three none could go on.
   void a_state_that_differs(Random& random) {
     if (plan_.nodes < 3) return;
     plan_.faults.clear();
     plan_.cursed_percent = 0;
+    plan_.drop_ppm = plan_.reorder_ppm = 0;
     const std::uint64_t node = random.chance(50) ? plan_.nodes : Fault::kLeader;
     plan_.faults.push_back(
         {random.between(500, plan_.horizon_ms / 2), Kind::differ, node, 0, 100, 0});

@@ -91,6 +91,8 @@ struct Plan {
   std::uint64_t operations = 100;  ///< Of each client, spread over the safety phase.
   std::uint64_t in_flight = 4;
   std::uint64_t client_window = 64;
+  std::uint64_t sessions_max = 0;     ///< If not 0: room for so many, that may be idle for
+  std::uint64_t session_idle_ms = 0;  ///< so long.
   std::uint64_t payload_bytes_max = 100;
   std::uint64_t deadline_ms_max = 5000;
   std::uint64_t session_ttl_ms = 60000;

@@ -160,7 +160,7 @@ void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> 
     append.lsn = result.lsn.value;
     end_seen_ = std::max(end_seen_, result.lsn + 1);
     acknowledged_end_ = std::max(acknowledged_end_, result.lsn + 1);
-    if (result.lsn == Lsn{}) throw Violation("9", "an append within the window is forgotten");
+    if (result.lsn == Lsn{}) throw Violation("9", "an append has succeeded without an LSN");
     world_.coverage.count(Path::appends_acknowledged);
     if (condition != Lsn{}) world_.coverage.count(Path::conditions_met);
     if (epilogue_ && owed_ != 0) {
@@ -169,6 +169,13 @@ void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> 
     }
   } else {
     if (!result.may_be_appended) append.fate = test::Append::Fate::refused;
+    const bool forgotten = result.detail.find("what became of this append") != std::string::npos;
+    if (forgotten) {
+      world_.coverage.count(Path::outcomes_forgotten);
+      if (world_.plan.sessions_max == 0) {
+        throw Violation("9", "an append within the window is forgotten");
+      }
+    }
     if (*error == Errc::timed_out) world_.coverage.count(Path::appends_timed_out);
     if (*error == Errc::condition_failed) world_.coverage.count(Path::conditions_failed);
   }
