@@ -17,11 +17,12 @@ constexpr Time kLater = kNow + StateComparison::kPatience;
 
 /// A node that applies slots; from `wrong_from` on its state is another one.
 struct Teller {
-  explicit Teller(NodeId node, std::uint64_t wrong = UINT64_MAX) : id(node), wrong_from(wrong) {}
+  explicit Teller(NodeId node, std::uint64_t wrong = UINT64_MAX, std::size_t of = 3)
+      : id(node), wrong_from(wrong), comparison(node, of) {}
   NodeId id;
   std::uint64_t wrong_from;
   StateTrail trail;
-  StateComparison comparison{id, 3};
+  StateComparison comparison;
 
   void apply_to(std::uint64_t chosen_end) {
     for (std::uint64_t end = std::max<std::uint64_t>(trail.newest().chosen_end.value, 1) + 1;
@@ -139,6 +140,22 @@ TEST_SUITE("log.state_comparison") {
     for (const Teller* node : {&one, &two, &three}) {
       CHECK(node->comparison.verdict(kNow) == Verdict::unsure);
     }
+  }
+
+  TEST_CASE("who lacks the slot may learn from those that are more, and from nobody if none are") {
+    std::vector<Teller> nodes;
+    for (std::uint64_t id = 1; id <= 5; ++id)
+      nodes.emplace_back(NodeId{id}, id == 3 ? 40 : 1000, 5);
+    for (std::size_t i = 0; i < 3; ++i) nodes[i].apply_to(50);
+    talk({&nodes[0], &nodes[2]});
+    CHECK_FALSE(nodes[0].comparison.leads());
+    CHECK_FALSE(nodes[2].comparison.leads());
+    talk({&nodes[0], &nodes[1], &nodes[2]});
+    CHECK(nodes[0].comparison.verdict(kLater) == Verdict::unsure);
+    CHECK(nodes[0].comparison.leads());
+    CHECK(nodes[1].comparison.leads());
+    CHECK_FALSE(nodes[2].comparison.leads());
+    CHECK_FALSE(nodes[3].comparison.leads());  // Nothing differs from it.
   }
 
   TEST_CASE("a difference is compared at its slot, also after that has left the trail") {

@@ -181,7 +181,8 @@ class Drawing {
     }
     heal();
     if (random_.chance(8)) leaders_that_come_back();
-    // From a stream of its own, as above.
+    // From streams of their own, as above.
+    if (Random lost = random_.fork(7); lost.chance(8)) lost_accepts(lost);
     Random slow = random_.fork(3);
     if (slow.chance(8)) return slow_lines_and_disks(slow);
     Random back = random_.fork(4);
@@ -214,9 +215,14 @@ class Drawing {
     plan_.faults.clear();
     plan_.cursed_percent = 0;
     plan_.drop_ppm = plan_.reorder_ppm = 0;
-    const std::uint64_t node = random.chance(50) ? plan_.nodes : Fault::kLeader;
-    plan_.faults.push_back(
-        {random.between(500, plan_.horizon_ms / 2), Kind::differ, node, 0, 100, 0});
+    const std::uint64_t at = random.between(500, plan_.horizon_ms / 2);
+    const bool some_lag = plan_.nodes >= 5 && random.chance(60);
+    const std::uint64_t node = random.chance(50) && !some_lag ? plan_.nodes : Fault::kLeader;
+    plan_.faults.push_back({at, Kind::differ, node, 0, 100, 0});
+    // Those who are left are a majority, and it takes all of them to say who is right.
+    for (std::uint64_t id = plan_.nodes / 2 + 2; some_lag && id <= plan_.nodes; ++id) {
+      plan_.faults.push_back({at - 300, Kind::isolate, id, 0, 6000, 0});
+    }
     plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
     plan_.centre = 0;
   }
@@ -225,6 +231,18 @@ class Drawing {
   void spoil_the_last() {
     plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
     if (plan_.centre == plan_.nodes) plan_.centre = 1;
+  }
+
+  /// Large entries do not fit into a link's queue beside anything else, and little is appended.
+  void lost_accepts(Random& random) {
+    plan_.queue_bytes_max = 3000;
+    plan_.payload_bytes_max = 5000;
+    plan_.batch_bytes_max = 1000;
+    plan_.window = 64;
+    plan_.time_slot_every_ms = 200;
+    plan_.in_flight = random.between(1, 3);
+    plan_.latency_us_min = 500;
+    plan_.latency_us_max = 5000;
   }
 
   /// More is appended than lines or disks let through, and nothing goes wrong.

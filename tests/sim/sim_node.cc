@@ -93,7 +93,7 @@ void SimNode::start() {
   options.limits.time_slot_every = ms(plan.time_slot_every_ms);
   options.piece_bytes_max = plan.piece_bytes_max;
   if (plan.sessions_max != 0) {
-    options.state_bounds = {plan.sessions_max, plan.session_idle_ms * 1000, 2, 8};
+    options.state_bounds = {plan.sessions_max, plan.session_idle_ms * 1000, 1, 2};
   }
   options.tap = [this](const paxos::Send& send) { world_.checker.on_send(id_, send); };
   world_.network.up(host(), process_, world_.cluster.at(id_), [this](auto link) {
