@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 
 #include <array>
-#include <asio/connect.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
@@ -14,8 +13,10 @@
 #include <utility>
 
 #include "net/codec.h"
+#include "net/connector.h"
 #include "net/frame.h"
 #include "net/read_buffer.h"
+#include "net/tcp_link.h"
 
 namespace stele::net {
 namespace {
@@ -65,29 +66,21 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   [[nodiscard]] bool connected() const { return connected_; }
   [[nodiscard]] bool closing() const { return closing_; }
 
-  void connect(const Address& address) {
+  void connect(const Address& address, Resolver& resolver) {
     name_ = to_string(address);
     deadline_.expires_after(options_.connect_timeout);
     deadline_.async_wait([self = shared_from_this()](asio::error_code error) {
-      if (!error && !self->connected_) self->fail("no connection within the time-out");
+      if (error || self->connected_) return;
+      self->fail(self->connector_ ? "no connection within the time-out"
+                                  : "the host name cannot be resolved: no answer in time");
     });
-    asio::error_code error;
-    const auto numeric = asio::ip::make_address(address.host, error);
-    if (!error) {
-      connect_to({tcp::endpoint(numeric, address.port)});
-      return;
-    }
-    resolver_ = std::make_unique<tcp::resolver>(loop_.context());
-    resolver_->async_resolve(
-        address.host, std::to_string(address.port),
-        [self = shared_from_this()](asio::error_code failed,
-                                    const tcp::resolver::results_type& found) {
-          if (self->closed_) return;
-          if (failed) return self->fail("the host name cannot be resolved: " + failed.message());
-          std::vector<tcp::endpoint> endpoints;
-          for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-          self->connect_to(std::move(endpoints));
-        });
+    resolver.resolve(address, [weak = weak_from_this()](std::vector<tcp::endpoint> found,
+                                                        const std::string& failure) {
+      const auto self = weak.lock();
+      if (!self || self->closed_) return;
+      if (found.empty()) return self->fail("the host name cannot be resolved: " + failure);
+      self->connect_to(std::move(found));
+    });
   }
 
   void start() {
@@ -144,7 +137,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     asio::error_code ignored;
     socket_.close(ignored);
     deadline_.cancel();
-    if (resolver_) resolver_->cancel();
+    if (const auto connector = std::exchange(connector_, nullptr)) connector->cancel();
     queue_.clear();
     queued_bytes_ = written_ = 0;
     if (!reading_) reader_.discard();  // Otherwise when that has ended: it writes into the buffer.
@@ -172,13 +165,16 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   }
 
   void connect_to(std::vector<tcp::endpoint> endpoints) {
-    asio::async_connect(socket_, endpoints,
-                        [self = shared_from_this()](asio::error_code error, const tcp::endpoint&) {
-                          if (self->closed_) return;
-                          if (error) return self->fail("no connection: " + error.message());
-                          self->watch();
-                          self->start();
-                        });
+    connector_ = Connector::start(
+        loop_.context(), std::move(endpoints),
+        std::chrono::duration_cast<std::chrono::microseconds>(options_.connect_timeout),
+        [self = shared_from_this()](asio::error_code error, tcp::socket socket) {
+          if (self->closed_) return;
+          if (error) return self->fail("no connection: " + error.message());
+          self->socket_ = std::move(socket);
+          self->watch();
+          self->start();
+        });
   }
 
   /// Also while nothing is sent, whoever has dialled learns that the other side is gone. Half of
@@ -358,7 +354,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   AsioLoop& loop_;
   tcp::socket socket_;
   asio::steady_timer deadline_;
-  std::unique_ptr<tcp::resolver> resolver_;
+  std::shared_ptr<Connector> connector_;  // Under way, or done.
   TcpOptions options_;
   Speaker speaker_ = Speaker::stranger;
   LinkHandler* handler_ = nullptr;
@@ -420,88 +416,15 @@ class TcpLink final : public Link {
 
 }  // namespace
 
+std::unique_ptr<Link> accepted_link(AsioLoop& loop, tcp::socket socket, const TcpOptions& options) {
+  return std::make_unique<TcpLink>(std::make_shared<TcpCore>(loop, std::move(socket), options));
+}
+
 std::unique_ptr<Link> TcpDialer::dial(const Address& address, LinkHandler& handler) {
   auto core = std::make_shared<TcpCore>(loop_, tcp::socket(loop_.context()), options_);
   core->set_handler(&handler);
-  core->connect(address);
+  core->connect(address, resolver_);
   return std::make_unique<TcpLink>(std::move(core));
-}
-
-struct TcpListener::Core : std::enable_shared_from_this<Core> {
-  Core(AsioLoop& l, TcpOptions o, OnLink f)
-      : loop(l),
-        acceptor(l.context()),
-        options(std::move(o)),
-        on_link(std::move(f)),
-        pause(l.context()) {}
-
-  void accept() {
-    acceptor.async_accept([self = shared_from_this()](asio::error_code error, tcp::socket socket) {
-      if (!self->on_link) return;
-      if (error) {
-        // Out of descriptors, most likely: try again a little later rather than spin.
-        self->pause.expires_after(std::chrono::milliseconds(100));
-        self->pause.async_wait([self](asio::error_code cancelled) {
-          if (!cancelled && self->on_link) self->accept();
-        });
-        return;
-      }
-      self->on_link(std::make_unique<TcpLink>(
-          std::make_shared<TcpCore>(self->loop, std::move(socket), self->options)));
-      if (self->on_link) self->accept();
-    });
-  }
-
-  AsioLoop& loop;
-  tcp::acceptor acceptor;
-  TcpOptions options;
-  OnLink on_link;
-  asio::steady_timer pause;
-};
-
-TcpListener::TcpListener(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-
-TcpListener::~TcpListener() {
-  core_->on_link = nullptr;
-  asio::error_code ignored;
-  core_->acceptor.close(ignored);
-  core_->pause.cancel();
-}
-
-std::uint16_t TcpListener::port() const {
-  asio::error_code ignored;
-  return core_->acceptor.local_endpoint(ignored).port();
-}
-
-Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const Address& address,
-                                                         TcpOptions options, OnLink on_link) {
-  asio::error_code error;
-  tcp::endpoint endpoint;
-  const auto numeric = asio::ip::make_address(address.host, error);
-  if (!error) {
-    endpoint = tcp::endpoint(numeric, address.port);
-  } else {
-    // At start only, before anything is served: waiting for a name is harmless here.
-    tcp::resolver resolver(loop.context());
-    const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
-    if (error || found.empty()) {
-      return stele::fail(Errc::invalid_argument, "cannot listen on " + to_string(address) +
-                                                     ": the host name cannot be resolved");
-    }
-    endpoint = found.begin()->endpoint();
-  }
-
-  auto core = std::make_shared<Core>(loop, options, std::move(on_link));
-  core->acceptor.open(endpoint.protocol(), error);
-  if (!error) core->acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) core->acceptor.bind(endpoint, error);
-  if (!error) core->acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) {
-    return stele::fail(error == asio::error::address_in_use ? Errc::in_use : Errc::invalid_argument,
-                       "cannot listen on " + to_string(address) + ": " + error.message());
-  }
-  core->accept();
-  return std::unique_ptr<TcpListener>(new TcpListener(std::move(core)));
 }
 
 }  // namespace stele::net

@@ -4,10 +4,12 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "net/asio_loop.h"
 #include "net/loop.h"
 #include "net/receive_memory.h"
+#include "net/resolver.h"
 #include "paxos/result.h"
 
 namespace stele::net {
@@ -28,15 +30,19 @@ struct TcpOptions {
 
 class TcpDialer final : public Dialer {
  public:
-  TcpDialer(AsioLoop& loop, TcpOptions options) : loop_(loop), options_(std::move(options)) {}
+  /// `look_up`: as of Resolver.
+  TcpDialer(AsioLoop& loop, TcpOptions options, Resolver::LookUp look_up = {})
+      : loop_(loop), options_(std::move(options)), resolver_(loop.context(), std::move(look_up)) {}
   [[nodiscard]] std::unique_ptr<Link> dial(const Address& address, LinkHandler& handler) override;
 
  private:
   AsioLoop& loop_;
   TcpOptions options_;
+  Resolver resolver_;
 };
 
-/// Accepts connections on one address until it is destroyed. Loop thread only.
+/// Accepts connections on an address, or on all that a name stands for, until it is destroyed. Loop
+/// thread only.
 class TcpListener {
  public:
   using OnLink = std::function<void(std::unique_ptr<Link>)>;
@@ -53,8 +59,10 @@ class TcpListener {
 
  private:
   struct Core;
-  explicit TcpListener(std::shared_ptr<Core> core);
-  std::shared_ptr<Core> core_;
+  explicit TcpListener(std::shared_ptr<OnLink> on_link);
+
+  std::shared_ptr<OnLink> on_link_;  // Null once it is destroyed.
+  std::vector<std::shared_ptr<Core>> cores_;
 };
 
 }  // namespace stele::net

@@ -243,6 +243,66 @@ TEST_SUITE("net.tcp") {
     CHECK(pair.server.messages.size() == 1);
   }
 
+  TEST_CASE("dial: a name whose first address swallows everything") {
+    asio::io_context context(1);
+    AsioLoop loop(context);
+    const auto here = asio::ip::make_address("127.0.0.1");
+    asio::ip::tcp::acceptor hole(context, {here, 0});
+    hole.listen(0);
+    std::vector<asio::ip::tcp::socket> fill;
+    for (int i = 0; i < 4; ++i) {
+      fill.emplace_back(context);
+      fill.back().async_connect(hole.local_endpoint(), [](asio::error_code) {});
+    }
+    Ear server;
+    std::unique_ptr<Link> accepted;
+    const auto listener =
+        TcpListener::listen(loop, {"127.0.0.1", 0}, {}, [&](std::unique_ptr<Link> link) {
+          accepted = std::move(link);
+          accepted->expect(Speaker::node, kFrameBytesMax);
+          accepted->start(server);
+        });
+    REQUIRE(listener);
+    TcpDialer dialer(loop, {}, [&](const Address&, std::string&) {
+      return Resolver::Endpoints{hole.local_endpoint(), {here, (*listener)->port()}};
+    });
+    Ear client;
+    const auto link = dialer.dial({"two.addresses", 7001}, client);
+    CHECK(link->send(small(1)));
+    REQUIRE(log::run_until(context, [&] { return server.messages.size() == 1; }));
+    CHECK_FALSE(client.closed);
+  }
+
+  TEST_CASE("listen: on all addresses of a name") {
+    asio::io_context context(1);
+    AsioLoop loop(context);
+    std::string failure;
+    const auto found = Resolver::look_up({"localhost", 1}, failure);
+    REQUIRE_FALSE(found.empty());
+    int accepted = 0;
+    // A port that is free now, of both families most likely: with 0 they would be two.
+    const std::uint16_t port =
+        asio::ip::tcp::acceptor(context, {asio::ip::tcp::v4(), 0}).local_endpoint().port();
+    const auto listener = TcpListener::listen(loop, {"localhost", port}, {},
+                                              [&](std::unique_ptr<Link>) { ++accepted; });
+    REQUIRE(listener);
+    int there = 0;  // Addresses that this machine has.
+    int connected = 0;
+    for (asio::ip::tcp::endpoint endpoint : found) {
+      asio::error_code error;
+      asio::ip::tcp::acceptor any(context, endpoint.protocol());
+      endpoint.port(0);
+      any.bind(endpoint, error);
+      there += error ? 0 : 1;
+      endpoint.port(port);
+      asio::ip::tcp::socket(context).connect(endpoint, error);
+      connected += error ? 0 : 1;
+    }
+    CHECK(connected != 0);
+    CHECK(connected == there);
+    CHECK(log::run_until(context, [&] { return accepted == connected; }));
+  }
+
   TEST_CASE("dial: nobody there, or a name that does not resolve, is told") {
     asio::io_context context(1);
     AsioLoop loop(context);

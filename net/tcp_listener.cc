@@ -1,0 +1,115 @@
+// Connections that come in.
+
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "net/tcp.h"
+#include "net/tcp_link.h"
+
+namespace stele::net {
+namespace {
+
+using asio::ip::tcp;
+using V6Only = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_V6ONLY>;
+
+}  // namespace
+
+/// One of the addresses that a listener's name stands for.
+struct TcpListener::Core : std::enable_shared_from_this<Core> {
+  Core(AsioLoop& l, TcpOptions o, std::shared_ptr<OnLink> f)
+      : loop(l),
+        acceptor(l.context()),
+        options(std::move(o)),
+        on_link(std::move(f)),
+        pause(l.context()) {}
+
+  asio::error_code open(const tcp::endpoint& endpoint) {
+    asio::error_code error;
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    // Both families are opened, if both are meant.
+    if (!error && endpoint.address().is_v6()) acceptor.set_option(V6Only(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    return error;
+  }
+
+  void accept() {
+    acceptor.async_accept([self = shared_from_this()](asio::error_code error, tcp::socket socket) {
+      if (!*self->on_link) return;
+      if (error) {
+        // Out of descriptors, most likely: try again a little later rather than spin.
+        self->pause.expires_after(std::chrono::milliseconds(100));
+        self->pause.async_wait([self](asio::error_code cancelled) {
+          if (!cancelled && *self->on_link) self->accept();
+        });
+        return;
+      }
+      (*self->on_link)(accepted_link(self->loop, std::move(socket), self->options));
+      if (*self->on_link) self->accept();
+    });
+  }
+
+  AsioLoop& loop;
+  tcp::acceptor acceptor;
+  TcpOptions options;
+  std::shared_ptr<OnLink> on_link;
+  asio::steady_timer pause;
+};
+
+TcpListener::TcpListener(std::shared_ptr<OnLink> on_link) : on_link_(std::move(on_link)) {}
+
+TcpListener::~TcpListener() {
+  *on_link_ = nullptr;
+  asio::error_code ignored;
+  for (const auto& core : cores_) {
+    core->acceptor.close(ignored);
+    core->pause.cancel();
+  }
+}
+
+std::uint16_t TcpListener::port() const {
+  asio::error_code ignored;
+  return cores_.front()->acceptor.local_endpoint(ignored).port();
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const Address& address,
+                                                         TcpOptions options, OnLink on_link) {
+  const auto refuse = [&](Errc code, const std::string& why) {
+    return stele::fail(code, "cannot listen on " + to_string(address) + ": " + why);
+  };
+  std::vector<tcp::endpoint> endpoints;
+  asio::error_code error;
+  if (const auto number = asio::ip::make_address(address.host, error); !error) {
+    endpoints.emplace_back(number, address.port);
+  } else {
+    // At start only, before anything is served: waiting for a name is harmless here.
+    std::string failure;
+    endpoints = Resolver::look_up(address, failure);
+    if (endpoints.empty()) {
+      return refuse(Errc::invalid_argument, "the host name cannot be resolved: " + failure);
+    }
+  }
+
+  std::unique_ptr<TcpListener> listener(
+      new TcpListener(std::make_shared<OnLink>(std::move(on_link))));
+  for (const tcp::endpoint& endpoint : endpoints) {
+    auto core = std::make_shared<Core>(loop, options, listener->on_link_);
+    error = core->open(endpoint);
+    // A name may stand for a family that this machine does not have.
+    const bool absent = error.value() == EAFNOSUPPORT || error.value() == EADDRNOTAVAIL;
+    if (absent && endpoints.size() > 1) continue;
+    if (error) {
+      return refuse(error == asio::error::address_in_use ? Errc::in_use : Errc::invalid_argument,
+                    error.message());
+    }
+    listener->cores_.push_back(std::move(core));
+  }
+  if (listener->cores_.empty()) return refuse(Errc::invalid_argument, error.message());
+  for (const auto& core : listener->cores_) core->accept();
+  return listener;
+}
+
+}  // namespace stele::net
