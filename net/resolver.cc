@@ -3,13 +3,11 @@
 #include <netdb.h>
 
 #include <algorithm>
-#include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -69,15 +67,14 @@ struct Resolver::State : std::enable_shared_from_this<State> {
     } catch (const std::system_error&) {
       return false;  // No more threads.
     }
-    // As long as somebody waits, the loop does.
-    if (under_way++ == 0) work.emplace(context->get_executor());
+    ++under_way;
     name.under_way = true;
     return true;
   }
 
   void on_found(const Address& address, const Endpoints& found, const std::string& failure) {
     if (context == nullptr) return;
-    if (--under_way == 0) work.reset();
+    --under_way;
     Name& name = names[address];
     name.under_way = false;
     if (!found.empty()) name.known = interleaved(found);
@@ -92,7 +89,6 @@ struct Resolver::State : std::enable_shared_from_this<State> {
   void close() {
     const std::lock_guard lock(mutex);
     context = nullptr;
-    work.reset();
     names.clear();
   }
 
@@ -101,7 +97,6 @@ struct Resolver::State : std::enable_shared_from_this<State> {
   LookUp look_up;
   std::map<Address, Name> names;  // Those of the configuration.
   std::size_t under_way = 0;
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
 };
 
 Resolver::Resolver(asio::io_context& context, LookUp look_up)
