@@ -10,6 +10,9 @@ namespace stele::apps {
 
 namespace {
 
+/// Kept on the disk, within --disk-reserve: what is in flight, twice, for when others fill it.
+constexpr std::uint64_t kReserveBytes = 16 << 20;
+
 /// What buffers may take of a node's memory. About a third is left for the program, and for what
 /// the store holds.
 struct Shares {
@@ -64,7 +67,10 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   auto directory = log::DataDirectory::open(config.data);
   if (!directory) return tl::unexpected<Error>(directory.error());
   auto store = log::LmdbStore::open(
-      *std::move(directory), {.files = {.map_bytes = config.disk_bytes_max, .node = config.id}},
+      *std::move(directory),
+      {.files = {.map_bytes = config.disk_bytes_max,
+                 .reserve_bytes = std::min(kReserveBytes, config.disk_reserve_bytes / 8),
+                 .node = config.id}},
       loop, on_failure);
   if (!store) return tl::unexpected<Error>(store.error());
 

@@ -33,6 +33,9 @@ Result<void> Checkpoint::run(const Lmdb& lmdb) {
   state_ = State::running;
   lock.unlock();
   Result<void> outcome = write(lmdb);
+  while (!outcome && outcome.error().code == Errc::no_space && reserve_.release()) {
+    outcome = write(lmdb);
+  }
   lock.lock();
   outcome_ = outcome;
   state_ = State::written;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "log/disk_reserve.h"
 #include "log/lmdb.h"
 #include "log/record.h"
 
@@ -15,6 +16,9 @@ namespace stele::log {
 /// One part at a time: whoever commits begins it, any thread writes it, whoever commits ends it.
 class Checkpoint {
  public:
+  /// Takes from `reserve` if the disk is full.
+  explicit Checkpoint(DiskReserve& reserve) : reserve_(reserve) {}
+
   /// Takes transactions whose records are durable elsewhere, with mark and numbers as of the last
   /// one. Requires that there is no part. Leaves an empty buffer in `redo`, for the next one.
   void begin(std::vector<std::byte>& redo, const JournalMark& mark, const StateNumbers& numbers);
@@ -34,6 +38,7 @@ class Checkpoint {
 
   Result<void> write(const Lmdb& lmdb);
 
+  DiskReserve& reserve_;
   mutable std::mutex mutex_;
   std::condition_variable no_longer_running_;
   State state_ = State::none;  // Guarded by mutex_,

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "log/disk_reserve.h"
+
 namespace stele::log {
 namespace {
 
@@ -35,7 +37,8 @@ Result<Found> look(const std::string& path) {
       tables = !empty;
     } else if (name == "journal" || name == "values") {
       left += (left.empty() ? "" : " and ") + name;
-    } else if (name != "lock.mdb" && name != kLockName && name != "lost+found") {
+    } else if (name != "lock.mdb" && name != kLockName && name != kReserveName &&
+               name != "lost+found") {
       others = name;
     }
   }

@@ -17,8 +17,12 @@ namespace {
 
 constexpr std::size_t kStagingBytes = 1 << 20;
 
+/// no_space: nothing was written that counts, and it may be tried again; a sync that has failed for
+/// want of space may not.
 tl::unexpected<Error> io_error(const std::string& doing, const std::string& path) {
-  return fail(Errc::io, "cannot " + doing + " " + path + ": " + std::strerror(errno));
+  const bool full = (errno == ENOSPC || errno == EDQUOT) && doing != "sync";
+  return fail(full ? Errc::no_space : Errc::io,
+              "cannot " + doing + " " + path + ": " + std::strerror(errno));
 }
 
 }  // namespace

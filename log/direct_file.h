@@ -18,7 +18,8 @@ inline constexpr std::size_t kPageBytes = 4096;
   return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
-/// Move-only; one thread. Errors are final: what was written is unknown.
+/// Move-only; one thread. Errors are final: what was written is unknown. But for no_space: the same
+/// may be written again.
 class DirectFile {
  public:
   /// `create`: makes an empty one, durably, in place of any other. Errors: io; corrupt if it should

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -15,6 +16,9 @@ namespace {
 constexpr std::array<const char*, kTables> kTableNames{"meta", "slots", "index", "sessions"};
 
 tl::unexpected<Error> lmdb_error(int code, const char* doing) {
+  if (code == ENOSPC || code == EDQUOT) {
+    return fail(Errc::no_space, std::string(doing) + ": " + mdb_strerror(code));
+  }
   const Errc errc = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||
                             code == MDB_PANIC || code == MDB_BAD_TXN
                         ? Errc::corrupt

@@ -188,6 +188,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   /// mutex.
   void fail_store(Error error) {
     if (std::exchange(failed, true)) return;
+    if (error.code == Errc::no_space) error.code = Errc::io;
     work.notify_one();
     measure_space();
     if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
@@ -233,6 +234,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (::statvfs(directory.path().c_str(), &disk) == 0) {
       free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     }
+    files->reserve().refill(free_bytes);
     const std::uint64_t used = used_bytes;
     free_space = std::min(free_bytes, map_bytes > used ? map_bytes - used : 0);
   }

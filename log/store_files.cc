@@ -205,6 +205,19 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
 }
 
 Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options& options) {
+  auto reserve = std::make_unique<DiskReserve>(directory, options.reserve_bytes);
+  auto files = open_once(directory, options);
+  while (!files && files.error().code == Errc::no_space && reserve->release()) {
+    files = open_once(directory, options);
+  }
+  if (!files && files.error().code == Errc::no_space) files.error().code = Errc::io;
+  if (!files) return files;
+  files->checkpoint_ = std::make_unique<Checkpoint>(*reserve);
+  files->reserve_ = std::move(reserve);
+  return files;
+}
+
+Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Options& options) {
   auto lmdb = Lmdb::open(directory, {options.map_bytes, false});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
   auto txn = lmdb->begin(true);
@@ -266,9 +279,9 @@ Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
     if (auto done = end_checkpoint(); !done) return done;
   }
   if (!transaction.empty()) {
-    redo_.clear();
-    auto done = transaction.bytes <= options_.small_bytes_max ? append_small(transaction)
-                                                              : append_large(transaction);
+    auto done = append(transaction);
+    while (!done && done.error().code == Errc::no_space && reserve_->release(2 * transaction.bytes))
+      done = append(transaction);
     if (!done) return done;
     ++mark_.applied;
     if (transaction.counts()) ++mark_.commits;
@@ -286,6 +299,12 @@ bool StoreFiles::quick(const Transaction& transaction) const {
   return !transaction.identity && transaction.bytes <= options_.small_bytes_max &&
          behind_bytes_ + transaction.bytes <= options_.behind_bytes_max &&
          (journal_.fits(2 * transaction.bytes + kPageBytes) || !checkpoint_->busy());
+}
+
+Result<void> StoreFiles::append(const Transaction& transaction) {
+  redo_.clear();
+  return transaction.bytes <= options_.small_bytes_max ? append_small(transaction)
+                                                       : append_large(transaction);
 }
 
 Result<void> StoreFiles::append_small(const Transaction& transaction) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "log/checkpoint.h"
+#include "log/disk_reserve.h"
 #include "log/journal.h"
 #include "log/journal_record.h"
 #include "log/lmdb.h"
@@ -29,6 +30,7 @@ class StoreFiles {
     std::uint64_t journal_bytes = 2 << 20;     ///< Of a new journal; as much memory at most.
     std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
     std::uint64_t behind_bytes_max = 4 << 20;  ///< LMDB takes over so much at once, at most.
+    std::uint64_t reserve_bytes = 0;           ///< As of DiskReserve.
     ValueLog::Options values = {};
     NodeId node = {};  ///< Whose directory it must be; {}: anybody's.
   };
@@ -53,6 +55,8 @@ class StoreFiles {
   /// when it must be done.
   void on_checkpoint_begun(std::function<void()> told) { checkpoint_begun_ = std::move(told); }
 
+  /// Beside the files.
+  [[nodiscard]] DiskReserve& reserve() { return *reserve_; }
   [[nodiscard]] Lmdb& lmdb() { return lmdb_; }
   [[nodiscard]] ValueReader& values() { return *reader_; }
   /// The state that can be read from LMDB.
@@ -64,6 +68,7 @@ class StoreFiles {
   [[nodiscard]] std::uint64_t commits_found() const { return commits_found_; }
 
  private:
+  static Result<StoreFiles> open_once(const std::string& directory, const Options& options);
   StoreFiles(const Options& options, Lmdb lmdb, Journal journal, ValueLog values,
              std::unique_ptr<ValueReader> reader)
       : options_(options),
@@ -72,6 +77,7 @@ class StoreFiles {
         values_(std::move(values)),
         reader_(std::move(reader)) {}
   Result<void> load();
+  Result<void> append(const Transaction& transaction);
   Result<void> append_small(const Transaction& transaction);
   Result<void> append_large(const Transaction& transaction);
   Result<void> begin_checkpoint();
@@ -88,7 +94,8 @@ class StoreFiles {
   std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,
   std::uint64_t behind_bytes_ = 0;  // and with its values.
   std::function<void()> checkpoint_begun_;
-  std::unique_ptr<Checkpoint> checkpoint_ = std::make_unique<Checkpoint>();
+  std::unique_ptr<DiskReserve> reserve_;
+  std::unique_ptr<Checkpoint> checkpoint_;
   Promised promised_;
   StateNumbers durable_;
   StateNumbers readable_;

@@ -34,7 +34,8 @@ struct Bench {
 
   TestDirectory directory;
   Lmdb lmdb;
-  Checkpoint checkpoint;
+  DiskReserve reserve{"", 0};
+  Checkpoint checkpoint{reserve};
 };
 
 }  // namespace

@@ -402,6 +402,46 @@ TEST_SUITE("log.store_files") {
     bench.open();
     CHECK(bench.slots() == Slots{7});
   }
+
+  // A full disk is no reason to end as long as the reserve lasts.
+  TEST_CASE("a full disk: what does not fit is written again into space that was kept") {
+    for (const std::uint64_t reserve : {std::uint64_t{0}, std::uint64_t{4 << 20}}) {
+      TestDirectory directory;
+      StoreFiles::Options kept = options();
+      kept.reserve_bytes = reserve;
+      {
+        auto files = StoreFiles::open(directory.path(), kept);
+        REQUIRE(files.has_value());
+        REQUIRE(files->commit(vote(1), true));
+      }
+      sim::WatchedFiles watched;
+      watched.watch(directory.sub("data.mdb"));
+      kept.values.made = [&](const std::string& path) { watched.watch(path); };
+      auto files = StoreFiles::open(directory.path(), kept);
+      REQUIRE(files.has_value());
+      REQUIRE(files->commit(vote(2, 5000), false));  // Makes the segment.
+      watched.fill_up(2);
+      const auto large = files->commit(vote(3, 5000), false);
+      const std::uint64_t held = files->reserve().held_bytes();
+      if (reserve == 0) {
+        REQUIRE_FALSE(large.has_value());
+        CHECK(large.error().code == Errc::no_space);
+        continue;
+      }
+      REQUIRE_MESSAGE(large.has_value(), large.error().detail);
+      CHECK(held == 2 << 20);
+      // LMDB's file grows with what it takes over.
+      watched.fill_up(1);
+      for (std::uint64_t slot = 4; slot < 300; ++slot)
+        REQUIRE(files->commit(vote(slot, 900), false));
+      REQUIRE(files->checkpoint());
+      CHECK(files->reserve().held_bytes() == 1 << 20);
+      files->reserve().refill(1 << 20);  // There is no room for it.
+      CHECK(files->reserve().held_bytes() == 1 << 20);
+      files->reserve().refill(1 << 30);
+      CHECK(files->reserve().held_bytes() == reserve);
+    }
+  }
 }
 
 }  // namespace stele::log

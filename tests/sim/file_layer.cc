@@ -39,6 +39,7 @@ struct Life {
   std::uint64_t left = WatchedFiles::kNever;
   bool is_dead = false;
   bool refuses_direct = false;
+  std::uint64_t full_for = 0;     // Writes behind a file's end.
   std::optional<Random> failing;  // The first sync behind them fails, and the process ends with it.
 
   /// Counts a write or a sync; true if it still happens.
@@ -126,6 +127,17 @@ ssize_t around(File& file, int descriptor, off_t offset, std::size_t size, Write
   return written;
 }
 
+bool finds_no_space(File* file, int descriptor, off_t offset, std::size_t size) {
+  if (file == nullptr || file->life->full_for == 0) return false;
+  struct stat status {};
+  const bool grows =
+      ::fstat(descriptor, &status) == 0 && offset + static_cast<off_t>(size) > status.st_size;
+  if (!grows) return false;
+  --file->life->full_for;
+  errno = ENOSPC;
+  return true;
+}
+
 /// As the kernel does: what did not reach the medium is taken for written from then on.
 void fail_sync(File& file) {
   std::erase_if(file.pages, [&](const auto& entry) {
@@ -204,6 +216,8 @@ WatchedFiles::~WatchedFiles() {
 
 void WatchedFiles::die_after(std::uint64_t operations) { process_->life.left = operations; }
 
+void WatchedFiles::fill_up(std::uint64_t writes) { process_->life.full_for = writes; }
+
 void WatchedFiles::refuse_direct_io() { process_->life.refuses_direct = true; }
 
 void WatchedFiles::fail_sync_after(std::uint64_t operations, Random random) {
@@ -245,6 +259,7 @@ ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t offset) {
   };
   auto* file = stele::sim::watched(descriptor);
   if (stele::sim::refuses(file, descriptor)) return -1;
+  if (stele::sim::finds_no_space(file, descriptor, offset, size)) return -1;
   return file == nullptr ? call() : stele::sim::around(*file, descriptor, offset, size, call);
 }
 
@@ -274,9 +289,10 @@ ssize_t pwritev(int descriptor, const struct iovec* parts, int count, off_t offs
         descriptor, parts, count, offset);
   };
   auto* file = stele::sim::watched(descriptor);
-  return file == nullptr ? call()
-                         : stele::sim::around(*file, descriptor, offset,
-                                              stele::sim::size_of(parts, count), call);
+  if (file == nullptr) return call();
+  const std::size_t size = stele::sim::size_of(parts, count);
+  if (stele::sim::finds_no_space(file, descriptor, offset, size)) return -1;
+  return stele::sim::around(*file, descriptor, offset, size, call);
 }
 
 ssize_t pread(int descriptor, void* bytes, size_t size, off_t offset) {

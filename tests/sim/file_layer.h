@@ -35,6 +35,9 @@ class WatchedFiles {
   void fail_sync_after(std::uint64_t operations, Random random);
   /// As some file systems do: files open with O_DIRECT, and every read and write then is EINVAL.
   void refuse_direct_io();
+  /// The disk is full: so many writes that would make a file longer fail (ENOSPC), later ones do
+  /// not.
+  void fill_up(std::uint64_t writes);
   static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
   /// Call when nobody has the files open or mapped any more. The page cache survives: only what was

@@ -1,0 +1,41 @@
+// Space that is kept on the disk for what must be written when others have filled it.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace stele::log {
+
+/// A file that takes up room and says nothing. It is given up piece by piece, to whoever was told
+/// that the disk is full and tries once more, and grows again when there is room. What was promised
+/// or is in flight can so be written, checkpoints can end, and a node that was killed starts again.
+/// Any thread.
+class DiskReserve {
+ public:
+  /// Takes what there is in `directory`, and no more. 0 bytes: nothing is kept.
+  DiskReserve(const std::string& directory, std::uint64_t bytes);
+  DiskReserve(const DiskReserve&) = delete;
+  DiskReserve& operator=(const DiskReserve&) = delete;
+
+  /// Gives up a piece of at least `bytes`. False if nothing was left.
+  [[nodiscard]] bool release(std::uint64_t bytes = kPieceBytes);
+  /// Keeps all of it again, if the disk has room for it several times.
+  void refill(std::uint64_t free_bytes);
+  [[nodiscard]] std::uint64_t held_bytes() const;
+
+  static constexpr std::uint64_t kPieceBytes = 1 << 20;
+
+ private:
+  void grow();
+
+  const std::string path_;
+  const std::uint64_t bytes_;
+  mutable std::mutex mutex_;
+  std::uint64_t held_ = 0;  // Guarded by mutex_.
+};
+
+/// Its name in a data directory.
+inline constexpr const char* kReserveName = "reserve";
+
+}  // namespace stele::log
