@@ -235,6 +235,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
       free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     }
     files->reserve().refill(free_bytes);
+    kept_bytes = files->reserve().held_bytes();
     const std::uint64_t used = used_bytes;
     free_space = std::min(free_bytes, map_bytes > used ? map_bytes - used : 0);
   }
@@ -328,6 +329,8 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::atomic<bool> keep_cached{false};
   std::atomic<std::uint64_t> used_bytes{0};
   std::atomic<std::uint64_t> free_space{UINT64_MAX};
+  std::atomic<std::uint64_t> kept_bytes{0};
+  std::uint64_t kept_bytes_max = 0;
   std::atomic<std::uint64_t> unmeasured_bytes{0};
 
   // None of these without threads.
@@ -374,6 +377,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
     }
   }
   impl->used_bytes = impl->files->used_bytes();
+  impl->kept_bytes_max = options.files.reserve_bytes;
   impl->measure_space();
   if (!impl->commit_wanted) {
     impl->reader.emplace(1);
@@ -550,6 +554,8 @@ void LmdbStore::measure_space() {
   impl_->enqueue_read([impl = impl_] { impl->measure_space(); });
 }
 
-Space LmdbStore::space() const { return {impl_->used_bytes, impl_->free_space}; }
+Space LmdbStore::space() const {
+  return {impl_->used_bytes, impl_->free_space, impl_->kept_bytes, impl_->kept_bytes_max};
+}
 
 }  // namespace stele::log

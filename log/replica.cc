@@ -206,7 +206,9 @@ void Replica::check_space() {
         low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
         {{"free_bytes", store_.space().free_bytes}, {"reserve_bytes", options_.reserve_bytes}});
   }
-  acceptor_.set_space(low, full);
+  // What phase 1 has found may be all that a new leader lacks: part of what is kept is for that.
+  const Space space = store_.space();
+  acceptor_.set_space(low, full, full && space.kept_bytes <= space.kept_bytes_max / 2);
   learner_.set_space_full(full);
   proposer_.set_space_low(low);
   if (low && proposer_.role().leads() && proposer_.role().others_have_space(loop_.now()))

@@ -44,6 +44,8 @@ struct Space {
   std::uint64_t used_bytes = 0;
   std::uint64_t free_bytes =
       0;  ///< Until the bound of the store or of the disk, whichever is nearer.
+  std::uint64_t kept_bytes = 0;      ///< Beside that, for when it is full (DiskReserve),
+  std::uint64_t kept_bytes_max = 0;  ///< of so many.
 };
 
 /// Writes are queued and committed in the order of the calls; what piled up during one commit is

@@ -185,7 +185,8 @@ class Decoder {
       }
       case wire::Paxos::ACCEPT: {
         const auto m = from.getAccept();
-        return paxos::Accept{ballot(m.getBallot()), slot(m.getSlot()), value(m.getValue())};
+        return paxos::Accept{ballot(m.getBallot()), slot(m.getSlot()), value(m.getValue()),
+                             from.getRecovers()};
       }
       case wire::Paxos::ACCEPTED: {
         const auto m = from.getAccepted();

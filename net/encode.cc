@@ -89,6 +89,7 @@ struct PaxosEncoder {
     put(b.initBallot(), m.ballot);
     b.setSlot(m.slot.value);
     put(b.initValue(), m.value, body);
+    to.setRecovers(m.recovers);
   }
   void operator()(const paxos::Accepted& m) {
     auto b = to.initAccepted();

@@ -73,7 +73,8 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
   const auto known = voted_.find(accept.slot);
   // A vote that this process has written only needs its answer again, behind that write.
   if (known == voted_.end() || known->second != vote) {
-    if (space_full_ && accept.value.kind() == ValueKind::batch) {
+    const bool no_room = accept.recovers ? space_spent_ : space_full_;
+    if (no_room && accept.value.kind() == ValueKind::batch) {
       send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
       return;
     }

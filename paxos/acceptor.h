@@ -66,11 +66,13 @@ class Acceptor {
   void on_chosen_end(Slot chosen_end);
   /// The vote at `slot` cannot be read back: should it come again, it is written again.
   void on_faulty(Slot slot) { voted_.erase(slot); }
-  /// `low`: told to the leader, which takes no more appends. `full`: batches are refused; noops and
+  /// `low`: told to the leader, which takes no more appends. `full`: new batches are refused, and
+  /// `spent`: those that phase 1 has found, too, for which some space was kept. Noops and
   /// stop-signs are not.
-  void set_space(bool low, bool full) {
+  void set_space(bool low, bool full, bool spent) {
     space_low_ = low;
     space_full_ = full;
+    space_spent_ = spent;
   }
 
   [[nodiscard]] Ballot promised() const { return promised_; }
@@ -103,6 +105,7 @@ class Acceptor {
   std::map<Slot, Voted> voted_;  // From chosen_end_ on.
   bool space_low_ = false;
   bool space_full_ = false;
+  bool space_spent_ = false;
 };
 
 }  // namespace stele::paxos

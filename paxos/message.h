@@ -58,6 +58,7 @@ struct Accept {
   Ballot ballot;
   Slot slot;
   Value value;
+  bool recovers = false;  ///< Phase 1 has found it: no new value, and not many of them.
 
   bool operator==(const Accept&) const = default;
 };

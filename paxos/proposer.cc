@@ -179,7 +179,7 @@ void Proposer::repropose(Time now, Effects& out) {
     if (in_flight_.size() >= options_.window || !fits()) return;
     if (slot_next_ < phase_one_->base()) return;  // In-flight slots below it are dropped first.
     const std::optional<Value> found = phase_one_->take(slot_next_);
-    propose(now, found.value_or(Value{}), out);
+    propose(now, found.value_or(Value{}), true, out);
   }
   if (!phase_one_->complete()) return;
   recovered_slot_ = slot_next_;
@@ -266,12 +266,12 @@ std::size_t Proposer::in_flight_bytes() const {
 }
 
 // PMMC's commander: one per slot, all in this window.
-Slot Proposer::propose(Time now, Value value, Effects& out) {
+Slot Proposer::propose(Time now, Value value, bool recovers, Effects& out) {
   STELE_CHECK(leads() && in_flight_.size() < options_.window);
   STELE_CHECK(in_flight_begin_ + in_flight_.size() == slot_next_);
   const Slot slot = slot_next_;
   ++slot_next_;
-  in_flight_.push_back({std::move(value), {}, now});
+  in_flight_.push_back({std::move(value), {}, now, recovers});
   flow_.on_proposed(now, slot, in_flight_bytes(), in_flight_.size() == 1);
   for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
   tell_chosen(out);  // Behind it: should a link's queue be full, this is what can wait.
@@ -280,7 +280,7 @@ Slot Proposer::propose(Time now, Value value, Effects& out) {
 
 void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) {
   peers_[to].sent_more = true;
-  send(to, Accept{ballot_, slot, in_flight.value}, out);
+  send(to, Accept{ballot_, slot, in_flight.value, in_flight.recovers}, out);
 }
 
 void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out) {

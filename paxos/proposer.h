@@ -78,7 +78,9 @@ class Proposer {
   /// A good size of the next batch.
   [[nodiscard]] std::size_t batch_bytes() const { return flow_.batch_bytes(); }
   /// Proposes a value for the next slot. Requires window_open().
-  Slot propose(Time now, Value value, Effects& out);
+  Slot propose(Time now, Value value, Effects& out) {
+    return propose(now, std::move(value), false, out);
+  }
 
   /// Confirms leadership for a linearizable read (Raft thesis 6.4, for Paxos: see
   /// docs/protocol.md). Answered by `reads` or `reads_refused` of this call or a later one.
@@ -117,6 +119,7 @@ class Proposer {
     Value value;
     NodeSet votes;
     Time proposed_at;
+    bool recovers = false;
     bool chosen = false;
   };
   struct Peer {
@@ -155,6 +158,7 @@ class Proposer {
   void pull_promises(Time now, Effects& out);
   void begin_leading(Time now, Effects& out);
   void repropose(Time now, Effects& out);
+  Slot propose(Time now, Value value, bool recovers, Effects& out);
   [[nodiscard]] bool fits();
   void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out);
   void tell_chosen(Effects& out);

@@ -11,6 +11,7 @@ namespace {
 /// Arguments: where to mount, the programs' directory, the port.
 constexpr const char* kScript = R"sh(
 set -u
+exec 2> "$1.stderr"
 mount -t tmpfs -o size=100m tmpfs "$1" || { echo "cannot mount"; exit 0; }
 start() {
   "$2/steled" --id 1 --cluster "1=127.0.0.1:$3" --data "$1/data" --disk-reserve-bytes 33554432 \
@@ -70,7 +71,10 @@ TEST_SUITE("cluster.full_disk") {
     CHECK(ended.out ==
           "appended\nfull\nno_space\ngoes on\nfull\nstarts\n100\nno_space\n"
           "takes more\nends\n0\n");
-    if (!ended.out.ends_with("ends\n0\n")) MESSAGE(read_file(place + ".log"));
+    if (!ended.out.ends_with("ends\n0\n")) {
+      MESSAGE(read_file(place + ".log"));
+      MESSAGE(read_file(place + ".stderr"));
+    }
   }
 }
 

@@ -25,6 +25,7 @@ inline std::vector<Message> samples() {
            Promise{b, {3}, {3}, false, {1}, {}},
            Faulty{b, {9}},
            Accept{b, {4}, value("batch")},
+           Accept{b, {4}, value("batch"), true},
            Accept{b, {4}, Value{}},
            Accept{b,
                   {4},

@@ -154,6 +154,7 @@ TEST_SUITE("paxos.proposer") {
     CHECK(text_of(accepts[3].value) == "b");
     CHECK(accepts[6].value.kind() == ValueKind::noop);
     CHECK(text_of(accepts[9].value) == "d");
+    for (const Accept& accept : accepts) CHECK(accept.recovers);  // Also on full disks.
     // The window of four is full with them; clients' batches come behind.
     CHECK_FALSE(bench.proposer.window_open());
     Proposer::Effects chosen;
@@ -162,6 +163,7 @@ TEST_SUITE("paxos.proposer") {
     CHECK(bench.proposer.window_open());
     Proposer::Effects next;
     CHECK(bench.proposer.propose(bench.now, value("new"), next) == Slot{5});
+    for (const Accept& accept : all_of<Accept>(next.sends)) CHECK_FALSE(accept.recovers);
   }
 
   // Design, "phase 1": nothing is proposed below the largest chosen_end promised.
