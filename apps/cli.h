@@ -63,6 +63,9 @@ int dev(const DevFlags& flags);
 
 int verify(const std::string& data);
 
+/// How the tools treat a cluster: addresses of several are refused, and who waits is told why.
+[[nodiscard]] ClientOptions options_for(const Common& common);
+
 /// Complains on standard error, `stele: CODE: DETAIL`, and maps to an exit code.
 int complain(Errc code, const std::string& detail);
 

@@ -77,9 +77,7 @@ class Appender {
   };
 
   static ClientOptions options_for(const Common& common, const AppendFlags& flags) {
-    ClientOptions options;
-    options.addresses = common.cluster;
-    options.cluster_name = common.cluster_name;
+    ClientOptions options = stele::apps::options_for(common);
     options.window = flags.in_flight;
     options.stop_at_failure = true;
     options.waiting_bytes_max = SIZE_MAX;  // Bounded by --in-flight entries of bounded size.
@@ -106,7 +104,7 @@ class Appender {
     while (true) {
       auto entries = source.next();
       std::unique_lock lock(mutex_);
-      if (!entries) read_error_ = entries.error().detail;
+      if (!entries) read_error_ = entries.error();
       if (!entries || entries->empty()) {
         ended_ = true;
       } else {
@@ -145,15 +143,9 @@ class Appender {
     if (std::exchange(failed_, true)) return;
     output_.flush();
     clear_progress();
-    std::fprintf(stderr, "stele: interrupted: %llu appended",
-                 static_cast<unsigned long long>(acknowledged_));
-    if (!waiting_.empty()) {
-      std::fprintf(stderr, ", %zu may yet be in the log", waiting_.size());
-    }
-    std::fprintf(stderr, "; nothing behind %s %llu was sent\n",
-                 from_input_ ? "input line" : "entry", static_cast<unsigned long long>(lines_));
     exit_code_ = kFailed;
-    end();
+    if (waiting_.empty()) return end_failed();
+    client_.close();  // Tells of each whether it may be in the log.
   }
 
   void pump() {
@@ -175,8 +167,20 @@ class Appender {
     const bool all_done = ended_ && input_.empty() && waiting_.empty();
     lock.unlock();
     if (!all_done) return;
-    if (!read_error_.empty()) exit_code_ = complain(Errc::invalid_argument, read_error_);
+    if (read_error_) return fail_reading(*read_error_);
     end();
+  }
+
+  /// All lines before the one that cannot be read are in the log.
+  void fail_reading(const Error& error) {
+    output_.flush();
+    clear_progress();
+    const bool large = error.code == Errc::too_large;
+    exit_code_ = complain(large ? error.code : Errc::invalid_argument,
+                          "input line " + std::to_string(lines_ + 1) + ": " + error.detail);
+    if (large) exit_code_ = kFailed;
+    failed_ = true;
+    end_failed();
   }
 
   void append(const std::string& entry) {
@@ -264,7 +268,7 @@ class Appender {
     } else if (acknowledged_ != 0) {
       told += ", and nothing behind them";
     }
-    std::fprintf(stderr, "stele: %s\n", told.c_str());
+    std::fprintf(stderr, "stele: %s%s\n", interrupted_ ? "interrupted: " : "", told.c_str());
     end();
   }
 
@@ -331,7 +335,7 @@ class Appender {
   std::size_t input_bytes_ = 0;
   bool ended_ = false;
   bool stopped_ = false;
-  std::string read_error_;
+  std::optional<Error> read_error_;
 };
 
 Result<std::string> read_whole(const std::string& path) {
@@ -342,6 +346,11 @@ Result<std::string> read_whole(const std::string& path) {
   while (file) {
     const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file.get());
     content.append(chunk.data(), count);
+    if (content.size() > EntrySource::kEntryBytesMax) {
+      return fail(Errc::too_large, path + " has more than " +
+                                       std::to_string(EntrySource::kEntryBytesMax) +
+                                       " bytes, which is over any cluster's limit");
+    }
     if (count < chunk.size()) break;
   }
   if (!file || std::ferror(file.get()) != 0) {

@@ -17,13 +17,6 @@
 namespace stele::apps {
 namespace {
 
-ClientOptions options_for(const Common& common) {
-  ClientOptions options;
-  options.addresses = common.cluster;
-  options.cluster_name = common.cluster_name;
-  return options;
-}
-
 constexpr std::chrono::milliseconds kFirstAnswerWithin = std::chrono::seconds(3);
 
 int cannot_write() {

@@ -15,12 +15,6 @@ std::string text_of(Ballot ballot) {
   return std::to_string(ballot.round) + "." + std::to_string(ballot.node.value);
 }
 
-std::string hex(std::uint64_t id) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(id));
-  return text;
-}
-
 nlohmann::ordered_json to_json(const NodeStatus& node) {
   nlohmann::ordered_json line;
   line["id"] = node.answer.node.value;
@@ -40,7 +34,7 @@ nlohmann::ordered_json to_json(const NodeStatus& node) {
   line["disk_bytes"] = answer.disk_bytes;
   line["version"] = answer.version;
   line["uptime_s"] = answer.uptime_s;
-  line["state_hash"] = hex(answer.state_hash);
+  line["state_hash"] = net::to_hex(answer.state_hash);
   line["fault"] = answer.fault;
   return line;
 }
@@ -89,14 +83,14 @@ int status(const Common& common, const StatusFlags& flags) {
   }
   if (flags.json) {
     nlohmann::ordered_json whole;
-    whole["cluster_id"] = hex(cluster_id);
+    whole["cluster_id"] = net::to_hex(cluster_id);
     whole["nodes"] = nlohmann::ordered_json::array();
     for (const NodeStatus& node : nodes) whole["nodes"].push_back(to_json(node));
     std::printf("%s\n",
                 whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     const std::string unborn = any ? "not born yet" : "not reached";
-    std::printf("cluster %s\n", cluster_id == 0 ? unborn.c_str() : hex(cluster_id).c_str());
+    std::printf("cluster %s\n", cluster_id == 0 ? unborn.c_str() : net::to_hex(cluster_id).c_str());
     print_table(nodes);
   }
   if (leads) return kDone;

@@ -1,7 +1,13 @@
 #include "apps/config.h"
 
 #include <toml++/toml.h>
+#include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
 #include <string_view>
 
 #include "paxos/configuration.h"
@@ -9,8 +15,11 @@
 namespace stele::apps {
 namespace {
 
+constexpr std::size_t kConfigBytesMax = 1 << 20;
 constexpr std::uint64_t kEntryBytesLimit = 64ULL << 20;
 constexpr std::uint64_t kDiskBytesMin = 16ULL << 20;
+constexpr std::uint64_t kDiskBytesLimit = 64ULL << 40;
+constexpr std::uint64_t kMemoryBytesLimit = 1ULL << 40;
 constexpr std::uint64_t kFetchPaceMin = 1'000'000;
 constexpr std::uint64_t kMemoryBytesMin = 32ULL << 20;
 constexpr std::uint64_t kMemoryBytesDefault = 64ULL << 20;
@@ -121,11 +130,33 @@ Result<std::map<NodeId, net::Address>> parse_cluster(const std::string& text) {
   return cluster;
 }
 
+Result<std::string> read_config(const std::string& path) {
+  const auto bad = [&](const std::string& why) {
+    return fail(Errc::invalid_argument, "--config: cannot read '" + path + "': " + why);
+  };
+  std::error_code none;
+  if (path.empty()) return bad("the name is empty");
+  if (std::filesystem::is_directory(path, none)) return bad("it is a directory");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             &std::fclose);
+  if (!file) return bad(std::strerror(errno));
+  std::string content;
+  std::array<char, 4096> chunk{};
+  while (const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file.get())) {
+    content.append(chunk.data(), count);
+    if (content.size() > kConfigBytesMax) return bad("it is no file of settings: it is too long");
+  }
+  if (std::ferror(file.get()) != 0) return bad(std::strerror(errno));
+  return content;
+}
+
 Result<Settings> read_settings(const std::string& path) {
   Settings settings;
+  const auto content = read_config(path);
+  if (!content) return tl::unexpected<Error>(content.error());
   toml::table file;
   try {
-    file = toml::parse_file(path);
+    file = toml::parse(*content, path);
   } catch (const toml::parse_error& error) {
     return fail(Errc::invalid_argument, path + ":" + std::to_string(error.source().begin.line) +
                                             ": " + std::string(error.description()));
@@ -204,8 +235,9 @@ Result<Config> make_config(const Settings& settings) {
                 "--entry-bytes-max ranges from 1 to " + text_of(kEntryBytesLimit));
   }
   config.disk_bytes_max = settings.disk_bytes_max.value_or(kDiskBytesDefault) / 4096 * 4096;
-  if (config.disk_bytes_max < kDiskBytesMin) {
-    return fail(Errc::invalid_argument, "--disk-bytes-max is at least " + text_of(kDiskBytesMin));
+  if (config.disk_bytes_max < kDiskBytesMin || config.disk_bytes_max > kDiskBytesLimit) {
+    return fail(Errc::invalid_argument, "--disk-bytes-max ranges from " + text_of(kDiskBytesMin) +
+                                            " to " + text_of(kDiskBytesLimit));
   }
   config.disk_reserve_bytes = settings.disk_reserve_bytes.value_or(
       std::min<std::uint64_t>(256ULL << 20, config.disk_bytes_max / 8));
@@ -229,13 +261,15 @@ Result<Config> make_config(const Settings& settings) {
   config.memory_bytes_max = settings.memory_bytes_max.value_or(
       std::max(kMemoryBytesDefault, 16 * config.entry_bytes_max + kMemoryBytesMin));
   const std::uint64_t memory_min = kMemoryBytesMin + 8 * config.entry_bytes_max;
-  if (config.memory_bytes_max < memory_min) {
-    return fail(Errc::invalid_argument, "--memory-bytes-max is at least " + text_of(memory_min) +
-                                            " with entries of this size");
+  if (config.memory_bytes_max < memory_min || config.memory_bytes_max > kMemoryBytesLimit) {
+    return fail(Errc::invalid_argument, "--memory-bytes-max ranges from " + text_of(memory_min) +
+                                            " with entries of this size to " +
+                                            text_of(kMemoryBytesLimit));
   }
   config.election_timeout_ms = settings.election_timeout_ms.value_or(400);
   config.heartbeat_ms = settings.heartbeat_ms.value_or(50);
-  if (config.heartbeat_ms == 0 || config.election_timeout_ms < 2 * config.heartbeat_ms ||
+  if (config.heartbeat_ms == 0 || config.heartbeat_ms > 600'000 ||
+      config.election_timeout_ms < 2 * config.heartbeat_ms ||
       config.election_timeout_ms > 600'000) {
     return fail(
         Errc::invalid_argument,

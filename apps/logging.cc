@@ -13,6 +13,7 @@
 #include <climits>
 #include <cstdio>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace stele::apps {
@@ -30,9 +31,10 @@ std::string_view word(net::Level level) {
 
 std::string timestamp() {
   const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto since = now.time_since_epoch();
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(since).count() % 1000;
+  // Also before 1970.
+  const auto whole = std::chrono::floor<std::chrono::seconds>(now);
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(whole);
+  const auto ms = std::chrono::floor<std::chrono::milliseconds>(now - whole).count();
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   char text[40];
@@ -41,7 +43,12 @@ std::string timestamp() {
   return text;
 }
 
-/// A string as JSON, and as text where it has anything but plain characters.
+/// A string as JSON; what is no UTF-8 is replaced, for a line that nobody can read is no use.
+void append_json(std::string& line, std::string_view text) {
+  line += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// A string as text where it has anything but plain characters.
 void append_quoted(std::string& line, std::string_view text) {
   line += '"';
   for (const char c : text) {
@@ -153,12 +160,12 @@ void EventLog::event(net::Level level, std::string_view name,
   if (impl_->json) {
     line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(word(level)) +
            "\",\"event\":";
-    append_quoted(line, name);
+    append_json(line, name);
     for (const net::Field& field : fields) {
       line += ',';
-      append_quoted(line, field.key);
+      append_json(line, field.key);
       line += ':';
-      append_quoted(line, field.value);
+      append_json(line, field.value);
     }
     line += '}';
   } else {

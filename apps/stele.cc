@@ -2,12 +2,17 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
+#include <iostream>
 #include <map>
+#include <utility>
 
 #include "apps/cli.h"
+#include "apps/descriptors.h"
 #include "apps/exit_codes.h"
 #include "log/version.h"
 
@@ -19,10 +24,34 @@ int complain(Errc code, const std::string& detail) {
   return exit_code_of(code);
 }
 
+ClientOptions options_for(const Common& common) {
+  ClientOptions options;
+  options.addresses = common.cluster;
+  options.cluster_name = common.cluster_name;
+  options.check_addresses = true;
+  options.on_waiting = [](const std::string& why) {
+    std::fprintf(stderr, "stele: waits: %s\n", why.c_str());
+  };
+  return options;
+}
+
 namespace {
 
 const std::map<std::string, Format> kFormats{
     {"raw", Format::raw}, {"json", Format::json}, {"hex", Format::hex}};
+
+void add_format(CLI::App& sub, Format& format) {
+  sub.add_option_function<std::string>(
+      "--format",
+      [&format](const std::string& text) {
+        const auto found = kFormats.find(text);
+        if (found == kFormats.end()) {
+          throw CLI::ValidationError("--format", "'" + text + "' is neither raw nor json nor hex");
+        }
+        format = found->second;
+      },
+      "raw, json or hex");
+}
 
 /// "host:port,host:port"; "1=host:port" as steled has it will do, too.
 Result<std::vector<net::Address>> parse_addresses(const std::string& text) {
@@ -84,8 +113,7 @@ void add_read(CLI::App& app, Commands& c) {
       ->excludes(to);
   sub->add_option("--node", c.read.node, "Read this node's own state, which may be behind")
       ->check(CLI::Range(std::uint64_t{1}, kNodeIdMax));
-  sub->add_option("--format", c.read.format, "raw, json or hex")
-      ->transform(CLI::CheckedTransformer(kFormats));
+  add_format(*sub, c.read.format);
   sub->add_flag("--null", c.read.null_separated, "End entries with NUL, not newline");
   sub->add_option("--timeout-ms", c.read.timeout_ms, "For each page")
       ->check(CLI::Range(1, 86'400'000))
@@ -104,8 +132,7 @@ void add_tail(CLI::App& app, Commands& c) {
       })
       ->capture_default_str();
   sub->add_option("--count", c.tail.count, "End after that many entries");
-  sub->add_option("--format", c.tail.format, "raw, json or hex")
-      ->transform(CLI::CheckedTransformer(kFormats));
+  add_format(*sub, c.tail.format);
   sub->add_flag("--null", c.tail.null_separated, "End entries with NUL, not newline");
   sub->callback([&c] {
     c.chosen = [&c] {
@@ -172,7 +199,35 @@ void unshield(std::string& argument) {
   if (!argument.empty() && argument.front() == kShield) argument.erase(argument.begin());
 }
 
+/// What was asked for is no use if it could not be written.
+int printed(int exit_code) {
+  std::cout.flush();
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (written || exit_code != kDone) return exit_code;
+  std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
+  return kFailed;
+}
+
+/// Instead of what the parser says if it knows no such subcommand.
+std::string unknown_subcommand(const std::vector<std::string>& arguments, const CLI::App& app) {
+  bool value = false;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (std::exchange(value, argument == "--cluster" || argument == "--cluster-name")) continue;
+    if (argument == "--cluster" || argument == "--cluster-name" || argument.starts_with('-'))
+      continue;
+    std::string names;
+    for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+      if (sub->get_name() == argument) return {};
+      names += (names.empty() ? "" : ", ") + sub->get_name();
+    }
+    return "there is no subcommand '" + argument + "', but: " + names;
+  }
+  return {};
+}
+
 int main(int argc, char** argv) {
+  keep_standard_descriptors();
   CLI::App app("Append to the log of a Stele cluster, read it, and see how it is.", "stele");
   Commands c;
   app.fallthrough();  // Global flags may stand before or after the subcommand.
@@ -192,7 +247,12 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, pointers.data());
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    const bool asked = error.get_exit_code() == 0;
+    if (const std::string unknown = unknown_subcommand(arguments, app);
+        !asked && !unknown.empty()) {
+      return complain(Errc::invalid_argument, unknown);
+    }
+    return app.exit(error) == 0 ? printed(kDone) : kUsage;
   }
   unshield(c.cluster);
   unshield(c.common.cluster_name);
@@ -218,7 +278,7 @@ int main(int argc, char** argv) {
                       "give entries, --file or --whole, not several of them");
     }
   }
-  return c.chosen();
+  return printed(c.chosen());
 }
 
 }  // namespace

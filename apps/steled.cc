@@ -1,16 +1,20 @@
 // steled: one node of a Stele cluster.
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <optional>
 #include <string>
 
 #include "apps/config.h"
+#include "apps/descriptors.h"
 #include "apps/disk_fault.h"
 #include "apps/exit_codes.h"
 #include "apps/logging.h"
@@ -23,13 +27,18 @@ namespace {
 
 struct Flags {
   Settings settings;
-  std::string config_path;
+  std::optional<std::string> config_path;
   bool check_config = false;
 };
 
 void add_flags(CLI::App& app, Flags& flags) {
   Settings& s = flags.settings;
-  app.add_option("--id", s.id, "This node's id, 1 to 63; it never changes");
+  const auto number = [](const std::string& text) {
+    const bool digits = !text.empty() && text.size() <= 19 &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    return digits ? std::string() : "'" + text + "' is not a number";
+  };
+  app.add_option("--id", s.id, "This node's id, 1 to 63; it never changes")->check(number);
   app.add_option("--cluster", s.cluster, "All nodes: ID=HOST:PORT,… with 1 to 7 entries");
   app.add_option("--data", s.data, "The directory for this node's data; made if it is missing");
   app.add_option("--config", flags.config_path,
@@ -38,17 +47,24 @@ void add_flags(CLI::App& app, Flags& flags) {
                  "HOST:PORT to listen on (default: the own one in --cluster)");
   app.add_option("--cluster-name", s.cluster_name,
                  "Nodes and clients of other clusters are refused (default: stele)");
-  app.add_option("--entry-bytes-max", s.entry_bytes_max, "Largest entry (default: 1048576)");
-  app.add_option("--disk-bytes-max", s.disk_bytes_max, "Bound of the store (default: 1 TiB)");
+  app.add_option("--entry-bytes-max", s.entry_bytes_max, "Largest entry (default: 1048576)")
+      ->check(number);
+  app.add_option("--disk-bytes-max", s.disk_bytes_max, "Bound of the store (default: 1 TiB)")
+      ->check(number);
   app.add_option("--disk-reserve-bytes", s.disk_reserve_bytes,
-                 "Below this much free space appends get no_space (default: 256 MiB)");
+                 "Below this much free space appends get no_space (default: 256 MiB)")
+      ->check(number);
   app.add_option("--fetch-bytes-per-second", s.fetch_bytes_per_second,
-                 "How fast a node that was away catches up, at most (default: 220000000)");
+                 "How fast a node that was away catches up, at most (default: 220000000)")
+      ->check(number);
   app.add_option("--memory-bytes-max", s.memory_bytes_max,
-                 "What the node holds in memory, about, whatever its load (default: 64 MiB)");
+                 "What the node holds in memory, about, whatever its load (default: 64 MiB)")
+      ->check(number);
   app.add_option("--election-timeout-ms", s.election_timeout_ms,
-                 "Silence of the leader before an election (default: 400)");
-  app.add_option("--heartbeat-ms", s.heartbeat_ms, "How often the leader is heard (default: 50)");
+                 "Silence of the leader before an election (default: 400)")
+      ->check(number);
+  app.add_option("--heartbeat-ms", s.heartbeat_ms, "How often the leader is heard (default: 50)")
+      ->check(number);
   app.add_option("--log-level", s.log_level, "debug, info, warning or error (default: info)");
   app.add_option("--log-format", s.log_format, "text or json (default: text)");
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
@@ -65,22 +81,22 @@ void bound_heap() {
   ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 
-/// As many descriptors as the system allows: each client takes one.
-void raise_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
-}
-
 int complain(const Error& error) {
   std::fprintf(stderr, "steled: %s\n", error.detail.c_str());
   return exit_code_of(error.code);
 }
 
+/// What was asked for is no use if it could not be written.
+int printed() {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return kDone;
+  complain({Errc::io, std::string("cannot write the output: ") + std::strerror(errno)});
+  return kFailed;
+}
+
 Result<Config> configure(Flags& flags) {
-  if (!flags.config_path.empty()) {
-    const auto file = read_settings(flags.config_path);
+  if (flags.config_path) {
+    const auto file = read_settings(*flags.config_path);
     if (!file) return tl::unexpected<Error>(file.error());
     flags.settings.fill_from(*file);
   }
@@ -132,9 +148,11 @@ int run(const Config& config) {
 }
 
 int main(int argc, char** argv) {
+  keep_standard_descriptors();
   bound_heap();
   raise_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // Who reads the log may go.
+  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error as any other.
   CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
                "steled");
   Flags flags;
@@ -142,13 +160,13 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    return app.exit(error) == 0 ? printed() : kUsage;
   }
   const auto config = configure(flags);
   if (!config) return complain(config.error());
   if (flags.check_config) {
     std::puts("the configuration is valid");
-    return kDone;
+    return printed();
   }
   return run(*config);
 }

@@ -476,7 +476,8 @@ void ClientCore::close() {
   session_ = {};
   first_ = next_send_ = Sequence{1};
   told_end_ = {};
-  abort_all("the client was closed");
+  abort_operations(Errc::shutting_down, "the client was closed");
+  end_statuses();
   stopped_ = takes_back_ = false;  // Nothing is pending any more.
   for (auto& [address, connection] : connections_) connection->close_gently();
   if (!completed_.empty()) wake();

@@ -14,7 +14,6 @@ void ClientCore::Connection::dial() {
   link_->expect(net::Speaker::server, net::kFrameBytesMax);
   net::Hello hello;
   hello.kind = net::Hello::Kind::client;
-  hello.cluster_name = core_.options_.cluster_name;
   hello.software = std::string("stele client ") + kVersion;
   link_->send(hello);
 }

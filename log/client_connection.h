@@ -41,6 +41,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   /// Of the node, as it said in its handshake; {} and 0 before.
   [[nodiscard]] NodeId node() const { return hello_.node; }
   [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
+  [[nodiscard]] const std::string& cluster_name() const { return hello_.cluster_name; }
   /// Bytes that are on their way to it, and those that it has got.
   [[nodiscard]] std::size_t queued_bytes() const {
     return link_ ? link_->queued_bytes() + link_->unacknowledged_bytes() : 0;

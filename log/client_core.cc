@@ -35,7 +35,8 @@ ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions optio
 
 ClientCore::~ClientCore() {
   if (destroyed_ != nullptr) *destroyed_ = true;
-  abort_all("the client was destroyed");
+  abort_operations(Errc::shutting_down, "the client was destroyed");
+  end_statuses();
   // What they append now ends with the client, untold.
   for (std::size_t left = completed_.size(); left != 0 && call_next(); --left) {
   }
@@ -43,21 +44,24 @@ ClientCore::~ClientCore() {
   for (auto& [address, connection] : connections_) connection->close_gently();
 }
 
-void ClientCore::abort_all(const std::string& detail) {
+void ClientCore::abort_operations(Errc error, const std::string& detail) {
   for (Pending& entry : std::exchange(appends_, {})) {
     AppendResult result;
     result.may_be_appended = entry.attempts != 0;
     result.detail = detail;
-    finish(entry, Errc::shutting_down, std::move(result));
+    finish(entry, error, std::move(result));
   }
   const auto abort_read = [&](ReadDone done) {
     ReadResult result;
     result.detail = detail;
-    call_later([done = std::move(done), result] { done(Errc::shutting_down, result); });
+    call_later([done = std::move(done), error, result] { done(error, result); });
   };
   for (auto& [request, read] : std::exchange(reads_, {})) abort_read(std::move(read.done));
   if (tail_.waiting) abort_read(std::move(tail_.waiting));
   tail_ = {};
+}
+
+void ClientCore::end_statuses() {
   for (auto& [request, status] : std::exchange(statuses_, {})) {
     call_later([done = std::move(status.done)] { done({}); });
   }
@@ -128,7 +132,8 @@ void ClientCore::turn() {
   if (closed_) return;
   send_tail_credit();
   if (needs_target()) {
-    if (Connection* leader = target(); leader != nullptr && leader->ready()) {
+    if (Connection* leader = target();
+        leader != nullptr && leader->ready() && addresses_are_checked()) {
       if (!appends_.empty()) {
         if (session_ == SessionId{}) {
           open_session(*leader);
@@ -139,7 +144,7 @@ void ClientCore::turn() {
       subscribe(*leader);
     }
   }
-  send_reads();
+  if (addresses_are_checked()) send_reads();
   send_status();
 }
 
@@ -153,7 +158,9 @@ void ClientCore::tick() {
   expire_appends(now);
   std::vector<std::uint64_t> late;
   for (const auto& [request, read] : reads_) {
-    if (now >= read.deadline) late.push_back(request);
+    const NodeId node = read.options.node;
+    const bool unknown_node = node != NodeId{} && !members_.empty() && !members_.contains(node);
+    if (now >= read.deadline || unknown_node) late.push_back(request);
   }
   for (std::uint64_t request : late) {
     ReadResult result;
@@ -174,6 +181,7 @@ void ClientCore::tick() {
   Connection* asked = needs_target() || target_owes() ? target() : nullptr;
   look_at_upload(asked, now);
   look_at_download(asked, now);
+  tell_waiting(now);
   if (asked != nullptr && target_silent(now)) {
     silent_[asked->name()] = now;
     for (auto& [request, read] : reads_) {
@@ -295,9 +303,16 @@ void ClientCore::learn(const std::string& address) {
 }
 
 void ClientCore::on_ready(Connection& ready) {
+  if (!options_.cluster_name.empty() && ready.cluster_name() != options_.cluster_name) {
+    return on_wrong_cluster(ready, "it belongs to the cluster '" + ready.cluster_name() +
+                                       "', not to '" + options_.cluster_name + "'");
+  }
   // Sessions and LSNs of one cluster mean nothing in another.
   if (ready.cluster_id() != 0 && cluster_id_ != 0 && ready.cluster_id() != cluster_id_) {
-    return ready.fail("it belongs to another cluster than the one this client has spoken to");
+    return on_wrong_cluster(
+        ready, "it belongs to the cluster " + net::to_hex(ready.cluster_id()) +
+                   ", another one than this client has spoken to, " + net::to_hex(cluster_id_) +
+                   ": that was made anew, or the addresses are of several clusters");
   }
   if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
   ever_connected_ = true;
@@ -305,6 +320,53 @@ void ClientCore::on_ready(Connection& ready) {
   appends_since_ = tail_since_ = loop_.now();
   ready.send(net::StatusAsk{0});  // Tells the members and their addresses.
   wake();
+}
+
+/// Nothing is to get into a cluster that is not meant, nor to be told of one.
+void ClientCore::on_wrong_cluster(Connection& wrong, const std::string& why) {
+  const std::string detail = wrong.name() + ": " + why;
+  wrong.fail(why);
+  abort_operations(Errc::refused, detail);
+  wake();
+}
+
+/// All that were given have said which cluster is theirs, or do not answer now.
+bool ClientCore::addresses_are_checked() {
+  constexpr Duration kCheckWithin = std::chrono::milliseconds(300);
+  if (addresses_checked_ || !options_.check_addresses) return true;
+  const Time now = loop_.now();
+  if (checked_since_ == Time{}) {
+    checked_since_ = now;
+    for (const net::Address& address : options_.addresses) {
+      if (connection(address).down()) connection(address).dial();
+    }
+  }
+  const bool waits = std::ranges::any_of(options_.addresses, [this](const net::Address& address) {
+    return connection(address).shaking_hands();
+  });
+  if (waits && now - checked_since_ < kCheckWithin) {
+    tick_soon();
+    return false;
+  }
+  addresses_checked_ = true;
+  return true;
+}
+
+/// Who waits for long wants to know for what.
+void ClientCore::tell_waiting(Time now) {
+  constexpr Duration kTellAfter = std::chrono::seconds(2);
+  constexpr Duration kTellEvery = std::chrono::seconds(10);
+  const bool served = !needs_target() || (target_ != nullptr && target_->ready() &&
+                                          (appends_.empty() || session_ != SessionId{}));
+  if (served || last_failure_.empty()) {
+    unserved_since_ = {};
+    return;
+  }
+  if (unserved_since_ == Time{}) unserved_since_ = now;
+  if (!options_.on_waiting || now - unserved_since_ < kTellAfter) return;
+  if (waiting_told_at_ != Time{} && now - waiting_told_at_ < kTellEvery) return;
+  waiting_told_at_ = now;
+  call_later([tell = options_.on_waiting, why = last_failure_] { tell(why); });
 }
 
 void ClientCore::on_lost(Connection& lost, const std::string& reason) {

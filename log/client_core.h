@@ -98,6 +98,9 @@ class ClientCore {
   void on_ready(Connection& connection);
   void on_lost(Connection& connection, const std::string& reason);
   void on_message(Connection& connection, net::Message& message);
+  void on_wrong_cluster(Connection& connection, const std::string& why);
+  [[nodiscard]] bool addresses_are_checked();
+  void tell_waiting(Time now);
   void leave_target(const std::string& leader, const std::string& reason);
   [[nodiscard]] bool is_silent(const net::Address& address) const;
   void wake();
@@ -134,7 +137,8 @@ class ClientCore {
   void resend_from(Sequence sequence);
   using Range = std::ranges::subrange<std::deque<Pending>::iterator>;
   Range range_of(const net::AppendResult& result);
-  void abort_all(const std::string& detail);
+  void end_statuses();
+  void abort_operations(Errc error, const std::string& detail);
   void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,
                       AppendResult result);
   void send_half();
@@ -200,6 +204,10 @@ class ClientCore {
   std::map<net::Address, std::unique_ptr<Connection>> connections_;
   std::uint64_t cluster_id_ = 0;  // Of the first node that told one.
   bool ever_connected_ = false;
+  bool addresses_checked_ = false;
+  Time checked_since_{};
+  Time unserved_since_{};  // Something waits, and no node serves it.
+  Time waiting_told_at_{};
   std::string last_failure_;
   std::string leader_hint_;             // "host:port" of the leader as last heard of.
   std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.

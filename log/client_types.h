@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +42,13 @@ struct ClientOptions {
   /// input, and `may_be_appended` is said only if nobody can tell. Without it each append is on its
   /// own.
   bool stop_at_failure = false;
+  /// Before the first operation all `addresses` are asked which cluster they belong to (for a
+  /// moment: some may be down). If not to the same one, nothing gets into any: operations are
+  /// `refused`.
+  bool check_addresses = false;
+  /// Called on the context, now and then, while something has waited for seconds and no node serves
+  /// it, with what was heard last, as a sentence.
+  std::function<void(const std::string& why)> on_waiting = {};
   /// A node that answers nothing for this long is left for another one; later, up to 16 times, if
   /// its answers have taken long of late, or if several nodes in turn have not answered.
   std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);

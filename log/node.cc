@@ -288,7 +288,7 @@ void Node::be_born() {
   }
   for (Inbound* stranger : strangers) drop(*stranger);
   events_.event(net::Level::info, "cluster_born",
-                {{"cluster_id", std::to_string(membership_.identity().cluster_id)},
+                {{"cluster_id", net::to_hex(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
   // It votes only once the list is durable: until then a crash would make it unborn again.
   for (const auto& [from, report] : std::exchange(reports_before_birth_, {})) {

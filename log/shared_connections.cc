@@ -65,10 +65,7 @@ class SharedConnections::Member final : public net::Link {
   /// The connection for reads and tails.
   struct Own final : net::LinkHandler {
     explicit Own(Member& m) : member(m) {}
-    void on_message(net::Message message) override {
-      // The client has been told hello by the other one.
-      if (!std::holds_alternative<net::Hello>(message)) member.on_message(std::move(message));
-    }
+    void on_message(net::Message message) override;
     void on_closed(const std::string& reason) override {
       member.leave(true);
       member.on_closed(reason);
@@ -96,6 +93,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
  public:
   Shared(SharedConnections& all, Key key) : all_(all), key_(std::move(key)) {}
 
+  /// Whether that is the node which has answered here.
+  [[nodiscard]] bool speaks_to(const net::Hello& other) const {
+    return !hello_ || (hello_->node == other.node && hello_->cluster_id == other.cluster_id);
+  }
   void dial(const net::Hello& hello) {
     link_ = all_.dialer_.dial(std::get<net::Address>(key_), *this);
     link_->expect(net::Speaker::server, net::kFrameBytesMax);
@@ -353,6 +354,14 @@ bool SharedConnections::Member::send(const net::Message& message) {
     own_.link->send(hello_);  // What comes behind it need not wait for the answer.
   }
   return own_.link->send(message);
+}
+
+/// The client has been told hello by the other connection: this one must be to the same node.
+void SharedConnections::Member::Own::on_message(net::Message message) {
+  const auto* hello = std::get_if<net::Hello>(&message);
+  if (hello == nullptr) return member.on_message(std::move(message));
+  if (!member.shared_ || member.shared_->speaks_to(*hello)) return;
+  on_closed("another node, or another cluster, answers at this address now");
 }
 
 void SharedConnections::Member::flush() {

@@ -1,6 +1,7 @@
 #include "net/address.h"
 
 #include <charconv>
+#include <cstdio>
 
 namespace stele::net {
 
@@ -10,7 +11,7 @@ Result<Address> parse_address(std::string_view text) {
                                             " (expected HOST:PORT or [IPV6]:PORT)");
   };
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return bad("it has no port");
+  if (colon == std::string_view::npos || text.ends_with(']')) return bad("it has no port");
   std::string_view host = text.substr(0, colon);
   const std::string_view port_text = text.substr(colon + 1);
   if (host.starts_with('[')) {
@@ -29,6 +30,12 @@ Result<Address> parse_address(std::string_view text) {
     return bad("the port is not a number from 1 to 65535");
   }
   return address;
+}
+
+std::string to_hex(std::uint64_t id) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(id));
+  return text;
 }
 
 std::string to_string(const Address& address) {

@@ -20,6 +20,9 @@ struct Address {
 /// Reads "host:port" or "[v6]:port". Errors: invalid_argument, naming the text.
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
 
+/// An id as people see it everywhere: 16 hexadecimal digits.
+[[nodiscard]] std::string to_hex(std::uint64_t id);
+
 /// Writes what parse_address reads.
 [[nodiscard]] std::string to_string(const Address& address);
 

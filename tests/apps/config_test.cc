@@ -39,7 +39,7 @@ TEST_SUITE("apps.config") {
     settings.memory_bytes_max = 256 << 20;
     const auto refused = make_config(settings);
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().detail.find("--memory-bytes-max is at least") == 0);
+    CHECK(refused.error().detail.find("--memory-bytes-max ranges from") == 0);
     settings.entry_bytes_max = 1 << 20;
     CHECK(make_config(settings)->memory_bytes_max == 256 << 20);
   }

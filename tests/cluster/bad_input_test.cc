@@ -93,6 +93,19 @@ TEST_SUITE("cluster.bad_input") {
           "1"},
          "election-timeout"},
         {{"--config", directory.path() + "/none.toml"}, "none.toml"},
+        {{"--config", directory.path()}, "it is a directory"},
+        {{"--config", ""}, "the name is empty"},
+        {{"--config", "/dev/zero"}, "it is too long"},
+        {{"--id", "-1", "--cluster", "1=a:1", "--data", data}, "'-1' is not a number"},
+        {{"--id", "1", "--cluster", "1=a:1", "--data", data, "--memory-bytes-max", "-5"},
+         "'-5' is not a number"},
+        {{"--id", "1", "--cluster", "1=a:1", "--data", data, "--heartbeat-ms",
+          "9223372036854775808"},
+         "--heartbeat-ms"},
+        {{"--id", "1", "--cluster", "1=a:1", "--data", data, "--disk-bytes-max",
+          "9223372036854775808"},
+         "--disk-bytes-max"},
+        {{"--id", "1", "--cluster", "1=[::1]", "--data", data}, "it has no port"},
     };
     for (const Case& wrong : cases) {
       auto arguments = wrong.arguments;

@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+
 #include <sys/stat.h>
 #include <unistd.h>
+#include <filesystem>
 
 #include <fstream>
 
@@ -130,7 +132,7 @@ TEST_SUITE("cluster.tools") {
     answered.signal(SIGINT);
     CHECK(answered.wait() == 1);
     CHECK(read_file(out) ==
-          "2\n3\nstele: interrupted: 2 appended; nothing behind input line 2 was sent\n");
+          "2\n3\nstele: interrupted: input lines 1 to 2 are in the log, and nothing behind them\n");
 
     // Without a majority nothing is answered any more.
     out = directory.path() + "/unanswered";
@@ -143,7 +145,7 @@ TEST_SUITE("cluster.tools") {
     unanswered.signal(SIGINT);
     unanswered.signal(SIGINT);
     CHECK(unanswered.wait() == 1);
-    CHECK(has(read_file(out), "stele: interrupted: 1 appended"));
+    CHECK(has(read_file(out), "stele: interrupted: input lines 1 to 1 are in the log"));
     ::close(input);
   }
 
@@ -159,6 +161,89 @@ TEST_SUITE("cluster.tools") {
       CHECK(ended.exit_code == 1);
       CHECK(has(ended.out, "cannot write"));
     }
+  }
+
+  TEST_CASE("a list with nodes of two clusters is refused, and nothing gets into either") {
+    Cluster one(1);
+    Cluster two(1);
+    one.start_all();
+    two.start_all();
+    for (const std::string& both :
+         {one.addresses() + "," + two.addresses(), two.addresses() + "," + one.addresses()}) {
+      for (const char* command : {"append", "read", "tail"}) {
+        std::vector<std::string> arguments{program("stele"), "--cluster", both, command};
+        if (arguments.back() == "append") arguments.emplace_back("x");
+        const Run refused = run(arguments);
+        CAPTURE(refused.out);
+        CHECK(refused.exit_code == 1);
+        CHECK(has(refused.out, "stele: refused: "));
+        CHECK(has(refused.out, "another one than this client has spoken to"));
+      }
+    }
+    CHECK(one.stele({"read"}).out.empty());
+    CHECK(two.stele({"read"}).out.empty());
+    const Run other = one.stele({"--cluster-name", "other", "append", "x"});
+    CHECK(has(other.out, "it belongs to the cluster 'stele', not to 'other'"));
+    CHECK(one.stele({"read", "--node", "9"}).out ==
+          "stele: unreachable: the cluster has no node 9\n");
+  }
+
+  TEST_CASE("a tail whose cluster was made anew ends, and says so") {
+    Cluster cluster(1);
+    cluster.start_all();
+    REQUIRE(cluster.stele({"append", "old"}).exit_code == 0);
+    const TempDirectory directory;
+    const std::string out = directory.path() + "/out";
+    Process tail({program("stele"), "--cluster", cluster.addresses(), "tail", "--from", "1"}, out);
+    REQUIRE(eventually([&] { return read_file(out) == "old\n"; }));
+    cluster.kill(1);
+    std::filesystem::remove_all(cluster.data(1));
+    cluster.start(1);
+    CHECK(tail.wait() == 1);
+    CHECK(has(read_file(out), "stele: refused: "));
+  }
+
+  TEST_CASE("who waits for a cluster that does not answer is told why") {
+    const std::string nobody = "127.0.0.1:" + std::to_string(free_ports(1)[0]);
+    const Run ended =
+        run({program("stele"), "--cluster", nobody, "append", "--timeout-ms", "5000", "x"});
+    CHECK(ended.exit_code == 3);
+    CHECK(has(ended.out, "stele: waits: " + nobody + ": no connection: "));
+    CHECK(has(ended.out, "nothing of the input is in the log"));
+  }
+
+  TEST_CASE("standard input, output or error that is closed is not something else") {
+    Cluster cluster(1);
+    cluster.start_all();
+    const auto shell = [&](const std::string& rest) {
+      return run({"/bin/sh", "-c", program("stele") + " --cluster " + cluster.addresses() + rest});
+    };
+    const Run input = shell(" append <&-");
+    CHECK(input.exit_code == 2);
+    CHECK(has(input.out, "cannot read the input"));
+    for (const char* command : {" status", " --help", " append x", " status --json"}) {
+      for (const char* where : {" >/dev/full", " >&-"}) {
+        const Run output = shell(std::string(command) + where);
+        CAPTURE(command);
+        CHECK(output.exit_code == 1);
+        CHECK(has(output.out, "cannot write the output"));
+      }
+    }
+    CHECK(shell(" append y 2>&-").out == "3\n");
+  }
+
+  TEST_CASE("append: a line that is too long is named, and what is before it is in the log") {
+    Cluster cluster(1);
+    cluster.start_all();
+    const Run line =
+        cluster.stele({"append"}, "one\n" + std::string(70'000'000, 'x') + "\nthree\n");
+    CHECK(line.exit_code == 1);
+    CHECK(has(line.out, "too_large: input line 2: "));
+    CHECK(has(line.out, "input lines 1 to 1 are in the log, and nothing behind them"));
+    const Run whole = cluster.stele({"append", "--whole", "/dev/zero"});
+    CHECK(whole.exit_code == 1);
+    CHECK(has(whole.out, "too_large: "));
+    CHECK(cluster.stele({"read"}).out == "one\n");
   }
 
   TEST_CASE("tail: a number of entries, from an LSN or from now, ended by Ctrl-C") {
