@@ -1,12 +1,16 @@
 // The descriptors of a program.
 #pragma once
 
+#include <cstdint>
+
 namespace stele::apps {
 
 /// Call first: standard input, output or error that whoever started the program has closed stay
 /// so. Otherwise the next thing that is opened takes their place, and is read or written for them.
 void keep_standard_descriptors();
-/// As many as the system allows: each client of a node takes one.
-void raise_descriptors();
+/// As many as the system allows: each client of a node takes one. Returns how many that are.
+std::uint64_t raise_descriptors();
+/// A node needs so many for its files, the other nodes and connections that are refused.
+inline constexpr std::uint64_t kDescriptorsKept = 160;
 
 }  // namespace stele::apps

@@ -79,6 +79,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.cluster = config.cluster;
   node_options.cluster_name = config.cluster_name;
   node_options.entry_bytes_max = config.entry_bytes_max;
+  node_options.clients_max = config.clients_max;
   node_options.disk_reserve_bytes = config.disk_reserve_bytes;
   node_options.fetch_bytes_per_second = config.fetch_bytes_per_second;
   const Shares shares(config);

@@ -150,7 +150,7 @@ int run(const Config& config) {
 int main(int argc, char** argv) {
   keep_standard_descriptors();
   bound_heap();
-  raise_descriptors();
+  const std::uint64_t descriptors = raise_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // Who reads the log may go.
   std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error as any other.
   CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
@@ -162,12 +162,20 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? printed() : kUsage;
   }
-  const auto config = configure(flags);
+  auto config = configure(flags);
   if (!config) return complain(config.error());
   if (flags.check_config) {
     std::puts("the configuration is valid");
     return printed();
   }
+  if (descriptors <= kDescriptorsKept) {
+    return complain(
+        {Errc::invalid_argument, "the system allows this process " + std::to_string(descriptors) +
+                                     " open files (ulimit -n), and a node needs more than " +
+                                     std::to_string(kDescriptorsKept)});
+  }
+  config->clients_max =
+      std::min<std::uint64_t>(config->clients_max, descriptors - kDescriptorsKept);
   return run(*config);
 }
 

@@ -35,7 +35,11 @@ ClientService::~ClientService() = default;
 
 bool ClientService::add(std::unique_ptr<net::Link> link) {
   if (clients_.size() >= options_.connections_max) {
-    link->send(net::Refused{"this node serves as many clients as it may"});
+    tell_now_and_then(
+        clients_full_told_at_, "clients_full",
+        {{"clients", clients_.size()}, {"reason", "others are refused until one of them goes"}});
+    link->send(net::Refused{"overloaded: this node has as many clients as it takes, " +
+                            std::to_string(clients_.size())});
     link->close_gently();
     return false;
   }
@@ -171,14 +175,19 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
   }
 }
 
-/// One line a minute: whoever asks again and again must not fill the disk with lines.
 void ClientService::on_sessions_full() {
+  tell_now_and_then(sessions_full_told_at_, "sessions_full",
+                    {{"sessions", replica_->state().sessions()},
+                     {"reason", "none of them has been idle for a minute of log time"}});
+}
+
+/// One line a minute: whoever asks again and again must not fill the disk with lines.
+void ClientService::tell_now_and_then(Time& told_at, std::string_view event,
+                                      std::initializer_list<net::Field> fields) {
   const Time now = loop_.now();
-  if (sessions_full_told_at_ != Time{} && now - sessions_full_told_at_ < kFullToldEvery) return;
-  sessions_full_told_at_ = now;
-  events_.event(net::Level::error, "sessions_full",
-                {{"sessions", replica_->state().sessions()},
-                 {"reason", "none of them has been idle for a minute of log time"}});
+  if (told_at != Time{} && now - told_at < kFullToldEvery) return;
+  told_at = now;
+  events_.event(net::Level::error, event, fields);
 }
 
 void ClientService::on_append(Client& client, const Slice& commands) {

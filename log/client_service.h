@@ -63,6 +63,8 @@ class ClientService final : public ReplicaListener {
   void on_append(Client& client, const Slice& commands);
   bool on_command(Client& client, const Command& command, Slice bytes);
   void on_sessions_full();
+  void tell_now_and_then(Time& told_at, std::string_view event,
+                         std::initializer_list<net::Field> fields);
   bool tell_applied_part(Client& client, const Command& command);
   net::Outcome refusal() const;
   [[nodiscard]] bool serves() const { return replica_ != nullptr && !replica_->halted(); }
@@ -81,6 +83,7 @@ class ClientService final : public ReplicaListener {
   Replica* replica_ = nullptr;
   bool shutting_down_ = false;
   Time sessions_full_told_at_{};
+  Time clients_full_told_at_{};
 
   std::map<std::uint64_t, std::unique_ptr<Client>> clients_;  // In the order of their coming.
   std::uint64_t clients_seen_ = 0;

@@ -202,6 +202,7 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
       lineage_(std::move(lineage)),
       comparison_(options_.self, options_.cluster.size()),
       service_({.entry_bytes_max = options_.entry_bytes_max,
+                .connections_max = options_.clients_max,
                 .answer_bytes_max = options_.answer_bytes_max},
                loop, events, {[this] { return leader_address(); }, [this] { return status(); }}),
       peers_(loop, dialer, events,

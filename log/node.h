@@ -39,6 +39,7 @@ class Node {
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
+    std::size_t clients_max = ClientService::Options{}.connections_max;
     LogState::Bounds state_bounds = {};
     std::function<void(Error)> on_failure = {};        ///< As of Replica.
     std::function<void(const paxos::Send&)> tap = {};  ///< The same.

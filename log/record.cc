@@ -333,6 +333,8 @@ Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, Val
     return corrupt(Table::slots, slot.value, "has its value in a value log that is not there");
   }
   auto value = values->read(header->place, header->value_bytes);
+  // What could not even be looked at is not rotten.
+  if (!value && value.error().code == Errc::io) return tl::unexpected<Error>(value.error());
   if (!value) {
     return corrupt(Table::slots, slot.value, ("has no value: " + value.error().detail).c_str());
   }

@@ -107,7 +107,8 @@ struct SlotHeader {
 [[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
 /// The record with its value. Errors: corrupt, if that is not what the header speaks of.
 [[nodiscard]] Result<paxos::Record> with_value(SlotHeader header, Slice value);
-/// Copies the value out of `bytes`, or out of the value log.
+/// Copies the value out of `bytes`, or out of the value log. Errors: corrupt; io, if the value log
+/// could not be looked at, which says nothing of the record.
 [[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes,
                                               ValueReader* values = nullptr);
 

@@ -81,6 +81,7 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
     }
     auto record =
         value ? with_value(header, *std::move(value)) : read_slot(slot, rows[i].bytes, &values);
+    if (!record && record.error().code == Errc::io) return tl::unexpected<Error>(record.error());
     if (!record) {
       read.faulty = slot;
       read.last = false;
@@ -113,6 +114,7 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
                : Result<paxos::Record>(
                      fail(Errc::corrupt,
                           "the record slots/" + std::to_string(row->slot.value) + " is missing"));
+    if (!record && record.error().code == Errc::io) return tl::unexpected<Error>(record.error());
     if (!record) {
       read.fault = record.error().detail;
       read.faulty_slot = row->slot;
