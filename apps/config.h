@@ -42,7 +42,8 @@ struct Config {
   std::string cluster_name;
   std::uint64_t entry_bytes_max = 0;
   std::uint64_t disk_bytes_max = 0;
-  std::uint64_t clients_max = 4096;  ///< As many as descriptors are left for.
+  std::uint64_t clients_max = 4096;  ///< As many as descriptors are left for,
+  std::uint64_t inbound_max = 1024;  ///< and so with who has not said hello yet.
   std::uint64_t disk_reserve_bytes = 0;
   std::uint64_t fetch_bytes_per_second = 0;
   std::uint64_t memory_bytes_max = 0;

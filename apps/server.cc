@@ -10,7 +10,8 @@ namespace stele::apps {
 
 namespace {
 
-/// Kept on the disk, within --disk-reserve: what is in flight, twice, for when others fill it.
+/// Kept on the disk, within --disk-reserve-bytes: more than what is in flight, for when others fill
+/// it.
 constexpr std::uint64_t kReserveBytes = 16 << 20;
 
 /// What buffers may take of a node's memory. About a third is left for the program, and for what
@@ -80,6 +81,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoo
   node_options.cluster_name = config.cluster_name;
   node_options.entry_bytes_max = config.entry_bytes_max;
   node_options.clients_max = config.clients_max;
+  node_options.inbound_max = config.inbound_max;
   node_options.disk_reserve_bytes = config.disk_reserve_bytes;
   node_options.fetch_bytes_per_second = config.fetch_bytes_per_second;
   const Shares shares(config);

@@ -174,8 +174,9 @@ int main(int argc, char** argv) {
                                      " open files (ulimit -n), and a node needs more than " +
                                      std::to_string(kDescriptorsKept)});
   }
-  config->clients_max =
-      std::min<std::uint64_t>(config->clients_max, descriptors - kDescriptorsKept);
+  const std::uint64_t left = descriptors - kDescriptorsKept;
+  config->inbound_max = std::min(config->inbound_max, 16 + left / 8);
+  config->clients_max = std::min(config->clients_max, left - left / 8);
   return run(*config);
 }
 

@@ -32,7 +32,8 @@ class AcceptorActor final : public net::Actor<Letter> {
   void on_chosen_end(Slot chosen_end) { acceptor_.on_chosen_end(chosen_end); }
   /// The record of that slot cannot be read.
   void on_faulty(Slot slot) { acceptor_.on_faulty(slot); }
-  void set_space(bool low, bool full, bool spent) { acceptor_.set_space(low, full, spent); }
+  void set_space(bool low, bool full) { acceptor_.set_space(low, full); }
+  void set_space_to_recover(std::uint64_t bytes) { acceptor_.set_space_to_recover(bytes); }
   [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
 
   static constexpr std::size_t kLettersMax = 65536;

@@ -34,7 +34,9 @@ Result<void> Checkpoint::run(const Lmdb& lmdb) {
   lock.unlock();
   Result<void> outcome = write(lmdb);
   while (!outcome && outcome.error().code == Errc::no_space && reserve_.release()) {
-    outcome = write(lmdb);
+    auto again = write(lmdb);
+    if (!again && again.error().code != Errc::no_space) break;  // The disk was full first.
+    outcome = std::move(again);
   }
   lock.lock();
   outcome_ = outcome;

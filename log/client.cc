@@ -24,6 +24,7 @@ class Category final : public asio::error_category {
 net::TcpOptions client_tcp_options() {
   net::TcpOptions options;
   options.receive_memory = std::make_shared<net::ReceiveMemory>(SIZE_MAX, 0);
+  options.connect_timeout = std::chrono::seconds(1);  // Then another node is tried.
   return options;
 }
 
@@ -35,7 +36,7 @@ struct ContextConnections final : asio::execution_context::service {
         options(client_tcp_options()),
         dialer(loop, options),
         shared(loop, dialer) {}
-  void shutdown() override {}
+  void shutdown() override { dialer.close(); }
 
   static inline asio::execution_context::id id;
   net::AsioLoop loop;

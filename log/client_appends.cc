@@ -472,10 +472,6 @@ void ClientCore::close() {
   }
   closed_ = true;
   timer_.reset();
-  opening_nonce_ = session_nonce_ = 0;
-  session_ = {};
-  first_ = next_send_ = Sequence{1};
-  told_end_ = {};
   abort_operations(Errc::shutting_down, "the client was closed");
   end_statuses();
   stopped_ = takes_back_ = false;  // Nothing is pending any more.

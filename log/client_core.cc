@@ -59,6 +59,11 @@ void ClientCore::abort_operations(Errc error, const std::string& detail) {
   for (auto& [request, read] : std::exchange(reads_, {})) abort_read(std::move(read.done));
   if (tail_.waiting) abort_read(std::move(tail_.waiting));
   tail_ = {};
+  // Their sequences go with their session: others would be answered in their place.
+  session_ = {};
+  opening_nonce_ = session_nonce_ = 0;
+  first_ = next_send_ = stop_begin_ = Sequence{1};
+  told_end_ = {};
 }
 
 void ClientCore::end_statuses() {
@@ -322,10 +327,21 @@ void ClientCore::on_ready(Connection& ready) {
   wake();
 }
 
-/// Nothing is to get into a cluster that is not meant, nor to be told of one.
+/// Nothing is to get into a cluster that is not meant, nor to be told of one. One node that is not
+/// meant is passed over, as long as others serve.
 void ClientCore::on_wrong_cluster(Connection& wrong, const std::string& why) {
+  const bool served = std::ranges::any_of(connections_, [&](const auto& known) {
+    const Connection& other = *known.second;
+    return &other != &wrong && other.ready() && other.cluster_id() != 0 &&
+           other.cluster_id() == cluster_id_ &&
+           (options_.cluster_name.empty() || other.cluster_name() == options_.cluster_name);
+  });
+  const bool checks = options_.check_addresses && !addresses_checked_;
   const std::string detail = wrong.name() + ": " + why;
   wrong.fail(why);
+  if (served && !checks) return wake();
+  addresses_checked_ = false;  // What comes next is not to get into the other one.
+  checked_since_ = {};
   abort_operations(Errc::refused, detail);
   wake();
 }

@@ -12,8 +12,8 @@ namespace {
 /// Closes itself; -1 if it could not be opened.
 class File {
  public:
-  explicit File(const std::string& path)
-      : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640)) {}
+  explicit File(const std::string& path, int flags = O_RDWR | O_CREAT)
+      : file_(::open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
   ~File() {
     if (file_ >= 0) ::close(file_);
   }
@@ -36,18 +36,16 @@ class File {
 
 DiskReserve::DiskReserve(const std::string& directory, std::uint64_t bytes)
     : path_(directory + "/" + kReserveName), bytes_(bytes) {
-  if (bytes_ == 0) return;
-  const File file(path_);
-  held_ = file.held();
-  if (held_ < bytes_) grow();
+  if (bytes_ != 0) held_ = File(path_, O_RDONLY).held();
 }
 
 /// What cannot be had is done without: it is tried again.
 void DiskReserve::grow() {
   const File file(path_);
   if (file.get() < 0) return;
-  static_cast<void>(::posix_fallocate(file.get(), 0, static_cast<off_t>(bytes_)));
+  const bool done = ::posix_fallocate(file.get(), 0, static_cast<off_t>(bytes_)) == 0;
   held_ = file.held();
+  in_vain_ = done && held_ < bytes_;
 }
 
 bool DiskReserve::release(std::uint64_t bytes) {
@@ -62,7 +60,7 @@ bool DiskReserve::release(std::uint64_t bytes) {
 
 void DiskReserve::refill(std::uint64_t free_bytes) {
   const std::lock_guard lock(mutex_);
-  if (held_ < bytes_ && free_bytes / 4 >= bytes_) grow();
+  if (held_ < bytes_ && !in_vain_ && free_bytes / 4 >= bytes_) grow();
 }
 
 std::uint64_t DiskReserve::held_bytes() const {

@@ -13,7 +13,8 @@ namespace stele::log {
 /// Any thread.
 class DiskReserve {
  public:
-  /// Takes what there is in `directory`, and no more. 0 bytes: nothing is kept.
+  /// Holds what `directory` has of it, and changes nothing before refill(). 0 bytes: nothing is
+  /// kept.
   DiskReserve(const std::string& directory, std::uint64_t bytes);
   DiskReserve(const DiskReserve&) = delete;
   DiskReserve& operator=(const DiskReserve&) = delete;
@@ -32,7 +33,8 @@ class DiskReserve {
   const std::string path_;
   const std::uint64_t bytes_;
   mutable std::mutex mutex_;
-  std::uint64_t held_ = 0;  // Guarded by mutex_.
+  std::uint64_t held_ = 0;  // Guarded by mutex_, as is the next one.
+  bool in_vain_ = false;    // The file system keeps nothing.
 };
 
 /// Its name in a data directory.

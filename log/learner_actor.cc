@@ -23,15 +23,18 @@ LearnerActor::~LearnerActor() {
 }
 
 void LearnerActor::handle(Letter& letter) {
+  if (ended_) return;
   learner_.step(loop().now(), letter.from, letter.message, effects_);
 }
 
 void LearnerActor::on_voted(const paxos::Record& record) {
+  if (ended_) return;
   learner_.on_voted(loop().now(), record, effects_);
   wake();
 }
 
 void LearnerActor::tick() {
+  if (ended_) return;
   set_paused();
   learner_.tick(loop().now(), effects_);
   if (unwritten_bytes_ != 0 && write_is_due()) write_state();

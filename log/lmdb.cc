@@ -158,7 +158,8 @@ Result<Lmdb::Txn> Lmdb::begin(bool write) const {
 
 Result<void> Lmdb::sync() {
   const int code = mdb_env_sync(env_, 1);
-  if (code != 0) return lmdb_error(code, "cannot sync the store");
+  // Not to be tried again, whatever the reason.
+  if (code != 0) return fail(Errc::io, std::string("cannot sync the store: ") + mdb_strerror(code));
   return {};
 }
 

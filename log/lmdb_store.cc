@@ -234,10 +234,13 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     if (::statvfs(directory.path().c_str(), &disk) == 0) {
       free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     }
-    files->reserve().refill(free_bytes);
-    kept_bytes = files->reserve().held_bytes();
+    if (!failed) files->reserve().refill(free_bytes);
     const std::uint64_t used = used_bytes;
-    free_space = std::min(free_bytes, map_bytes > used ? map_bytes - used : 0);
+    const std::uint64_t map_left = map_bytes > used ? map_bytes - used : 0;
+    free_space = std::min(free_bytes, map_left);
+    // Of no use against the store's own bound.
+    kept_bytes = free_bytes <= map_left ? files->reserve().held_bytes() : 0;
+    ++measured;
   }
 
   /// Closes the files and gives up the lock; callbacks that are still posted find `closed` set.
@@ -330,6 +333,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   std::atomic<std::uint64_t> used_bytes{0};
   std::atomic<std::uint64_t> free_space{UINT64_MAX};
   std::atomic<std::uint64_t> kept_bytes{0};
+  std::atomic<std::uint64_t> measured{0};
   std::uint64_t kept_bytes_max = 0;
   std::atomic<std::uint64_t> unmeasured_bytes{0};
 
@@ -555,7 +559,8 @@ void LmdbStore::measure_space() {
 }
 
 Space LmdbStore::space() const {
-  return {impl_->used_bytes, impl_->free_space, impl_->kept_bytes, impl_->kept_bytes_max};
+  return {impl_->used_bytes, impl_->free_space, impl_->kept_bytes, impl_->kept_bytes_max,
+          impl_->measured};
 }
 
 }  // namespace stele::log

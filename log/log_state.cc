@@ -197,9 +197,14 @@ void LogState::make_room() {
 }
 
 bool LogState::refuses_sessions() const {
-  return sessions_.size() >= bounds_.sessions &&
-         std::ranges::none_of(sessions_,
-                              [this](const auto& known) { return is_idle(known.second); });
+  if (sessions_.size() < bounds_.sessions) return false;
+  // Asked again and again, by clients and status.
+  if (refuses_.first != numbers_.chosen_end) {
+    refuses_ = {numbers_.chosen_end, std::ranges::none_of(sessions_, [this](const auto& known) {
+                  return is_idle(known.second);
+                })};
+  }
+  return refuses_.second;
 }
 
 void LogState::mark_changed(SessionId id, Session& session) {

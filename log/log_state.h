@@ -61,8 +61,8 @@ class LogState {
     std::uint64_t idle_us = 60'000'000;
     /// Runs of equal outcomes: so many of each session in any case, and of all together so many.
     /// Whoever adds to more forgets its own oldest.
-    std::size_t runs_each = 64;
-    std::size_t runs = std::size_t{1} << 20;
+    std::size_t runs_each = 16;
+    std::size_t runs = std::size_t{1} << 18;
   };
 
   struct Applied {
@@ -113,9 +113,10 @@ class LogState {
   Bounds bounds_;
   StateNumbers numbers_;
   std::unordered_map<SessionId, Session> sessions_;
-  std::vector<SessionId> changed_;     // Each once.
-  std::size_t runs_ = 0;               // That all sessions remember.
-  std::uint16_t format_ = kLogFormat;  // Of the batch that is being applied.
+  std::vector<SessionId> changed_;         // Each once.
+  mutable std::pair<Slot, bool> refuses_;  // As of that slot.
+  std::size_t runs_ = 0;                   // That all sessions remember.
+  std::uint16_t format_ = kLogFormat;      // Of the batch that is being applied.
 };
 
 }  // namespace stele::log

@@ -361,7 +361,10 @@ void Node::on_report(NodeId from, const net::Report& report) {
     comparison_.reported(from, point, replica_->trail(), loop_.now());
   }
   check_state();
-  if (!report.points.empty()) replica_->hear_of(from, report.points.front().chosen_end);
+  // Who takes no part serves nothing.
+  if (!report.points.empty() && !comparison_.outvoted().contains(from)) {
+    replica_->hear_of(from, report.points.front().chosen_end);
+  }
 }
 
 /// Somebody who refuses this node says what it has heard of it.
@@ -491,7 +494,7 @@ void Node::tell_refused(const std::string& who, const std::string& reason) {
 }
 
 void Node::on_link(std::unique_ptr<net::Link> link) {
-  if (!begun_ || inbound_.size() >= kInboundMax) return;  // Closes it.
+  if (!begun_ || inbound_.size() >= options_.inbound_max) return;  // Closes it.
   const std::uint64_t id = ++inbound_seen_;
   inbound_.emplace(id, std::make_unique<Inbound>(*this, id, std::move(link)));
 }

@@ -40,6 +40,7 @@ class Node {
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
     std::size_t clients_max = ClientService::Options{}.connections_max;
+    std::size_t inbound_max = 1024;  ///< Connections of other nodes, and of who has not said hello.
     LogState::Bounds state_bounds = {};
     std::function<void(Error)> on_failure = {};        ///< As of Replica.
     std::function<void(const paxos::Send&)> tap = {};  ///< The same.
@@ -64,7 +65,6 @@ class Node {
 
   static constexpr Duration kHelloWithin = std::chrono::seconds(5);
   static constexpr Duration kStopWithin = std::chrono::seconds(3);
-  static constexpr std::size_t kInboundMax = 1024;
   /// What the nodes tell each other of their directories and states, so often.
   static constexpr Duration kReportEvery = std::chrono::seconds(1);
 

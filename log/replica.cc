@@ -1,5 +1,6 @@
 #include "log/replica.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "paxos/check.h"
@@ -11,6 +12,8 @@ constexpr std::size_t kReadsMax = 65536;
 constexpr std::size_t kFaultySlotsMax = 1024;
 /// So many election time-outs a leader waits for others to repair its record.
 constexpr int kRepairTimeouts = 4;
+/// Between hand-overs for one record, at most 2^6 times as long: nobody may be able to mend it.
+constexpr int kHandOversMax = 6;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 
 paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
@@ -65,7 +68,8 @@ AcceptorActor::Ports Replica::acceptor_ports() {
 LearnerActor::Ports Replica::learner_ports() {
   return {[this](paxos::Send message) { send(std::move(message)); },
           [this](const Error& error) {
-            takes_ = Takes::no_part;
+            ended_ = true;
+            set_takes(Takes::no_part);
             STELE_CHECK(options_.on_failure != nullptr, error.detail);
             options_.on_failure(error);
           },
@@ -206,9 +210,19 @@ void Replica::check_space() {
         low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
         {{"free_bytes", store_.space().free_bytes}, {"reserve_bytes", options_.reserve_bytes}});
   }
-  // What phase 1 has found may be all that a new leader lacks: part of what is kept is for that.
+  acceptor_.set_space(low, full);
+  // What phase 1 has found may be all that a new leader lacks: half of what is kept is for that, or
+  // what is free but for a part of the reserve. What was taken since is known by the next measure.
   const Space space = store_.space();
-  acceptor_.set_space(low, full, full && space.kept_bytes <= space.kept_bytes_max / 2);
+  if (space.measured != space_seen_ || space.measured == 0) {
+    space_seen_ = space.measured;
+    const std::uint64_t left =
+        space.kept_bytes_max != 0 ? space.kept_bytes_max / 2 : options_.reserve_bytes / 4;
+    const std::uint64_t there =
+        std::min(space.free_bytes, options_.reserve_bytes) + space.kept_bytes;
+    const std::uint64_t gone = left + store_.backlog_bytes();
+    acceptor_.set_space_to_recover(there > gone ? there - gone : 0);
+  }
   learner_.set_space_full(full);
   proposer_.set_space_low(low);
   if (low && proposer_.role().leads() && proposer_.role().others_have_space(loop_.now()))
@@ -217,7 +231,10 @@ void Replica::check_space() {
 
 void Replica::on_faulty_slot(Slot slot) {
   acceptor_.on_faulty(slot);
-  if (faulty_slots_.empty()) faulty_since_ = loop_.now();
+  if (faulty_slots_.empty()) {
+    faulty_since_ = loop_.now();
+    hand_overs_ = 0;
+  }
   if (faulty_slots_.size() >= kFaultySlotsMax || !faulty_slots_.insert(slot).second) return;
   events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});
 }
@@ -226,11 +243,13 @@ void Replica::on_faulty_slot(Slot slot) {
 /// hold votes. As long as this node leads, they stay votes; the next leader proposes them again.
 void Replica::check_faulty_slots() {
   if (faulty_slots_.empty() || *faulty_slots_.begin() >= state().numbers().chosen_end) return;
-  const Duration patience = kRepairTimeouts * options_.proposer.timing.election_timeout;
+  const Duration patience =
+      kRepairTimeouts * options_.proposer.timing.election_timeout * (1 << hand_overs_);
   if (loop_.now() - faulty_since_ < patience) return;
   faulty_since_ = loop_.now();
   learner_.mend(*faulty_slots_.begin());
   if (!proposer_.role().leads()) return;
+  hand_overs_ = std::min(hand_overs_ + 1, kHandOversMax);
   events_.event(net::Level::warning, "hands_over",
                 {{"reason", "nobody repairs the record of slot " +
                                 std::to_string(faulty_slots_.begin()->value)}});

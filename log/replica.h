@@ -76,7 +76,7 @@ class Replica {
   /// Whether it says and hears what others do, or nothing, as if it were cut off, or serves the
   /// chosen values that others lack and does nothing else.
   enum class Takes : std::uint8_t { part, no_part, questions };
-  void set_takes(Takes takes) { takes_ = takes; }
+  void set_takes(Takes takes) { takes_ = ended_ ? Takes::no_part : takes; }
   /// What it holds is not to be served to clients then.
   [[nodiscard]] bool halted() const { return takes_ != Takes::part; }
   /// Another node says that it has applied the slots below `chosen_end`.
@@ -125,10 +125,13 @@ class Replica {
   std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
   Takes takes_ = Takes::part;
+  bool ended_ = false;  // It came upon what this program does not know.
   bool space_low_ = false;
   Time space_measured_at_{};
+  std::uint64_t space_seen_ = 0;
   std::set<Slot> faulty_slots_;  // Not yet repaired.
-  Time faulty_since_{};          // Of the first of them, or since the last hand-over for it.
+  Time faulty_since_{};          // Of the first of them, or since the last hand-over for it,
+  int hand_overs_ = 0;           // of so many: the next one comes later and later.
 };
 
 }  // namespace stele::log

@@ -84,8 +84,11 @@ void ClientService::Client::refuse(const std::string& reason) {
   if (std::exchange(dropped_, true)) return;
   service_.events_.event(net::Level::warning, "client_refused",
                          {{"client", link_->peer_name()}, {"reason", reason}});
-  link_->send(net::Refused{reason});
-  link_->close_gently();
+  // Who does not read its answers does not hear why, either: it ends with this object.
+  if (link_->queued_bytes() <= net::kHelloBytesMax) {
+    link_->send(net::Refused{reason});
+    link_->close_gently();
+  }
   service_.drop(*this);
 }
 

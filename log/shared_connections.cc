@@ -95,7 +95,9 @@ class SharedConnections::Shared final : public net::LinkHandler,
 
   /// Whether that is the node which has answered here.
   [[nodiscard]] bool speaks_to(const net::Hello& other) const {
-    return !hello_ || (hello_->node == other.node && hello_->cluster_id == other.cluster_id);
+    const bool born_since = hello_ && hello_->cluster_id == 0;
+    return !hello_ ||
+           (hello_->node == other.node && (born_since || hello_->cluster_id == other.cluster_id));
   }
   void dial(const net::Hello& hello) {
     link_ = all_.dialer_.dial(std::get<net::Address>(key_), *this);
@@ -361,7 +363,8 @@ void SharedConnections::Member::Own::on_message(net::Message message) {
   const auto* hello = std::get_if<net::Hello>(&message);
   if (hello == nullptr) return member.on_message(std::move(message));
   if (!member.shared_ || member.shared_->speaks_to(*hello)) return;
-  on_closed("another node, or another cluster, answers at this address now");
+  member.leave(false);  // Not to join the other one again.
+  member.on_closed("another node, or another cluster, answers at this address now");
 }
 
 void SharedConnections::Member::flush() {

@@ -46,12 +46,14 @@ struct Space {
       0;  ///< Until the bound of the store or of the disk, whichever is nearer.
   std::uint64_t kept_bytes = 0;      ///< Beside that, for when it is full (DiskReserve),
   std::uint64_t kept_bytes_max = 0;  ///< of so many.
+  std::uint64_t measured = 0;        ///< How often.
 };
 
 /// Writes are queued and committed in the order of the calls; what piled up during one commit is
 /// the next one. All functions return at once; callbacks run on the loop, in order. All functions
-/// are for the loop's thread. A commit that fails is never retried: the store reports it once
-/// through the failure handler it was opened with, and calls no callback any more.
+/// are for the loop's thread. A commit that fails is never retried, but for what found no space and
+/// was not synced: the store reports it once through the failure handler it was opened with, and
+/// calls no callback any more.
 class Store {
  public:
   virtual ~Store() = default;

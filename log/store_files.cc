@@ -280,7 +280,7 @@ Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
   }
   if (!transaction.empty()) {
     auto done = append(transaction);
-    while (!done && done.error().code == Errc::no_space && reserve_->release(2 * transaction.bytes))
+    while (!done && done.error().code == Errc::no_space && reserve_->release(transaction.bytes))
       done = append(transaction);
     if (!done) return done;
     ++mark_.applied;
@@ -303,13 +303,17 @@ bool StoreFiles::quick(const Transaction& transaction) const {
 
 Result<void> StoreFiles::append(const Transaction& transaction) {
   redo_.clear();
-  return transaction.bytes <= options_.small_bytes_max ? append_small(transaction)
-                                                       : append_large(transaction);
+  // The promise is written with whatever raises it: also if that is written a second time.
+  Promised promised = promised_;
+  auto done = transaction.bytes <= options_.small_bytes_max ? append_small(transaction, promised)
+                                                            : append_large(transaction, promised);
+  if (done) promised_ = promised;
+  return done;
 }
 
-Result<void> StoreFiles::append_small(const Transaction& transaction) {
+Result<void> StoreFiles::append_small(const Transaction& transaction, Promised& promised) {
   ValuesAside none;
-  write(transaction, promised_, none, redo_);
+  write(transaction, promised, none, redo_);
   if (!journal_.fits(redo_.bytes().size())) {
     if (auto done = begin_checkpoint(); !done) return done;
   }
@@ -319,11 +323,11 @@ Result<void> StoreFiles::append_small(const Transaction& transaction) {
   return values_.append(mark_.applied + 1, {}, redo_.bytes());
 }
 
-Result<void> StoreFiles::append_large(const Transaction& transaction) {
+Result<void> StoreFiles::append_large(const Transaction& transaction, Promised& promised) {
   const auto begin = values_.begin();
   if (!begin) return tl::unexpected<Error>(begin.error());
   ValuesAside aside{*begin, {}};
-  write(transaction, promised_, aside, redo_);
+  write(transaction, promised, aside, redo_);
   auto done = values_.append(mark_.applied + 1, aside.values, redo_.bytes());
   if (done && values_.cached()) reader_->add_cached(*begin, values_.end());
   return done;

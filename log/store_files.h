@@ -78,8 +78,8 @@ class StoreFiles {
         reader_(std::move(reader)) {}
   Result<void> load();
   Result<void> append(const Transaction& transaction);
-  Result<void> append_small(const Transaction& transaction);
-  Result<void> append_large(const Transaction& transaction);
+  Result<void> append_small(const Transaction& transaction, Promised& promised);
+  Result<void> append_large(const Transaction& transaction, Promised& promised);
   Result<void> begin_checkpoint();
   Result<void> end_checkpoint();
 

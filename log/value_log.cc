@@ -36,7 +36,10 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   if (fs::create_directory(values_directory(directory), error)) {
     if (auto done = sync_directory(directory); !done) return tl::unexpected<Error>(done.error());
   }
-  if (error) return fail(Errc::io, "cannot make " + values_directory(directory));
+  if (error) {
+    const bool full = error == std::errc::no_space_on_device;
+    return fail(full ? Errc::no_space : Errc::io, "cannot make " + values_directory(directory));
+  }
   ValueLog log(directory, id, std::move(options));
   log.end_ = end;
   for (const auto& entry : fs::directory_iterator(values_directory(directory), error)) {

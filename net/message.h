@@ -14,7 +14,7 @@
 
 namespace stele::net {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 
 struct Member {
   NodeId node;

@@ -6,6 +6,12 @@
 #include "net/frame.h"
 
 namespace stele::net {
+namespace {
+
+/// What the other side says on a connection that was dialled here is small.
+constexpr std::size_t kReportBytesMax = 64 << 10;
+
+}  // namespace
 
 class Peers::Peer final {
  public:
@@ -78,7 +84,7 @@ class Peers::Peer final {
       return lost(admitted.error().detail);
     }
     lane.greeted = true;
-    lane.link->expect(Speaker::listening, kFrameBytesMax);
+    lane.link->expect(Speaker::listening, kReportBytesMax);
     if (!small_.greeted || !values_.greeted) return;
     retry_.reset();
     ready_ = true;

@@ -46,6 +46,7 @@ struct Resolver::State : std::enable_shared_from_this<State> {
         const auto late = weak.lock();
         const auto self = weak_self.lock();
         if (error || !late || !self || self->context == nullptr || !late->done) return;
+        late->patience.reset();
         std::exchange(late->done, nullptr)(known, "");
       });
     }
@@ -102,9 +103,12 @@ struct Resolver::State : std::enable_shared_from_this<State> {
 Resolver::Resolver(asio::io_context& context, LookUp look_up)
     : state_(std::make_shared<State>(context, look_up ? std::move(look_up) : Resolver::look_up)) {}
 
-Resolver::~Resolver() { state_->close(); }
+Resolver::~Resolver() { close(); }
+
+void Resolver::close() { state_->close(); }
 
 void Resolver::resolve(const Address& address, Done done) {
+  if (state_->context == nullptr) return;
   asio::error_code error;
   const auto number = asio::ip::make_address(address.host, error);
   if (error) return state_->resolve(address, std::move(done));
@@ -132,7 +136,7 @@ Resolver::Endpoints Resolver::look_up(const Address& address, std::string& failu
     if (each->ai_addrlen > endpoint.capacity()) continue;
     std::memcpy(endpoint.data(), each->ai_addr, each->ai_addrlen);
     endpoint.resize(each->ai_addrlen);
-    found.push_back(endpoint);
+    if (std::ranges::find(found, endpoint) == found.end()) found.push_back(endpoint);
   }
   ::freeaddrinfo(list);
   if (found.empty()) failure = "it has no address";

@@ -25,6 +25,8 @@ class Resolver {
 
   explicit Resolver(asio::io_context& context, LookUp look_up = {});
   ~Resolver();
+  /// Nobody is called any more. At the latest while the context's services are still there.
+  void close();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
@@ -36,7 +38,7 @@ class Resolver {
   /// Blocks.
   [[nodiscard]] static Endpoints look_up(const Address& address, std::string& failure);
 
-  static constexpr std::chrono::seconds kPatience{1};
+  static constexpr std::chrono::milliseconds kPatience{100};
   /// Names that are looked up at the same time; more of them fail.
   static constexpr std::size_t kLookUpsMax = 64;
 

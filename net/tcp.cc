@@ -192,8 +192,10 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     if (handler != nullptr) handler->on_closed(reason);
   }
 
-  /// As fail(), and the other side hears why.
+  /// As fail(), and the other side hears why, if it has dialled and reads what it gets.
   void refuse(const std::string& reason) {
+    const bool dialled_here = speaker_ == Speaker::server || speaker_ == Speaker::listening;
+    if (dialled_here || queued_bytes() > kHelloBytesMax) return fail(reason);
     LinkHandler* handler = std::exchange(handler_, nullptr);
     send(Refused{reason});
     close_gently();

@@ -34,6 +34,8 @@ class TcpDialer final : public Dialer {
   TcpDialer(AsioLoop& loop, TcpOptions options, Resolver::LookUp look_up = {})
       : loop_(loop), options_(std::move(options)), resolver_(loop.context(), std::move(look_up)) {}
   [[nodiscard]] std::unique_ptr<Link> dial(const Address& address, LinkHandler& handler) override;
+  /// As of Resolver.
+  void close() { resolver_.close(); }
 
  private:
   AsioLoop& loop_;

@@ -25,12 +25,12 @@ struct TcpListener::Core : std::enable_shared_from_this<Core> {
         on_link(std::move(f)),
         pause(l.context()) {}
 
-  asio::error_code open(const tcp::endpoint& endpoint) {
+  /// `alone`: the other family has no listener of its own.
+  asio::error_code open(const tcp::endpoint& endpoint, bool alone) {
     asio::error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-    // Both families are opened, if both are meant.
-    if (!error && endpoint.address().is_v6()) acceptor.set_option(V6Only(true), error);
+    if (!error && !alone && endpoint.address().is_v6()) acceptor.set_option(V6Only(true), error);
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     return error;
@@ -97,7 +97,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const A
       new TcpListener(std::make_shared<OnLink>(std::move(on_link))));
   for (const tcp::endpoint& endpoint : endpoints) {
     auto core = std::make_shared<Core>(loop, options, listener->on_link_);
-    error = core->open(endpoint);
+    error = core->open(endpoint, endpoints.size() == 1);
     // A name may stand for a family that this machine does not have.
     const bool absent = error.value() == EAFNOSUPPORT || error.value() == EADDRNOTAVAIL;
     if (absent && endpoints.size() > 1) continue;

@@ -73,11 +73,14 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
   const auto known = voted_.find(accept.slot);
   // A vote that this process has written only needs its answer again, behind that write.
   if (known == voted_.end() || known->second != vote) {
-    const bool no_room = accept.recovers ? space_spent_ : space_full_;
-    if (no_room && accept.value.kind() == ValueKind::batch) {
+    const ValueKind kind = accept.value.kind();
+    const bool needs_room = kind != ValueKind::noop && kind != ValueKind::stop_sign;
+    const bool recovers = accept.recovers && accept.value.size() <= space_to_recover_;
+    if (space_full_ && needs_room && !recovers) {
       send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
       return;
     }
+    if (space_full_ && needs_room) space_to_recover_ -= accept.value.size();
     // Voting raises the promise too, in the same transaction (WriteAccepted says so to the store).
     promised_ = accept.ballot;
     out.writes.emplace_back(

@@ -66,14 +66,14 @@ class Acceptor {
   void on_chosen_end(Slot chosen_end);
   /// The vote at `slot` cannot be read back: should it come again, it is written again.
   void on_faulty(Slot slot) { voted_.erase(slot); }
-  /// `low`: told to the leader, which takes no more appends. `full`: new batches are refused, and
-  /// `spent`: those that phase 1 has found, too, for which some space was kept. Noops and
-  /// stop-signs are not.
-  void set_space(bool low, bool full, bool spent) {
+  /// `low`: told to the leader, which takes no more appends. `full`: new batches are refused; noops
+  /// and stop-signs are not.
+  void set_space(bool low, bool full) {
     space_low_ = low;
     space_full_ = full;
-    space_spent_ = spent;
   }
+  /// On a full disk batches that phase 1 has found are voted for within so many bytes from now on.
+  void set_space_to_recover(std::uint64_t bytes) { space_to_recover_ = bytes; }
 
   [[nodiscard]] Ballot promised() const { return promised_; }
   [[nodiscard]] bool faulty() const { return promise_faulty_; }
@@ -105,7 +105,7 @@ class Acceptor {
   std::map<Slot, Voted> voted_;  // From chosen_end_ on.
   bool space_low_ = false;
   bool space_full_ = false;
-  bool space_spent_ = false;
+  std::uint64_t space_to_recover_ = 0;
 };
 
 }  // namespace stele::paxos

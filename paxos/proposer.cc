@@ -17,6 +17,8 @@ constexpr int kPatience = 3;
 constexpr int kOwnPatience = 5;
 /// So many election time-outs a candidate waits for promises that are on their way.
 constexpr int kCampaignTimeouts = 10;
+/// So many a leader in phase 1 waits for a sign of those whose promises it lacks.
+constexpr int kPromiseTimeouts = 3;
 /// So many a leader waits until the first slot in flight is chosen, and then gives up.
 constexpr int kStuckTimeouts = 30;
 constexpr std::size_t kRoundsMax = 1024;
@@ -112,6 +114,7 @@ void Proposer::on_promise(Time now, NodeId source, const Promise& promise, Effec
   if (standing_ == Standing::preparing && source != self_) return;
   if (!phase_one_->on_promise(source, promise)) return;
 
+  peers_[source].heard_at = now;
   peers_[source].prepared_at = Time{};  // The next piece may be asked for at once.
   if (standing_ == Standing::preparing) standing_ = Standing::candidate;
   if (standing_ == Standing::candidate && phase_one_->won()) begin_leading(now, out);
@@ -131,10 +134,11 @@ bool Proposer::campaign_fails(Time now) const {
 /// Phase 1 may yet end: a q1 quorum has told all, or lives. A leader, too, waits for what they have
 /// voted for, with q2 below q1 as one that hardly anybody hears.
 bool Proposer::hears_promises(Time now) const {
+  // A leader has won much already, and its pieces may be long on the way.
+  const Duration timeout = options_.timing.election_timeout * (leads() ? kPromiseTimeouts : 1);
   const auto heard = std::ranges::count_if(peers_, [&](const auto& known) {
     const auto& [node, peer] = known;
-    return node == self_ || phase_one_->told_all(node) ||
-           now - peer.heard_at < options_.timing.election_timeout;
+    return node == self_ || phase_one_->told_all(node) || now - peer.heard_at < timeout;
   });
   return static_cast<std::size_t>(heard) >= configuration_.q1();
 }
@@ -354,7 +358,9 @@ void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
 }
 
 void Proposer::on_fetch_failed(Time now, Effects& out) {
-  if (!leads() || chosen_end_ >= in_flight_begin_) return;
+  // Of the first slot in flight, too: whoever knows it as chosen votes for it no more.
+  const bool waits = chosen_end_ == in_flight_begin_ && !in_flight_.empty();
+  if (!leads() || (chosen_end_ >= in_flight_begin_ && !waits)) return;
   give_up(now, out);
   // Whoever says that the slot is chosen does not serve it: the votes of the others must do.
   campaign(now, out, true);

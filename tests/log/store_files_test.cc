@@ -419,9 +419,13 @@ TEST_SUITE("log.store_files") {
       kept.values.made = [&](const std::string& path) { watched.watch(path); };
       auto files = StoreFiles::open(directory.path(), kept);
       REQUIRE(files.has_value());
+      files->reserve().refill(UINT64_MAX);
       REQUIRE(files->commit(vote(2, 5000), false));  // Makes the segment.
       watched.fill_up(2);
-      const auto large = files->commit(vote(3, 5000), false);
+      // Raises the promise, which must not be left out the second time.
+      Transaction higher;
+      higher.add({paxos::WriteAccepted{record(3, {9, kN1}, std::string(5000, 'h'))}});
+      const auto large = files->commit(higher, false);
       const std::uint64_t held = files->reserve().held_bytes();
       if (reserve == 0) {
         REQUIRE_FALSE(large.has_value());
@@ -440,6 +444,10 @@ TEST_SUITE("log.store_files") {
       CHECK(files->reserve().held_bytes() == 1 << 20);
       files->reserve().refill(1 << 30);
       CHECK(files->reserve().held_bytes() == reserve);
+      auto txn = files->lmdb().begin(false);
+      const auto sealed = txn->get(Table::meta, kPromiseKey);
+      REQUIRE((sealed && *sealed));
+      CHECK(unseal_promised(**sealed)->ballot == Ballot{9, kN1});
     }
   }
 }

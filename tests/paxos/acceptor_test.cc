@@ -92,9 +92,9 @@ TEST_SUITE("paxos.acceptor") {
     const auto again = step(acceptor, kN1, accept);
     CHECK(again.writes.empty());
     CHECK(all_of<Accepted>(again.sends) == std::vector{Accepted{{1, kN1}, {3}, {4}}});
-    acceptor.set_space(true, true, true);  // It needs no room.
+    acceptor.set_space(true, true);  // It needs no room.
     CHECK(all_of<Accepted>(step(acceptor, kN1, accept).sends).size() == 1);
-    acceptor.set_space(false, false, false);
+    acceptor.set_space(false, false);
     // Another ballot is another vote, though the value is the same.
     CHECK(step(acceptor, kN2, Accept{{2, kN2}, {3}, value("x")}).writes.size() == 1);
   }
@@ -123,10 +123,10 @@ TEST_SUITE("paxos.acceptor") {
 
   TEST_CASE("on_accept: low space is told, on a full disk batches are refused, noops are not") {
     Acceptor acceptor = make_acceptor();
-    acceptor.set_space(true, false, false);
+    acceptor.set_space(true, false);
     CHECK(all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1}).sends).at(0).no_space);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("x")}).writes.size() == 1);
-    acceptor.set_space(true, true, true);
+    acceptor.set_space(true, true);
     const auto batch = step(acceptor, kN1, Accept{{1, kN1}, {2}, value("x")});
     CHECK(batch.writes.empty());
     REQUIRE(all_of<Nack>(batch.sends).size() == 1);
@@ -137,14 +137,21 @@ TEST_SUITE("paxos.acceptor") {
   // Otherwise a leader that begins on full disks could not even serve reads.
   TEST_CASE("on_accept: on a full disk what phase 1 has found is voted for, as long as it lasts") {
     Acceptor acceptor = make_acceptor();
-    acceptor.set_space(true, true, false);
+    acceptor.set_space(true, true);
+    acceptor.set_space_to_recover(10);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("new")}).writes.empty());
-    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("found"), true}).writes.size() == 1);
-    acceptor.set_space(true, true, true);
-    const auto spent = step(acceptor, kN1, Accept{{1, kN1}, {2}, value("found"), true});
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("1234"), true}).writes.size() == 1);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {2}, value("567890"), true}).writes.size() == 1);
+    const auto spent = step(acceptor, kN1, Accept{{1, kN1}, {3}, value("1"), true});
     CHECK(spent.writes.empty());
     REQUIRE(all_of<Nack>(spent.sends).size() == 1);
     CHECK(all_of<Nack>(spent.sends)[0].no_space);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {3}, Value{}, true}).writes.size() == 1);
+    const auto parts = value("x").parts();
+    const Value newer(static_cast<ValueKind>(9), {parts.begin(), parts.end()}, 1);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {4}, newer, true}).writes.empty());
+    acceptor.set_space(true, false);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {4}, value("new")}).writes.size() == 1);
   }
 
   TEST_CASE("on_heartbeat: answered with the promise, nacked below it") {

@@ -171,6 +171,21 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(bench.proposer.batch_bytes() >= before);
   }
 
+  TEST_CASE("on_fetch_failed: of the first slot in flight, too, phase 1 begins again") {
+    Bench bench(three_nodes());
+    bench.lead();
+    Proposer::Effects idle;
+    bench.proposer.on_fetch_failed(bench.now, idle);
+    CHECK(bench.proposer.leads());  // What others claim to know is not in its way.
+    Proposer::Effects out;
+    bench.proposer.propose(bench.now, value("a"), out);
+    // The others know another value as chosen there, vote no more, and do not serve it.
+    bench.proposer.on_fetch_failed(bench.now, out);
+    CHECK(out.stopped);
+    CHECK(bench.proposer.standing() == Proposer::Standing::preparing);
+    CHECK_FALSE(all_of<Prepare>(out.sends).empty());
+  }
+
   TEST_CASE("hand_over: not to a node whose disk answers nothing") {
     Bench bench(*Configuration::make({kN1, kN2, kN3, kN4, kN5}));
     bench.lead();
