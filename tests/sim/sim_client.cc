@@ -1,5 +1,6 @@
 #include "tests/sim/sim_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tests/sim/violation.h"
@@ -25,9 +26,10 @@ microseconds us(std::uint64_t count) { return microseconds(static_cast<std::int6
 
 class SimClient::Done final : public log::ClientCore::AppendDone {
  public:
-  Done(SimClient& client, std::size_t index, Lsn condition)
-      : client_(client), index_(index), condition_(condition) {}
+  Done(SimClient& client, std::size_t index, Lsn condition, Duration timeout)
+      : client_(client), index_(index), condition_(condition), timeout_(timeout) {}
   void complete(std::optional<Errc> error, AppendResult result) override {
+    if (error && !result.may_be_appended) client_.require_cause(*error, index_, timeout_);
     client_.on_append(index_, condition_, error, result);
   }
 
@@ -35,6 +37,7 @@ class SimClient::Done final : public log::ClientCore::AppendDone {
   SimClient& client_;
   std::size_t index_;
   Lsn condition_;
+  Duration timeout_;
 };
 
 SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
@@ -133,7 +136,32 @@ void SimClient::append(bool conditional, Duration timeout) {
   ++user.pending;
   const Lsn condition = conditional ? end_seen_ + random_.below(3) : Lsn{};
   user.core->append(std::as_bytes(std::span(append.payload)), condition, timeout,
-                    std::make_unique<Done>(*this, index, condition));
+                    std::make_unique<Done>(*this, index, condition, timeout));
+}
+
+/// Invariant 9: a definite refusal is true, and so is its reason: something in this run has caused
+/// it.
+void SimClient::require_cause(Errc error, std::size_t index, Duration timeout) const {
+  if (gone_) return;
+  const Plan& plan = world_.plan;
+  const Duration waited(time() - world_.history.appends[index].began);
+  bool caused = false;
+  switch (error) {
+    case Errc::timed_out:
+    case Errc::unreachable: caused = waited >= timeout; break;
+    case Errc::no_space:
+      caused = std::ranges::any_of(
+          plan.faults, [](const Fault& fault) { return fault.kind == Fault::Kind::space; });
+      break;
+    case Errc::condition_failed: caused = plan.condition_percent != 0; break;
+    case Errc::overloaded: caused = plan.sessions_max != 0; break;
+    case Errc::shutting_down: caused = plan.close_percent != 0; break;
+    case Errc::stopped: caused = plan.stops != 0; break;
+    default: break;
+  }
+  if (caused) return;
+  throw Violation("9", "an append was refused for " + std::string(to_string(error)) +
+                           ", and nothing has caused that");
 }
 
 void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> error,

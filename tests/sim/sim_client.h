@@ -57,6 +57,7 @@ class SimClient {
   [[nodiscard]] Duration pause_after(std::uint64_t operations);
   void next_operation();
   void append(bool conditional, Duration timeout);
+  void require_cause(Errc error, std::size_t index, Duration timeout) const;
   void on_append(std::size_t index, Lsn condition, std::optional<Errc> error,
                  const AppendResult& result);
   void note_failure(std::uint64_t writer, bool failed);
