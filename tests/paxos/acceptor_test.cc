@@ -147,8 +147,8 @@ TEST_SUITE("paxos.acceptor") {
     REQUIRE(all_of<Nack>(spent.sends).size() == 1);
     CHECK(all_of<Nack>(spent.sends)[0].no_space);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {3}, Value{}, true}).writes.size() == 1);
-    const auto parts = value("x").parts();
-    const Value newer(static_cast<ValueKind>(9), {parts.begin(), parts.end()}, 1);
+    const Value known = value("x");
+    const Value newer(static_cast<ValueKind>(9), {known.parts().begin(), known.parts().end()}, 1);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {4}, newer, true}).writes.empty());
     acceptor.set_space(true, false);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {4}, value("new")}).writes.size() == 1);
