@@ -84,8 +84,10 @@ TEST_SUITE("net.resolver") {
     Bench bench;
     for (int i = 0; i < 100; ++i) bench.resolve("hangs");
     bench.resolve("good");
-    REQUIRE(bench.run([&] { return bench.told == 1; }));
-    CHECK(bench.server->asked == 2);
+    REQUIRE(bench.run([&] { return bench.told == 1 && bench.server->asked >= 2; }));
+    bench.resolve("another");
+    REQUIRE(bench.run([&] { return bench.told == 2 && bench.server->asked >= 3; }));
+    CHECK(bench.server->asked == 3);
   }
 
   TEST_CASE("what was known of a name is taken while the name server does not answer") {
