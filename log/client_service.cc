@@ -181,7 +181,7 @@ void ClientService::on_sessions_full() {
                      {"reason", "none of them has been idle for a minute of log time"}});
 }
 
-/// One line a minute: whoever asks again and again must not fill the disk with lines.
+/// One line a minute: who asks again and again must not fill the disk with lines.
 void ClientService::tell_now_and_then(Time& told_at, std::string_view event,
                                       std::initializer_list<net::Field> fields) {
   const Time now = loop_.now();

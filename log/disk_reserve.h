@@ -7,7 +7,7 @@
 
 namespace stele::log {
 
-/// A file that takes up room and says nothing. It is given up piece by piece, to whoever was told
+/// A file that takes up room and says nothing. It is given up piece by piece, to who was told
 /// that the disk is full and tries once more, and grows again when there is room. What was promised
 /// or is in flight can so be written, checkpoints can end, and a node that was killed starts again.
 /// Any thread.

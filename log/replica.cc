@@ -12,7 +12,7 @@ constexpr std::size_t kReadsMax = 65536;
 constexpr std::size_t kFaultySlotsMax = 1024;
 /// So many election time-outs a leader waits for others to repair its record.
 constexpr int kRepairTimeouts = 4;
-/// Between hand-overs for one record, at most 2^6 times as long: nobody may be able to mend it.
+/// Between hand-overs for one record, at most 2^6 times as long: nobody may be able to repair it.
 constexpr int kHandOversMax = 6;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 
@@ -128,7 +128,7 @@ void Replica::send(paxos::Send message) {
 void Replica::deliver(NodeId from, paxos::Message message) {
   const bool asks = std::holds_alternative<paxos::Fetch>(message.body);
   if (halted() && !(asks && takes_ == Takes::questions)) return;
-  // How far others are is of use to the learner, whoever else the message is for: who does not hear
+  // How far others are is of use to the learner, too, whatever else they say: who does not hear
   // the leader learns from the others.
   const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
                        std::holds_alternative<paxos::HeartbeatAck>(message.body);

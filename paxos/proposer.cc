@@ -358,7 +358,7 @@ void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
 }
 
 void Proposer::on_fetch_failed(Time now, Effects& out) {
-  // Of the first slot in flight, too: whoever knows it as chosen votes for it no more.
+  // Of the first slot in flight, too: who knows it as chosen votes for it no more.
   const bool waits = chosen_end_ == in_flight_begin_ && !in_flight_.empty();
   if (!leads() || (chosen_end_ >= in_flight_begin_ && !waits)) return;
   give_up(now, out);
@@ -372,7 +372,7 @@ Duration Proposer::patience(const Peer& peer) const {
 }
 
 // What is on its way arrives, or its connection ends (on_connected). Beyond that an acceptor drops
-// what its disk does not keep up with, and a link what its queue has no room for: whoever has
+// what its disk does not keep up with, and a link what its queue has no room for: who has
 // everything that is on its way and does not get on is asked again, also if it votes for later
 // slots. A vote is idempotent.
 void Proposer::resend(Time now, Effects& out) {
