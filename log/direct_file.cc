@@ -62,6 +62,24 @@ Result<DirectFile> DirectFile::open(const std::string& path, bool create) {
   return opened;
 }
 
+FileSync::~FileSync() {
+  if (file_ >= 0) ::close(file_);
+}
+
+FileSync::FileSync(FileSync&& other) noexcept
+    : file_(std::exchange(other.file_, -1)), path_(std::move(other.path_)) {}
+
+FileSync& FileSync::operator=(FileSync&& other) noexcept {
+  std::swap(file_, other.file_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+Result<void> FileSync::run() {
+  if (file_ >= 0 && ::fdatasync(file_) != 0) return io_error("sync", path_);
+  return {};
+}
+
 DirectFile::~DirectFile() {
   if (file_ >= 0) ::close(file_);
 }
@@ -82,8 +100,21 @@ DirectFile& DirectFile::operator=(DirectFile&& other) noexcept {
   return *this;
 }
 
-Result<void> DirectFile::write(std::uint64_t at,
-                               std::span<const std::span<const std::byte>> parts) {
+Result<void> DirectFile::write(std::uint64_t at, std::span<const std::span<const std::byte>> parts,
+                               FileSync* apart) {
+  if (apart == nullptr) {
+    auto done = put_all(at, parts);
+    return done ? sync() : done;
+  }
+  FileSync later(::open(path_.c_str(), O_RDONLY | O_CLOEXEC), path_);
+  if (later.file_ < 0) return error("open");
+  auto done = put_all(at, parts);
+  if (done) *apart = std::move(later);
+  return done;
+}
+
+Result<void> DirectFile::put_all(std::uint64_t at,
+                                 std::span<const std::span<const std::byte>> parts) {
   std::size_t staged = 0;
   for (std::span<const std::byte> part : parts) {
     while (!part.empty()) {

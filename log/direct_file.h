@@ -18,6 +18,27 @@ inline constexpr std::size_t kPageBytes = 4096;
   return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
+/// A sync to come. It has a descriptor of its own, opened before the write: Linux tells each one
+/// once that a write has failed, and one of several syncs at a time could miss it. Move-only; any
+/// thread.
+class FileSync {
+ public:
+  FileSync() = default;  ///< Nothing is left to be done.
+  ~FileSync();
+  FileSync(FileSync&& other) noexcept;
+  FileSync& operator=(FileSync&& other) noexcept;
+
+  /// What was written before is durable when it returns. Errors are final.
+  Result<void> run();
+
+ private:
+  friend class DirectFile;
+  FileSync(int file, std::string path) : file_(file), path_(std::move(path)) {}
+
+  int file_ = -1;
+  std::string path_;
+};
+
 /// Move-only; one thread. Errors are final: what was written is unknown. But for no_space: the same
 /// may be written again.
 class DirectFile {
@@ -31,8 +52,9 @@ class DirectFile {
   DirectFile& operator=(DirectFile&& other) noexcept;
 
   /// Writes the parts one behind the other from `at` on, which is a page's begin, and zeros up to
-  /// the end of the last page. Durable after sync().
-  Result<void> write(std::uint64_t at, std::span<const std::span<const std::byte>> parts);
+  /// the end of the last page. Durable when it returns; with `apart` when that has run.
+  Result<void> write(std::uint64_t at, std::span<const std::span<const std::byte>> parts,
+                     FileSync* apart = nullptr);
   Result<void> sync();
   /// Whether what is written from now on stays in the page cache, for readers. At first not.
   void set_cached(bool cached);
@@ -48,6 +70,7 @@ class DirectFile {
     void operator()(std::byte* bytes) const;
   };
   void set_direct(bool direct);
+  Result<void> put_all(std::uint64_t at, std::span<const std::span<const std::byte>> parts);
   Result<void> put(std::uint64_t at, std::size_t bytes);
   [[nodiscard]] tl::unexpected<Error> error(const char* doing) const;
 

@@ -14,13 +14,13 @@ namespace stele::log {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x6c616e72756f6a73;  // "sjournal"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
-std::vector<std::byte> head_of(std::uint64_t id) {
+std::vector<std::byte> head_of(std::uint64_t id, std::uint32_t version = kVersion) {
   std::vector<std::byte> head;
   ByteWriter writer(head);
   writer.put(kMagic);
-  writer.put(kVersion);
+  writer.put(version);
   writer.put(std::uint32_t{0});
   writer.put(id);
   writer.put(net::digest(head, kMagic));
@@ -41,8 +41,17 @@ std::optional<std::uint64_t> journal_id(std::span<const std::byte> file) {
 
 Result<void> check_journal(std::span<const std::byte> file, const std::string& path,
                            std::uint64_t id) {
-  const auto head = head_of(id);
-  if (file.size() < head.size() || !std::equal(head.begin(), head.end(), file.begin())) {
+  const auto has = [&](const std::vector<std::byte>& head) {
+    return file.size() >= head.size() && std::equal(head.begin(), head.end(), file.begin());
+  };
+  ByteReader reader(file);
+  reader.get<std::uint64_t>();
+  const auto version = reader.get<std::uint32_t>();
+  if (version != kVersion && has(head_of(id, version))) {
+    return fail(Errc::newer_format, path + " has format " + std::to_string(version) +
+                                        "; this program reads format " + std::to_string(kVersion));
+  }
+  if (!has(head_of(id))) {
     return fail(Errc::corrupt, path + " is damaged, or is not the journal of this store");
   }
   return {};
@@ -56,7 +65,6 @@ Result<Journal> Journal::create(const std::string& path, std::uint64_t id, std::
   whole.resize(kPageBytes + bytes / kPageBytes * kPageBytes);
   const std::array<std::span<const std::byte>, 1> parts{whole};
   auto done = file->write(0, parts);
-  if (done) done = file->sync();
   if (!done) return tl::unexpected<Error>(done.error());
   return Journal(*std::move(file), id, whole.size());
 }
@@ -85,12 +93,12 @@ void Journal::turn() {
   end_ = first_half ? size_ : middle();
 }
 
-Result<void> Journal::append(std::uint64_t number, std::span<const std::byte> redo) {
+Result<void> Journal::append(RecordNumber number, std::span<const std::byte> redo,
+                             FileSync* apart) {
   STELE_CHECK(fits(redo.size()));
   const auto head = make_record_head(id_, number, 0, redo);
   const std::array<std::span<const std::byte>, 2> parts{head, redo};
-  auto done = file_.write(at_, parts);
-  if (done) done = file_.sync();
+  auto done = file_.write(at_, parts, apart);
   if (done) at_ += whole_pages(head.size() + redo.size());
   return done;
 }

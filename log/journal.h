@@ -8,6 +8,7 @@
 #include <string>
 
 #include "log/direct_file.h"
+#include "log/journal_record.h"
 #include "paxos/result.h"
 
 namespace stele::log {
@@ -23,8 +24,9 @@ class Journal {
 
   /// Whether a record with so much redo has room behind the last one, in the same half.
   [[nodiscard]] bool fits(std::size_t redo_bytes) const;
-  /// Requires fits(redo.size()). Durable when it returns. Errors are final.
-  Result<void> append(std::uint64_t number, std::span<const std::byte> redo);
+  /// Requires fits(redo.size()). Durable when it returns, or with `apart`. Errors are final.
+  Result<void> append(RecordNumber number, std::span<const std::byte> redo,
+                      FileSync* apart = nullptr);
   /// The next record is the first one of the other half; what that holds is needed no more.
   void turn();
   /// Of the file, in bytes.

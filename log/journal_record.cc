@@ -11,6 +11,7 @@ namespace {
 
 struct Sizes {
   std::uint64_t number;
+  std::uint64_t durable;
   std::uint64_t value_bytes;
   std::uint64_t redo_bytes;
 };
@@ -22,10 +23,10 @@ std::uint64_t checksum(std::uint64_t id, const Sizes& sizes, std::span<const std
 
 }  // namespace
 
-std::array<std::byte, kRecordHeadBytes> make_record_head(std::uint64_t id, std::uint64_t number,
+std::array<std::byte, kRecordHeadBytes> make_record_head(std::uint64_t id, RecordNumber number,
                                                          std::uint64_t value_bytes,
                                                          std::span<const std::byte> redo) {
-  const Sizes sizes{number, value_bytes, redo.size()};
+  const Sizes sizes{number.own, number.durable, value_bytes, redo.size()};
   const std::uint64_t sum = checksum(id, sizes, redo);
   std::array<std::byte, kRecordHeadBytes> head{};
   std::memcpy(head.data(), &sum, sizeof sum);
@@ -41,10 +42,12 @@ void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::
     const auto sum = reader.get<std::uint64_t>();
     Sizes sizes{};
     sizes.number = reader.get<std::uint64_t>();
+    sizes.durable = reader.get<std::uint64_t>();
     sizes.value_bytes = reader.get<std::uint64_t>();
     sizes.redo_bytes = reader.get<std::uint64_t>();
     FoundRecord record;
     record.number = sizes.number;
+    record.durable = sizes.durable;
     record.values = reader.get_bytes(sizes.value_bytes);
     record.redo = reader.get_bytes(sizes.redo_bytes);
     const bool intact = reader.ok() && sizes.number != 0 && sum == checksum(id, sizes, record.redo);

@@ -10,17 +10,25 @@
 namespace stele::log {
 
 /// From a page's begin on: this head, the values, the redo of the transaction, zeros.
-inline constexpr std::size_t kRecordHeadBytes = 32;
+inline constexpr std::size_t kRecordHeadBytes = 40;
+/// So many records may be written before the first of them is durable.
+inline constexpr std::uint64_t kUnsyncedMax = 16;
 
-/// The checksum covers number, sizes and redo, and is seeded with the id of the store's journal;
+struct RecordNumber {
+  std::uint64_t own = 0;
+  std::uint64_t durable = 0;  ///< All up to this one were durable when it was written.
+};
+
+/// The checksum covers numbers, sizes and redo, and is seeded with the id of the store's journal;
 /// values have digests of their own, in the redo.
 [[nodiscard]] std::array<std::byte, kRecordHeadBytes> make_record_head(
-    std::uint64_t id, std::uint64_t number, std::uint64_t value_bytes,
+    std::uint64_t id, RecordNumber number, std::uint64_t value_bytes,
     std::span<const std::byte> redo);
 
 /// A record whose checksum is right. The views are into the file it was found in.
 struct FoundRecord {
   std::uint64_t number = 0;
+  std::uint64_t durable = 0;
   std::span<const std::byte> values;
   std::span<const std::byte> redo;
   std::uint32_t segment = 0;  ///< Of the value log; 0: in the journal.

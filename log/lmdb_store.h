@@ -18,7 +18,7 @@ class LmdbStore final : public Store {
   struct Options {
     StoreFiles::Options files = {};
     /// If set, the store has no threads: it calls this when a commit is wanted, and whoever set it
-    /// calls commit_now(); reads are done at once. For simulations.
+    /// calls begin_commit() and finish_commit(); reads are done at once. For simulations.
     std::function<void()> commit_wanted = {};
   };
 
@@ -54,8 +54,12 @@ class LmdbStore final : public Store {
   [[nodiscard]] Space space() const override;
   void measure_space() override;
 
-  /// Commits what is queued, on the caller's thread; only for stores without threads.
-  void commit_now();
+  /// Only for stores without threads: what is queued is written, as the next commit under way;
+  /// false if nothing is, or if that must wait for those. Then the `index`th of them is synced, and
+  /// the first one is synced and told of.
+  bool begin_commit();
+  void sync_commit(std::size_t index);
+  void finish_commit();
 
  private:
   struct Impl;

@@ -9,6 +9,7 @@
 
 #include "log/table_reads.h"
 #include "net/digest.h"
+#include "paxos/check.h"
 
 namespace stele::log {
 namespace {
@@ -17,6 +18,9 @@ bool exists(const std::string& path) {
   std::error_code none;
   return std::filesystem::exists(path, none);
 }
+
+/// LMDB may lag by so many times its bound rather than keep commits waiting.
+constexpr std::uint64_t kBehindMost = 8;
 
 std::string journal_path(const std::string& directory) { return directory + "/journal"; }
 
@@ -79,17 +83,24 @@ bool counts(std::span<const std::byte> redo) {
   return false;
 }
 
-/// Sorts, and leaves out a last record that was torn.
+/// Sorts, and leaves out the last ones, from the first on that did not reach the disk as a whole:
+/// they were written before that was known to be durable, and nobody has been told of them.
 Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t applied) {
   std::ranges::sort(records, {}, &FoundRecord::number);
-  if (!records.empty() && !whole(records.back())) records.pop_back();
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const std::uint64_t expected = applied + i + 1;
-    if (records[i].number == expected) continue;
-    return fail(Errc::corrupt, "the journal has record " + std::to_string(records[i].number) +
-                                   ", but record " + std::to_string(expected) +
+  std::uint64_t durable = applied;
+  for (const FoundRecord& record : records) durable = std::max(durable, record.durable);
+  std::size_t count = 0;
+  for (; count < records.size(); ++count) {
+    const FoundRecord& record = records[count];
+    if (record.number != applied + count + 1) break;
+    if (record.number > durable && !whole(record)) break;
+  }
+  if (applied + count < durable) {
+    return fail(Errc::corrupt, "the journal has record " + std::to_string(records.back().number) +
+                                   ", but record " + std::to_string(applied + count + 1) +
                                    " before it is damaged");
   }
+  records.resize(count);
   return {};
 }
 
@@ -243,9 +254,9 @@ Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Opt
   auto journal =
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);
   if (!journal) return tl::unexpected<Error>(journal.error());
-  mark.applied += journaled->records.size();
-  // One number is left out: it may stand on a record that was torn, and must not be used again.
-  ++mark.applied;
+  // So many numbers are left out: they may stand on records that are torn, or behind such ones, and
+  // must not be used again.
+  mark.applied += journaled->records.size() + kUnsyncedMax;
   mark.values_end = journaled->values_end;
   auto done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark));
   if (done) done = txn->commit();
@@ -255,7 +266,8 @@ Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Opt
 
   StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
                    std::make_unique<ValueReader>(directory));
-  files.mark_ = mark;
+  files.mark_ = files.written_ = mark;
+  files.told_ = mark.applied;
   files.commits_found_ = mark.commits;
   if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
   return files;
@@ -275,60 +287,98 @@ Result<void> StoreFiles::load() {
 }
 
 Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
-  if (checkpoint_->written()) {
-    if (auto done = end_checkpoint(); !done) return done;
-  }
-  if (!transaction.empty()) {
-    auto done = append(transaction);
-    while (!done && done.error().code == Errc::no_space && reserve_->release(transaction.bytes))
-      done = append(transaction);
+  STELE_CHECK(unsynced_.empty());
+  if (!transaction.empty() || untold()) {
+    auto done = write(transaction, false, nullptr);
+    if (done) done = end();
     if (!done) return done;
-    ++mark_.applied;
-    if (transaction.counts()) ++mark_.commits;
-    mark_.values_end = values_.end();
-    behind_.insert(behind_.end(), redo_.bytes().begin(), redo_.bytes().end());
-    behind_bytes_ += transaction.bytes;
-    if (transaction.state) durable_ = transaction.state->numbers;
+  } else if (auto done = end_written_checkpoint(); !done) {
+    return done;
   }
-  if (readable || transaction.identity) return checkpoint();
-  return behind_bytes_ > options_.behind_bytes_max ? begin_checkpoint() : Result<void>{};
+  return readable || transaction.identity ? checkpoint() : Result<void>{};
+}
+
+Result<FileSync> StoreFiles::begin(const Transaction& transaction, bool aside) {
+  STELE_CHECK(unsynced_.size() < kUnsyncedMax);
+  FileSync sync;
+  auto done = write(transaction, aside, &sync);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return sync;
+}
+
+Result<void> StoreFiles::end() {
+  if (auto done = end_written_checkpoint(); !done) return done;
+  Unsynced first = std::move(unsynced_.front());
+  unsynced_.pop_front();
+  mark_ = first.mark;
+  behind_.insert(behind_.end(), first.redo.begin(), first.redo.end());
+  behind_bytes_ += first.bytes;
+  if (first.numbers) durable_ = *first.numbers;
+  // Whoever waits for LMDB keeps those under way waiting, too; not without need.
+  const bool may_wait =
+      unsynced_.empty() || behind_bytes_ > kBehindMost * options_.behind_bytes_max;
+  const bool begins = may_wait || !checkpoint_->busy();
+  return behind_bytes_ > options_.behind_bytes_max && begins ? begin_checkpoint() : Result<void>{};
 }
 
 bool StoreFiles::quick(const Transaction& transaction) const {
   // The redo is hardly longer than what it repeats.
   return !transaction.identity && transaction.bytes <= options_.small_bytes_max &&
-         behind_bytes_ + transaction.bytes <= options_.behind_bytes_max &&
+         unsynced_.empty() && behind_bytes_ + transaction.bytes <= options_.behind_bytes_max &&
          (journal_.fits(2 * transaction.bytes + kPageBytes) || !checkpoint_->busy());
 }
 
-Result<void> StoreFiles::append(const Transaction& transaction) {
+Result<void> StoreFiles::write(const Transaction& transaction, bool aside, FileSync* apart) {
+  auto done = append(transaction, aside, apart);
+  while (!done && done.error().code == Errc::no_space && reserve_->release(transaction.bytes)) {
+    done = append(transaction, aside, apart);
+  }
+  if (!done) return done;
+  told_ = mark_.applied;
+  ++written_.applied;
+  if (transaction.counts()) ++written_.commits;
+  written_.values_end = values_.end();
+  Unsynced record{{redo_.bytes().begin(), redo_.bytes().end()}, transaction.bytes, {}, written_};
+  if (transaction.state) record.numbers = transaction.state->numbers;
+  unsynced_.push_back(std::move(record));
+  return {};
+}
+
+Result<void> StoreFiles::append(const Transaction& transaction, bool aside, FileSync* apart) {
   redo_.clear();
   // The promise is written with whatever raises it: also if that is written a second time.
   Promised promised = promised_;
-  auto done = transaction.bytes <= options_.small_bytes_max ? append_small(transaction, promised)
-                                                            : append_large(transaction, promised);
+  const std::size_t small_max = aside ? kPageBytes : options_.small_bytes_max;
+  auto done = transaction.bytes <= std::min(small_max, options_.small_bytes_max)
+                  ? append_small(transaction, promised, apart)
+                  : append_large(transaction, promised, apart);
   if (done) promised_ = promised;
   return done;
 }
 
-Result<void> StoreFiles::append_small(const Transaction& transaction, Promised& promised) {
+Result<void> StoreFiles::append_small(const Transaction& transaction, Promised& promised,
+                                      FileSync* apart) {
   ValuesAside none;
-  write(transaction, promised, none, redo_);
-  if (!journal_.fits(redo_.bytes().size())) {
+  stele::log::write(transaction, promised, none, redo_);
+  // A half is used again only if LMDB has all of it, also what is not durable yet.
+  if (!journal_.fits(redo_.bytes().size()) && unsynced_.empty()) {
     if (auto done = begin_checkpoint(); !done) return done;
   }
-  if (journal_.fits(redo_.bytes().size())) return journal_.append(mark_.applied + 1, redo_.bytes());
+  if (journal_.fits(redo_.bytes().size())) {
+    return journal_.append(next_number(), redo_.bytes(), apart);
+  }
   const auto begin = values_.begin();
   if (!begin) return tl::unexpected<Error>(begin.error());
-  return values_.append(mark_.applied + 1, {}, redo_.bytes());
+  return values_.append(next_number(), {}, redo_.bytes(), apart);
 }
 
-Result<void> StoreFiles::append_large(const Transaction& transaction, Promised& promised) {
+Result<void> StoreFiles::append_large(const Transaction& transaction, Promised& promised,
+                                      FileSync* apart) {
   const auto begin = values_.begin();
   if (!begin) return tl::unexpected<Error>(begin.error());
   ValuesAside aside{*begin, {}};
-  write(transaction, promised, aside, redo_);
-  auto done = values_.append(mark_.applied + 1, aside.values, redo_.bytes());
+  stele::log::write(transaction, promised, aside, redo_);
+  auto done = values_.append(next_number(), aside.values, redo_.bytes(), apart);
   if (done && values_.cached()) reader_->add_cached(*begin, values_.end());
   return done;
 }
@@ -339,7 +389,7 @@ Result<void> StoreFiles::begin_checkpoint() {
   if (behind_.empty()) return {};
   checkpoint_->begin(behind_, mark_, durable_);
   behind_bytes_ = 0;
-  journal_.turn();
+  if (unsynced_.empty()) journal_.turn();
   if (checkpoint_begun_) checkpoint_begun_();
   return {};
 }
@@ -349,6 +399,10 @@ Result<void> StoreFiles::end_checkpoint() {
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   readable_ = numbers->value_or(readable_);
   return {};
+}
+
+Result<void> StoreFiles::end_written_checkpoint() {
+  return checkpoint_->written() ? end_checkpoint() : Result<void>{};
 }
 
 Result<void> StoreFiles::checkpoint() {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,9 +40,22 @@ class StoreFiles {
   /// corrupt, foreign_directory, newer_format, io.
   static Result<StoreFiles> open(const std::string& directory, const Options& options);
 
-  /// Durable when it returns. `readable`: it can be read from LMDB then, and all before it. Errors
-  /// are final: what was written is unknown.
+  /// Durable when it returns. `readable`: it can be read from LMDB then, and all before it.
+  /// Requires that none is under way. Errors are final: what was written is unknown.
   Result<void> commit(const Transaction& transaction, bool readable);
+
+  /// The same in two steps, so that the next one may begin before this one is durable (ADR 19);
+  /// also of one that is empty. At most kUnsyncedMax are under way. It is durable once the sync has
+  /// run, and those of all before; `aside`: values go to the value log, however small.
+  Result<FileSync> begin(const Transaction& transaction, bool aside);
+  /// The first one under way is durable.
+  Result<void> end();
+  [[nodiscard]] std::size_t under_way() const { return unsynced_.size(); }
+  /// Several records behind each other do not say of the one before that it is durable: should it
+  /// be damaged, it would be taken for one that never was. One more record says so.
+  [[nodiscard]] bool untold() const {
+    return unsynced_.empty() && told_ + 1 < mark_.applied && mark_.applied == written_.applied;
+  }
   /// Whether others will soon read what is committed from now on (ADR 10).
   void keep_cached(bool keep) { values_.keep_cached(keep); }
   /// Whether the commit of this would be one write and one sync.
@@ -63,8 +77,8 @@ class StoreFiles {
   [[nodiscard]] const StateNumbers& readable() const { return readable_; }
   /// Of all files.
   [[nodiscard]] std::uint64_t used_bytes() const;
-  /// The last commit: now, and as it was found.
-  [[nodiscard]] std::uint64_t commits() const { return mark_.commits; }
+  /// The last commit, those under way included: now, and as it was found.
+  [[nodiscard]] std::uint64_t commits() const { return written_.commits; }
   [[nodiscard]] std::uint64_t commits_found() const { return commits_found_; }
 
  private:
@@ -77,18 +91,32 @@ class StoreFiles {
         values_(std::move(values)),
         reader_(std::move(reader)) {}
   Result<void> load();
-  Result<void> append(const Transaction& transaction);
-  Result<void> append_small(const Transaction& transaction, Promised& promised);
-  Result<void> append_large(const Transaction& transaction, Promised& promised);
+  /// A record that was written, as long as it is not known to be durable.
+  struct Unsynced {
+    std::vector<std::byte> redo;
+    std::size_t bytes = 0;
+    std::optional<StateNumbers> numbers;
+    JournalMark mark;  // Behind it.
+  };
+
+  Result<void> write(const Transaction& transaction, bool aside, FileSync* apart);
+  Result<void> append(const Transaction& transaction, bool aside, FileSync* apart);
+  Result<void> append_small(const Transaction& transaction, Promised& promised, FileSync* apart);
+  Result<void> append_large(const Transaction& transaction, Promised& promised, FileSync* apart);
+  [[nodiscard]] RecordNumber next_number() const { return {written_.applied + 1, mark_.applied}; }
   Result<void> begin_checkpoint();
   Result<void> end_checkpoint();
+  Result<void> end_written_checkpoint();
 
   Options options_;
   Lmdb lmdb_;
   Journal journal_;
   ValueLog values_;
   std::unique_ptr<ValueReader> reader_;
-  JournalMark mark_;  // Behind the last record.
+  JournalMark written_;            // Behind the last record,
+  JournalMark mark_;               // and behind the last one that is durable.
+  std::deque<Unsynced> unsynced_;  // Those between.
+  std::uint64_t told_ = 0;         // The last record says that those up to this one are durable.
   std::uint64_t commits_found_ = 0;
   Redo redo_;                       // Of the transaction under way.
   std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,

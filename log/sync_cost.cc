@@ -25,6 +25,7 @@ void SyncCost::add(std::size_t bytes, Duration took) {
   const double variance = xx_ / count_ - mean * mean;
   if (variance <= kDeviationMin * mean * kDeviationMin * mean) return;
   const double slope = std::max(0.0, (xy_ / count_ - mean * y_ / count_) / variance);
+  per_byte_ = std::chrono::duration<double>(slope);
   const double at_none = std::clamp(y_ / count_ - slope * mean, 0.0, y_ / count_);
   cost_ = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(at_none));
 }

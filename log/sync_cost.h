@@ -15,6 +15,10 @@ class SyncCost {
   void add(std::size_t bytes, Duration took);
   /// Nothing as long as all commits were alike.
   [[nodiscard]] Duration get() const { return cost_; }
+  /// What so many bytes take beside that.
+  [[nodiscard]] Duration of_bytes(std::size_t bytes) const {
+    return std::chrono::duration_cast<Duration>(per_byte_ * static_cast<double>(bytes));
+  }
 
  private:
   // Sums of 1, bytes, seconds, bytes², bytes × seconds.
@@ -24,6 +28,7 @@ class SyncCost {
   double xx_ = 0;
   double xy_ = 0;
   Duration cost_{};
+  std::chrono::duration<double> per_byte_{};
 };
 
 }  // namespace stele::log

@@ -13,8 +13,6 @@
 #include <new>
 #include <utility>
 
-#include "log/journal_record.h"
-
 namespace stele::log {
 namespace {
 
@@ -72,8 +70,8 @@ Result<ValuePlace> ValueLog::begin() {
   return ValuePlace{end_.segment, end_.offset + kRecordHeadBytes};
 }
 
-Result<void> ValueLog::append(std::uint64_t number, std::span<const paxos::Value> values,
-                              std::span<const std::byte> redo) {
+Result<void> ValueLog::append(RecordNumber number, std::span<const paxos::Value> values,
+                              std::span<const std::byte> redo, FileSync* apart) {
   std::uint64_t value_bytes = 0;
   for (const paxos::Value& value : values) value_bytes += value.size();
   const auto head = make_record_head(id_, number, value_bytes, redo);
@@ -84,8 +82,7 @@ Result<void> ValueLog::append(std::uint64_t number, std::span<const paxos::Value
   parts.push_back(redo);
   file_.set_cached(keep_cached_ && cached_bytes_ < options_.cached_bytes_max);
   cached_ = file_.cached();
-  auto done = file_.write(end_.offset, parts);
-  if (done) done = file_.sync();
+  auto done = file_.write(end_.offset, parts, apart);
   if (!done) return done;
   const std::uint64_t bytes = whole_pages(head.size() + value_bytes + redo.size());
   end_.offset += bytes;

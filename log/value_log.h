@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "log/direct_file.h"
+#include "log/journal_record.h"
 #include "log/record.h"
 #include "paxos/result.h"
 #include "paxos/value.h"
@@ -42,9 +43,9 @@ class ValueLog {
 
   /// Where the first value of the next record will lie; makes a new segment if need be.
   Result<ValuePlace> begin();
-  /// Requires begin(). Durable when it returns. Errors are final.
-  Result<void> append(std::uint64_t number, std::span<const paxos::Value> values,
-                      std::span<const std::byte> redo);
+  /// Requires begin(). Durable when it returns, or with `apart`. Errors are final.
+  Result<void> append(RecordNumber number, std::span<const paxos::Value> values,
+                      std::span<const std::byte> redo, FileSync* apart = nullptr);
   /// Whether others will soon read what is appended from now on: it stays in the page cache then.
   void keep_cached(bool keep);
   /// Whether the last record is there.

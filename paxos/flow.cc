@@ -14,6 +14,12 @@ Duration from_seconds(double count) {
 /// The bound changes by so much in a round at most.
 constexpr double kShrinkMost = 0.6;
 constexpr double kGrowMost = 1.5;
+/// A rate that was seen once is believed less with every round that does not reach it.
+constexpr double kRateKept = 0.98;
+/// Slots that take so many times as long as one that is alone wait for each other.
+constexpr int kFull = 2;
+/// So much of what a slot took may be due to its own bytes, whatever the rate says.
+constexpr double kOwnMost = 0.9;
 
 }  // namespace
 
@@ -21,7 +27,7 @@ Flow::Flow(std::size_t bytes_max) : limit_(bytes_max), bytes_(std::min(kBytesAtF
 
 void Flow::begin(Time now) {
   *this = Flow(limit_);
-  now_ = base_at_ = round_began_ = now;
+  now_ = alone_at_ = round_began_ = now;
 }
 
 void Flow::on_proposed(Time now, Slot slot, std::size_t in_flight_bytes, bool alone) {
@@ -37,12 +43,8 @@ void Flow::on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at) {
   const Duration took = now - proposed_at;
   // Until now: what comes behind it shares its commit.
   if (slot == std::exchange(alone_, Slot{})) {
-    // What its own bytes took on the way is no fixed cost.
-    const bool rate_known = bytes_per_second_ > 0;
-    const double own = rate_known ? static_cast<double>(bytes) / bytes_per_second_ : 0;
-    if (rate_known || bytes <= kSmallBytes)
-      add_base(std::max(Duration(0), took - from_seconds(own)));
-    base_at_ = now;
+    alones_[alones_seen_++ % alones_.size()] = {took, bytes};
+    alone_at_ = now;
   }
   round_sum_ += took;
   ++round_slots_;
@@ -59,9 +61,10 @@ void Flow::end_round(Time now) {
   if (factor < 1) next = std::min(next, static_cast<double>(round_peak_) * factor);
   bytes_ = std::clamp(static_cast<std::size_t>(next), std::min(kBytesMin, limit_), limit_);
 
-  if (held_back_ && now > round_began_) {
+  // A bound that is too low must not look like a slow line or disk.
+  if (held_back_ && now > round_began_ && took >= kFull * base()) {
     const double rate = static_cast<double>(round_bytes_) / seconds(now - round_began_);
-    bytes_per_second_ = bytes_per_second_ > 0 ? (bytes_per_second_ + rate) / 2 : rate;
+    bytes_per_second_ = std::max(rate, kRateKept * bytes_per_second_);
   }
   round_end_ = next_;
   round_began_ = now;
@@ -70,15 +73,21 @@ void Flow::end_round(Time now) {
   held_back_ = false;
 }
 
-void Flow::add_base(Duration base) { bases_[bases_seen_++ % bases_.size()] = base; }
-
-/// The least of the last ones: the others may have waited for something else.
+/// The least of the last ones: the others may have waited for something else. What a slot's own
+/// bytes took on the way is no fixed cost; as long as the rate is not known, that may be almost all
+/// of a large one.
 Duration Flow::base() const {
   Duration least = Duration::max();
-  for (const auto& base : bases_) {
-    if (base) least = std::min(least, *base);
+  for (const auto& alone : alones_) {
+    if (!alone) continue;
+    const double most = kOwnMost * seconds(alone->took);
+    const double unknown = alone->bytes <= kSmallBytes ? 0 : most;
+    const double own = bytes_per_second_ > 0
+                           ? std::min(static_cast<double>(alone->bytes) / bytes_per_second_, most)
+                           : unknown;
+    least = std::min(least, alone->took - from_seconds(own));
   }
-  return bases_seen_ == 0 ? Duration(0) : least;
+  return alones_seen_ == 0 ? Duration(0) : least;
 }
 
 void Flow::on_round_trip(Duration round_trip) {

@@ -34,7 +34,7 @@ class Flow {
   [[nodiscard]] std::size_t bytes_max() const { return bytes_; }
   /// The next slot should wait until it is alone, to show what it takes then.
   [[nodiscard]] bool measures() const {
-    return bases_seen_ == 0 || now_ - base_at_ >= kMeasureEvery;
+    return alones_seen_ == 0 || now_ - alone_at_ >= kMeasureEvery;
   }
   /// A good size of a batch: several are in flight, so that lines and disks always have work.
   [[nodiscard]] std::size_t batch_bytes() const;
@@ -54,7 +54,6 @@ class Flow {
 
  private:
   void end_round(Time now);
-  void add_base(Duration base);
   [[nodiscard]] Duration base() const;
 
   std::size_t limit_;
@@ -71,11 +70,16 @@ class Flow {
   std::size_t round_bytes_ = 0;
   std::size_t round_peak_ = 0;  // The most bytes that were in flight.
   bool held_back_ = false;
-  double bytes_per_second_ = 0;  // Of the last rounds that were held back.
+  double bytes_per_second_ = 0;  // The best of late, of rounds whose slots waited for each other.
 
-  std::array<std::optional<Duration>, 3> bases_;  // The last ones.
-  std::size_t bases_seen_ = 0;
-  Time base_at_{};
+  /// A slot that was alone in flight.
+  struct Alone {
+    Duration took;
+    std::size_t bytes;
+  };
+  std::array<std::optional<Alone>, 3> alones_;  // The last ones.
+  std::size_t alones_seen_ = 0;
+  Time alone_at_{};
   std::optional<Duration> round_trip_;  // The shortest of late.
 };
 

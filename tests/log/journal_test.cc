@@ -29,7 +29,7 @@ struct Bench {
     journal.emplace(*std::move(made));
   }
   void append(std::uint64_t number, const std::string& text) {
-    REQUIRE(journal->append(number, bytes_of(text)));
+    REQUIRE(journal->append({number, number - 1}, bytes_of(text)));
   }
   /// After a restart: the records behind `applied`, by number.
   [[nodiscard]] std::vector<std::string> found(std::uint64_t applied = 0) {
@@ -83,11 +83,11 @@ TEST_SUITE("log.journal") {
   TEST_CASE("fits: exactly as many pages as a half has, whichever half") {
     Bench bench;
     for (std::uint64_t number = 1; number <= 3; number += 2) {
-      CHECK(bench.journal->fits(8 * kPageBytes - 32));
+      CHECK(bench.journal->fits(8 * kPageBytes - kRecordHeadBytes));
       CHECK_FALSE(bench.journal->fits(8 * kPageBytes - 31));
-      bench.append(number, std::string(7 * kPageBytes - 32, 'a'));
-      CHECK(bench.journal->fits(kPageBytes - 32));
-      bench.append(number + 1, std::string(kPageBytes - 32, 'b'));
+      bench.append(number, std::string(7 * kPageBytes - kRecordHeadBytes, 'a'));
+      CHECK(bench.journal->fits(kPageBytes - kRecordHeadBytes));
+      bench.append(number + 1, std::string(kPageBytes - kRecordHeadBytes, 'b'));
       CHECK_FALSE(bench.journal->fits(0));
       bench.journal->turn();
     }
@@ -154,7 +154,7 @@ TEST_SUITE("log.journal") {
     Bench other;
     other.append(1, "theirs");
     auto third = Journal::create(bench.path, kId + 1, kBytes);
-    REQUIRE(third->append(1, bytes_of("foreign")));
+    REQUIRE(third->append({1, 0}, bytes_of("foreign")));
     std::string page(kPageBytes, '\0');
     std::ifstream(bench.path).seekg(kPageBytes).read(page.data(), kPageBytes);
     std::fstream target(other.path, std::ios::in | std::ios::out | std::ios::binary);

@@ -260,7 +260,7 @@ TEST_SUITE("log.store_files") {
 
   TEST_CASE("a torn last record is none, whichever part is torn, and is cut off") {
     // Head, values, redo.
-    for (const std::size_t at : {3UL, 2000UL, 32 + 5000UL + 20}) {
+    for (const std::size_t at : {3UL, 2000UL, kRecordHeadBytes + 5000UL + 20}) {
       Bench bench;
       bench.commit(vote(1, 5000));
       bench.commit(vote(2));

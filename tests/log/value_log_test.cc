@@ -32,7 +32,7 @@ struct Bench {
   ValuePlace append(const std::string& text) {
     const auto place = log.begin();
     REQUIRE(place);
-    REQUIRE(log.append(++number, std::vector{paxos::value(text)}, {}));
+    REQUIRE(log.append({++number}, std::vector{paxos::value(text)}, {}));
     return *place;
   }
 

@@ -14,6 +14,7 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "pauses",
     "disk stalls",
     "failed commits",
+    "several commits at once",
     "full disks",
     "overfull disks",
     "rotten votes",

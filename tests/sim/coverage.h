@@ -20,6 +20,7 @@ enum class Path : std::uint8_t {
   pauses,
   disk_stalls,
   failed_commits,
+  commits_at_once,
   full_disks,
   overfull_disks,
   rotten_votes,

@@ -99,16 +99,17 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
   must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
   if (random.chance(30)) files.watched.lose_power(random);  // What a start has found stays found.
   const Image found = read_image(files.directory);
-  Image after = disk.cached;
-  if (files.uncertain) files.uncertain->apply(after);
-  if (files.uncertain && same(found, after)) {
-    disk.write(*files.uncertain);
-  } else if (!same(found, disk.cached)) {
+  // The most first: one that changes nothing looks like the one before.
+  std::vector<Image> states{disk.cached};
+  for (const Txn& txn : files.uncertain) txn.apply(states.emplace_back(states.back()));
+  while (!states.empty() && !same(found, states.back())) states.pop_back();
+  if (states.empty()) {
     throw Violation("3",
-                    "after a crash the store holds neither the state before the commit "
-                    "under way nor the one behind it");
+                    "after a crash the store holds neither the state before the commits "
+                    "under way nor one behind some of them");
   }
-  files.uncertain.reset();
+  for (std::size_t i = 0; i + 1 < states.size(); ++i) disk.write(files.uncertain[i]);
+  files.uncertain.clear();
 }
 
 std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
@@ -118,10 +119,7 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
   store->always_cached_ = random.chance(50);
   log::LmdbStore::Options options;
   options.files = file_options(files);
-  options.commit_wanted = [self = store.get()] {
-    self->dirty_ = true;
-    self->hooks_.commit_wanted();
-  };
+  options.commit_wanted = [self = store.get()] { self->hooks_.commit_wanted(); };
   auto directory = must(log::DataDirectory::open(files.directory), "the directory");
   store->real_ =
       must(log::LmdbStore::open(std::move(directory), options, loop,
@@ -136,26 +134,49 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
   return store;
 }
 
+std::optional<std::size_t> LmdbSimStore::begin_commit() {
+  if (!real_->begin_commit()) return std::nullopt;
+  under_way_.push_back(std::exchange(waiting_, {}));
+  return 0;
+}
+
 void LmdbSimStore::finish_commit() {
-  dirty_ = false;
-  const Txn txn = std::exchange(waiting_, {});
-  real_->commit_now();
+  const Txn txn = under_way_.front();
+  under_way_.erase(under_way_.begin());
+  real_->finish_commit();
   disk_.write(txn);
   disk_.sync();
 }
 
+void LmdbSimStore::sync() {
+  if (!real_) return;
+  do {
+    while (!under_way_.empty()) finish_commit();
+    real_->flush();
+  } while (begin_commit());
+}
+
 void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
-  if (dirty_ && random.chance(70)) {
-    coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
-    files_.uncertain = std::exchange(waiting_, {});
+  // Syncs come to their end in any order.
+  while (under_way_.size() > 1 && random.chance(50)) {
+    real_->sync_commit(random.between(1, under_way_.size() - 1));
+  }
+  if (random.chance(70)) {
     if (random.chance(50)) {
-      coverage.count(Path::failed_commits);
       files_.watched.fail_sync_after(random.below(4), random.fork(1));
     } else {
       // A record of the journal takes two, a write and a sync.
       files_.watched.die_after(random.chance(50) ? 1 : random.below(8));
     }
-    real_->commit_now();
+    static_cast<void>(begin_commit());
+    if (!under_way_.empty()) {
+      coverage.count(Path::failed_commits);
+      real_->finish_commit();
+    }
+  }
+  files_.uncertain = std::move(under_way_);
+  if (!files_.uncertain.empty()) {
+    coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
   }
   real_.reset();  // Nobody has the files open any more.
   if (power) {

@@ -17,11 +17,12 @@ struct LmdbFiles {
   /// Larger transactions go to the value log. With many pages records in the journal can tear.
   std::size_t small_bytes_max = 1500;
   WatchedFiles watched{};
-  std::optional<Txn> uncertain;  ///< Was being committed when the process died.
+  std::vector<Txn> uncertain;  ///< Were being committed when the process died.
 };
 
 /// Forwards to log::LmdbStore and keeps the Disk as a model of what must be in the files: after a
-/// crash they hold exactly the state before the transaction under way, or behind it.
+/// crash they hold exactly the state before the transactions under way, or behind some of them,
+/// from the first one on.
 class LmdbSimStore final : public SimStore {
  public:
   ~LmdbSimStore() override {
@@ -33,17 +34,14 @@ class LmdbSimStore final : public SimStore {
   static std::unique_ptr<LmdbSimStore> open(net::Loop& loop, Disk& disk, LmdbFiles& files,
                                             MemoryStore::Hooks hooks, Random& random);
 
-  /// Nobody has the files open: they hold the disk's state, or the one behind the transaction that
-  /// was under way, which the disk then has as well. Throws a Violation if not.
+  /// Nobody has the files open: they hold the disk's state, or the one behind some of the
+  /// transactions that were under way, which the disk then has as well. Throws a Violation if not.
   static void check_files(Disk& disk, LmdbFiles& files, Random& random);
 
-  bool begin_commit() override { return dirty_; }
+  std::optional<std::size_t> begin_commit() override;
   void finish_commit() override;
   void fail_commit(const std::string&) override {}
-  [[nodiscard]] std::size_t committing_bytes() const override { return 0; }
-  void sync() override {
-    if (dirty_ || waiting_.state || waiting_.history) finish_commit();
-  }
+  void sync() override;
   void crash(bool power, Random& random, Coverage& coverage) override;
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override {
@@ -87,7 +85,7 @@ class LmdbSimStore final : public SimStore {
   MemoryStore::Hooks hooks_;
   std::unique_ptr<log::LmdbStore> real_;
   Txn waiting_;
-  bool dirty_ = false;          // A commit is wanted.
+  std::vector<Txn> under_way_;
   bool always_cached_ = false;  // Whatever the node wishes: it must make no difference.
 };
 

@@ -40,19 +40,19 @@ void MemoryStore::read_later(std::function<void()> task) {
 // --- Commits ---------------------------------------------------------------------------
 
 void MemoryStore::want_commit() {
-  if (!waiting_.urgent || committing_ || failed_) return;
+  if (!waiting_.urgent || failed_) return;
   if (hooks_.commit_wanted) hooks_.commit_wanted();
 }
 
-bool MemoryStore::begin_commit() {
-  if (committing_ || failed_ || !dirty()) return false;
-  committing_ = std::exchange(waiting_, {});
-  return true;
+std::optional<std::size_t> MemoryStore::begin_commit() {
+  if (failed_ || !dirty()) return std::nullopt;
+  committing_.push_back(std::exchange(waiting_, {}));
+  return committing_.back().bytes;
 }
 
 void MemoryStore::finish_commit() {
-  auto batch = std::make_shared<Batch>(*std::move(committing_));
-  committing_.reset();
+  auto batch = std::make_shared<Batch>(std::move(committing_.front()));
+  committing_.pop_front();
   disk_.write(batch->txn);
   disk_.sync();
   std::vector<log::SlotsRead> found;
@@ -80,9 +80,11 @@ void MemoryStore::fail_commit(const std::string& reason) {
 
 void MemoryStore::crash(bool power, Random& random, Coverage& coverage) {
   failed_ = true;
-  if (committing_) {
-    coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
-    if (power || random.chance(50)) disk_.write(committing_->txn);
+  if (committing_.empty()) return;
+  coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
+  for (const Batch& batch : committing_) {
+    if (!power && random.chance(50)) return;
+    disk_.write(batch.txn);
   }
 }
 
@@ -125,8 +127,8 @@ void MemoryStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
   if (writes.empty()) {
     if (!waiting_.txn.votes.empty()) {
       waiting_.durable.push_back(std::move(durable));
-    } else if (committing_) {
-      committing_->durable.push_back(std::move(durable));
+    } else if (!committing_.empty()) {
+      committing_.back().durable.push_back(std::move(durable));
     } else {
       post(std::move(durable));
     }

@@ -2,6 +2,7 @@
 // long as the test says.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -16,7 +17,7 @@ namespace stele::sim {
 class MemoryStore final : public SimStore {
  public:
   struct Hooks {
-    /// Somebody waits for a commit, and none is under way.
+    /// Somebody waits for a commit.
     std::function<void()> commit_wanted;
     /// Runs a read beside the writes, some time later; if empty, in the next turn of the loop.
     std::function<void(std::function<void()>)> read_later;
@@ -32,14 +33,11 @@ class MemoryStore final : public SimStore {
     *alive_ = false;
   }
 
-  bool begin_commit() override;
+  std::optional<std::size_t> begin_commit() override;
   void finish_commit() override;
   void fail_commit(const std::string& reason) override;
-  [[nodiscard]] std::size_t committing_bytes() const override {
-    return committing_ ? committing_->bytes : 0;
-  }
   void sync() override {
-    while (begin_commit()) finish_commit();
+    while (!committing_.empty() || begin_commit()) finish_commit();
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
   [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
@@ -97,7 +95,7 @@ class MemoryStore final : public SimStore {
   std::uint64_t commits_found_ = 0;
   std::uint64_t commits_ = 0;
   Batch waiting_;
-  std::optional<Batch> committing_;
+  std::deque<Batch> committing_;
   std::size_t backlog_ = 0;
   Lsn readable_lsn_{1};
   bool failed_ = false;

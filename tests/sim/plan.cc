@@ -48,6 +48,7 @@ constexpr std::array kSettings = {
     Setting{"queue_bytes_max", &Plan::queue_bytes_max},
     Setting{"commit_us_min", &Plan::commit_us_min},
     Setting{"commit_us_max", &Plan::commit_us_max},
+    Setting{"commits_at_once", &Plan::commits_at_once},
     Setting{"line_bytes_per_s", &Plan::line_bytes_per_s},
     Setting{"disk_bytes_per_s", &Plan::disk_bytes_per_s},
     Setting{"clients", &Plan::clients},
@@ -142,6 +143,9 @@ class Drawing {
     plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
     plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
     if (random_.fork(6).chance(15)) a_small_table_of_sessions();
+    if (Random several = random_.fork(8); several.chance(40)) {
+      plan_.commits_at_once = several.between(2, 8);
+    }
   }
 
   /// Clients that went without closing have filled the table, or have been away from it for long.

@@ -82,6 +82,7 @@ struct Plan {
   std::uint64_t queue_bytes_max = 16 << 20;
   std::uint64_t commit_us_min = 100;
   std::uint64_t commit_us_max = 1000;
+  std::uint64_t commits_at_once = 1;  ///< The next one may begin before the last one is durable.
   /// What every host's line, and every disk, lets through in a second; 0: everything. They keep
   /// that rate: once there is a leader, it stays.
   std::uint64_t line_bytes_per_s = 0;

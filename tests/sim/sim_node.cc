@@ -130,6 +130,8 @@ void SimNode::end_process() {
   dialer_.reset();
   process_.reset();
   commit_scheduled_ = finish_due_ = fail_next_commit_ = false;
+  commits_.clear();
+  disk_free_at_ = {};
   within_commit_ = {};
 }
 
@@ -204,18 +206,24 @@ void SimNode::on_commit_wanted() {
 }
 
 void SimNode::begin_commit() {
-  if (!store_->begin_commit()) {
-    commit_scheduled_ = false;
-    return;
-  }
+  commit_scheduled_ = false;
+  if (commits_.size() >= world_.plan.commits_at_once) return;  // Wanted again when one is done.
+  const auto bytes = store_->begin_commit();
+  if (!bytes) return;
+  if (!commits_.empty()) world_.coverage.count(Path::commits_at_once);
   Duration takes = random_.between(us(world_.plan.commit_us_min), us(world_.plan.commit_us_max));
   if (!is_slow(world_.plan) && random_.chance(1)) takes *= 10;
   if (kind_) takes = std::min<Duration>(takes, ms(world_.plan.election_timeout_ms) / 8);
+  const Time now = world_.scheduler.now();
+  disk_free_at_ = std::max(disk_free_at_, now);
   if (const std::uint64_t rate = world_.plan.disk_bytes_per_s; rate != 0) {
     world_.coverage.count(Path::waits_for_a_slow_disk);
-    takes += us(store_->committing_bytes() * 1'000'000 / rate);
+    disk_free_at_ += us(*bytes * 1'000'000 / rate);
   }
-  later(takes, [this] { finish_commit(); });
+  // Told of in order.
+  const Time before = commits_.empty() ? now : commits_.back().due;
+  commits_.push_back({*bytes, std::max(disk_free_at_ + takes, before)});
+  if (commits_.size() == 1) later(commits_.front().due - now, [this] { finish_commit(); });
 }
 
 void SimNode::finish_commit() {
@@ -232,7 +240,7 @@ void SimNode::finish_commit() {
     act();
     if (!running()) return;
   }
-  const std::size_t bytes = store_->committing_bytes();
+  const std::size_t bytes = commits_.front().bytes;
   const bool full = disk_.free_bytes < bytes;
   if (full || std::exchange(fail_next_commit_, false)) {
     world_.coverage.count(full ? Path::overfull_disks : Path::failed_commits);
@@ -241,7 +249,10 @@ void SimNode::finish_commit() {
     return store_->fail_commit(full ? "no space left on device" : "input/output error");
   }
   if (disk_.free_bytes != UINT64_MAX) disk_.free_bytes -= bytes;
-  commit_scheduled_ = false;
+  commits_.pop_front();
+  if (!commits_.empty()) {
+    later(std::max(commits_.front().due, now) - now, [this] { finish_commit(); });
+  }
   store_->finish_commit();
   world_.trace.event(now, 4, host(), bytes,
                      [&] { return name_of(host()) + ": committed " + std::to_string(bytes); });

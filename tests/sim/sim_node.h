@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -121,7 +122,13 @@ class SimNode {
   SimStore* store_ = nullptr;
   std::unique_ptr<log::Node> node_;
   bool commit_scheduled_ = false;
-  bool finish_due_ = false;  // The commit would be done, but the process is paused.
+  bool finish_due_ = false;  // A commit would be done, but the process is paused.
+  struct Commit {
+    std::size_t bytes;
+    Time due;
+  };
+  std::deque<Commit> commits_;  // Under way.
+  Time disk_free_at_{};         // When the disk has written what is.
   bool fail_next_commit_ = false;
   std::function<void()> within_commit_;  // May end the process.
   bool kind_ = false;

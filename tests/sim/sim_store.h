@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "log/store.h"
 #include "tests/sim/coverage.h"
@@ -13,14 +14,13 @@ namespace stele::sim {
 
 class SimStore : public log::Store {
  public:
-  /// What waits is written: from here on nothing joins this transaction. False if nothing waits.
-  virtual bool begin_commit() = 0;
-  /// It is durable.
+  /// What waits is written: from here on nothing joins this transaction. Nothing if none waits, or
+  /// if it must wait for those under way; else what it takes on the disk.
+  virtual std::optional<std::size_t> begin_commit() = 0;
+  /// The first one under way is durable.
   virtual void finish_commit() = 0;
   /// It failed: what is on the disk is unknown, and the store does nothing any more.
   virtual void fail_commit(const std::string& reason) = 0;
-  /// What the commit under way takes on the disk.
-  [[nodiscard]] virtual std::size_t committing_bytes() const = 0;
   /// Commits all that waits.
   virtual void sync() = 0;
   /// Its process ends in good order: what waits when the store is destroyed is committed then, and
