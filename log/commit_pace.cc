@@ -53,6 +53,7 @@ void CommitPace::add(const Commit& commit) {
   // The bytes of a disk have one way, whatever its syncs do.
   const Duration alone = cost() + cost_.of_bytes(commit.ahead_bytes + commit.bytes);
   const Duration overlap = ended_at_ - commit.begun - cost_.of_bytes(commit.ahead_bytes);
+  if (one_after_the_other_ && tried_ == 0) more_s_ = overlap_s_ = 0;  // What was is long ago.
   more_s_ = kKept * more_s_ + std::max(0.0, seconds(took - alone));
   overlap_s_ = kKept * overlap_s_ + std::max(0.0, seconds(overlap));
   if (one_after_the_other_ && ++tried_ == kTried) {

@@ -149,9 +149,11 @@ bool Committer::commit_next(Lock& lock) {
   if (!pace_.several()) gather(lock);
   if (failed_) return false;
   if (!pace_.several() || pending_.moves_all()) return commit_alone(lock);
-  auto sync = begin(lock);
-  if (sync) sync_beside(*std::move(sync));
-  return sync.has_value();
+  if (!begin(lock)) return false;
+  if (!syncers_) syncers_.emplace(CommitPace::kSeveral);
+  // It is under way until it is synced.
+  asio::post(*syncers_, [this, commit = under_way_.back().get()] { sync(*commit); });
+  return true;
 }
 
 /// Those whom the last commit has answered come again, if there is a loop of them; who comes at
@@ -240,8 +242,8 @@ Result<void> Committer::read_votes(Commit& commit) {
 
 // --- Several at once -------------------------------------------------------------------
 
-/// Writes what is pending; nothing if that failed.
-std::optional<FileSync> Committer::begin(Lock& lock) {
+/// Writes what is pending; false if that failed.
+bool Committer::begin(Lock& lock) {
   auto commit = std::make_shared<Commit>(std::exchange(pending_, {}));
   under_way_.push_back(commit);
   pace_.on_begun(now(), commit->transaction.bytes);
@@ -252,20 +254,17 @@ std::optional<FileSync> Committer::begin(Lock& lock) {
   hooks_.wrote(commit->transaction.bytes);
   lock.lock();
   if (!sync) fail_locked(sync.error());
-  return failed_ ? std::nullopt : std::optional(*std::move(sync));
+  if (failed_) return false;
+  commit->sync = *std::move(sync);
+  return true;
 }
 
-void Committer::sync_beside(FileSync sync) {
-  if (!syncers_) syncers_.emplace(CommitPace::kSeveral);
-  // It is under way until it is synced.
-  Commit* const commit = under_way_.back().get();
-  auto shared = std::make_shared<FileSync>(std::move(sync));
-  asio::post(*syncers_, [this, commit, shared] {
-    const auto done = shared->run();
-    const std::lock_guard lock(mutex_);
-    if (!done) fail_locked(done.error());
-    if (!failed_) on_synced(*commit);
-  });
+/// Any thread.
+void Committer::sync(Commit& commit) {
+  const auto done = commit.sync.run();
+  const std::lock_guard lock(mutex_);
+  if (!done) fail_locked(done.error());
+  if (!failed_) on_synced(commit);
 }
 
 /// Tells of it, and of those behind it that are synced already, unless it must wait for one before.
@@ -315,30 +314,28 @@ bool Committer::begin_commit() {
     committing_ = true;
     return true;
   }
-  auto sync = begin(lock);
-  if (sync) syncs_.emplace_back(*std::move(sync));
-  return sync.has_value();
+  return begin(lock);
 }
 
 void Committer::sync_commit(std::size_t index) {
-  if (failed_ || index >= syncs_.size() || !syncs_[index]) return;
-  if (auto done = std::exchange(syncs_[index], std::nullopt)->run(); !done) fail(done.error());
+  if (index < under_way_.size() && !under_way_[index]->synced) sync(*under_way_[index]);
 }
 
-void Committer::finish_commit() {
-  sync_commit(0);
+std::size_t Committer::finish_commit() {
+  if (!waiting_alone_) sync_commit(0);
   Lock lock(mutex_);
-  if (failed_) return;
+  if (failed_) return 0;
+  std::size_t told = untold_;
   if (waiting_alone_) {
+    told = 1;
     static_cast<void>(commit_alone(lock, std::exchange(waiting_alone_, nullptr)));
-  } else if (!under_way_.empty()) {
-    syncs_.erase(syncs_.begin());
-    on_synced(*under_way_.front());
+  } else if (told > 0) {
     static_cast<void>(end_told(lock));
   }
   const bool more = pending_.urgent && !failed_;
   lock.unlock();
   if (more) wake_writer();
+  return told;
 }
 
 // --- Any thread ------------------------------------------------------------------------

@@ -39,6 +39,7 @@ struct Commit {
   bool urgent = false;                          ///< Somebody waits.
   StateNumbers found;                           ///< What can be read from LMDB behind it.
   std::uint64_t commits = 0;                    ///< As of StoreFiles, behind it.
+  FileSync sync;
   bool synced = false;
 
   /// LMDB is to have it, and all before it, which therefore must be durable.
@@ -100,8 +101,9 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   bool begin_commit();
   /// Syncs the `index`th under way, 0 for the first one.
   void sync_commit(std::size_t index);
-  /// The first one under way is synced, and told of.
-  void finish_commit();
+  /// The first one under way is synced, and told of, and so are those behind it that are synced.
+  /// Returns how many they are.
+  std::size_t finish_commit();
 
   /// Of whoever commits, but for snapshots and values.
   [[nodiscard]] StoreFiles& files() { return *files_; }
@@ -126,8 +128,8 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   [[nodiscard]] bool commit_next(Lock& lock);
   [[nodiscard]] bool commit_alone(Lock& lock);
   [[nodiscard]] bool commit_alone(Lock& lock, std::shared_ptr<Commit> commit);
-  [[nodiscard]] std::optional<FileSync> begin(Lock& lock);
-  void sync_beside(FileSync sync);
+  [[nodiscard]] bool begin(Lock& lock);
+  void sync(Commit& commit);
   void on_synced(Commit& commit);
   Result<void> commit(Commit& commit);
   Result<void> read_votes(Commit& commit);
@@ -150,8 +152,7 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   bool committing_ = false;                          // There is one, by the writer or by the loop.
   bool waits_for_more_ = false;                      // The writer does, and nobody else commits.
   std::deque<std::shared_ptr<Commit>> under_way_;    // Several at once, in order.
-  std::vector<std::optional<FileSync>> syncs_;       // Theirs, without threads,
-  std::shared_ptr<Commit> waiting_alone_;            // and one that has nothing beside it.
+  std::shared_ptr<Commit> waiting_alone_;            // Without threads: it has nothing beside it.
   std::size_t untold_ = 0;  // Told of, and the files do not know yet that they are durable.
   StateNumbers readable_;   // As of the files.
   CommitPace pace_;

@@ -292,7 +292,7 @@ void LmdbStore::keep_cached(bool keep) { impl_->committer->keep_cached(keep); }
 
 bool LmdbStore::begin_commit() { return impl_->committer->begin_commit(); }
 void LmdbStore::sync_commit(std::size_t index) { impl_->committer->sync_commit(index); }
-void LmdbStore::finish_commit() { impl_->committer->finish_commit(); }
+std::size_t LmdbStore::finish_commit() { return impl_->committer->finish_commit(); }
 
 void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                            std::function<void(SlotsRead)> done) {

@@ -7,6 +7,7 @@
 
 #include "log/lmdb.h"
 #include "tests/log/store_benches.h"
+#include "tests/sim/file_layer.h"
 
 namespace stele::log {
 namespace {
@@ -113,6 +114,38 @@ TEST_SUITE("log.lmdb_store") {
     const SlotsRead all = bench.votes(1, 8 << 20);
     CHECK(all.records.size() == kSlots);
     CHECK(all.last);
+    CHECK(bench.failure.empty());
+  }
+
+  TEST_CASE(
+      "slow syncs: several commits at once, told of in order, answers and reads in their place") {
+    LmdbBench bench;
+    const sim::SlowSyncs slow(std::chrono::milliseconds(4));
+    std::uint64_t slot = 0;
+    std::vector<std::uint64_t> durable;
+    int reads = 0;
+    // Commits of different sizes show what a sync takes for itself.
+    while (slow.most() < 3) {
+      const std::uint64_t end = slot + 20;
+      while (slot < end) {
+        ++slot;
+        bench.store->write_votes(
+            {paxos::WriteAccepted{record(slot, {1, kN1}, std::string(slot * 613 % 9000, 'x'))}},
+            [&durable, slot] { durable.push_back(2 * slot); });
+        bench.store->write_votes({}, [&durable, slot] { durable.push_back(2 * slot + 1); });
+        REQUIRE(bench.run_until([&] { return durable.size() + 16 > 2 * slot; }));
+      }
+      bench.store->read_votes({slot - 5}, kEnd, 1 << 20, [&, slot](const SlotsRead& found) {
+        CHECK(found.records.front().slot == Slot{slot - 5});
+        CHECK(found.records.back().slot >= Slot{slot});
+        CHECK(durable.size() >= 2 * slot);
+        ++reads;
+      });
+    }
+    REQUIRE(bench.run_until([&] { return durable.size() == 2 * slot && reads > 0; }));
+    CHECK(std::ranges::is_sorted(durable));
+    bench.restart();
+    CHECK(bench.votes(1, 64 << 20).records.size() == slot);
     CHECK(bench.failure.empty());
   }
 

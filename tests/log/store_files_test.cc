@@ -43,6 +43,10 @@ struct Bench {
   void commit(const Transaction& transaction, bool readable = false) {
     REQUIRE(files->commit(transaction, readable));
   }
+  /// Written and not synced; whether that went well.
+  [[nodiscard]] bool begin(const Transaction& transaction, bool aside) {
+    return files->begin(transaction, aside).has_value();
+  }
   [[nodiscard]] SlotsRead read() {
     auto txn = files->lmdb().begin(false);
     const auto found = get_records(*txn, files->values(), {1}, {UINT64_MAX}, 1 << 20);
@@ -383,6 +387,89 @@ TEST_SUITE("log.store_files") {
     { REQUIRE(Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes})); }
     std::ofstream(directory.path() + "/journal") << "half made";
     CHECK(StoreFiles::open(directory.path(), options()).has_value());
+  }
+
+  // The order in which the disk writes them is its own.
+  TEST_CASE("several under way: those behind one that is not whole do not count") {
+    Bench bench;
+    bench.commit(vote(1));
+    for (const std::uint64_t slot : {2, 3, 4}) CHECK(bench.begin(vote(slot), false));
+    CHECK(bench.files->under_way() == 3);
+    bench.damage("journal", 3 * kPageBytes + 40);  // The third of four.
+    bench.open();
+    CHECK(bench.slots() == Slots{1, 2});
+    // The fourth, which is still there, is not taken for one that is written now.
+    bench.commit(vote(7));
+    bench.open();
+    CHECK(bench.slots() == Slots{1, 2, 7});
+  }
+
+  TEST_CASE("several under way: a torn value behind the last one that is durable, and before it") {
+    Bench bench;
+    CHECK(bench.begin(vote(1, 5000), false));
+    CHECK(bench.begin(vote(2, 5000), false));
+    SUBCASE("not known to be durable: neither counts") {
+      bench.damage("values/1", 2000);
+      bench.open();
+      CHECK(bench.slots().empty());
+      bench.commit(vote(3, 5000));
+      bench.open();
+      CHECK(bench.slots() == Slots{3});
+    }
+    SUBCASE("known to be durable: a faulty slot") {
+      for (int i = 0; i < 2; ++i) REQUIRE(bench.files->end());
+      bench.commit(vote(3));
+      bench.damage("values/1", 2000);
+      bench.open();
+      CHECK(bench.read().faulty == Slot{1});
+    }
+  }
+
+  // Rot is told from what never reached the disk.
+  TEST_CASE("untold: one more record says that the last ones are durable") {
+    for (const bool told : {false, true}) {
+      Bench bench;
+      CHECK(bench.begin(vote(1), false));
+      CHECK(bench.begin(vote(2), false));
+      CHECK_FALSE(bench.files->untold());
+      for (int i = 0; i < 2; ++i) REQUIRE(bench.files->end());
+      CHECK(bench.files->untold());
+      if (told) bench.commit({});
+      CHECK(bench.files->untold() == !told);
+      CHECK(bench.files->commits() == 2);
+      bench.damage("journal", kPageBytes + 50);
+      if (told) {
+        CHECK(bench.error().code == Errc::corrupt);
+      } else {
+        bench.open();
+        CHECK(bench.slots().empty());
+      }
+    }
+  }
+
+  TEST_CASE("LMDB has only what is durable, and a half waits for what is not") {
+    Bench bench;
+    for (std::uint64_t slot = 1; slot <= 3; ++slot) bench.commit(vote(slot));
+    CHECK(bench.begin(vote(4), false));
+    REQUIRE(bench.files->checkpoint());
+    CHECK(bench.slots() == Slots{1, 2, 3});
+    // The half is full: what comes next goes to the value log.
+    CHECK(bench.begin(vote(5), false));
+    CHECK(std::filesystem::exists(bench.path("values/1")));
+    for (int i = 0; i < 2; ++i) REQUIRE(bench.files->end());
+    for (std::uint64_t slot = 6; slot <= 30; ++slot) bench.commit(vote(slot));
+    bench.open();
+    CHECK(bench.slots().size() == 30);
+  }
+
+  TEST_CASE(
+      "aside: what is larger than a page goes to the value log, however much the journal takes") {
+    Bench bench;
+    Transaction pages = vote(1, 500);
+    CHECK(bench.begin(pages, true));
+    CHECK_FALSE(std::filesystem::exists(bench.path("values/1")));
+    CHECK(bench.begin(vote(2, 5000), true));
+    CHECK(std::filesystem::exists(bench.path("values/1")));
   }
 
   TEST_CASE("numbers are never used again, though a torn record had one") {

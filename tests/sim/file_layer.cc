@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -247,6 +249,31 @@ void WatchedFiles::lose_power(Random& random) {
   }
 }
 
+namespace {
+
+std::atomic<std::int64_t> sync_longer_us{0};
+std::atomic<int> syncs_now{0};
+std::atomic<int> syncs_most{0};
+
+void take_longer() {
+  const auto longer = sync_longer_us.load();
+  if (longer == 0) return;
+  const int now = ++syncs_now;
+  for (int most = syncs_most; most < now && !syncs_most.compare_exchange_weak(most, now);) {
+  }
+  std::this_thread::sleep_for(std::chrono::microseconds(longer));
+  --syncs_now;
+}
+
+}  // namespace
+
+SlowSyncs::SlowSyncs(std::chrono::microseconds longer) {
+  syncs_most = 0;
+  sync_longer_us = longer.count();
+}
+SlowSyncs::~SlowSyncs() { sync_longer_us = 0; }
+int SlowSyncs::most() const { return syncs_most; }
+
 }  // namespace stele::sim
 
 // The C library's functions, for this program and for what it is linked with.
@@ -306,6 +333,9 @@ ssize_t pread(int descriptor, void* bytes, size_t size, off_t offset) {
   return count;
 }
 
-int fdatasync(int descriptor) { return stele::sim::on_sync(descriptor, "fdatasync"); }
+int fdatasync(int descriptor) {
+  stele::sim::take_longer();
+  return stele::sim::on_sync(descriptor, "fdatasync");
+}
 int fsync(int descriptor) { return stele::sim::on_sync(descriptor, "fsync"); }
 }

@@ -1,6 +1,7 @@
 // Under the files of a store: what was written and not synced can be cut away, page by page.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -50,6 +51,18 @@ class WatchedFiles {
   struct Process;
   std::unique_ptr<Process> process_;
   std::vector<std::uint64_t> inodes_;
+};
+
+/// While it lives, every fdatasync of this process, of whatever file, takes so much longer, beside
+/// others. Any thread.
+class SlowSyncs {
+ public:
+  explicit SlowSyncs(std::chrono::microseconds longer);
+  ~SlowSyncs();
+  SlowSyncs(const SlowSyncs&) = delete;
+  SlowSyncs& operator=(const SlowSyncs&) = delete;
+  /// The most that there were at the same time.
+  [[nodiscard]] int most() const;
 };
 
 }  // namespace stele::sim

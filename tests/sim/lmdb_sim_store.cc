@@ -16,7 +16,7 @@ log::StoreFiles::Options file_options(LmdbFiles& files) {
   return {.map_bytes = kMapBytes,
           .journal_bytes = 128 << 10,
           .small_bytes_max = files.small_bytes_max,
-          .behind_bytes_max = 100 << 10,
+          .behind_bytes_max = files.behind_bytes_max,
           .values = {.segment_bytes = 200 << 10,
                      .cached_bytes_max = 300 << 10,
                      .made = [&files](const std::string& path) { files.watched.watch(path); }}};
@@ -115,7 +115,8 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
 std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
                                                  MemoryStore::Hooks hooks, Random& random) {
   check_files(disk, files, random);
-  std::unique_ptr<LmdbSimStore> store(new LmdbSimStore(disk, files, std::move(hooks)));
+  std::unique_ptr<LmdbSimStore> store(
+      new LmdbSimStore(disk, files, std::move(hooks), random.fork(2)));
   store->always_cached_ = random.chance(50);
   log::LmdbStore::Options options;
   options.files = file_options(files);
@@ -140,12 +141,19 @@ std::optional<std::size_t> LmdbSimStore::begin_commit() {
   return 0;
 }
 
-void LmdbSimStore::finish_commit() {
-  const Txn txn = under_way_.front();
-  under_way_.erase(under_way_.begin());
-  real_->finish_commit();
-  disk_.write(txn);
+std::size_t LmdbSimStore::finish_commit() {
+  sync_out_of_order(random_);
+  const std::size_t told = real_->finish_commit();
+  for (std::size_t i = 0; i < told; ++i) disk_.write(under_way_[i]);
+  under_way_.erase(under_way_.begin(), under_way_.begin() + static_cast<std::ptrdiff_t>(told));
   disk_.sync();
+  return told;
+}
+
+void LmdbSimStore::sync_out_of_order(Random& random) {
+  while (under_way_.size() > 1 && random.chance(30)) {
+    real_->sync_commit(random.between(1, under_way_.size() - 1));
+  }
 }
 
 void LmdbSimStore::sync() {
@@ -157,10 +165,7 @@ void LmdbSimStore::sync() {
 }
 
 void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
-  // Syncs come to their end in any order.
-  while (under_way_.size() > 1 && random.chance(50)) {
-    real_->sync_commit(random.between(1, under_way_.size() - 1));
-  }
+  sync_out_of_order(random);
   if (random.chance(70)) {
     if (random.chance(50)) {
       files_.watched.fail_sync_after(random.below(4), random.fork(1));

@@ -16,6 +16,8 @@ struct LmdbFiles {
   std::string directory;
   /// Larger transactions go to the value log. With many pages records in the journal can tear.
   std::size_t small_bytes_max = 1500;
+  /// LMDB takes over so much at once.
+  std::uint64_t behind_bytes_max = 100 << 10;
   WatchedFiles watched{};
   std::vector<Txn> uncertain;  ///< Were being committed when the process died.
 };
@@ -39,7 +41,7 @@ class LmdbSimStore final : public SimStore {
   static void check_files(Disk& disk, LmdbFiles& files, Random& random);
 
   std::optional<std::size_t> begin_commit() override;
-  void finish_commit() override;
+  std::size_t finish_commit() override;
   void fail_commit(const std::string&) override {}
   void sync() override;
   void crash(bool power, Random& random, Coverage& coverage) override;
@@ -77,12 +79,14 @@ class LmdbSimStore final : public SimStore {
   void measure_space() override {}
 
  private:
-  LmdbSimStore(Disk& disk, LmdbFiles& files, MemoryStore::Hooks hooks)
-      : disk_(disk), files_(files), hooks_(std::move(hooks)) {}
+  LmdbSimStore(Disk& disk, LmdbFiles& files, MemoryStore::Hooks hooks, Random random)
+      : disk_(disk), files_(files), hooks_(std::move(hooks)), random_(random) {}
+  void sync_out_of_order(Random& random);
 
   Disk& disk_;
   LmdbFiles& files_;
   MemoryStore::Hooks hooks_;
+  Random random_;
   std::unique_ptr<log::LmdbStore> real_;
   Txn waiting_;
   std::vector<Txn> under_way_;

@@ -50,7 +50,7 @@ std::optional<std::size_t> MemoryStore::begin_commit() {
   return committing_.back().bytes;
 }
 
-void MemoryStore::finish_commit() {
+std::size_t MemoryStore::finish_commit() {
   auto batch = std::make_shared<Batch>(std::move(committing_.front()));
   committing_.pop_front();
   disk_.write(batch->txn);
@@ -69,6 +69,7 @@ void MemoryStore::finish_commit() {
     for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
   });
   want_commit();
+  return 1;
 }
 
 void MemoryStore::fail_commit(const std::string& reason) {

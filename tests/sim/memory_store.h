@@ -34,7 +34,7 @@ class MemoryStore final : public SimStore {
   }
 
   std::optional<std::size_t> begin_commit() override;
-  void finish_commit() override;
+  std::size_t finish_commit() override;
   void fail_commit(const std::string& reason) override;
   void sync() override {
     while (!committing_.empty() || begin_commit()) finish_commit();

@@ -41,6 +41,7 @@ SimNode::SimNode(Surroundings world, NodeId id, Random random)
   files_.directory = world_.directory + "/" + name_of(host());
   const std::array<std::size_t, 4> small_bytes_max{10'000, 1500, 300, 300};
   files_.small_bytes_max = small_bytes_max.at(world_.plan.seed % 4);
+  files_.behind_bytes_max = world_.plan.seed / 4 % 2 == 0 ? 100 << 10 : 8 << 10;
 }
 
 SimNode::~SimNode() {
@@ -249,11 +250,11 @@ void SimNode::finish_commit() {
     return store_->fail_commit(full ? "no space left on device" : "input/output error");
   }
   if (disk_.free_bytes != UINT64_MAX) disk_.free_bytes -= bytes;
-  commits_.pop_front();
+  const std::size_t told = store_->finish_commit();
+  commits_.erase(commits_.begin(), commits_.begin() + static_cast<std::ptrdiff_t>(told));
   if (!commits_.empty()) {
     later(std::max(commits_.front().due, now) - now, [this] { finish_commit(); });
   }
-  store_->finish_commit();
   world_.trace.event(now, 4, host(), bytes,
                      [&] { return name_of(host()) + ": committed " + std::to_string(bytes); });
 }
