@@ -70,6 +70,7 @@ void ProposerActor::handle(Letter& letter) {
 void ProposerActor::flush() {
   propose_waiting();
   paxos::Proposer::Effects effects = std::exchange(effects_, {});
+  if (effects.slow_disk) ports_.slow_disk(*effects.slow_disk);
   for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
     drop_waiting(net::Outcome::not_leader);

@@ -22,6 +22,7 @@ class ProposerActor final : public net::Actor<Letter> {
     std::function<void(const Slice&, net::Outcome why)> dropped;
     std::function<void()>
         stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
+    std::function<void(paxos::Proposer::SlowDisk)> slow_disk;  ///< Why it hands over.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;
     std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
@@ -43,7 +44,7 @@ class ProposerActor final : public net::Actor<Letter> {
   /// The own disk is low: nothing that waits is proposed, and others may lead.
   void set_space_low(bool low) {
     space_low_ = low;
-    proposer_.set_reluctant(low);
+    proposer_.set_space_low(low);
   }
 
   void on_heard(Ballot ballot);

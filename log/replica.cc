@@ -100,6 +100,7 @@ ProposerActor::Ports Replica::proposer_ports() {
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
             listener_.on_stopped();
           },
+          [this](paxos::Proposer::SlowDisk disk) { on_slow_disk(disk); },
           [this](std::uint64_t read, Slot barrier) {
             auto found = unconfirmed_reads_.extract(read);
             if (found.empty()) return;
@@ -256,6 +257,16 @@ void Replica::check_faulty_slots() {
   hand_over();
 }
 
+void Replica::on_slow_disk(paxos::Proposer::SlowDisk disk) {
+  const auto ms = [](Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  };
+  slow_disk_ = "the disk answered " + std::to_string(ms(disk.own)) +
+               " ms late, those of enough others at most " + std::to_string(ms(disk.others)) +
+               " ms";
+  events_.event(net::Level::warning, "hands_over_slow_disk", {{"reason", slow_disk_}});
+}
+
 void Replica::on_repaired_slot(Slot slot) {
   if (faulty_slots_.erase(slot) == 0) return;
   events_.event(net::Level::warning, "slot_repaired", {{"slot", slot.value}});
@@ -267,6 +278,9 @@ std::string Replica::fault() const {
   }
   if (faulty_slots_.empty()) {
     if (space_low_) return "free space is below the reserve: appends get no_space";
+    if (proposer_.role().disk_is_slow(loop_.now())) {
+      return slow_disk_ + ": another node leads, if one can";
+    }
     if (!state().refuses_sessions()) return "";
     return "the table of sessions is full (" + std::to_string(state().sessions()) +
            "), and all are in use: clients that open one get overloaded";

@@ -104,6 +104,7 @@ class Replica {
   void on_chosen_end(Slot chosen_end);
   void release_reads();
   void on_faulty_slot(Slot slot);
+  void on_slow_disk(paxos::Proposer::SlowDisk disk);
   void on_repaired_slot(Slot slot);
   AcceptorActor::Ports acceptor_ports();
   LearnerActor::Ports learner_ports();
@@ -130,6 +131,7 @@ class Replica {
   Time space_measured_at_{};
   std::uint64_t space_seen_ = 0;
   std::set<Slot> faulty_slots_;  // Not yet repaired.
+  std::string slow_disk_;        // Why it has handed over, in words.
   Time faulty_since_{};          // Of the first of them, or since the last hand-over for it,
   int hand_overs_ = 0;           // of so many: the next one comes later and later.
 };

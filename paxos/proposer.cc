@@ -21,6 +21,8 @@ constexpr int kCampaignTimeouts = 10;
 constexpr int kPromiseTimeouts = 3;
 /// So many a leader waits until the first slot in flight is chosen, and then gives up.
 constexpr int kStuckTimeouts = 30;
+/// So many its own disk is slower than those of others, and then it hands over.
+constexpr int kSlowTimeouts = 10;
 constexpr std::size_t kRoundsMax = 1024;
 
 }  // namespace
@@ -32,6 +34,7 @@ Proposer::Proposer(NodeId self, Configuration configuration, Options options, Ba
       options_(options),
       election_(self, configuration_, options.timing, options.seed, now),
       flow_(options.in_flight_bytes_max),
+      disk_watch_(kSlowTimeouts * options.timing.election_timeout),
       round_seen_(promised.round),
       chosen_end_(chosen_end),
       in_flight_begin_(chosen_end),
@@ -64,6 +67,7 @@ void Proposer::step(Time now, NodeId source, const Message& message, Effects& ou
 
 void Proposer::tick(Time now, Effects& out) {
   if (standing_ == Standing::follower) {
+    election_.set_reluctant(space_low_ || disk_watch_.reluctant(now));
     if (election_.tick(now, chosen_end_, out.sends)) campaign(now, out);
     return;
   }
@@ -89,6 +93,7 @@ void Proposer::tick(Time now, Effects& out) {
   tell_chosen(out);
   resend(now, out);
   if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
+  watch_own_disk(now, out);
   finish_hand_over(now, out);
 }
 
@@ -166,6 +171,7 @@ void Proposer::begin_leading(Time now, Effects& out) {
     peer.heard_at = peer.disk_at = now;
   }
   flow_.begin(now);
+  disk_watch_.begin();
   out.began = ballot_;
   start_round(now, out);
 }
@@ -519,7 +525,24 @@ void Proposer::confirm_reads(Time now, Effects& out) {
 void Proposer::hand_over(Time now) {
   if (handing_over_ || !leads() || configuration_.members().size() == 1) return;
   handing_over_ = true;
+  to_quicker_ = false;
   handing_over_since_ = now;
+}
+
+void Proposer::watch_own_disk(Time now, Effects& out) {
+  const Duration own = peers_.at(self_).delay;
+  std::vector<Duration> others;
+  for (const auto& [node, peer] : peers_) {
+    const bool known = now - peer.disk_at < options_.timing.election_timeout;
+    if (node != self_ && known && !peer.no_space) others.push_back(peer.delay);
+  }
+  disk_watch_.look(now, own, others, configuration_.q2());
+  if (!disk_watch_.slow(now) || handing_over_ || !recovered()) return;
+  std::ranges::sort(others);
+  out.slow_disk = SlowDisk{own, others.at(configuration_.q2() - 1)};
+  disk_watch_.done(now);
+  hand_over(now);
+  to_quicker_ = true;
 }
 
 void Proposer::finish_hand_over(Time now, Effects& out) {
@@ -530,25 +553,32 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   const bool applied = !phase_one_ && chosen_end_ >= slot_next_;
   const bool late = now - handing_over_since_ >= options_.timing.election_timeout;
   if (!applied && !late) return;
-  const Peer* best = nullptr;
-  NodeId target = self_;
-  for (const auto& [node, peer] : peers_) {
-    // Its disk answers, too: it could lead at once.
-    const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
-    if (node == self_ || now - peer.disk_at >= fresh) continue;
-    const bool better = best == nullptr || (best->no_space && !peer.no_space) ||
-                        (best->no_space == peer.no_space && peer.chosen_end > best->chosen_end);
-    if (!better) continue;
-    best = &peer;
-    target = node;
-  }
-  if (best != nullptr) {
+  if (const auto target = best_to_lead(now)) {
     tell_chosen(out);
-    send(target, TakeOver{ballot_}, out);
+    send(*target, TakeOver{ballot_}, out);
     give_up(now, out);
   } else if (late) {
     handing_over_ = false;
   }
+}
+
+std::optional<NodeId> Proposer::best_to_lead(Time now) const {
+  const Duration own = peers_.at(self_).delay;
+  std::optional<NodeId> target;
+  for (const auto& [node, peer] : peers_) {
+    // Its disk answers, too: it could lead at once.
+    const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
+    if (node == self_ || now - peer.disk_at >= fresh) continue;
+    if (to_quicker_ && !DiskWatch::quicker(peer.delay, own)) continue;
+    if (target) {
+      const Peer& best = peers_.at(*target);
+      const bool better = (best.no_space && !peer.no_space) ||
+                          (best.no_space == peer.no_space && peer.chosen_end > best.chosen_end);
+      if (!better) continue;
+    }
+    target = node;
+  }
+  return target;
 }
 
 // --- Small things ----------------------------------------------------------------------

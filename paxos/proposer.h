@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "paxos/configuration.h"
+#include "paxos/disk_watch.h"
 #include "paxos/election.h"
 #include "paxos/flow.h"
 #include "paxos/message.h"
@@ -27,6 +28,12 @@ class Proposer {
     leader,     ///< Phase 1 is won; may still be proposing what it found.
   };
 
+  /// How late the own disk has answered of late, and the slowest of q2 others that are quicker.
+  struct SlowDisk {
+    Duration own;
+    Duration others;
+  };
+
   struct ReadReady {
     std::uint64_t read;
     Slot barrier;  ///< Serve once all slots below are applied.
@@ -41,6 +48,7 @@ class Proposer {
     std::optional<Ballot> began;  ///< Leads now; proposes clients' batches once window_open().
     /// No longer leads: what was proposed may yet be chosen. `stopped` comes before `began`.
     bool stopped = false;
+    std::optional<SlowDisk> slow_disk;  ///< Why it hands over.
   };
 
   struct Options {
@@ -107,7 +115,9 @@ class Proposer {
   /// q2 acceptors other than this node's have room, and answer.
   [[nodiscard]] bool others_have_space(Time now) const;
   /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
-  void set_reluctant(bool reluctant) { election_.set_reluctant(reluctant); }
+  void set_space_low(bool low) { space_low_ = low; }
+  /// It had better not for another reason: it has handed over because its disk is slow.
+  [[nodiscard]] bool disk_is_slow(Time now) const { return disk_watch_.reluctant(now); }
   /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
   /// been worked off.
   [[nodiscard]] std::optional<Slot> recovered_slot() const {
@@ -169,7 +179,9 @@ class Proposer {
   [[nodiscard]] Duration patience(const Peer& peer) const;
   void start_round(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
+  void watch_own_disk(Time now, Effects& out);
   void finish_hand_over(Time now, Effects& out);
+  [[nodiscard]] std::optional<NodeId> best_to_lead(Time now) const;
   [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
   [[nodiscard]] bool answers(Time now, NodeId node, const Peer& peer) const;
   [[nodiscard]] bool gets_nowhere(Time now) const;
@@ -187,6 +199,8 @@ class Proposer {
   Options options_;
   Election election_;
   Flow flow_;
+  DiskWatch disk_watch_;
+  bool space_low_ = false;
 
   Standing standing_ = Standing::follower;
   Ballot ballot_;             // The own ballot; meaningless while follower.
@@ -209,6 +223,7 @@ class Proposer {
   std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
   std::vector<WaitingRead> waiting_reads_;
   bool handing_over_ = false;
+  bool to_quicker_ = false;  // To one whose disk is quicker.
   Time handing_over_since_{};
 };
 

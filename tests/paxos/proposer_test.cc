@@ -593,6 +593,46 @@ TEST_SUITE("paxos.proposer") {
     CHECK(stopped);
   }
 
+  // With hysteresis: not at once, and not to one that is no better.
+  TEST_CASE("a leader whose disk is far slower than the others' hands over to one of them") {
+    Bench bench;
+    bench.confirm(bench.lead());
+    struct Asked {
+      Heartbeat beat;
+      Time due;
+    };
+    std::deque<Asked> asked;
+    bool told = false;
+    bool stopped = false;
+    Time at{};
+    for (int i = 0; i < 1000 && !stopped; ++i) {
+      while (!asked.empty() && asked.front().due <= bench.now) {
+        const Heartbeat beat = asked.front().beat;
+        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        asked.pop_front();
+      }
+      const auto out = bench.tick(milliseconds(10));
+      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
+        if (asked.empty() || asked.back().beat.round != beat.round) {
+          asked.push_back({beat, bench.now + milliseconds(150)});
+          for (NodeId node : {kN2, kN3})
+            bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        }
+      }
+      if (out.slow_disk) {
+        CHECK(out.slow_disk->own >= milliseconds(150));
+        CHECK(out.slow_disk->others < milliseconds(20));
+      }
+      told = told || !all_of<TakeOver>(out.sends).empty();
+      stopped = out.stopped;
+      at = bench.now;
+    }
+    CHECK(told);
+    CHECK(stopped);
+    CHECK(at > 10 * Timing{}.election_timeout);
+    CHECK(bench.proposer.disk_is_slow(bench.now));
+  }
+
   TEST_CASE("on_take_over: the follower of that leader campaigns at once; others do not") {
     Bench bench;
     Proposer::Effects heard;

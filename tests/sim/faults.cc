@@ -180,6 +180,8 @@ void Faults::apply_to_node(const Fault& fault, SimNode& node) {
       node.pause();
       world_.scheduler.after(ms(fault.ms), [&node] { node.resume(); });
       return;
+    case Kind::slow_disk:
+      return node.slow_disk(world_.scheduler.now() + ms(fault.ms), fault.amount);
     case Kind::stall: return node.stall_disk(world_.scheduler.now() + ms(fault.ms));
     case Kind::eio: return node.fail_next_commit();
     case Kind::space:

@@ -12,11 +12,11 @@ namespace {
 
 using Kind = Fault::Kind;
 
-constexpr std::array<std::string_view, 30> kKinds = {
-    "kill",  "power",        "kill_all",   "power_all",   "stop",      "pause", "stall",   "eio",
-    "space", "rot_vote",     "rot_chosen", "rot_promise", "wipe",      "rate",  "jump",    "wall",
-    "cut",   "cut_one_way",  "split",      "bridge",      "deaf",      "mute",  "isolate", "clog",
-    "reset", "client_crash", "client_cut", "copy",        "roll_back", "differ"};
+constexpr std::array<std::string_view, 31> kKinds = {
+    "kill",  "power",        "kill_all",   "power_all",   "stop",      "pause",  "stall",    "eio",
+    "space", "rot_vote",     "rot_chosen", "rot_promise", "wipe",      "rate",   "jump",     "wall",
+    "cut",   "cut_one_way",  "split",      "bridge",      "deaf",      "mute",   "isolate",  "clog",
+    "reset", "client_crash", "client_cut", "copy",        "roll_back", "differ", "slow_disk"};
 /// The others are drawn where they make sense.
 constexpr std::size_t kDrawnKinds = 27;
 
@@ -51,6 +51,7 @@ constexpr std::array kSettings = {
     Setting{"commits_at_once", &Plan::commits_at_once},
     Setting{"line_bytes_per_s", &Plan::line_bytes_per_s},
     Setting{"disk_bytes_per_s", &Plan::disk_bytes_per_s},
+    Setting{"slow_disks", &Plan::slow_disks},
     Setting{"clients", &Plan::clients},
     Setting{"operations", &Plan::operations},
     Setting{"in_flight", &Plan::in_flight},
@@ -286,6 +287,7 @@ class Drawing {
     plan_.read_percent = plan_.condition_percent = plan_.close_percent = 0;
     plan_.tail_percent = 0;
     plan_.horizon_ms = 12'000;
+    if (random.chance(30)) return a_slow_disk(random);
     // As much as goes through within 10 seconds, and to clients that follow the log.
     std::uint64_t rate = plan_.disk_bytes_per_s;
     if (plan_.line_bytes_per_s != 0) {
@@ -293,6 +295,22 @@ class Drawing {
     }
     const std::uint64_t bytes = plan_.clients * (plan_.payload_bytes_max / 2 + 100);
     plan_.operations = std::clamp<std::uint64_t>(10 * rate / bytes, 20, 1000);
+  }
+
+  /// Of one node only, mostly the leader's: then another one leads. Enough is appended to show it.
+  void a_slow_disk(Random& random) {
+    const bool leader = random.chance(70);
+    plan_.slow_disks = 1;
+    plan_.line_bytes_per_s = 0;
+    plan_.disk_bytes_per_s = 50'000'000;
+    plan_.latency_us_max = plan_.latency_us_min = 500;
+    plan_.commit_us_min = plan_.commit_us_max = 1000;
+    plan_.in_flight = 10;
+    plan_.payload_bytes_max = 5000;
+    plan_.operations = 4000;
+    plan_.horizon_ms = 20'000;
+    const std::uint64_t node = leader ? Fault::kLeader : plan_.nodes;
+    plan_.faults.push_back({4500, Kind::slow_disk, node, 0, 30'000, random.between(100, 400)});
   }
 
   /// All nodes are alone for so long that the leader stops, and it may well be the next one.
@@ -438,8 +456,10 @@ Plan draw_plan(std::uint64_t seed) { return Drawing(seed).draw(); }
 Plan over_real_files(Plan plan) {
   plan.real_files = 1;
   // Commits of several pages, which a crash can tear.
-  if (plan.seed % 2 == 0)
+  if (plan.seed % 2 == 0) {
     plan.payload_bytes_max = std::max<std::uint64_t>(plan.payload_bytes_max, 6000);
+    plan.queue_bytes_max = std::max<std::uint64_t>(plan.queue_bytes_max, 30'000);
+  }
   for (Fault& fault : plan.faults) {
     switch (fault.kind) {
       case Kind::eio:

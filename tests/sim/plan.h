@@ -44,6 +44,7 @@ struct Fault {
     copy,          ///< The directory of `a` is copied aside,
     roll_back,     ///< and put back: what it has promised and voted since is forgotten.
     differ,        ///< The state of `a` is not that of the others from now on.
+    slow_disk,     ///< Commits of `a` take `amount` times as long for `ms`.
   };
   static constexpr std::uint64_t kLeader = 0;  ///< As a node: whoever leads then.
 
@@ -108,8 +109,9 @@ struct Plan {
   // The course.
   std::uint64_t horizon_ms = 5000;
   std::uint64_t cursed_percent = 0;  ///< So many leaders are struck soon after they began.
-  std::uint64_t healed = 0;  ///< The set of nodes that are healed at the horizon; bit id - 1.
-  std::uint64_t centre = 0;  ///< If not 0: of the healed nodes only this one hears them all.
+  std::uint64_t healed = 0;      ///< The set of nodes that are healed at the horizon; bit id - 1.
+  std::uint64_t slow_disks = 0;  ///< 1: one disk becomes slow, and who has it must not lead.
+  std::uint64_t centre = 0;      ///< If not 0: of the healed nodes only this one hears them all.
   std::vector<Fault> faults;
 };
 

@@ -52,6 +52,7 @@ void SimNode::event(net::Level, std::string_view name, std::initializer_list<net
   static const std::map<std::string_view, Path> kEventPaths = {
       {"cluster_born", Path::births},
       {"leader_stopped", Path::leaders_stopped},
+      {"hands_over_slow_disk", Path::hand_overs_for_a_slow_disk},
       {"slot_faulty", Path::slots_faulty},
       {"slot_repaired", Path::slots_repaired},
       {"peer_refused", Path::peers_refused},
@@ -216,6 +217,10 @@ void SimNode::begin_commit() {
   if (!is_slow(world_.plan) && random_.chance(1)) takes *= 10;
   if (kind_) takes = std::min<Duration>(takes, ms(world_.plan.election_timeout_ms) / 8);
   const Time now = world_.scheduler.now();
+  if (now < slow_until_) {
+    world_.coverage.count(Path::slow_disks);
+    takes *= static_cast<Duration::rep>(slow_times_);
+  }
   disk_free_at_ = std::max(disk_free_at_, now);
   if (const std::uint64_t rate = world_.plan.disk_bytes_per_s; rate != 0) {
     world_.coverage.count(Path::waits_for_a_slow_disk);

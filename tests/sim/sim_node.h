@@ -61,6 +61,11 @@ class SimNode {
     kind_ = true;
     stalled_until_ = {};
   }
+  void slow_disk(Time until, std::uint64_t times) {
+    slow_until_ = until;
+    slow_times_ = times;
+  }
+  [[nodiscard]] bool disk_is_slow() const { return world_.scheduler.now() < slow_until_; }
   void stall_disk(Time until) { stalled_until_ = std::max(stalled_until_, until); }
   void within_next_commit(std::function<void()> act) { within_commit_ = std::move(act); }
   void fail_next_commit() { fail_next_commit_ = running(); }
@@ -133,6 +138,8 @@ class SimNode {
   std::function<void()> within_commit_;  // May end the process.
   bool kind_ = false;
   Time stalled_until_{};
+  Time slow_until_{};
+  std::uint64_t slow_times_ = 1;
 };
 
 }  // namespace stele::sim
