@@ -1,5 +1,6 @@
 // A slow disk, preloaded into a node (LD_PRELOAD): what is written since the last sync reaches it at
-// SLOW_DISK_MB_PER_S (in 10^6 bytes), one after the other, and then every sync takes SLOW_DISK_SYNC_MS more.
+// SLOW_DISK_MB_PER_S (in 10^6 bytes), one after the other, and then every sync takes SLOW_DISK_SYNC_MS more. With
+// SLOW_DISK_WHEN only while that file exists.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -27,6 +28,8 @@ static int slow(int result) {
   static double free_at;  // Guarded by one.
   const char* rate = getenv("SLOW_DISK_MB_PER_S");
   const char* sync_ms = getenv("SLOW_DISK_SYNC_MS");
+  const char* when = getenv("SLOW_DISK_WHEN");
+  if (when && access(when, F_OK) != 0) return result;
   const double now = seconds_now();
   pthread_mutex_lock(&one);
   const long bytes = __atomic_exchange_n(&written, 0, __ATOMIC_RELAXED);
