@@ -149,8 +149,8 @@ void Replica::deliver(NodeId from, paxos::Message message) {
   }
 }
 
-/// It overtakes the accepts that are on their way, which would be fetched as well: whoever hears the
-/// leader hears behind them what is chosen.
+/// It overtakes the accepts that are on their way, which would be fetched as well: whoever hears
+/// the leader hears behind them what is chosen.
 void Replica::hear_of(NodeId node, Slot chosen_end) {
   if (node == options_.self || halted() || proposer_.role().leader(loop_.now())) return;
   learner_.tell({node, {options_.configuration.epoch(), paxos::ChosenEnd{chosen_end}}});

@@ -71,6 +71,7 @@ class World {
     return (plan_.healed >> (node.host() - 1) & 1) != 0;
   }
   [[nodiscard]] Duration clock_time_max() const;
+  [[nodiscard]] bool all_keep_up() const;
   void require_steady_leaders(std::uint64_t stopped) const;
   void check_bounds();
   void run_for(Duration duration) { run_to(scheduler_.now() + duration); }
@@ -150,7 +151,12 @@ void World::run() {
   faults_->schedule();
   run_to(start + 10 * ms(plan_.election_timeout_ms));
   const std::uint64_t stopped = coverage_.of(Path::leaders_stopped);
+  run_to(start + ms(plan_.horizon_ms) / 3);
+  const std::uint64_t fetched = all_keep_up() ? coverage_.of(Path::catch_ups) : UINT64_MAX;
   run_to(start + ms(plan_.horizon_ms));
+  if (is_slow(plan_) && plan_.slow_disks == 0 && coverage_.of(Path::catch_ups) > fetched) {
+    throw Violation("12", "a value is sent twice, though lines and disks keep their rate");
+  }
   heal();
   run_until_content();
   if (is_slow(plan_)) require_steady_leaders(coverage_.of(Path::leaders_stopped) - stopped);
@@ -160,6 +166,17 @@ void World::run() {
   require_outcasts_out();
   require_no_faults();
   check_end();
+}
+
+/// They are all connected, and none must catch up.
+bool World::all_keep_up() const {
+  Slot least{UINT64_MAX};
+  Slot most;
+  for (const auto& node : nodes_) {
+    least = std::min(least, node->chosen_end());
+    most = std::max(most, node->chosen_end());
+  }
+  return least + plan_.window >= most && least != Slot{1};
 }
 
 /// Invariant 12: who keeps its rate keeps the lead; one whose disk is far slower than those of all
