@@ -8,6 +8,9 @@
 namespace stele::log {
 namespace {
 
+/// So many clients beyond the bound may ask for the status.
+constexpr std::size_t kGuestsMax = 8;
+
 constexpr Duration kFullToldEvery = std::chrono::minutes(1);
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
 /// While clients wait for room among the answers of all.
@@ -34,18 +37,27 @@ ClientService::ClientService(Options options, net::Loop& loop, net::Events& even
 ClientService::~ClientService() = default;
 
 bool ClientService::add(std::unique_ptr<net::Link> link) {
-  if (clients_.size() >= options_.connections_max) {
-    tell_now_and_then(
-        clients_full_told_at_, "clients_full",
-        {{"clients", clients_.size()}, {"reason", "others are refused until one of them goes"}});
-    link->send(net::Refused{"overloaded: this node has as many clients as it takes, " +
-                            std::to_string(clients_.size())});
+  const std::size_t guests = guests_;
+  const bool full = clients_.size() - guests >= options_.connections_max;
+  if (full) {
+    tell_now_and_then(clients_full_told_at_, "clients_full",
+                      {{"clients", options_.connections_max},
+                       {"reason", "others are refused until one of them goes"}});
+  }
+  if (full && guests >= kGuestsMax) {
+    link->send(net::Refused{this->full()});
     link->close_gently();
     return false;
   }
   const std::uint64_t id = ++clients_seen_;
-  clients_.emplace(id, std::make_unique<Client>(*this, id, std::move(link)));
+  if (full) ++guests_;
+  clients_.emplace(id, std::make_unique<Client>(*this, id, std::move(link), full));
   return true;
+}
+
+std::string ClientService::full() const {
+  return "overloaded: this node has as many clients as it takes, " +
+         std::to_string(options_.connections_max);
 }
 
 void ClientService::drop(Client& client) {
@@ -60,6 +72,7 @@ void ClientService::drop(Client& client) {
   for (auto& [nonce, opener] : opening_) {
     if (opener == &client) opener = nullptr;
   }
+  if (client.guest()) --guests_;
   client.count_bytes();
   answered_.erase(client.id());
   tailing_.erase(client.id());

@@ -70,6 +70,7 @@ class ClientService final : public ReplicaListener {
   [[nodiscard]] bool serves() const { return replica_ != nullptr && !replica_->halted(); }
   void tick();
   void drop(Client& client);
+  [[nodiscard]] std::string full() const;
   [[nodiscard]] std::size_t answer_room(const Client& client);
   void on_answer();
   void answer_waiting();
@@ -87,6 +88,7 @@ class ClientService final : public ReplicaListener {
 
   std::map<std::uint64_t, std::unique_ptr<Client>> clients_;  // In the order of their coming.
   std::uint64_t clients_seen_ = 0;
+  std::size_t guests_ = 0;  // Of them, those beyond the bound; they only ask for the status.
   std::set<std::uint64_t> answered_;  // Have results that are told at the end of the turn.
   std::set<std::uint64_t> tailing_;   // Have tails.
   struct SessionClient {

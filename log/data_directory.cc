@@ -78,11 +78,34 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
     return fail(Errc::io,
                 "the data directory " + path + " cannot be written: " + std::strerror(errno));
   }
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock);
+  return DataDirectory::lock(path, lock, found->fresh);
+}
+
+Result<DataDirectory> DataDirectory::open_to_read(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) {
+    return fail(Errc::foreign_directory, path + " is not a directory");
+  }
+  const auto found = look(path);
+  if (!found) return tl::unexpected<Error>(found.error());
+  const std::string lock_path = path + "/" + kLockName;
+  int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (file < 0) file = ::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return DataDirectory(path, -1, found->fresh);
+  if (file < 0) return fail(Errc::io, "cannot open " + lock_path + ": " + std::strerror(errno));
+  return lock(path, file, found->fresh);
+}
+
+Result<DataDirectory> DataDirectory::lock(const std::string& path, int file, bool fresh) {
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    ::close(file);
     return fail(Errc::in_use, "the data directory " + path + " is in use by another process");
   }
-  return DataDirectory(path, lock, found->fresh);
+  return DataDirectory(path, file, fresh);
+}
+
+bool DataDirectory::writable() const {
+  return ::access(path_.c_str(), W_OK) == 0 && ::access((path_ + "/data.mdb").c_str(), W_OK) == 0;
 }
 
 DataDirectory::~DataDirectory() {

@@ -42,6 +42,7 @@ class LearnerActor final : public net::Actor<Letter> {
   void tick();
   /// While the disk is full, nothing is fetched.
   void set_space_full(bool full) { space_full_ = full; }
+  [[nodiscard]] bool space_full() const { return space_full_; }
 
   /// Asks for the record of a faulty slot once more.
   void mend(Slot slot) {

@@ -114,7 +114,8 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   mdb_env_set_maxreaders(lmdb.env_, 126);
   code = mdb_env_set_mapsize(lmdb.env_, options.map_bytes);
   if (code != 0) return lmdb_error(code, "cannot set the size of the map");
-  const unsigned flags = MDB_NOTLS | (options.read_only ? unsigned{MDB_RDONLY} : 0U);
+  // Nobody else has it open: the directory is locked, or nobody can write there.
+  const unsigned flags = MDB_NOTLS | (options.read_only ? MDB_RDONLY | MDB_NOLOCK : 0U);
   code = mdb_env_open(lmdb.env_, directory.c_str(), flags, 0640);
   if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH) {
     return no_store(file, mdb_strerror(code));

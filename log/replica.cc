@@ -15,6 +15,8 @@ constexpr int kRepairTimeouts = 4;
 /// Between hand-overs for one record, at most 2^6 times as long: nobody may be able to repair it.
 constexpr int kHandOversMax = 6;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
+/// Who lags for so long says so, and why.
+constexpr Duration kLagTold = std::chrono::seconds(2);
 
 paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
                               Time now) {
@@ -193,6 +195,7 @@ void Replica::tick() {
   timer_ = loop_.after(options_.proposer.timing.heartbeat / 4, [this] { tick(); });
   check_space();
   check_faulty_slots();
+  check_lag();
   proposer_.tick();
   learner_.tick();
 }
@@ -269,6 +272,33 @@ void Replica::on_slow_disk(paxos::Proposer::SlowDisk disk) {
   events_.event(net::Level::warning, "hands_over_slow_disk", {{"reason", slow_disk_}});
 }
 
+void Replica::check_lag() {
+  const Time now = loop_.now();
+  if (learner_.role().known_end() <= state().numbers().chosen_end) level_at_ = now;
+  const bool lags = now - level_at_ >= kLagTold;
+  if (lags == lags_ || halted()) return;
+  lags_ = lags;
+  events_.event(lags ? net::Level::warning : net::Level::info, lags ? "lags" : "caught_up",
+                {{"chosen_end", state().numbers().chosen_end.value}, {"reason", lag()}});
+}
+
+/// How much it lacks of what it has heard of, and why; empty if it does not lag.
+std::string Replica::lag() const {
+  if (!lags_) return "";
+  const Slot end = state().numbers().chosen_end;
+  const Slot known = std::max(learner_.role().known_end(), end);
+  std::string why = "fetches what it lacks";
+  if (learner_.space_full()) {
+    why = "its disk is full, so it fetches nothing";
+  } else if (store_.backlog_bytes() > LearnerActor::kBacklogBytesMax) {
+    why = "its disk does not keep up: " + std::to_string(store_.backlog_bytes() >> 20) +
+          " MiB wait for it";
+  } else if (!leader()) {
+    why = "hears no leader, and fetches from those who have heard one";
+  }
+  return "lags by " + std::to_string(known - end) + " slots: " + why;
+}
+
 void Replica::on_repaired_slot(Slot slot) {
   if (faulty_slots_.erase(slot) == 0) return;
   events_.event(net::Level::warning, "slot_repaired", {{"slot", slot.value}});
@@ -283,7 +313,7 @@ std::string Replica::fault() const {
     if (proposer_.role().disk_is_slow(loop_.now())) {
       return slow_disk_ + ": another node leads, if one can";
     }
-    if (!state().refuses_sessions()) return "";
+    if (!state().refuses_sessions()) return lag();
     return "the table of sessions is full (" + std::to_string(state().sessions()) +
            "), and all are in use: clients that open one get overloaded";
   }

@@ -101,6 +101,8 @@ class Replica {
   void tick();
   void check_space();
   void check_faulty_slots();
+  void check_lag();
+  [[nodiscard]] std::string lag() const;
   void on_chosen_end(Slot chosen_end);
   void release_reads();
   void on_faulty_slot(Slot slot);
@@ -132,6 +134,8 @@ class Replica {
   std::uint64_t space_seen_ = 0;
   std::set<Slot> faulty_slots_;  // Not yet repaired.
   std::string slow_disk_;        // Why it has handed over, in words.
+  Time level_at_{};              // When it had last applied all that it had heard of.
+  bool lags_ = false;            // It has said so.
   Time faulty_since_{};          // Of the first of them, or since the last hand-over for it,
   int hand_overs_ = 0;           // of so many: the next one comes later and later.
 };

@@ -9,6 +9,7 @@ namespace stele::log {
 namespace {
 
 constexpr Duration kKeepAliveEvery = std::chrono::seconds(1);
+constexpr Duration kGuestStays = std::chrono::seconds(5);
 /// Reads wait while this much is queued for a client.
 constexpr std::size_t kQueuedBytesMax = 4 << 20;
 /// Of one client at a time; each answer has up to 1 MiB.
@@ -21,8 +22,12 @@ constexpr std::size_t kTailBytesMax = 256 << 10;
 }  // namespace
 
 ClientService::Client::Client(ClientService& service, std::uint64_t id,
-                              std::unique_ptr<net::Link> link)
-    : service_(service), id_(id), link_(std::move(link)) {
+                              std::unique_ptr<net::Link> link, bool guest)
+    : service_(service),
+      id_(id),
+      guest_(guest),
+      came_at_(service.loop_.now()),
+      link_(std::move(link)) {
   // A command may hold many entries, but not more than one large one and some small ones.
   link_->expect(net::Speaker::client, service.options_.entry_bytes_max + (2 << 20));
   link_->start(*this);
@@ -30,6 +35,10 @@ ClientService::Client::Client(ClientService& service, std::uint64_t id,
 
 void ClientService::Client::on_message(net::Message message) {
   if (dropped_) return;
+  const bool asks_status = std::holds_alternative<net::StatusAsk>(message);
+  if (guest_ && !asks_status && !std::holds_alternative<net::KeepAlive>(message)) {
+    return refuse(service_.full());
+  }
   if (const auto* append = std::get_if<net::Append>(&message)) {
     service_.on_append(*this, append->commands);
   } else if (const auto* read = std::get_if<net::Read>(&message)) {
@@ -82,8 +91,10 @@ void ClientService::Client::send(const net::Message& message) {
 
 void ClientService::Client::refuse(const std::string& reason) {
   if (std::exchange(dropped_, true)) return;
-  service_.events_.event(net::Level::warning, "client_refused",
-                         {{"client", link_->peer_name()}, {"reason", reason}});
+  if (!guest_) {
+    service_.events_.event(net::Level::warning, "client_refused",
+                           {{"client", link_->peer_name()}, {"reason", reason}});
+  }
   // Who does not read its answers does not hear why, either: it ends with this object.
   if (link_->queued_bytes() <= net::kHelloBytesMax) {
     link_->send(net::Refused{reason});
@@ -93,6 +104,7 @@ void ClientService::Client::refuse(const std::string& reason) {
 }
 
 void ClientService::Client::tick(Time now) {
+  if (guest_ && now - came_at_ >= kGuestStays) return refuse(service_.full());
   count_bytes();
   serve_waiting_reads();
   if (tails_.empty() || now - kept_alive_at_ < kKeepAliveEvery) return;

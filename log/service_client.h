@@ -14,13 +14,16 @@ namespace stele::log {
 
 class ClientService::Client final : public net::LinkHandler {
  public:
-  Client(ClientService& service, std::uint64_t id, std::unique_ptr<net::Link> link);
+  /// `guest`: the node has as many clients as it takes; this one may ask for its status, and is
+  /// refused if it says anything else, or nothing for a while.
+  Client(ClientService& service, std::uint64_t id, std::unique_ptr<net::Link> link, bool guest);
   void on_message(net::Message message) override;
   void on_closed(const std::string&) override {
     dropped_ = true;
     service_.drop(*this);
   }
   [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] bool guest() const { return guest_; }
   /// Told together at the end of the turn.
   void add_result(const net::AppendResult& result);
   void flush_results();
@@ -70,6 +73,8 @@ class ClientService::Client final : public net::LinkHandler {
 
   ClientService& service_;
   std::uint64_t id_;
+  bool guest_;
+  Time came_at_;
   std::unique_ptr<net::Link> link_;
   std::vector<net::AppendResult> results_;
   std::size_t confirming_ = 0;     // Reads that are not confirmed yet,

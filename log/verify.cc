@@ -1,5 +1,6 @@
 #include "log/verify.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -134,6 +135,40 @@ Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values) {
   return report;
 }
 
+/// A copy of the tables in a directory of its own, for as long as it lives.
+class Copy {
+ public:
+  Copy() = default;
+  ~Copy() {
+    std::error_code none;
+    if (!path_.empty()) std::filesystem::remove_all(path_, none);
+  }
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+
+  Result<void> make(const std::string& file) {
+    std::error_code error;
+    std::string name =
+        std::filesystem::temp_directory_path(error).string() + "/stele-verify-XXXXXX";
+    if (error || ::mkdtemp(name.data()) == nullptr) {
+      return fail(Errc::io,
+                  file + " cannot be written, and " + name + " cannot be made for a copy");
+    }
+    path_ = name;
+    std::filesystem::copy_file(file, path_ + "/data.mdb", error);
+    if (!error) {
+      std::filesystem::permissions(path_ + "/data.mdb", std::filesystem::perms::owner_all, error);
+    }
+    if (!error) return {};
+    return fail(Errc::io,
+                file + " cannot be written, nor copied to " + path_ + ": " + error.message());
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 Result<Journaled> journaled_beside(const std::string& path, std::uint64_t map_bytes) {
   auto lmdb = Lmdb::open(path, {.map_bytes = map_bytes, .read_only = true});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
@@ -145,21 +180,24 @@ Result<Journaled> journaled_beside(const std::string& path, std::uint64_t map_by
 }  // namespace
 
 Result<VerifyReport> verify_directory(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) {
-    return fail(Errc::foreign_directory, path + " is not a directory");
-  }
-  const auto directory = DataDirectory::open(path);
+  const auto directory = DataDirectory::open_to_read(path);
   if (!directory) return tl::unexpected<Error>(directory.error());
   if (directory->fresh()) return fail(Errc::foreign_directory, path + " holds no store of Stele");
+  std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(path + "/data.mdb", error);
   const auto journaled = journaled_beside(path, std::max<std::uint64_t>(size, 1 << 20));
   if (!journaled) return tl::unexpected<Error>(journaled.error());
 
   // As the next start will find it: what only the journal has is added, in a transaction that is
-  // never committed.
+  // never committed; to a copy if need be.
   const bool adds = !journaled->records.empty();
-  auto lmdb = Lmdb::open(path, {.map_bytes = size + kRoomBytes, .read_only = !adds});
+  Copy copy;
+  if (adds && !directory->writable()) {
+    if (auto made = copy.make(path + "/data.mdb"); !made)
+      return tl::unexpected<Error>(made.error());
+  }
+  auto lmdb = Lmdb::open(copy.path().empty() ? path : copy.path(),
+                         {.map_bytes = size + kRoomBytes, .read_only = !adds});
   if (!lmdb) return tl::unexpected<Error>(lmdb.error());
   auto txn = lmdb->begin(adds);
   if (!txn) return tl::unexpected<Error>(txn.error());

@@ -22,7 +22,8 @@ class NoTransport final : public net::Transport {
 /// One node that leads, over a disk that is synced when the test says so; clients are fake links.
 class Bench {
  public:
-  explicit Bench(LogState::Bounds bounds = {}) : state_bounds(bounds) {
+  explicit Bench(LogState::Bounds bounds = {}, std::size_t connections = 4096)
+      : state_bounds(bounds), connections_max(connections) {
     service.attach(&replica);
     for (int i = 0; i < 200 && !replica.caught_up(); ++i) {
       loop.advance(milliseconds(10));
@@ -83,6 +84,7 @@ class Bench {
   std::uint64_t slots() const { return replica.state().numbers().chosen_end.value; }
 
   LogState::Bounds state_bounds;
+  std::size_t connections_max;
   sim::SimLoop loop{1};
   sim::Disk disk;
   sim::MemoryStore store{loop, disk};
@@ -90,7 +92,7 @@ class Bench {
   QuietEvents events;
   std::vector<FakeLink*> links;
   ClientService service{
-      {.entry_bytes_max = 1000, .answer_bytes_max = 1 << 20},
+      {.entry_bytes_max = 1000, .connections_max = connections_max, .answer_bytes_max = 1 << 20},
       loop,
       events,
       {[] { return std::string("leader:1"); }, [] { return net::StatusAnswer{}; }}};
@@ -519,6 +521,34 @@ TEST_SUITE("log.client_service") {
       bench.say(link, message);
       CHECK(bench.links.empty());
     }
+  }
+
+  // An operator wants to know why others are refused.
+  TEST_CASE(
+      "as many clients as it takes: others may ask for the status, for a while, and nothing else") {
+    Bench bench({}, 2);
+    bench.connect();
+    bench.connect();
+    FakeLink& asks = bench.connect();
+    bench.say(asks, net::StatusAsk{.request = 7});
+    REQUIRE(std::holds_alternative<net::StatusAnswer>(asks.sent.back()));
+    CHECK(std::get<net::StatusAnswer>(asks.sent.back()).request == 7);
+    const auto lives = [&](FakeLink* link) {
+      return std::ranges::find(bench.links, link) != bench.links.end();
+    };
+    FakeLink* const opens = &bench.connect();
+    bench.say(*opens, net::OpenSession{77, 100, 60'000});
+    CHECK_FALSE(lives(opens));
+    // Room for no more than a few of them, and not for ever.
+    for (int i = 0; i < 20; ++i) bench.connect();
+    CHECK(bench.links.size() == 2 + 8);
+    bench.loop.advance(std::chrono::seconds(6));
+    CHECK(bench.links.size() == 2);
+    FakeLink& later = bench.connect();
+    bench.say(later, net::StatusAsk{.request = 8});
+    CHECK(std::holds_alternative<net::StatusAnswer>(later.sent.back()));
+    CHECK(bench.events.counts["client_refused"] == 0);
+    CHECK(bench.events.counts["clients_full"] == 1);
   }
 }
 

@@ -393,7 +393,7 @@ TEST_SUITE("log.store_files") {
   TEST_CASE("several under way: those behind one that is not whole do not count") {
     Bench bench;
     bench.commit(vote(1));
-    for (const std::uint64_t slot : {2, 3, 4}) CHECK(bench.begin(vote(slot), false));
+    for (const std::uint64_t slot : {2UL, 3UL, 4UL}) CHECK(bench.begin(vote(slot), false));
     CHECK(bench.files->under_way() == 3);
     bench.damage("journal", 3 * kPageBytes + 40);  // The third of four.
     bench.open();

@@ -1,0 +1,99 @@
+#include "log/replica.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/log/nodes_in_process.h"
+#include "tests/paxos/nodes.h"
+#include "tests/sim/memory_store.h"
+#include "tests/sim/sim_loop.h"
+
+namespace stele::log {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// One of three nodes; the others are what the test says.
+class Bench final : public net::Transport, public ReplicaListener {
+ public:
+  void send(NodeId to, const paxos::Message& message) override { sent.push_back({to, message}); }
+  [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
+  void on_applied(const LogState::Applied&) override {}
+  void on_turn_end() override {}
+  void on_dropped(const Slice&, net::Outcome) override {}
+  void on_stopped() override {}
+
+  void pass(Duration lasts) {
+    for (Duration passed{}; passed < lasts; passed += milliseconds(10)) {
+      loop.advance(milliseconds(10));
+      store.sync();
+      loop.run();
+    }
+  }
+  void hear(NodeId from, paxos::Body body) {
+    replica.deliver(from, paxos::message(std::move(body)));
+    loop.run();
+  }
+
+  sim::SimLoop loop{1};
+  sim::Disk disk;
+  sim::MemoryStore store{loop, disk};
+  QuietEvents events;
+  std::vector<paxos::Send> sent;
+  Replica replica{{.self = paxos::kN1,
+                   .configuration = paxos::three_nodes(),
+                   .proposer = {},
+                   .limits = {},
+                   .reserve_bytes = 0},
+                  loop,
+                  store,
+                  *this,
+                  events,
+                  *store.load(),
+                  *this};
+};
+
+}  // namespace
+
+TEST_SUITE("log.replica") {
+  TEST_CASE("a node that lags says by how much, and why, until it has caught up") {
+    Bench bench;
+    bench.pass(seconds(1));
+    CHECK(bench.replica.fault().empty());
+    bench.replica.hear_of(paxos::kN2, {3});
+    bench.pass(seconds(1));
+    CHECK(bench.replica.fault().empty());  // For a moment anybody does.
+    bench.pass(seconds(2));
+    CHECK(bench.replica.fault() ==
+          "lags by 2 slots: hears no leader, and fetches from those who have heard one");
+    CHECK(bench.events.counts["lags"] == 1);
+    bench.hear(paxos::kN2, paxos::Fetched{{1},
+                                          {3},
+                                          {paxos::record(1, {1, paxos::kN2}, ""),
+                                           paxos::record(2, {1, paxos::kN2}, "")}});
+    bench.pass(seconds(1));
+    CHECK(bench.replica.fault().empty());
+    CHECK(bench.events.counts["caught_up"] == 1);
+  }
+
+  // What is chosen is said behind the accepts by who leads.
+  TEST_CASE("who hears a leader does not fetch what others have before it") {
+    Bench bench;
+    for (int i = 0; i < 20; ++i) {
+      bench.hear(paxos::kN2, paxos::Heartbeat{{1, paxos::kN2}, 1});
+      bench.replica.hear_of(paxos::kN3, {3});
+      bench.pass(milliseconds(100));
+    }
+    for (const paxos::Send& send : bench.sent) {
+      CHECK_FALSE(std::holds_alternative<paxos::Fetch>(send.message.body));
+    }
+    bench.pass(seconds(2));  // It is gone.
+    bench.replica.hear_of(paxos::kN3, {3});
+    bench.pass(milliseconds(100));
+    CHECK(std::ranges::any_of(bench.sent, [](const paxos::Send& send) {
+      return send.to == paxos::kN3 && std::holds_alternative<paxos::Fetch>(send.message.body);
+    }));
+  }
+}
+
+}  // namespace stele::log
