@@ -11,7 +11,7 @@ namespace {
 constexpr double kKept = 0.9;
 /// What overlaps must add up to before they say something, in times of what a commit takes for
 /// itself.
-constexpr double kOverlapMin = 0.5;
+constexpr double kOverlapMin = 1;
 /// So many commits overlap where they usually do not, to show whether they do now.
 constexpr int kTried = 4;
 
@@ -50,18 +50,31 @@ void CommitPace::add(const Commit& commit) {
     if (!one_after_the_other_) looked_at_ = commit.synced_at;
     return;
   }
-  // The bytes of a disk have one way, whatever its syncs do.
+  // What was is long ago.
+  if (one_after_the_other_ && tried_ == 0) waited_s_ = overlap_s_ = 0;
+  // The bytes of a disk have one way, whatever its syncs do. One after the other, a commit ends a
+  // sync and its own bytes after the one before; beside it, as if that had not been there; after a
+  // stall, at once.
   const Duration alone = cost() + cost_.of_bytes(commit.ahead_bytes + commit.bytes);
-  const Duration overlap = ended_at_ - commit.begun - cost_.of_bytes(commit.ahead_bytes);
-  if (one_after_the_other_ && tried_ == 0) more_s_ = overlap_s_ = 0;  // What was is long ago.
-  more_s_ = kKept * more_s_ + std::max(0.0, seconds(took - alone));
-  overlap_s_ = kKept * overlap_s_ + std::max(0.0, seconds(overlap));
-  if (one_after_the_other_ && ++tried_ == kTried) {
-    tried_ = 0;
-    looked_at_ = commit.synced_at;
+  const double overlap = seconds(ended_at_ - commit.begun - cost_.of_bytes(commit.ahead_bytes));
+  const double gap = seconds(commit.synced_at - ended_at_);
+  const double beside = std::max(0.0, seconds(commit.begun + alone - ended_at_));
+  const double after = seconds(cost() + cost_.of_bytes(commit.bytes));
+  if (overlap > 0 && after > beside) {
+    const double weight = std::min(overlap, after);
+    overlap_s_ = kKept * overlap_s_ + weight;
+    waited_s_ =
+        kKept * waited_s_ + weight * std::clamp((gap - beside) / (after - beside), 0.0, 1.0);
   }
+  if (one_after_the_other_ && ++tried_ < kTried) return;
+  tried_ = 0;
+  if (one_after_the_other_) looked_at_ = commit.synced_at;
   if (overlap_s_ < kOverlapMin * seconds(cost())) return;
-  one_after_the_other_ = more_s_ > overlap_s_ / 2;
+  one_after_the_other_ = waited_s_ > overlap_s_ / 2;
+}
+
+bool CommitPace::looks(Time now) const {
+  return now - looked_at_ >= std::max<Duration>(kLookAgain, kLookAgainCosts * cost());
 }
 
 bool CommitPace::may_begin(Time now) const {
@@ -69,8 +82,7 @@ bool CommitPace::may_begin(Time now) const {
       std::ranges::count_if(commits_, [](const Commit& commit) { return !commit.synced; }));
   if (under_way == 0) return commits_.size() < kUnsyncedMax;
   if (under_way >= kSeveral || commits_.size() >= kUnsyncedMax || cost() < kSlowSync) return false;
-  const bool looks = now - looked_at_ >= kLookAgain;
-  return looks == one_after_the_other_ && now >= next_begin();
+  return looks(now) == one_after_the_other_ && now >= next_begin();
 }
 
 }  // namespace stele::log

@@ -27,8 +27,10 @@ class CommitPace {
   /// A commit may begin while others are under way: then, at the earliest.
   [[nodiscard]] bool may_begin(Time now) const;
   [[nodiscard]] Time next_begin() const { return begun_at_ + cost() / kSeveral; }
-  /// Commits overlap on this disk.
-  [[nodiscard]] bool several() const { return cost() >= kSlowSync && !one_after_the_other_; }
+  /// The next one goes like those that overlap, also if it happens to be alone.
+  [[nodiscard]] bool several(Time now) const {
+    return cost() >= kSlowSync && (!one_after_the_other_ || looks(now));
+  }
   /// What a commit takes for itself; 0 as long as it is not known.
   [[nodiscard]] Duration cost() const { return cost_.get(); }
 
@@ -36,9 +38,10 @@ class CommitPace {
   static constexpr std::size_t kSeveral = 8;
   /// A sync by itself that takes so long is slow.
   static constexpr Duration kSlowSync = std::chrono::milliseconds(2);
-  /// Every so often one commit is alone, to show what that takes now, or some overlap, to show
-  /// whether they do now.
-  static constexpr Duration kLookAgain = std::chrono::seconds(5);
+  /// Every so often, or after so many times what a commit takes for itself, one is alone, to show
+  /// what that is now, or some overlap, to show whether they do now.
+  static constexpr Duration kLookAgain = std::chrono::seconds(1);
+  static constexpr int kLookAgainCosts = 40;
 
  private:
   struct Commit {
@@ -50,6 +53,7 @@ class CommitPace {
     Time synced_at{};
   };
   void add(const Commit& commit);
+  [[nodiscard]] bool looks(Time now) const;
 
   SyncCost cost_;
   std::deque<Commit> commits_;  // Under way, and those that wait for one before.
@@ -57,10 +61,10 @@ class CommitPace {
   Time ended_at_{};             // The last one of those that are not under way any more.
   Time looked_at_{};            // When one was alone, or some overlapped, if that is rare.
   bool one_after_the_other_ = false;
-  // Of the last commits that overlapped: what they took more than they would have alone, and for
-  // how long they overlapped, older ones counting less.
-  double more_s_ = 0;
+  // Of the last commits that overlapped: for how long, and how much of that came one after the
+  // other, older ones counting less.
   double overlap_s_ = 0;
+  double waited_s_ = 0;
   int tried_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <asio/post.hpp>
+#include <system_error>
 #include <utility>
 
 #include "log/table_reads.h"
@@ -146,14 +147,27 @@ void Committer::write_loop() {
 }
 
 bool Committer::commit_next(Lock& lock) {
-  if (!pace_.several()) gather(lock);
+  if (alone() && !pace_.several(now())) gather(lock);
   if (failed_) return false;
-  if (!pace_.several() || pending_.moves_all()) return commit_alone(lock);
+  if (alone() && (pending_.moves_all() || !pace_.several(now()))) return commit_alone(lock);
   if (!begin(lock)) return false;
-  if (!syncers_) syncers_.emplace(CommitPace::kSeveral);
   // It is under way until it is synced.
-  asio::post(*syncers_, [this, commit = under_way_.back().get()] { sync(*commit); });
+  Commit* const begun = under_way_.back().get();
+  lock.unlock();
+  const bool beside = make_syncers();
+  if (beside) asio::post(*syncers_, [this, begun] { sync(*begun); });
+  if (!beside) sync(*begun);
+  lock.lock();
   return true;
+}
+
+/// False if the system refuses threads.
+bool Committer::make_syncers() {
+  try {
+    if (!syncers_) syncers_.emplace(CommitPace::kSeveral);
+  } catch (const std::system_error&) {
+  }
+  return syncers_.has_value();
 }
 
 /// Those whom the last commit has answered come again, if there is a loop of them; who comes at

@@ -129,6 +129,7 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   [[nodiscard]] bool commit_alone(Lock& lock);
   [[nodiscard]] bool commit_alone(Lock& lock, std::shared_ptr<Commit> commit);
   [[nodiscard]] bool begin(Lock& lock);
+  [[nodiscard]] bool make_syncers();
   void sync(Commit& commit);
   void on_synced(Commit& commit);
   Result<void> commit(Commit& commit);

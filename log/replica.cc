@@ -133,6 +133,7 @@ void Replica::deliver(NodeId from, paxos::Message message) {
   if (halted() && !(asks && takes_ == Takes::questions)) return;
   // How far others are is of use to the learner, too, whatever else they say: who does not hear
   // the leader learns from the others.
+  if (std::holds_alternative<paxos::Heartbeat>(message.body)) led_at_ = loop_.now();
   const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
                        std::holds_alternative<paxos::HeartbeatAck>(message.body);
   if (is_hint && from != options_.self) learner_.tell({from, message});
@@ -154,7 +155,9 @@ void Replica::deliver(NodeId from, paxos::Message message) {
 /// It overtakes the accepts that are on their way, which would be fetched as well: whoever hears
 /// the leader hears behind them what is chosen.
 void Replica::hear_of(NodeId node, Slot chosen_end) {
-  if (node == options_.self || halted() || proposer_.role().leader(loop_.now())) return;
+  const Duration recent = 2 * options_.proposer.timing.election_timeout;
+  const bool hears = led_at_ && loop_.now() - *led_at_ < recent;
+  if (node == options_.self || halted() || hears) return;
   learner_.tell({node, {options_.configuration.epoch(), paxos::ChosenEnd{chosen_end}}});
 }
 

@@ -134,6 +134,7 @@ class Replica {
   std::uint64_t space_seen_ = 0;
   std::set<Slot> faulty_slots_;  // Not yet repaired.
   std::string slow_disk_;        // Why it has handed over, in words.
+  std::optional<Time> led_at_;   // When a leader was heard.
   Time level_at_{};              // When it had last applied all that it had heard of.
   bool lags_ = false;            // It has said so.
   Time faulty_since_{};          // Of the first of them, or since the last hand-over for it,

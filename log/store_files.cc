@@ -267,7 +267,7 @@ Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Opt
   StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
                    std::make_unique<ValueReader>(directory));
   files.mark_ = files.written_ = mark;
-  files.told_ = mark.applied;
+  files.told_ = files.in_lmdb_ = files.begun_ = mark.applied;
   files.commits_found_ = mark.commits;
   if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
   return files;
@@ -360,12 +360,13 @@ Result<void> StoreFiles::append_small(const Transaction& transaction, Promised& 
                                       FileSync* apart) {
   ValuesAside none;
   stele::log::write(transaction, promised, none, redo_);
-  // A half is used again only if LMDB has all of it, also what is not durable yet.
-  if (!journal_.fits(redo_.bytes().size()) && unsynced_.empty()) {
+  if (!journal_.fits(redo_.bytes().size()) && (unsynced_.empty() || !checkpoint_->busy())) {
     if (auto done = begin_checkpoint(); !done) return done;
   }
   if (journal_.fits(redo_.bytes().size())) {
-    return journal_.append(next_number(), redo_.bytes(), apart);
+    auto done = journal_.append(next_number(), redo_.bytes(), apart);
+    if (done) last_in_half_[half_] = next_number().own;
+    return done;
   }
   const auto begin = values_.begin();
   if (!begin) return tl::unexpected<Error>(begin.error());
@@ -389,7 +390,8 @@ Result<void> StoreFiles::begin_checkpoint() {
   if (behind_.empty()) return {};
   checkpoint_->begin(behind_, mark_, durable_);
   behind_bytes_ = 0;
-  if (unsynced_.empty()) journal_.turn();
+  begun_ = mark_.applied;
+  turn_journal();
   if (checkpoint_begun_) checkpoint_begun_();
   return {};
 }
@@ -398,7 +400,15 @@ Result<void> StoreFiles::end_checkpoint() {
   const auto numbers = checkpoint_->end(lmdb_);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   readable_ = numbers->value_or(readable_);
+  in_lmdb_ = begun_;
   return {};
+}
+
+/// A half is written again only if LMDB has all that it holds, also what is not durable yet.
+void StoreFiles::turn_journal() {
+  if (last_in_half_[1 - half_] > in_lmdb_) return;
+  journal_.turn();
+  half_ = 1 - half_;
 }
 
 Result<void> StoreFiles::end_written_checkpoint() {

@@ -1,6 +1,7 @@
 // The files of a store: journal, value log and LMDB (ADR 6 and 7).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -105,6 +106,7 @@ class StoreFiles {
   Result<void> append_large(const Transaction& transaction, Promised& promised, FileSync* apart);
   [[nodiscard]] RecordNumber next_number() const { return {written_.applied + 1, mark_.applied}; }
   Result<void> begin_checkpoint();
+  void turn_journal();
   Result<void> end_checkpoint();
   Result<void> end_written_checkpoint();
 
@@ -113,10 +115,14 @@ class StoreFiles {
   Journal journal_;
   ValueLog values_;
   std::unique_ptr<ValueReader> reader_;
-  JournalMark written_;            // Behind the last record,
-  JournalMark mark_;               // and behind the last one that is durable.
-  std::deque<Unsynced> unsynced_;  // Those between.
-  std::uint64_t told_ = 0;         // The last record says that those up to this one are durable.
+  JournalMark written_;                          // Behind the last record,
+  JournalMark mark_;                             // and behind the last one that is durable.
+  std::deque<Unsynced> unsynced_;                // Those between.
+  std::array<std::uint64_t, 2> last_in_half_{};  // Of the journal, the last record in each,
+  std::size_t half_ = 0;                         // and the one that is written.
+  std::uint64_t in_lmdb_ = 0;                    // The last record that LMDB has,
+  std::uint64_t begun_ = 0;                      // or will have with the part under way.
+  std::uint64_t told_ = 0;  // The last record says that those up to this one are durable.
   std::uint64_t commits_found_ = 0;
   Redo redo_;                       // Of the transaction under way.
   std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,

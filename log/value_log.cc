@@ -44,6 +44,12 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
     log.size_ += entry.file_size(error);
   }
   if (error) return fail(Errc::io, "cannot read " + values_directory(directory));
+  // Behind a record that did not reach the disk there may be segments that nobody was told of.
+  for (std::uint32_t later = end.segment + 1; fs::exists(segment_path(directory, later), error);
+       ++later) {
+    log.size_ -= fs::file_size(segment_path(directory, later), error);
+    fs::remove(segment_path(directory, later), error);
+  }
   if (end.segment == 0) return log;
   auto file = DirectFile::open(segment_path(directory, end.segment), false);
   if (!file) return tl::unexpected<Error>(file.error());

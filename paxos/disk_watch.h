@@ -22,9 +22,14 @@ class DiskWatch {
   /// How late the disks answer: the own one, and those of the others that answer.
   void look(Time now, Duration own, std::vector<Duration> others, std::size_t q2);
   /// One of the others had better lead.
-  [[nodiscard]] bool slow(Time now) const { return since_ && now - *since_ >= patience_; }
-  /// Something was done about it: it is looked at anew.
+  [[nodiscard]] bool slow(Time now) const {
+    return since_ && now - *since_ >= patience_ * (1 << done_);
+  }
+  /// Another one was asked to lead. The next time it takes twice as long, should what makes this
+  /// disk slow come with the lead.
   void done(Time now);
+  /// There was none to ask: it is looked at anew.
+  void put_off(Time now) { since_ = now; }
   /// It was done about so long ago that this node may lead again like any other.
   [[nodiscard]] bool reluctant(Time now) const { return done_at_ && now - *done_at_ < kReluctant; }
   /// Whether a disk that answers so late is worth going to from one as late as `own`.
@@ -35,11 +40,15 @@ class DiskWatch {
   static constexpr int kTimes = 4;
   static constexpr Duration kMore = std::chrono::milliseconds(20);
   static constexpr Duration kReluctant = std::chrono::seconds(60);
+  /// The patience doubles so often, until nothing was done about it for so long.
+  static constexpr int kDoneMax = 6;
+  static constexpr Duration kForgotten = std::chrono::minutes(10);
 
  private:
   Duration patience_;
   std::optional<Time> since_;
   std::optional<Time> done_at_;
+  int done_ = 0;
 };
 
 }  // namespace stele::paxos

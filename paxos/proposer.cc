@@ -93,7 +93,7 @@ void Proposer::tick(Time now, Effects& out) {
   tell_chosen(out);
   resend(now, out);
   if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
-  watch_own_disk(now, out);
+  watch_own_disk(now);
   finish_hand_over(now, out);
 }
 
@@ -525,11 +525,11 @@ void Proposer::confirm_reads(Time now, Effects& out) {
 void Proposer::hand_over(Time now) {
   if (handing_over_ || !leads() || configuration_.members().size() == 1) return;
   handing_over_ = true;
-  to_quicker_ = false;
+  to_quicker_.reset();
   handing_over_since_ = now;
 }
 
-void Proposer::watch_own_disk(Time now, Effects& out) {
+void Proposer::watch_own_disk(Time now) {
   const Duration own = peers_.at(self_).delay;
   std::vector<Duration> others;
   for (const auto& [node, peer] : peers_) {
@@ -539,10 +539,8 @@ void Proposer::watch_own_disk(Time now, Effects& out) {
   disk_watch_.look(now, own, others, configuration_.q2());
   if (!disk_watch_.slow(now) || handing_over_ || !recovered()) return;
   std::ranges::sort(others);
-  out.slow_disk = SlowDisk{own, others.at(configuration_.q2() - 1)};
-  disk_watch_.done(now);
   hand_over(now);
-  to_quicker_ = true;
+  to_quicker_ = SlowDisk{own, others.at(configuration_.q2() - 1)};
 }
 
 void Proposer::finish_hand_over(Time now, Effects& out) {
@@ -554,11 +552,14 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   const bool late = now - handing_over_since_ >= options_.timing.election_timeout;
   if (!applied && !late) return;
   if (const auto target = best_to_lead(now)) {
+    if (to_quicker_) disk_watch_.done(now);
+    out.slow_disk = to_quicker_;
     tell_chosen(out);
     send(*target, TakeOver{ballot_}, out);
     give_up(now, out);
   } else if (late) {
     handing_over_ = false;
+    if (to_quicker_) disk_watch_.put_off(now);
   }
 }
 

@@ -179,7 +179,7 @@ class Proposer {
   [[nodiscard]] Duration patience(const Peer& peer) const;
   void start_round(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
-  void watch_own_disk(Time now, Effects& out);
+  void watch_own_disk(Time now);
   void finish_hand_over(Time now, Effects& out);
   [[nodiscard]] std::optional<NodeId> best_to_lead(Time now) const;
   [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
@@ -223,7 +223,7 @@ class Proposer {
   std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
   std::vector<WaitingRead> waiting_reads_;
   bool handing_over_ = false;
-  bool to_quicker_ = false;  // To one whose disk is quicker.
+  std::optional<SlowDisk> to_quicker_;  // To one whose disk is quicker.
   Time handing_over_since_{};
 };
 

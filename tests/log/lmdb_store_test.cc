@@ -125,7 +125,7 @@ TEST_SUITE("log.lmdb_store") {
     std::vector<std::uint64_t> durable;
     int reads = 0;
     // Commits of different sizes show what a sync takes for itself.
-    while (slow.most() < 3) {
+    for (int most = 0; most < 3; most = slow.most()) {
       const std::uint64_t end = slot + 20;
       while (slot < end) {
         ++slot;
@@ -144,6 +144,38 @@ TEST_SUITE("log.lmdb_store") {
     }
     REQUIRE(bench.run_until([&] { return durable.size() == 2 * slot && reads > 0; }));
     CHECK(std::ranges::is_sorted(durable));
+    bench.restart();
+    CHECK(bench.votes(1, 64 << 20).records.size() == slot);
+    CHECK(bench.failure.empty());
+  }
+
+  TEST_CASE("slow syncs one after the other, and beside each other again: both are noticed") {
+    LmdbBench bench;
+    std::uint64_t slot = 0;
+    std::uint64_t durable = 0;
+    // Until so many syncs are seen at once while several votes always wait.
+    const auto run_until_at_once = [&](sim::SlowSyncs& slow, auto enough) {
+      for (int most = -1; most < 0 || !enough(most); most = slow.most()) {
+        for (int i = 0; i < 30; ++i) {
+          ++slot;
+          bench.store->write_votes(
+              {paxos::WriteAccepted{record(slot, {1, kN1}, std::string(slot * 613 % 9000, 'x'))}},
+              [&durable] { ++durable; });
+          REQUIRE(bench.run_until([&] { return durable + 8 > slot; }));
+        }
+      }
+    };
+    {
+      sim::SlowSyncs slow(std::chrono::milliseconds(4));
+      run_until_at_once(slow, [](int most) { return most > 2; });
+    }
+    {
+      sim::SlowSyncs slow(std::chrono::milliseconds(4), true);
+      run_until_at_once(slow, [](int most) { return most == 1; });
+    }
+    sim::SlowSyncs slow(std::chrono::milliseconds(4));
+    run_until_at_once(slow, [](int most) { return most > 2; });
+    REQUIRE(bench.run_until([&] { return durable == slot; }));
     bench.restart();
     CHECK(bench.votes(1, 64 << 20).records.size() == slot);
     CHECK(bench.failure.empty());

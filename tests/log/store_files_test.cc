@@ -453,11 +453,20 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.begin(vote(4), false));
     REQUIRE(bench.files->checkpoint());
     CHECK(bench.slots() == Slots{1, 2, 3});
-    // The half is full: what comes next goes to the value log.
-    CHECK(bench.begin(vote(5), false));
+    for (std::uint64_t slot = 5; slot <= 8; ++slot) CHECK(bench.begin(vote(slot), false));
+    CHECK_FALSE(std::filesystem::exists(bench.path("values/1")));
+    // The other half is full, too, and this one has the fourth: what comes next goes elsewhere.
+    CHECK(bench.begin(vote(9), false));
     CHECK(std::filesystem::exists(bench.path("values/1")));
-    for (int i = 0; i < 2; ++i) REQUIRE(bench.files->end());
-    for (std::uint64_t slot = 6; slot <= 30; ++slot) bench.commit(vote(slot));
+    SUBCASE("all are durable") {}
+    SUBCASE("the fourth is not") {
+      bench.damage("journal", 4 * kPageBytes + 50);
+      bench.open();
+      CHECK(bench.slots() == Slots{1, 2, 3});
+      return;
+    }
+    for (int i = 0; i < 6; ++i) REQUIRE(bench.files->end());
+    for (std::uint64_t slot = 10; slot <= 30; ++slot) bench.commit(vote(slot));
     bench.open();
     CHECK(bench.slots().size() == 30);
   }

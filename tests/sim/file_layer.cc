@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -254,6 +255,8 @@ namespace {
 std::atomic<std::int64_t> sync_longer_us{0};
 std::atomic<int> syncs_now{0};
 std::atomic<int> syncs_most{0};
+std::atomic<bool> syncs_one_by_one{false};
+std::mutex one_sync;
 
 void take_longer() {
   const auto longer = sync_longer_us.load();
@@ -261,18 +264,23 @@ void take_longer() {
   const int now = ++syncs_now;
   for (int most = syncs_most; most < now && !syncs_most.compare_exchange_weak(most, now);) {
   }
-  std::this_thread::sleep_for(std::chrono::microseconds(longer));
+  {
+    std::unique_lock lock(one_sync, std::defer_lock);
+    if (syncs_one_by_one) lock.lock();
+    std::this_thread::sleep_for(std::chrono::microseconds(longer));
+  }
   --syncs_now;
 }
 
 }  // namespace
 
-SlowSyncs::SlowSyncs(std::chrono::microseconds longer) {
+SlowSyncs::SlowSyncs(std::chrono::microseconds longer, bool one_by_one) {
   syncs_most = 0;
+  syncs_one_by_one = one_by_one;
   sync_longer_us = longer.count();
 }
 SlowSyncs::~SlowSyncs() { sync_longer_us = 0; }
-int SlowSyncs::most() const { return syncs_most; }
+int SlowSyncs::most() const { return syncs_most.exchange(0); }
 
 }  // namespace stele::sim
 

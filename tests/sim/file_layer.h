@@ -53,15 +53,16 @@ class WatchedFiles {
   std::vector<std::uint64_t> inodes_;
 };
 
-/// While it lives, every fdatasync of this process, of whatever file, takes so much longer, beside
-/// others. Any thread.
+/// While it lives, every fdatasync of this process, of whatever file, takes so much longer. Any
+/// thread.
 class SlowSyncs {
  public:
-  explicit SlowSyncs(std::chrono::microseconds longer);
+  /// `one_by_one`: not beside others, but one after the other.
+  explicit SlowSyncs(std::chrono::microseconds longer, bool one_by_one = false);
   ~SlowSyncs();
   SlowSyncs(const SlowSyncs&) = delete;
   SlowSyncs& operator=(const SlowSyncs&) = delete;
-  /// The most that there were at the same time.
+  /// The most that there were at the same time, since then or since this was asked.
   [[nodiscard]] int most() const;
 };
 
