@@ -18,6 +18,7 @@ struct Drain {
   Duration sync{};
   double bytes_per_second = 1e9;
   bool disk = false;
+  std::size_t batch_min = 0;  // Entries are that large.
 
   struct InFlight {
     Slot slot;
@@ -47,7 +48,7 @@ struct Drain {
         return !flow.measures() && in_flight_bytes < std::min(flow.bytes_max(), offered);
       };
       while (in_flight_bytes == 0 || may()) {
-        const std::size_t bytes = std::min(flow.batch_bytes(), batch_max);
+        const std::size_t bytes = std::max(std::min(flow.batch_bytes(), batch_max), batch_min);
         const bool alone = in_flight_bytes == 0;
         queue.push_back({next, bytes, now});
         in_flight_bytes += bytes;
@@ -138,6 +139,20 @@ TEST_SUITE("paxos.flow") {
     disk.sync = milliseconds(50);
     const auto slow = disk.run(flow, std::chrono::seconds(60), std::chrono::seconds(30));
     CHECK(slow.bytes_per_second > 0.85 * 8e6 / (0.05 + 8e6 / 20e6));
+  }
+
+  // Its bytes are no reason to think that nothing else took long; a low rate so far is none,
+  // either.
+  TEST_CASE(
+      "a large slot that was alone on a disk with slow syncs: the bound grows within seconds") {
+    for (const std::size_t bytes : {std::size_t{10'000}, std::size_t{100'000}}) {
+      Flow flow(8 << 20);
+      flow.begin(milliseconds(1));
+      Drain disk{
+          .sync = milliseconds(50), .bytes_per_second = 100e6, .disk = true, .batch_min = bytes};
+      const auto seen = disk.run(flow, std::chrono::seconds(5), std::chrono::seconds(30));
+      CHECK(seen.bytes_per_second > 0.4 * 100e6);
+    }
   }
 
   // Who has little in flight must not be held back later by what was too much for little.
