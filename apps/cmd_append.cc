@@ -86,7 +86,8 @@ class Appender {
 
   int run() {
     started_ = std::chrono::steady_clock::now();
-    struct sigaction before {};  // nohup has it ignored.
+    std::signal(SIGPIPE, SIG_IGN);  // Then writing fails, and what is in the log can be told.
+    struct sigaction before {};     // nohup has it ignored.
     if (::sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
       signals_.add(SIGHUP);
     }
@@ -226,13 +227,23 @@ class Appender {
       if (waiting_.empty()) end_failed();
       return;
     }
-    if (!output_.flush()) {
-      failed_ = true;
-      std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
-      exit_code_ = kFailed;
-      return end();
-    }
+    if (!output_.flush()) return fail_writing();
     pump();
+  }
+
+  /// Whoever asked does not see what was appended: it is told the other way, once all that is under
+  /// way is answered.
+  void fail_writing() {
+    const int reason = errno;
+    clear_progress();
+    std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(reason));
+    failed_ = true;
+    exit_code_ = kFailed;
+    if (waiting_.empty()) return end_failed();
+    interrupted_timer_.expires_after(kInterruptedWait);
+    interrupted_timer_.async_wait([this](asio::error_code error) {
+      if (!error) client_.close();  // Tells of each whether it may be in the log.
+    });
   }
 
   void report_failure(const Waiting& first) {

@@ -96,6 +96,13 @@ int status(const Common& common, const StatusFlags& flags) {
   if (leads) return kDone;
   std::fflush(stdout);
   if (!any) return complain(Errc::unreachable, "no node answers");
+  for (const NodeStatus& node : nodes) {
+    if (!node.reachable || node.answer.leader == NodeId{}) continue;
+    return complain(Errc::not_leader, "node " + std::to_string(node.answer.leader.value) +
+                                          " leads, as node " +
+                                          std::to_string(node.answer.node.value) +
+                                          " says, but does not say so itself");
+  }
   return complain(Errc::not_leader, "no node leads");
 }
 

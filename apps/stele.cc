@@ -87,7 +87,10 @@ void add_append(CLI::App& app, Commands& c) {
   sub->add_option("entries", c.append.entries,
                   "One entry each; without: one per line of the input");
   auto* file =
-      sub->add_option("--file", c.append.file, "Read lines from this file; -: standard input");
+      sub->add_option("--file", c.append.file, "Read lines from this file; -: standard input")
+          ->check([](const std::string& name) {
+            return name.empty() ? std::string("the name of the file is empty") : std::string();
+          });
   auto* whole = sub->add_option("--whole", c.append.whole, "Append this file as one entry");
   file->excludes(whole);
   sub->add_flag("--null", c.append.null_separated,
@@ -131,7 +134,8 @@ void add_tail(CLI::App& app, Commands& c) {
                                        : "'" + text + "' is neither an LSN (from 1) nor now";
       })
       ->capture_default_str();
-  sub->add_option("--count", c.tail.count, "End after that many entries");
+  sub->add_option("--count", c.tail.count, "End after that many entries")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 61));
   add_format(*sub, c.tail.format);
   sub->add_flag("--null", c.tail.null_separated, "End entries with NUL, not newline");
   sub->callback([&c] {

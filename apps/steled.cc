@@ -36,7 +36,9 @@ void add_flags(CLI::App& app, Flags& flags) {
   const auto number = [](const std::string& text) {
     const bool digits = !text.empty() && text.size() <= 19 &&
                         text.find_first_not_of("0123456789") == std::string::npos;
-    return digits ? std::string() : "'" + text + "' is not a number";
+    const bool only = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    if (only && !digits) return "'" + text + "' is larger than anything that makes sense";
+    return digits ? std::string() : "'" + text + "' is not a number of 0 or more";
   };
   app.add_option("--id", s.id, "This node's id, 1 to 63; it never changes")->check(number);
   app.add_option("--cluster", s.cluster, "All nodes: ID=HOST:PORT,… with 1 to 7 entries");

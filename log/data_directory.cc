@@ -84,7 +84,9 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
 Result<DataDirectory> DataDirectory::open_to_read(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_directory(path, error)) {
-    return fail(Errc::foreign_directory, path + " is not a directory");
+    const bool there = std::filesystem::exists(path, error);
+    return fail(Errc::foreign_directory,
+                there ? path + " is not a directory" : "there is no directory '" + path + "'");
   }
   const auto found = look(path);
   if (!found) return tl::unexpected<Error>(found.error());

@@ -1,6 +1,8 @@
 #include "log/journal_record.h"
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "log/bytes.h"
 #include "log/direct_file.h"
@@ -34,31 +36,49 @@ std::array<std::byte, kRecordHeadBytes> make_record_head(std::uint64_t id, Recor
   return head;
 }
 
+namespace {
+
+/// The record that begins at the begin of `pages`, without its place; nothing if there is none.
+std::optional<FoundRecord> record_at(std::span<const std::byte> pages, std::uint64_t id) {
+  ByteReader reader(pages);
+  const auto sum = reader.get<std::uint64_t>();
+  Sizes sizes{};
+  sizes.number = reader.get<std::uint64_t>();
+  sizes.durable = reader.get<std::uint64_t>();
+  sizes.value_bytes = reader.get<std::uint64_t>();
+  sizes.redo_bytes = reader.get<std::uint64_t>();
+  FoundRecord record;
+  record.number = sizes.number;
+  record.durable = sizes.durable;
+  record.values = reader.get_bytes(sizes.value_bytes);
+  record.redo = reader.get_bytes(sizes.redo_bytes);
+  const bool intact = reader.ok() && sizes.number != 0 && sum == checksum(id, sizes, record.redo);
+  return intact ? std::optional(record) : std::nullopt;
+}
+
+}  // namespace
+
+bool holds_record(std::span<const std::byte> pages, std::uint64_t id) {
+  for (; pages.size() >= kRecordHeadBytes;
+       pages = pages.subspan(std::min(kPageBytes, pages.size()))) {
+    if (record_at(pages, id)) return true;
+  }
+  return false;
+}
+
 void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::uint64_t at,
                   std::uint64_t id, std::uint64_t applied, std::vector<FoundRecord>& found) {
   const std::uint64_t begin = at;
   while (at - begin + kRecordHeadBytes <= pages.size()) {
-    ByteReader reader(pages.subspan(at - begin));
-    const auto sum = reader.get<std::uint64_t>();
-    Sizes sizes{};
-    sizes.number = reader.get<std::uint64_t>();
-    sizes.durable = reader.get<std::uint64_t>();
-    sizes.value_bytes = reader.get<std::uint64_t>();
-    sizes.redo_bytes = reader.get<std::uint64_t>();
-    FoundRecord record;
-    record.number = sizes.number;
-    record.durable = sizes.durable;
-    record.values = reader.get_bytes(sizes.value_bytes);
-    record.redo = reader.get_bytes(sizes.redo_bytes);
-    const bool intact = reader.ok() && sizes.number != 0 && sum == checksum(id, sizes, record.redo);
-    if (!intact) {
+    auto record = record_at(pages.subspan(at - begin), id);
+    if (!record) {
       at += kPageBytes;
       continue;
     }
-    at += whole_pages(kRecordHeadBytes + sizes.value_bytes + sizes.redo_bytes);
-    record.segment = segment;
-    record.end = at;
-    if (record.number > applied) found.push_back(record);
+    at += whole_pages(kRecordHeadBytes + record->values.size() + record->redo.size());
+    record->segment = segment;
+    record->end = at;
+    if (record->number > applied) found.push_back(*record);
   }
 }
 

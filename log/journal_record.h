@@ -35,6 +35,9 @@ struct FoundRecord {
   std::uint64_t end = 0;      ///< In the file, a page's begin.
 };
 
+/// Whether there is any record in `pages`, from a page's begin on, of the store with this id.
+[[nodiscard]] bool holds_record(std::span<const std::byte> pages, std::uint64_t id);
+
 /// Adds every record in `pages`, which lie in their file from `at` on, whose number is above
 /// `applied`; also behind what cannot be read.
 void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::uint64_t at,

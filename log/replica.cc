@@ -277,6 +277,8 @@ void Replica::on_slow_disk(paxos::Proposer::SlowDisk disk) {
 
 void Replica::check_lag() {
   const Time now = loop_.now();
+  if (leader()) unled_since_.reset();
+  if (!leader() && !unled_since_) unled_since_ = now;
   if (learner_.role().known_end() <= state().numbers().chosen_end) level_at_ = now;
   const bool lags = now - level_at_ >= kLagTold;
   if (lags == lags_ || halted()) return;
@@ -287,7 +289,8 @@ void Replica::check_lag() {
 
 /// How much it lacks of what it has heard of, and why; empty if it does not lag.
 std::string Replica::lag() const {
-  if (!lags_) return "";
+  const bool led = !unled_since_ || loop_.now() - *unled_since_ < kLagTold;
+  if (!lags_) return led ? "" : "hears no leader";
   const Slot end = state().numbers().chosen_end;
   const Slot known = std::max(learner_.role().known_end(), end);
   std::string why = "fetches what it lacks";
@@ -299,7 +302,7 @@ std::string Replica::lag() const {
   } else if (!leader()) {
     why = "hears no leader, and fetches from those who have heard one";
   }
-  return "lags by " + std::to_string(known - end) + " slots: " + why;
+  return "lags by " + std::to_string(known - end) + " slots at least: " + why;
 }
 
 void Replica::on_repaired_slot(Slot slot) {

@@ -136,9 +136,10 @@ class Replica {
   std::string slow_disk_;        // Why it has handed over, in words.
   std::optional<Time> led_at_;   // When a leader was heard.
   Time level_at_{};              // When it had last applied all that it had heard of.
-  bool lags_ = false;            // It has said so.
-  Time faulty_since_{};          // Of the first of them, or since the last hand-over for it,
-  int hand_overs_ = 0;           // of so many: the next one comes later and later.
+  std::optional<Time> unled_since_;
+  bool lags_ = false;    // It has said so.
+  Time faulty_since_{};  // Of the first of them, or since the last hand-over for it,
+  int hand_overs_ = 0;   // of so many: the next one comes later and later.
 };
 
 }  // namespace stele::log

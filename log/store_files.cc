@@ -159,7 +159,7 @@ Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
 
 /// Up to its end as LMDB knows it, the value log must be there: what lies behind may have been
 /// acknowledged.
-Result<void> check_segment(const std::string& directory, ValuePlace end) {
+Result<void> check_segment(const std::string& directory, ValuePlace end, std::uint64_t id) {
   if (end.segment == 0 || end.offset == 0) return {};
   const std::string path = segment_path(directory, end.segment);
   std::error_code error;
@@ -168,6 +168,14 @@ Result<void> check_segment(const std::string& directory, ValuePlace end) {
   if (size < end.offset) {
     return fail(Errc::corrupt, path + " has lost its end: it has " + std::to_string(size) +
                                    " of at least " + std::to_string(end.offset) + " bytes");
+  }
+  // What lies behind that end would be cut off, and written over.
+  const auto mapped = MappedFile::open(path);
+  if (!mapped) return tl::unexpected<Error>(mapped.error());
+  if (!holds_record(mapped->bytes().first(end.offset), id)) {
+    return fail(Errc::corrupt, path +
+                                   " holds no record of this store: it is damaged, or that of "
+                                   "another one; nothing is changed");
   }
   return {};
 }
@@ -194,7 +202,7 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
   const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
   find_records(pages, 0, kPageBytes, id, applied, journaled.records);
   journaled.journal.emplace(*std::move(journal));
-  if (auto there = check_segment(directory, values_end); !there) {
+  if (auto there = check_segment(directory, values_end, id); !there) {
     return tl::unexpected<Error>(there.error());
   }
   ValuePlace at = values_end;

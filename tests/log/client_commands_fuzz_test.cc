@@ -90,7 +90,10 @@ TEST_SUITE("log.client_commands") {
     CHECK(refused > 100);
     // It still takes what is right.
     FakeLink& last = bench.connect();
-    bench.open(last);
+    bench.say(last, net::OpenSession{1'000'000'000, 100, 60'000});
+    bench.sync();
+    bench.session = std::get<net::SessionOpened>(last.sent.back()).session;
+    last.sent.clear();
     const std::uint64_t before = bench.entries();
     bench.append(last, 1, {"a", "b"});
     bench.sync();

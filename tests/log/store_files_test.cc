@@ -361,6 +361,28 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.error().code == Errc::corrupt);
   }
 
+  // After a clean stop no number is missing: it would be cut off, and written over.
+  TEST_CASE("another store's value log after a clean stop: corrupt, and nothing is changed") {
+    Bench other;
+    for (std::uint64_t slot = 1; slot <= 2; ++slot) other.commit(vote(slot, 5000), true);
+    other.files.reset();
+    Bench bench;
+    bench.commit(vote(1, 5000), true);
+    bench.files.reset();
+    const auto copied = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy_file(bench.path("values/1"), bench.path("own"));
+    std::filesystem::copy_file(other.path("values/1"), bench.path("values/1"), copied);
+    const auto size = std::filesystem::file_size(bench.path("values/1"));
+    const Error error = bench.error();
+    CHECK(error.code == Errc::corrupt);
+    CHECK(error.detail.find("holds no record of this store") != std::string::npos);
+    CHECK(std::filesystem::file_size(bench.path("values/1")) == size);
+    std::filesystem::copy_file(bench.path("own"), bench.path("values/1"), copied);
+    std::filesystem::remove(bench.path("own"));
+    bench.open();
+    CHECK(bench.slots() == Slots{1});
+  }
+
   TEST_CASE("another program's tables are left alone") {
     TestDirectory directory;
     {

@@ -463,8 +463,10 @@ void World::require_no_faults() {
     const Time until = scheduler_.now() + seconds(20);
     while (true) {
       const std::string fault = node->node()->status().fault;
-      // Hardly anybody is heard in a star: then it tells who refuses, though they are at fault.
-      const bool others = plan_.centre != 0 && fault.starts_with("node ");
+      // Hardly anybody is heard in a star: then it tells who refuses, though they are at fault, or
+      // that it hears no leader.
+      const bool others =
+          plan_.centre != 0 && (fault.starts_with("node ") || fault.starts_with("hears no leader"));
       const bool slow = plan_.slow_disks != 0 && fault.starts_with("the disk answered");
       if (fault.empty() || others || slow) break;
       if (scheduler_.now() >= until) {
