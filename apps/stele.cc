@@ -87,10 +87,7 @@ void add_append(CLI::App& app, Commands& c) {
   sub->add_option("entries", c.append.entries,
                   "One entry each; without: one per line of the input");
   auto* file =
-      sub->add_option("--file", c.append.file, "Read lines from this file; -: standard input")
-          ->check([](const std::string& name) {
-            return name.empty() ? std::string("the name of the file is empty") : std::string();
-          });
+      sub->add_option("--file", c.append.file, "Read lines from this file; -: standard input");
   auto* whole = sub->add_option("--whole", c.append.whole, "Append this file as one entry");
   file->excludes(whole);
   sub->add_flag("--null", c.append.null_separated,
@@ -275,6 +272,12 @@ int main(int argc, char** argv) {
     for (std::string& entry : c.append.entries) unshield(entry);
     unshield(c.append.file);
     unshield(c.append.whole);
+    for (const char* flag : {"--file", "--whole"}) {
+      const CLI::App* sub = app.get_subcommand("append");
+      if (sub->count(flag) != 0 && (flag[2] == 'f' ? c.append.file : c.append.whole).empty()) {
+        return complain(Errc::invalid_argument, std::string(flag) + ": the name is empty");
+      }
+    }
     const int sources = (c.append.entries.empty() ? 0 : 1) + (c.append.file.empty() ? 0 : 1) +
                         (c.append.whole.empty() ? 0 : 1);
     if (sources > 1) {

@@ -78,6 +78,8 @@ class Node::Inbound final : public net::LinkHandler {
   }
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] bool is_silent() const { return !greeted_; }
+  void refuse_silent() { turn_away("overloaded: too many connections say nothing"); }
   [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
     const net::Member self{peer_, hello_.incarnation};
     return peer_ != NodeId{} && std::find(members.begin(), members.end(), self) == members.end();
@@ -494,7 +496,20 @@ void Node::tell_refused(const std::string& who, const std::string& reason) {
 }
 
 void Node::on_link(std::unique_ptr<net::Link> link) {
-  if (!begun_ || inbound_.size() >= options_.inbound_max) return;  // Closes it.
+  if (!begun_) return;  // Closes it.
+  if (inbound_.size() >= options_.inbound_max) {
+    // Who says who it is does so at once: the one that has said nothing for the longest makes room.
+    const auto silent = std::ranges::find_if(
+        inbound_, [](const auto& inbound) { return inbound.second->is_silent(); });
+    tell_refused(link->peer_name(), std::to_string(inbound_.size()) +
+                                        " connections of nodes and of who has not said hello; the "
+                                        "oldest of those are closed");
+    if (silent == inbound_.end()) {
+      link->send(net::Refused{"overloaded: this node has as many connections as it takes"});
+      return link->close_gently();
+    }
+    silent->second->refuse_silent();
+  }
   const std::uint64_t id = ++inbound_seen_;
   inbound_.emplace(id, std::make_unique<Inbound>(*this, id, std::move(link)));
 }
