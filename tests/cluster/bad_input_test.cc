@@ -2,6 +2,7 @@
 // lost.
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -235,6 +236,32 @@ TEST_SUITE("cluster.bad_input") {
       CHECK(node.answer.role == "unborn");
       CHECK_MESSAGE(has(node.answer.fault, "wiped or replaced"), node.answer.fault);
     }
+  }
+
+  // They may be as many as they like: who says who it is comes in.
+  TEST_CASE("connections that say nothing, more than a node takes, keep nobody out") {
+    Cluster cluster(1);
+    cluster.start_all();
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit more = before;
+    more.rlim_cur = std::min<rlim_t>(before.rlim_max, 4096);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &more) == 0);
+    if (more.rlim_cur < 2500) {
+      MESSAGE("too few descriptors here: not tested");
+      return;
+    }
+    {
+      std::vector<std::unique_ptr<RawSocket>> silent;
+      for (int i = 0; i < 2000; ++i) {
+        silent.push_back(std::make_unique<RawSocket>(cluster.address(1)));
+      }
+      CHECK(cluster.leader() == 1);
+      CHECK(cluster.stele({"append", "x"}).exit_code == 0);
+      CHECK(silent.front()->closed_by_peer());
+      CHECK(has(cluster.log(1), "has not said hello"));
+    }
+    ::setrlimit(RLIMIT_NOFILE, &before);
   }
 
   TEST_CASE("random bytes, huge lengths, silence, strangers: the node lives, and serves") {
