@@ -231,7 +231,7 @@ class Appender {
     pump();
   }
 
-  /// Whoever asked does not see what was appended: it is told the other way, once all that is under
+  /// Who asked does not see what was appended: it is told the other way, once all that is under
   /// way is answered.
   void fail_writing() {
     const int reason = errno;

@@ -281,7 +281,7 @@ void Committer::sync(Commit& commit) {
   if (!failed_) on_synced(commit);
 }
 
-/// Tells of it, and of those behind it that are synced already, unless it must wait for one before.
+/// Tells of it, and of those after it that are synced already, unless it must wait for one before.
 /// Guarded by mutex_.
 void Committer::on_synced(Commit& commit) {
   const auto found = std::ranges::find(under_way_, &commit, &std::shared_ptr<Commit>::get);

@@ -37,8 +37,8 @@ struct Commit {
   std::vector<std::function<void()>> durable;
   std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
   bool urgent = false;                          ///< Somebody waits.
-  StateNumbers found;                           ///< What can be read from LMDB behind it.
-  std::uint64_t commits = 0;                    ///< As of StoreFiles, behind it.
+  StateNumbers found;                           ///< What can be read from LMDB after it.
+  std::uint64_t commits = 0;                    ///< As of StoreFiles, after it.
   FileSync sync;
   bool synced = false;
 
@@ -101,11 +101,11 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   bool begin_commit();
   /// Syncs the `index`th under way, 0 for the first one.
   void sync_commit(std::size_t index);
-  /// The first one under way is synced, and told of, and so are those behind it that are synced.
+  /// The first one under way is synced, and told of, and so are those after it that are synced.
   /// Returns how many they are.
   std::size_t finish_commit();
 
-  /// Of whoever commits, but for snapshots and values.
+  /// Of who commits, but for snapshots and values.
   [[nodiscard]] StoreFiles& files() { return *files_; }
   /// After stop().
   void close_files() { files_.reset(); }
@@ -160,7 +160,7 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   bool failed_ = false;
   bool stopping_ = false;
 
-  // Whoever commits.
+  // Who commits.
   Time gather_until_{};
   std::size_t committed_bytes_ = 0;  // By the last commit.
   int without_gathering_ = 0;        // So many more commits do not wait for others.

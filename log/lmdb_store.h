@@ -56,7 +56,7 @@ class LmdbStore final : public Store {
 
   /// Only for stores without threads: what is queued is written, as the next commit under way;
   /// false if nothing is, or if that must wait for those. Then the `index`th of them is synced, and
-  /// the first one is synced and told of, with those behind it that are synced: so many.
+  /// the first one is synced and told of, with those after it that are synced: so many.
   bool begin_commit();
   void sync_commit(std::size_t index);
   std::size_t finish_commit();

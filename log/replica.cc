@@ -152,8 +152,8 @@ void Replica::deliver(NodeId from, paxos::Message message) {
   }
 }
 
-/// It overtakes the accepts that are on their way, which would be fetched as well: whoever hears
-/// the leader hears behind them what is chosen.
+/// It overtakes the accepts that are on their way, which would be fetched as well: who hears the
+/// leader hears after them what is chosen.
 void Replica::hear_of(NodeId node, Slot chosen_end) {
   const Duration recent = 2 * options_.proposer.timing.election_timeout;
   const bool hears = led_at_ && loop_.now() - *led_at_ < recent;
