@@ -1,12 +1,11 @@
 // stele dev: a whole cluster in one process, for development. The same nodes as in steled.
 
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
-#include <csignal>
 #include <cstdio>
 
 #include "apps/cli.h"
 #include "apps/disk_fault.h"
+#include "apps/ending.h"
 #include "apps/exit_codes.h"
 #include "apps/logging.h"
 #include "apps/server.h"
@@ -18,6 +17,7 @@ int dev(const DevFlags& flags) {
     return complain(Errc::invalid_argument,
                     "--nodes ranges from 1 to " + std::to_string(kMembersMax));
   }
+  hold_end_signals();
   auto events = EventLog::make(flags.log_level, "text");
   if (!events) return complain(events.error().code, events.error().detail);
 
@@ -33,6 +33,17 @@ int dev(const DevFlags& flags) {
   net::AsioLoop loop(context);
   int exit_code = kDone;
   std::vector<std::unique_ptr<Server>> servers;
+  std::size_t stopped = 0;
+  Ending ending(
+      context,
+      [&](int) {
+        for (auto& server : servers) {
+          server->stop([&] {
+            if (++stopped == servers.size()) context.stop();
+          });
+        }
+      },
+      [](const std::string& why) { complain(Errc::io, why); });
   for (std::uint64_t id = 1; id <= flags.nodes; ++id) {
     Settings settings;
     settings.id = id;
@@ -40,7 +51,9 @@ int dev(const DevFlags& flags) {
     settings.data = flags.data + "/" + std::to_string(id);
     const auto config = make_config(settings);
     if (!config) return complain(config.error().code, config.error().detail);
-    auto server = Server::start(*config, loop, **events, [&](const Error& error) {
+    std::string failure;
+    const auto listen = net::Resolver::look_up(config->listen, failure);
+    auto server = Server::start(*config, listen, loop, **events, [&](const Error& error) {
       exit_code = complain(error.code, error.detail);
       context.stop();
     });
@@ -52,17 +65,8 @@ int dev(const DevFlags& flags) {
   std::printf("  stele append hello && stele read\n");
   std::fflush(stdout);
 
-  asio::signal_set signals(context, SIGINT, SIGTERM);
-  std::size_t stopped = 0;
-  signals.async_wait([&](asio::error_code error, int) {
-    if (error) return;
-    for (auto& server : servers) {
-      server->stop([&] {
-        if (++stopped == servers.size()) context.stop();
-      });
-    }
-  });
   context.run();
+  ending.begin();
   servers.clear();
   return exit_code;
 }

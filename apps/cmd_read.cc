@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -18,6 +19,7 @@ namespace stele::apps {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstAnswerWithin = std::chrono::seconds(3);
+constexpr std::chrono::milliseconds kLookForReaderEvery{100};
 
 int cannot_write() {
   std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
@@ -62,15 +64,32 @@ int tail(const Common& common, const TailFlags& flags) {
   std::uint64_t left = flags.count.value_or(UINT64_MAX);
   int exit_code = kDone;
   asio::signal_set signals(context, SIGINT, SIGTERM);
+  asio::steady_timer look(context);
   bool ended = false;
   const auto end = [&] {
     if (std::exchange(ended, true)) return;
     client.close();
     signals.cancel();
+    look.cancel();
   };
   signals.async_wait([&](asio::error_code error, int) {
     if (!error) context.stop();  // Ctrl-C is how a tail ends.
   });
+
+  // A quiet log gives no occasion to notice by writing that nobody reads any more.
+  std::function<void()> look_for_reader = [&] {
+    if (ended) return;
+    if (Output::has_no_reader()) {
+      std::raise(SIGPIPE);  // As a write would do.
+      errno = EPIPE;
+      exit_code = cannot_write();
+      return end();
+    }
+    look.expires_after(kLookForReaderEvery);
+    look.async_wait([&](asio::error_code error) {
+      if (!error) look_for_reader();
+    });
+  };
 
   std::function<void(asio::error_code, ReadResult)> on_entries = [&](asio::error_code error,
                                                                      const ReadResult& result) {
@@ -92,6 +111,7 @@ int tail(const Common& common, const TailFlags& flags) {
     client.async_tail(result.lsn_next, std::ref(on_entries));
   };
   if (left == 0) return exit_code;
+  look_for_reader();
   client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
   // A tail waits for ever; that nobody is there is said at once.
   client.async_status(

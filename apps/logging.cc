@@ -13,6 +13,7 @@
 #include <climits>
 #include <cstdio>
 #include <ctime>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -89,14 +90,16 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     std::string line(message.payload.data(), message.payload.size());
-    // A pipe that has room takes so much at once.
-    line.resize(std::min<std::size_t>(line.size(), PIPE_BUF - 1));
     line += '\n';
-    while (!takes_a_line()) {
-      gone_ = gone_ || late();  // Those after it are lost, too.
-      if (gone_) return;
+    // A pipe that has room takes so much at once.
+    for (std::size_t at = 0; at < line.size() && !gone_; at += PIPE_BUF) {
+      while (!takes_a_line()) {
+        gone_ = gone_ || late();  // Those after it are lost, too.
+        if (gone_) return;
+      }
+      const std::size_t count = std::min<std::size_t>(line.size() - at, PIPE_BUF);
+      gone_ = ::write(STDERR_FILENO, line.data() + at, count) < 0 && errno == EPIPE;
     }
-    gone_ = ::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EPIPE;
   }
   void flush_() override {}
 
@@ -115,6 +118,7 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
 }  // namespace
 
 struct EventLog::Impl {
+  std::mutex mutex;  // One thread may flush while another one has something to say.
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<StandardError> sink = std::make_shared<StandardError>();
   std::shared_ptr<spdlog::async_logger> logger;
@@ -155,7 +159,7 @@ Result<std::unique_ptr<EventLog>> EventLog::make(const std::string& level,
 
 void EventLog::event(net::Level level, std::string_view name,
                      std::initializer_list<net::Field> fields) {
-  if (level < impl_->least || !impl_->logger) return;
+  if (level < impl_->least) return;
   std::string line;
   if (impl_->json) {
     line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(word(level)) +
@@ -181,10 +185,13 @@ void EventLog::event(net::Level level, std::string_view name,
       }
     }
   }
+  const std::lock_guard lock(impl_->mutex);
+  if (!impl_->logger) return;
   impl_->logger->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
 }
 
 void EventLog::flush() {
+  const std::lock_guard lock(impl_->mutex);
   if (!impl_->logger) return;
   impl_->sink->end();
   impl_->pool.reset();  // Joins its thread, which writes what is queued.

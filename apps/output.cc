@@ -1,5 +1,6 @@
 #include "apps/output.h"
 
+#include <poll.h>
 #include <unistd.h>
 #include <cerrno>
 #include <nlohmann/json.hpp>
@@ -97,6 +98,11 @@ void Output::add_line(const std::string& line) {
   buffer_ += line;
   buffer_ += '\n';
   if (buffer_.size() >= kFlushBytes) flush();
+}
+
+bool Output::has_no_reader() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 bool Output::flush() {

@@ -23,6 +23,8 @@ class Output {
   void add_line(const std::string& line);
   /// False if standard output cannot be written.
   bool flush();
+  /// Standard output is a pipe or a connection whose other end is gone.
+  [[nodiscard]] static bool has_no_reader();
 
  private:
   Format format_;

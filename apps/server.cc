@@ -50,13 +50,14 @@ net::TcpOptions listener_options(const Config& config) {
 
 Server::Server(net::AsioLoop& loop, const Config& config) : dialer_(loop, tcp_options(config)) {}
 
-Result<std::unique_ptr<Server>> Server::start(const Config& config, net::AsioLoop& loop,
-                                              net::Events& events,
+Result<std::unique_ptr<Server>> Server::start(const Config& config,
+                                              const net::Resolver::Endpoints& listen,
+                                              net::AsioLoop& loop, net::Events& events,
                                               std::function<void(Error)> on_failure) {
   auto server = std::unique_ptr<Server>(new Server(loop, config));
   // The port first: a second node with the same flags should say so before it touches the
   // directory.
-  auto listener = net::TcpListener::listen(loop, config.listen, listener_options(config),
+  auto listener = net::TcpListener::listen(loop, config.listen, listen, listener_options(config),
                                            [self = server.get()](std::unique_ptr<net::Link> link) {
                                              if (self->node_) self->node_->on_link(std::move(link));
                                            });

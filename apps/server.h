@@ -17,8 +17,10 @@ class Server {
  public:
   /// `on_failure` runs once if the node must end: its disk has failed (io), or it does not know
   /// what was chosen (newer_format). Errors: as exit_code_of maps.
-  static Result<std::unique_ptr<Server>> start(const Config& config, net::AsioLoop& loop,
-                                               net::Events& events,
+  /// `listen`: what the address to listen on stands for.
+  static Result<std::unique_ptr<Server>> start(const Config& config,
+                                               const net::Resolver::Endpoints& listen,
+                                               net::AsioLoop& loop, net::Events& events,
                                                std::function<void(Error)> on_failure);
 
   /// Stops accepting, hands over, answers what is in flight, then calls `done`.

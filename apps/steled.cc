@@ -3,8 +3,8 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -16,6 +16,7 @@
 #include "apps/config.h"
 #include "apps/descriptors.h"
 #include "apps/disk_fault.h"
+#include "apps/ending.h"
 #include "apps/exit_codes.h"
 #include "apps/logging.h"
 #include "apps/server.h"
@@ -118,38 +119,60 @@ int run(const Config& config) {
   asio::io_context context(1);
   net::AsioLoop loop(context);
   int exit_code = kDone;
-  log.event(net::Level::info, "starting",
-            {{"node", config.id.value},
-             {"version", kVersion},
-             {"data", config.data},
-             {"listen", net::to_string(config.listen)}});
-  auto server = Server::start(config, loop, log, [&](const Error& error) {
-    const bool newer = error.code == Errc::newer_format;
-    log.event(net::Level::error, newer ? "newer_format" : "store_failed",
-              {{"reason", error.detail}});
+  std::unique_ptr<Server> server;
+  const auto fail_with = [&](std::string_view event, const Error& error) {
+    log.event(net::Level::error, event,
+              {{"code", std::string(to_string(error.code))}, {"reason", error.detail}});
     exit_code = exit_code_of(error.code);
     context.stop();
-  });
-  if (!server) {
-    log.event(
-        net::Level::error, "cannot_start",
-        {{"code", std::string(to_string(server.error().code))}, {"reason", server.error().detail}});
-    return exit_code_of(server.error().code);
+  };
+  {
+    Ending ending(
+        context,
+        [&](int signal) {
+          log.event(net::Level::info, "stopping", {{"signal", std::to_string(signal)}});
+          if (!server) return context.stop();
+          server->stop([&] { context.stop(); });
+        },
+        [&](const std::string& why) {
+          log.event(net::Level::error, "ends_at_once", {{"reason", why}});
+          log.flush();
+        });
+    log.event(net::Level::info, "starting",
+              {{"node", config.id.value},
+               {"version", kVersion},
+               {"data", config.data},
+               {"listen", net::to_string(config.listen)}});
+    auto work = std::optional(asio::make_work_guard(context));  // Until there is a server.
+    net::Resolver resolver(context);
+    // Not waited for: a name server that does not answer must not hold up the end.
+    resolver.resolve(config.listen, [&](const net::Resolver::Endpoints& found,
+                                        const std::string& failure) {
+      if (found.empty()) {
+        return fail_with("cannot_start", {Errc::invalid_argument,
+                                          "cannot listen on " + net::to_string(config.listen) +
+                                              ": the host name cannot be resolved: " + failure});
+      }
+      auto started = Server::start(config, found, loop, log, [&](const Error& error) {
+        fail_with(error.code == Errc::newer_format ? "newer_format" : "store_failed", error);
+      });
+      if (!started) return fail_with("cannot_start", started.error());
+      server = *std::move(started);
+      work.reset();
+    });
+    context.run();
+    ending.begin();
+    const bool started = server != nullptr;
+    server.reset();
+    if (!started && exit_code != kDone) return exit_code;
   }
-  asio::signal_set signals(context, SIGINT, SIGTERM);
-  signals.async_wait([&](asio::error_code error, int signal) {
-    if (error) return;
-    log.event(net::Level::info, "stopping", {{"signal", std::to_string(signal)}});
-    (*server)->stop([&] { context.stop(); });
-  });
-  context.run();
-  server->reset();
   log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
   log.flush();
   return exit_code;
 }
 
 int main(int argc, char** argv) {
+  hold_end_signals();
   keep_standard_descriptors();
   bound_heap();
   const std::uint64_t descriptors = raise_descriptors();

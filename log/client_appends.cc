@@ -17,6 +17,11 @@ constexpr const char* kForgotten =
     "the cluster does not remember any more what became of this append";
 constexpr const char* kStopped = "an append before it has failed";
 
+std::string overloaded(const std::string& node) {
+  return node +
+         " is overloaded: its queue is full, or it does not know whether enough disks have room";
+}
+
 /// The outcomes of an attempt that had no effect and never will have.
 bool is_refusal(net::Outcome outcome) {
   switch (outcome) {
@@ -108,6 +113,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
     refuse_all(Errc::overloaded,
                "the cluster's table of sessions is full, and all of them are in use");
   } else {
+    last_failure_ = overloaded(from.name());
     appends_again_at_ = loop_.now() + std::chrono::milliseconds(opened.retry_ms);
   }
   wake();
@@ -238,6 +244,8 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::skipped:
     case net::Outcome::condition_failed: {
       backoff_ = {};
+      last_failure_.clear();
+      appends_served_at_ = loop_.now();
       if (std::exchange(hint_from_, &from) != &from) leader_hint_ = from.name();
       told_end_ = std::max(told_end_, result.sequence + result.count);
       Sequence at = std::max(result.sequence, first_);
@@ -274,6 +282,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     case net::Outcome::overloaded:
       if (!from_target) return;
       resend_from(result.sequence);
+      last_failure_ = overloaded(from.name());
       appends_again_at_ = loop_.now() + std::chrono::milliseconds(all.retry_ms);
       return;
     case net::Outcome::no_space:

@@ -158,7 +158,7 @@ void ClientCore::tick() {
   const Time now = loop_.now();
   tick_at_ = now + kTickEvery;
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
-  if (first) appends_since_ = tail_since_ = now;
+  if (first) appends_since_ = tail_since_ = appends_served_at_ = served_at_ = now;
   if (first) return;
   expire_appends(now);
   std::vector<std::uint64_t> late;
@@ -174,7 +174,7 @@ void ClientCore::tick() {
     if (node != NodeId{} && !members_.empty() && !members_.contains(node)) {
       result.detail = "the cluster has no node " + std::to_string(node.value);
     }
-    const bool reached = reads_[request].asked != nullptr ||
+    const bool reached = reads_[request].asked != nullptr || reads_[request].answered ||
                          (ever_connected_ && reads_[request].options.node == NodeId{});
     end_read(request, reached ? Errc::timed_out : Errc::unreachable, std::move(result));
   }
@@ -372,17 +372,16 @@ bool ClientCore::addresses_are_checked() {
 void ClientCore::tell_waiting(Time now) {
   constexpr Duration kTellAfter = std::chrono::seconds(2);
   constexpr Duration kTellEvery = std::chrono::seconds(10);
-  const bool served = !needs_target() || (target_ != nullptr && target_->ready() &&
-                                          (appends_.empty() || session_ != SessionId{}));
-  if (served || last_failure_.empty()) {
-    unserved_since_ = {};
-    return;
-  }
-  if (unserved_since_ == Time{}) unserved_since_ = now;
-  if (!options_.on_waiting || now - unserved_since_ < kTellAfter) return;
+  // Appends are one thing, reads and tails another: what comes for these does not serve those.
+  if (appends_.empty()) appends_served_at_ = now;
+  if (!tail_.waiting && tail_.request == 0 && reads_.empty()) served_at_ = now;
+  const Time since = std::min(appends_served_at_, served_at_);
+  if (!options_.on_waiting || now - since < kTellAfter) return;
   if (waiting_told_at_ != Time{} && now - waiting_told_at_ < kTellEvery) return;
   waiting_told_at_ = now;
-  call_later([tell = options_.on_waiting, why = last_failure_] { tell(why); });
+  const bool asked = last_failure_.empty() && needs_target() && target_ != nullptr;
+  const std::string why = asked ? target_->name() + " has not answered yet" : last_failure_;
+  if (!why.empty()) call_later([tell = options_.on_waiting, why] { tell(why); });
 }
 
 void ClientCore::on_lost(Connection& lost, const std::string& reason) {
@@ -459,7 +458,7 @@ void ClientCore::on_message(Connection& from, net::Message& message) {
   } else if (const auto* answer = std::get_if<net::StatusAnswer>(&message)) {
     on_status(from, *answer);
   } else if (std::holds_alternative<net::KeepAlive>(message) && &from == target()) {
-    tail_since_ = loop_.now();
+    tail_since_ = served_at_ = loop_.now();
   }
   // Not in a turn of its own: among a thousand clients, another one would come between.
   if (!turn_comes) turn();

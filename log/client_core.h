@@ -73,7 +73,8 @@ class ClientCore {
     Time deadline;
     Connection* asked = nullptr;
     Time asked_at{};
-    int unanswered = 0;  // So often within the time-out: the next answer is to be smaller.
+    bool answered = false;  // With something else than what it asks for.
+    int unanswered = 0;     // So often within the time-out: the next answer is to be smaller.
     Time again_at{};
   };
   struct PendingStatus {
@@ -206,7 +207,8 @@ class ClientCore {
   bool ever_connected_ = false;
   bool addresses_checked_ = false;
   Time checked_since_{};
-  Time unserved_since_{};  // Something waits, and no node serves it.
+  Time appends_served_at_{};  // When an append was decided last, or none waited,
+  Time served_at_{};          // and the same of reads and the tail.
   Time waiting_told_at_{};
   std::string last_failure_;
   std::string leader_hint_;             // "host:port" of the leader as last heard of.

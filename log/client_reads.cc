@@ -108,6 +108,8 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
         return;
       }
       backoff_ = {};
+      last_failure_.clear();
+      served_at_ = loop_.now();
       end_read(result.request, std::nullopt, std::move(told));
       return;
     }
@@ -117,12 +119,14 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
       return;
     case net::Outcome::corrupt: end_read(result.request, Errc::corrupt, std::move(told)); return;
     case net::Outcome::not_leader:
-      if (read.options.node == NodeId{}) {
-        leave_target(result.leader, from.name() + " does not lead");
-      }
+      last_failure_ =
+          from.name() + ": " + (result.detail.empty() ? "does not lead" : result.detail);
+      if (read.options.node == NodeId{}) leave_target(result.leader, last_failure_);
       break;
-    default: break;
+    case net::Outcome::shutting_down: last_failure_ = from.name() + " is shutting down"; break;
+    default: last_failure_ = from.name() + " has too many reads of this client"; break;
   }
+  read.answered = true;
   read.asked = nullptr;
   read.again_at = std::max(read.again_at, loop_.now() + std::chrono::milliseconds(result.retry_ms));
 }
@@ -162,7 +166,7 @@ void ClientCore::subscribe(Connection& leader) {
 void ClientCore::on_tail_entries(const net::TailEntries& entries) {
   if (entries.request != tail_.request || tail_.request == 0) return;
   backoff_ = {};
-  tail_since_ = loop_.now();
+  tail_since_ = served_at_ = loop_.now();
   if (tail_.next == Lsn{}) tail_.next = tail_.told = entries.lsn_begin;
   const bool joins = entries.lsn_begin == tail_.next;
   if (!joins || !add_entries(entries.entries, entries.lsn_begin, entries.count, tail_.buffered)) {

@@ -138,6 +138,10 @@ void ClientService::answer_waiting() {
   answered_last_ = first;
 }
 
+void ClientService::on_born() {
+  for_each_client([](Client& client) { client.end(); });
+}
+
 void ClientService::shut_down() {
   shutting_down_ = true;
   for_each_client([](Client& client) { client.end_tails(net::Outcome::shutting_down); });

@@ -37,6 +37,8 @@ class ClientService final : public ReplicaListener {
   void attach(Replica* replica) { replica_ = replica; }
   /// Takes a connection whose handshake is done. False if there are too many already.
   bool add(std::unique_ptr<net::Link> link);
+  /// The cluster has an id from now on: who came before shall come again and hear it.
+  void on_born();
   /// Refuses everything new with shutting_down; ends tails.
   void shut_down();
   /// Nothing is left to answer.

@@ -107,6 +107,8 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
       return tl::unexpected<Error>(known.error());
     }
   }
+  std::error_code none;
+  const bool fresh = std::filesystem::file_size(file, none) == 0 || none;
   Lmdb lmdb;
   int code = mdb_env_create(&lmdb.env_);
   if (code != 0) return lmdb_error(code, "cannot create an LMDB environment");
@@ -120,6 +122,8 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH) {
     return no_store(file, mdb_strerror(code));
   }
+  // A half of its first pages, on a full disk, is no store for the next start.
+  if (code != 0 && fresh && !options.read_only) std::filesystem::remove(file, none);
   if (code != 0) return lmdb_error(code, ("cannot open " + file).c_str());
   int descriptor = -1;
   if (mdb_env_get_fd(lmdb.env_, &descriptor) == 0) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);

@@ -293,6 +293,7 @@ void Node::be_born() {
   events_.event(net::Level::info, "cluster_born",
                 {{"cluster_id", net::to_hex(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
+  service_.on_born();
   // It votes only once the list is durable: until then a crash would make it unborn again.
   for (const auto& [from, report] : std::exchange(reports_before_birth_, {})) {
     on_report(from, report);

@@ -103,6 +103,12 @@ void ClientService::Client::refuse(const std::string& reason) {
   service_.drop(*this);
 }
 
+void ClientService::Client::end() {
+  if (std::exchange(dropped_, true)) return;
+  link_->close_gently();
+  service_.drop(*this);
+}
+
 void ClientService::Client::tick(Time now) {
   if (guest_ && now - came_at_ >= kGuestStays) return refuse(service_.full());
   count_bytes();
@@ -210,6 +216,9 @@ void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) 
       read.lsn_begin, end, bytes_max,
       [this, read, bytes_max, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
         if (!alive.lock()) return;
+        if (!service_.serves()) {  // It has found meanwhile that it may be wrong.
+          return finish_read(bytes_max, refused(read, net::Outcome::not_leader));
+        }
         net::ReadResult result = blank(read);
         result.count = found.count;
         result.lsn_end = applied_end;
@@ -228,6 +237,7 @@ net::ReadResult ClientService::Client::refused(const net::Read& read, net::Outco
   result.outcome = outcome;
   result.leader = service_.ports_.leader_address();
   result.retry_ms = kRetryMs;
+  if (!service_.serves()) result.detail = service_.ports_.status().fault;
   return result;
 }
 

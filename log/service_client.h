@@ -34,6 +34,8 @@ class ClientService::Client final : public net::LinkHandler {
   /// again.
   void send(const net::Message& message);
   void refuse(const std::string& reason);
+  /// Closes the connection without a word: the client comes again.
+  void end();
   void tick(Time now);
   void pump_tails();
   /// Counts what is queued for it, and being read for it, among that of all.

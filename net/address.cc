@@ -1,9 +1,26 @@
 #include "net/address.h"
 
+#include <asio/ip/address_v6.hpp>
 #include <charconv>
 #include <cstdio>
 
 namespace stele::net {
+namespace {
+
+/// One host has one name: letters count alike, and so do the ways to write an address of version 6.
+/// What follows a `%` is the name of an interface.
+std::string as_one_name(std::string_view host) {
+  asio::error_code none;
+  const auto number = asio::ip::make_address_v6(std::string(host), none);
+  if (!none) return number.to_string();
+  std::string name(host);
+  for (char& c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return name;
+}
+
+}  // namespace
 
 Result<Address> parse_address(std::string_view text) {
   const auto bad = [&](const char* why) {
@@ -23,7 +40,7 @@ Result<Address> parse_address(std::string_view text) {
   if (host.empty()) return bad("it has no host");
   if (host.find_first_of(" \t/=,[]") != std::string_view::npos) return bad("a bad host name");
 
-  Address address{std::string(host), 0};
+  Address address{as_one_name(host), 0};
   const auto [end, error] =
       std::from_chars(port_text.data(), port_text.data() + port_text.size(), address.port);
   if (error != std::errc{} || end != port_text.data() + port_text.size() || address.port == 0) {

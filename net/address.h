@@ -17,7 +17,8 @@ struct Address {
   auto operator<=>(const Address&) const = default;
 };
 
-/// Reads "host:port" or "[v6]:port". Errors: invalid_argument, naming the text.
+/// Reads "host:port" or "[v6]:port"; one host is the same however it is written. Errors:
+/// invalid_argument, naming the text.
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
 
 /// An id as people see it everywhere: 16 hexadecimal digits.

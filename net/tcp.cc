@@ -262,8 +262,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     while (handler_ != nullptr) {
       auto frame = reader_.next();
       if (!frame) {
-        fail(frame.error().detail);
-        return false;
+        refuse(frame.error().detail);
+        break;
       }
       if (!*frame) return true;
       auto message = decode(**frame, speaker_);

@@ -49,8 +49,10 @@ class TcpListener {
  public:
   using OnLink = std::function<void(std::unique_ptr<Link>)>;
 
-  /// Binds at once. Errors: in_use (the port is taken), invalid_argument (no such local address).
+  /// Binds at once to `endpoints`, which `address` stands for. Errors: in_use (the port is taken),
+  /// invalid_argument (no such local address); they name `address`.
   static Result<std::unique_ptr<TcpListener>> listen(AsioLoop& loop, const Address& address,
+                                                     const Resolver::Endpoints& endpoints,
                                                      TcpOptions options, OnLink on_link);
   ~TcpListener();
   TcpListener(const TcpListener&) = delete;

@@ -76,23 +76,12 @@ std::uint16_t TcpListener::port() const {
 }
 
 Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const Address& address,
+                                                         const Resolver::Endpoints& endpoints,
                                                          TcpOptions options, OnLink on_link) {
   const auto refuse = [&](Errc code, const std::string& why) {
     return stele::fail(code, "cannot listen on " + to_string(address) + ": " + why);
   };
-  std::vector<tcp::endpoint> endpoints;
-  asio::error_code error;
-  if (const auto number = asio::ip::make_address(address.host, error); !error) {
-    endpoints.emplace_back(number, address.port);
-  } else {
-    // At start only, before anything is served: waiting for a name is harmless here.
-    std::string failure;
-    endpoints = Resolver::look_up(address, failure);
-    if (endpoints.empty()) {
-      return refuse(Errc::invalid_argument, "the host name cannot be resolved: " + failure);
-    }
-  }
-
+  asio::error_code error = asio::error::host_not_found;
   std::unique_ptr<TcpListener> listener(
       new TcpListener(std::make_shared<OnLink>(std::move(on_link))));
   for (const tcp::endpoint& endpoint : endpoints) {

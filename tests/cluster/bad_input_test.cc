@@ -280,7 +280,16 @@ TEST_SUITE("cluster.bad_input") {
     }
     RawSocket huge(address);
     huge.send(std::string("STL1\x08\x00\x00\x00\xff\xff\xff\x7f\x00\x00\x00\x00", 16));
+    const auto too_large = huge.receive();
+    REQUIRE(too_large);
+    CHECK(has(std::get<net::Refused>(*too_large).reason, "bytes"));
     CHECK(huge.closed_by_peer());
+    RawSocket browser(address);
+    browser.send(std::string("GET / HTTP/1.1\r\n\r\n"));
+    const auto no_frame = browser.receive();
+    REQUIRE(no_frame);
+    CHECK(has(std::get<net::Refused>(*no_frame).reason, "Stele"));
+    CHECK(browser.closed_by_peer());
 
     RawSocket old(address);
     net::Hello hello = client_hello();

@@ -83,6 +83,10 @@ TEST_SUITE("cluster.directories") {
     REQUIRE(eventually([&] { return cluster.stele({"append", "d1"}).exit_code == 0; }));
     CHECK(eventually([&] { return has(status_of(cluster, 3).fault, "gone back"); }));
     CHECK(status_of(cluster, 1).fault.empty());
+    const Run read = cluster.stele({"read", "--node", "3", "--timeout-ms", "500"});
+    CHECK(read.exit_code == 1);
+    CHECK(has(read.out, "timed_out"));
+    CHECK(has(read.out, "gone back"));
     // The directory as it was after its last stop may come back.
     cluster.kill(3);
     put(copies.path() + "/newest", cluster.data(3));

@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <sstream>
 #include <string>
 
 #include "tests/cluster/cluster.h"
@@ -16,7 +19,7 @@ namespace {
 /// A pipe with a name, as a log may be written to.
 class NamedPipe {
  public:
-  explicit NamedPipe(const std::string& path) : path_(path) {
+  explicit NamedPipe(const std::string& path) {
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
     end_ = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
     REQUIRE(end_ >= 0);
@@ -37,9 +40,12 @@ class NamedPipe {
   }
 
  private:
-  std::string path_;
   int end_ = -1;
 };
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// A node whose log goes to `pipe`.
 Process start_logging_to(const Cluster& cluster, const std::string& pipe) {
@@ -92,6 +98,86 @@ TEST_SUITE("cluster.ends") {
     CHECK(cluster.stele({"append", "z"}).exit_code == 0);
     node.signal(SIGTERM);
     CHECK(node.wait() == 0);
+  }
+
+  TEST_CASE("a line of the log is whole, however long it is") {
+    Cluster cluster(1);
+    const TempDirectory directory;
+    const std::string deep = directory.path() + std::string(120, '/') + std::string(6000, 'x');
+    std::vector<std::string> arguments = cluster.arguments(1);
+    *(std::ranges::find(arguments, "--data") + 1) = deep;
+    arguments.insert(arguments.end(), {"--log-format", "json"});
+    const Run ended = run(arguments);
+    CHECK(ended.exit_code == 4);
+    std::istringstream lines(ended.out);
+    int whole = 0;
+    for (std::string line; std::getline(lines, line); ++whole) {
+      CHECK(line.ends_with("}"));
+      if (line.find("cannot_start") != std::string::npos) CHECK(line.size() > 6000);
+    }
+    CHECK(whole == 2);
+  }
+
+  // With a hosts file that nobody ever writes, a look-up never ends.
+  TEST_CASE("a look-up that hangs does not hold up the end") {
+    Cluster cluster(1);
+    const TempDirectory directory;
+    const std::string hosts = directory.path() + "/hosts";
+    const NamedPipe pipe(hosts);
+    std::vector<std::string> arguments{
+        "/usr/bin/unshare",
+        "-m",
+        "/bin/sh",
+        "-c",
+        R"(mount --bind "$1" /etc/hosts || exit 77; shift; exec "$@")",
+        "sh",
+        hosts};
+    for (const std::string& argument : cluster.arguments(1)) arguments.push_back(argument);
+    arguments.insert(arguments.end(), {"--listen", "a-node.invalid:7001"});
+    const std::string log = directory.path() + "/log";
+    Process node(arguments, log);
+    if (!eventually([&] { return has(read_file(log), " starting ") || !node.running(); }) ||
+        !node.running()) {
+      MESSAGE("no file can be mounted here: not tested");
+      return;
+    }
+    node.signal(SIGTERM);
+    CHECK(node.wait() == 0);
+    CHECK(has(read_file(log), "stopping"));
+    CHECK(has(read_file(log), "stopped"));
+  }
+
+  TEST_CASE("a disk that hangs does not hold up the end") {
+    Cluster cluster(1);
+    const TempDirectory directory;
+    const std::string hangs = directory.path() + "/hangs";
+    const std::string programs = program("steled");
+    const std::string disk =
+        programs.substr(0, programs.rfind("/apps/")) + "/bench/libslow_disk.so";
+    std::vector<std::string> arguments{"/usr/bin/env", "LD_PRELOAD=" + disk,
+                                       "SLOW_DISK_SYNC_MS=1000000000", "SLOW_DISK_WHEN=" + hangs,
+                                       "ASAN_OPTIONS=verify_asan_link_order=0"};
+    for (const std::string& argument : cluster.arguments(1)) arguments.push_back(argument);
+    for (const bool twice : {false, true}) {
+      const std::string log = directory.path() + "/log";
+      Process node(arguments, log);
+      REQUIRE(eventually([&] { return cluster.stele({"append", "x"}).exit_code == 0; }));
+      write_file(hangs, "");
+      CHECK(cluster.stele({"append", "--timeout-ms", "100", "y"}).exit_code == 1);
+      node.signal(SIGTERM);
+      if (twice) {
+        REQUIRE(eventually([&] { return has(read_file(log), " stopping "); }));
+        node.signal(SIGINT);
+      }
+      CHECK(node.wait() == (twice ? 1 : 4));
+      CHECK(has(read_file(log), "ends_at_once"));
+      std::filesystem::remove(hangs);
+    }
+    // What was acknowledged is there.
+    cluster.start(1);
+    REQUIRE(eventually([&] { return cluster.leader() == 1; }));
+    const std::vector<std::string> entries = cluster.read_log(1);
+    CHECK(std::ranges::count(entries, "x") == 2);
   }
 
   TEST_CASE("stele append: every orderly end closes its session") {

@@ -25,6 +25,11 @@ fill() {
 }
 until_it_leads() { until stele "$@" status > /dev/null 2>&1; do kill -0 $node || exit 1; done; }
 
+fill "$@" first
+truncate -s -4096 "$1/first"
+start "$@"
+wait $node || echo "no first start"
+rm "$1/first"
 start "$@"
 until_it_leads "$@"
 seq 1 100 | stele "$@" append > /dev/null && echo "appended"
@@ -54,7 +59,7 @@ grep -c "store_failed\|cannot_start" "$1.log"
 }  // namespace
 
 TEST_SUITE("cluster.full_disk") {
-  TEST_CASE("a node on a full disk goes on, is killed, starts again, serves and goes on") {
+  TEST_CASE("a node on a full disk does not start; one that runs there goes on, is killed, starts again, serves and goes on") {
     const TempDirectory directory;
     const std::string place = directory.path() + "/disk";
     write_file(directory.path() + "/script", kScript);
@@ -69,9 +74,9 @@ TEST_SUITE("cluster.full_disk") {
       return;
     }
     CHECK(ended.out ==
-          "appended\nfull\nno_space\ngoes on\nfull\nstarts\n100\nno_space\n"
-          "takes more\nends\n0\n");
-    if (!ended.out.ends_with("ends\n0\n")) {
+          "full\nno first start\nappended\nfull\nno_space\ngoes on\nfull\nstarts\n100\nno_space\n"
+          "takes more\nends\n1\n");
+    if (!ended.out.ends_with("ends\n1\n")) {
       MESSAGE(read_file(place + ".log"));
       MESSAGE(read_file(place + ".stderr"));
     }

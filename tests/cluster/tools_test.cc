@@ -264,6 +264,11 @@ TEST_SUITE("cluster.tools") {
     CHECK(eventually([&] { return read_file(out) == "two\nthree\nfour\n"; }));
     tail.signal(SIGINT);
     CHECK(tail.wait() == 0);
+    // Nobody reads any more, and nothing comes that would have to be written.
+    const Run head = run({"/bin/sh", "-c",
+                          "(" + program("stele") + " --cluster " + cluster.addresses() +
+                              " tail --from 4; echo ended by $? >&2) | head -n 1"});
+    CHECK(head.out == "four\nended by 141\n");
   }
 
   TEST_CASE("status: as a table and as JSON; 0 only if a leader serves") {

@@ -157,6 +157,69 @@ TEST_SUITE("log.client_core") {
     CHECK(bench.told.empty());
   }
 
+  TEST_CASE("waiting: said with what was heard last, also of a node that takes the connection") {
+    std::vector<std::string> waits;
+    ClientOptions options;
+    options.on_waiting = [&](const std::string& why) { waits.push_back(why); };
+    Bench bench(options);
+    bench.append("x");
+    bench.open(bench.leader());
+    // It has lost its quorum: asked again and again, nobody leads.
+    for (int i = 0; i < 300 && waits.empty(); ++i) {
+      bench.answer(bench.leader(), {{5}, {1}, 1, Outcome::not_leader, {}, {}});
+      bench.run(milliseconds(10));
+    }
+    REQUIRE(waits.size() == 1);
+    CHECK(waits[0].ends_with(" does not lead"));
+  }
+
+  TEST_CASE("waiting: a tail that is kept alive waits for nothing") {
+    std::vector<std::string> waits;
+    ClientOptions options;
+    options.on_waiting = [&](const std::string& why) { waits.push_back(why); };
+    Bench bench(options);
+    bench.core->tail({1}, [](std::optional<Errc>, ReadResult) {});
+    bench.run();
+    FakeLink& link = bench.leader();
+    bench.say(link, net::TailEntries{1, {1}, 0, {}});
+    for (int i = 0; i < 10; ++i) {
+      bench.run(seconds(1));
+      bench.say(link, net::KeepAlive{});
+    }
+    CHECK(waits.empty());
+  }
+
+  TEST_CASE("read of one node: why it does not answer") {
+    Bench bench;
+    std::optional<Errc> error;
+    std::string detail;
+    ReadOptions options;
+    options.lsn_begin = {1};
+    options.node = {1};
+    options.timeout = seconds(1);
+    bench.core->read(options, [&](std::optional<Errc> e, ReadResult result) {
+      error = e;
+      detail = result.detail;
+    });
+    bench.run();
+    for (int i = 0; i < 200 && !error; ++i) {
+      FakeLink& link = bench.leader();
+      for (const net::Message& message : std::exchange(link.sent, {})) {
+        const auto* read = std::get_if<net::Read>(&message);
+        if (read == nullptr) continue;
+        net::ReadResult result;
+        result.request = read->request;
+        result.outcome = Outcome::not_leader;
+        result.detail = "gone_back: it has forgotten";
+        bench.say(link, result);
+      }
+      bench.run(milliseconds(10));
+    }
+    REQUIRE(error);
+    CHECK(*error == Errc::timed_out);
+    CHECK(detail.ends_with(": gone_back: it has forgotten"));
+  }
+
   TEST_CASE("silence: another node is asked") {
     Bench bench;
     bench.append("a");

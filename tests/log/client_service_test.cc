@@ -410,6 +410,15 @@ TEST_SUITE("log.client_service") {
     CHECK(bench.events.counts["client_refused"] == 1);
   }
 
+  TEST_CASE("birth: who came before it comes again, and hears of which cluster this is") {
+    Bench bench;
+    FakeLink& early = bench.connect();
+    bench.service.on_born();
+    bench.loop.run();
+    CHECK(std::ranges::find(bench.links, &early) == bench.links.end());
+    CHECK(bench.results(bench.connect()).empty());
+  }
+
   TEST_CASE("what a client may not say ends its connection, not the node") {
     for (const net::Message& message :
          {net::Message(net::Hello{}), net::Message(net::AppendResults{}),

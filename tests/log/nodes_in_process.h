@@ -10,6 +10,7 @@
 #include "log/node.h"
 #include "net/tcp.h"
 #include "tests/log/directory.h"
+#include "tests/net/listen.h"
 
 namespace stele::log {
 
@@ -27,7 +28,7 @@ class NodesInProcess {
   explicit NodesInProcess(std::uint64_t count) {
     // Ports first: a listener on a port that the system chooses, closed again at once.
     for (std::uint64_t id = 1; id <= count; ++id) {
-      auto probe = net::TcpListener::listen(loop, {"127.0.0.1", 0}, {}, [](auto) {});
+      auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
       REQUIRE(probe.has_value());
       addresses[{id}] = {"127.0.0.1", (*probe)->port()};
       probes_.push_back(*std::move(probe));
@@ -54,10 +55,10 @@ class NodesInProcess {
     auto node = Node::make(options, loop, dialer_, events, *std::move(store));
     REQUIRE_MESSAGE(node.has_value(), node.error().detail);
     server.node = *std::move(node);
-    auto listener = net::TcpListener::listen(
-        loop, addresses[id], {}, [node = server.node.get()](std::unique_ptr<net::Link> link) {
-          node->on_link(std::move(link));
-        });
+    auto listener = net::listen_at(loop, addresses[id], {},
+                                   [node = server.node.get()](std::unique_ptr<net::Link> link) {
+                                     node->on_link(std::move(link));
+                                   });
     REQUIRE_MESSAGE(listener.has_value(), listener.error().detail);
     server.listener = *std::move(listener);
   }

@@ -14,6 +14,13 @@ TEST_SUITE("net.address") {
     CHECK(parse_address("[::1]:7101")->host == "::1");
   }
 
+  TEST_CASE("one host is the same, however it is written") {
+    CHECK(*parse_address("Node-1.Example:80") == *parse_address("node-1.example:80"));
+    CHECK(*parse_address("[0:0::1]:80") == *parse_address("[::1]:80"));
+    CHECK(*parse_address("[FE80::1%Eth0]:80") == *parse_address("[fe80::1%Eth0]:80"));
+    CHECK(*parse_address("[fe80::1%eth0]:80") != *parse_address("[fe80::1%Eth0]:80"));
+  }
+
   TEST_CASE("what is no address is refused, and named") {
     for (const char* text :
          {"", "localhost", "localhost:", ":7101", "localhost:0", "localhost:65536", "localhost:7x",

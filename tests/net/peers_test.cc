@@ -9,6 +9,7 @@
 #include "net/tcp.h"
 #include "tests/log/fake_link.h"
 #include "tests/log/nodes_in_process.h"
+#include "tests/net/listen.h"
 #include "tests/sim/sim_loop.h"
 
 namespace stele::net {
@@ -18,7 +19,7 @@ namespace {
 class OtherNode final {
  public:
   explicit OtherNode(AsioLoop& loop) {
-    auto made = TcpListener::listen(loop, {"127.0.0.1", 0}, {}, [this](std::unique_ptr<Link> link) {
+    auto made = listen_at(loop, {"127.0.0.1", 0}, {}, [this](std::unique_ptr<Link> link) {
       ends_.push_back(std::make_unique<End>(*this, std::move(link)));
       ++connections;
     });

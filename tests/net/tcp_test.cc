@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "tests/log/directory.h"
+#include "tests/net/listen.h"
 #include "tests/net/samples.h"
 
 namespace stele::net {
@@ -37,12 +38,11 @@ class Ear final : public LinkHandler {
 /// A dialled link and the accepted one that belongs to it.
 struct Pair {
   explicit Pair(TcpOptions options = {}, Speaker speaker = Speaker::node) : dialer(loop, options) {
-    auto made =
-        TcpListener::listen(loop, {"127.0.0.1", 0}, options, [=, this](std::unique_ptr<Link> link) {
-          accepted = std::move(link);
-          accepted->expect(speaker, kFrameBytesMax);
-          accepted->start(server);
-        });
+    auto made = listen_at(loop, {"127.0.0.1", 0}, options, [=, this](std::unique_ptr<Link> link) {
+      accepted = std::move(link);
+      accepted->expect(speaker, kFrameBytesMax);
+      accepted->start(server);
+    });
     REQUIRE(made);
     listener = *std::move(made);
     dialled = dialer.dial({"127.0.0.1", listener->port()}, client);
@@ -256,12 +256,11 @@ TEST_SUITE("net.tcp") {
     }
     Ear server;
     std::unique_ptr<Link> accepted;
-    const auto listener =
-        TcpListener::listen(loop, {"127.0.0.1", 0}, {}, [&](std::unique_ptr<Link> link) {
-          accepted = std::move(link);
-          accepted->expect(Speaker::node, kFrameBytesMax);
-          accepted->start(server);
-        });
+    const auto listener = listen_at(loop, {"127.0.0.1", 0}, {}, [&](std::unique_ptr<Link> link) {
+      accepted = std::move(link);
+      accepted->expect(Speaker::node, kFrameBytesMax);
+      accepted->start(server);
+    });
     REQUIRE(listener);
     TcpDialer dialer(loop, {}, [&](const Address&, std::string&) {
       return Resolver::Endpoints{hole.local_endpoint(), {here, (*listener)->port()}};
@@ -283,8 +282,8 @@ TEST_SUITE("net.tcp") {
     // A port that is free now, of both families most likely: with 0 they would be two.
     const std::uint16_t port =
         asio::ip::tcp::acceptor(context, {asio::ip::tcp::v4(), 0}).local_endpoint().port();
-    const auto listener = TcpListener::listen(loop, {"localhost", port}, {},
-                                              [&](std::unique_ptr<Link>) { ++accepted; });
+    const auto listener =
+        listen_at(loop, {"localhost", port}, {}, [&](std::unique_ptr<Link>) { ++accepted; });
     REQUIRE(listener);
     int there = 0;  // Addresses that this machine has.
     int connected = 0;
@@ -317,8 +316,7 @@ TEST_SUITE("net.tcp") {
 
   TEST_CASE("listen: a port in use is told as such") {
     Pair pair;
-    const auto second =
-        TcpListener::listen(pair.loop, {"127.0.0.1", pair.listener->port()}, {}, [](auto) {});
+    const auto second = listen_at(pair.loop, {"127.0.0.1", pair.listener->port()}, {}, [](auto) {});
     REQUIRE_FALSE(second.has_value());
     CHECK(second.error().code == Errc::in_use);
   }
@@ -333,7 +331,7 @@ TEST_SUITE("net.tcp") {
     std::size_t most = 0;
     server.on_each = [&] { most = std::max(most, options.receive_memory->reserved()); };
     const auto listener =
-        TcpListener::listen(loop, {"127.0.0.1", 0}, options, [&](std::unique_ptr<Link> link) {
+        listen_at(loop, {"127.0.0.1", 0}, options, [&](std::unique_ptr<Link> link) {
           accepted.push_back(std::move(link));
           accepted.back()->expect(Speaker::node, kFrameBytesMax);
           accepted.back()->start(server);
