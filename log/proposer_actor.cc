@@ -95,7 +95,10 @@ void ProposerActor::propose_waiting() {
     const bool none = proposer_.room(loop().now()) == paxos::Proposer::Room::none;
     drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
   }
-  while (!waiting_.empty() && proposer_.window_open()) {
+  // Others may choose without the own disk, which must keep up all the same: who waits is answered
+  // from the own state, and what the own acceptor cannot take would have to be fetched.
+  while (!waiting_.empty() && proposer_.window_open() &&
+         ports_.backlog_bytes() <= limits_.backlog_bytes_max) {
     if (!proposer_.has_room()) return;
     propose_batch();
   }

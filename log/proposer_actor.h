@@ -26,10 +26,12 @@ class ProposerActor final : public net::Actor<Letter> {
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;
     std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
+    std::function<std::size_t()> backlog_bytes;       ///< As of Store.
   };
   struct Limits {
     std::size_t batch_bytes_max = 512 << 10;
     std::size_t waiting_bytes_max = 16 << 20;  ///< Commands not yet in a batch.
+    std::size_t backlog_bytes_max = 16 << 20;  ///< While the own disk lags so much, they wait.
     Duration time_slot_every = std::chrono::seconds(30);
   };
 

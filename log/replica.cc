@@ -113,7 +113,8 @@ ProposerActor::Ports Replica::proposer_ports() {
             auto found = unconfirmed_reads_.extract(read);
             if (!found.empty()) found.mapped()(false);
           },
-          [this](NodeId node) { return transport_.progress(node); }};
+          [this](NodeId node) { return transport_.progress(node); },
+          [this] { return store_.backlog_bytes(); }};
 }
 
 void Replica::send(paxos::Send message) {
