@@ -187,10 +187,12 @@ void ClientCore::tick() {
   look_at_upload(asked, now);
   look_at_download(asked, now);
   tell_waiting(now);
-  if (asked != nullptr && target_silent(now)) {
+  if (asked != nullptr && target_silent(*asked, now)) {
     silent_[asked->name()] = now;
     for (auto& [request, read] : reads_) {
-      if (read_overdue(now, read)) read.unanswered = std::min(read.unanswered + 1, kLeftSilentMax);
+      const bool owed = read.options.node == NodeId{} && read.asked != nullptr;
+      const bool overdue = owed && now - read.asked_at >= read_patience(read);
+      if (overdue) read.unanswered = std::min(read.unanswered + 1, kLeftSilentMax);
     }
     if (appends_owed()) left_silent_ = std::min(left_silent_ + 1, kLeftSilentMax);
     asked->fail("no answer within the time-out");
@@ -221,17 +223,36 @@ void ClientCore::look_at_download(Connection* asked, Time now) {
   }
 }
 
-/// Each operation has a wait of its own: what else the node says does not answer it.
-bool ClientCore::target_silent(Time now) const {
-  if (appends_owed() && now - appends_since_ >= patience(appends_gap_)) return true;
+/// Each operation has a wait of its own: what else the node says does not answer it. But a node
+/// that says in the midst of it that it leads may only have much to write: it is given longer.
+bool ClientCore::target_silent(Connection& target, Time now) {
   if (tail_.request != 0 && now - tail_since_ >= kTailSilenceMax) return true;
-  return std::ranges::any_of(reads_,
-                             [&](const auto& read) { return read_overdue(now, read.second); });
+  const double waited = longest_wait(now);
+  if (waited >= allowance_) return true;
+  if (waited < 0.5) {
+    allowance_ = 1;
+    asks_whether_it_leads_ = false;
+  } else if (waited >= allowance_ / 2 && allowance_ < kAllowanceMax && !asks_whether_it_leads_) {
+    asks_whether_it_leads_ = target.send(net::StatusAsk{0});
+  }
+  return false;
 }
 
-bool ClientCore::read_overdue(Time now, const PendingRead& read) const {
-  if (read.options.node != NodeId{} || read.asked == nullptr) return false;
-  return now - read.asked_at >= Duration(options_.attempt_timeout) * (1 << read.unanswered);
+/// Of all operations that the target owes, in what each is given.
+double ClientCore::longest_wait(Time now) const {
+  const auto in = [](Duration waited, Duration given) {
+    return static_cast<double>(waited.count()) / static_cast<double>(given.count());
+  };
+  double most = appends_owed() ? in(now - appends_since_, patience(appends_gap_)) : 0;
+  for (const auto& [request, read] : reads_) {
+    if (read.options.node != NodeId{} || read.asked == nullptr) continue;
+    most = std::max(most, in(now - read.asked_at, read_patience(read)));
+  }
+  return most;
+}
+
+Duration ClientCore::read_patience(const PendingRead& read) const {
+  return Duration(options_.attempt_timeout) * (1 << read.unanswered);
 }
 
 /// So long a node is waited for that usually takes that long. If several did not answer, more is
@@ -418,6 +439,8 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   for (auto& [request, read] : reads_) {
     if (read.options.node == NodeId{}) read.asked = nullptr;
   }
+  allowance_ = 1;
+  asks_whether_it_leads_ = false;
   leader_hint_ = leader;
   hint_from_ = nullptr;
   const auto hinted = net::parse_address(leader);

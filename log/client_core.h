@@ -128,8 +128,9 @@ class ClientCore {
   void on_append_progress();
   void look_at_upload(Connection* asked, Time now);
   void look_at_download(Connection* asked, Time now);
-  [[nodiscard]] bool target_silent(Time now) const;
-  [[nodiscard]] bool read_overdue(Time now, const PendingRead& read) const;
+  [[nodiscard]] bool target_silent(Connection& target, Time now);
+  [[nodiscard]] double longest_wait(Time now) const;
+  [[nodiscard]] Duration read_patience(const PendingRead& read) const;
   [[nodiscard]] Duration patience(Duration usual) const;
   void drop_consumed();
   void stop_at(std::size_t index);
@@ -214,11 +215,15 @@ class ClientCore {
   std::string leader_hint_;             // "host:port" of the leader as last heard of.
   std::map<std::string, Time> silent_;  // Who was left because it did not answer, and when.
   Time target_again_at_{};
-  std::size_t target_queued_ = 0;     // Bytes, at the last tick,
-  std::uint64_t target_left_ = 0;     // and those that had left,
-  std::size_t target_receiving_ = 0;  // and had come of a large answer.
-  std::uint64_t session_nonce_ = 0;   // The same for all tries to open one session.
-  std::uint64_t opening_nonce_ = 0;   // A try is under way.
+  /// A node that says that it leads is given so many times what others are at most.
+  static constexpr double kAllowanceMax = 8;
+  double allowance_ = 1;                // The target is given so many times what it usually is,
+  bool asks_whether_it_leads_ = false;  // and more if its answer is that.
+  std::size_t target_queued_ = 0;       // Bytes, at the last tick,
+  std::uint64_t target_left_ = 0;       // and those that had left,
+  std::size_t target_receiving_ = 0;    // and had come of a large answer.
+  std::uint64_t session_nonce_ = 0;     // The same for all tries to open one session.
+  std::uint64_t opening_nonce_ = 0;     // A try is under way.
   std::uint64_t requests_ = 0;
 };
 

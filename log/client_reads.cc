@@ -278,6 +278,10 @@ void ClientCore::send_status() {
 }
 
 void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
+  if (asks_whether_it_leads_ && &from == target() && answer.role == "leader") {
+    asks_whether_it_leads_ = false;
+    allowance_ = std::min(2 * allowance_, kAllowanceMax);
+  }
   for (const net::MemberAddress& member : answer.members) {
     members_[member.node] = member.address;
     learn(member.address);

@@ -73,16 +73,17 @@ void CommitPace::add(const Commit& commit) {
   one_after_the_other_ = waited_s_ > overlap_s_ / 2;
 }
 
-bool CommitPace::looks(Time now) const {
+bool CommitPace::looks(Time now, std::size_t bytes) const {
+  if (!one_after_the_other_ && cost_.of_bytes(bytes) > kLookBytesCosts * cost()) return false;
   return now - looked_at_ >= std::max<Duration>(kLookAgain, kLookAgainCosts * cost());
 }
 
-bool CommitPace::may_begin(Time now) const {
+bool CommitPace::may_begin(Time now, std::size_t bytes) const {
   const auto under_way = static_cast<std::size_t>(
       std::ranges::count_if(commits_, [](const Commit& commit) { return !commit.synced; }));
   if (under_way == 0) return commits_.size() < kUnsyncedMax;
   if (under_way >= kSeveral || commits_.size() >= kUnsyncedMax || cost() < kSlowSync) return false;
-  return looks(now) == one_after_the_other_ && now >= next_begin();
+  return looks(now, bytes) == one_after_the_other_ && now >= next_begin();
 }
 
 }  // namespace stele::log

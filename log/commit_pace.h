@@ -24,12 +24,12 @@ class CommitPace {
   /// The first `count` under way have been told of; all of them are synced.
   void drop(std::size_t count);
 
-  /// A commit may begin while others are under way: then, at the earliest.
-  [[nodiscard]] bool may_begin(Time now) const;
+  /// A commit of so many bytes may begin while others are under way: then, at the earliest.
+  [[nodiscard]] bool may_begin(Time now, std::size_t bytes) const;
   [[nodiscard]] Time next_begin() const { return begun_at_ + cost() / kSeveral; }
   /// The next one goes like those that overlap, also if it happens to be alone.
-  [[nodiscard]] bool several(Time now) const {
-    return cost() >= kSlowSync && (!one_after_the_other_ || looks(now));
+  [[nodiscard]] bool several(Time now, std::size_t bytes) const {
+    return cost() >= kSlowSync && (!one_after_the_other_ || looks(now, bytes));
   }
   /// What a commit takes for itself; 0 as long as it is not known.
   [[nodiscard]] Duration cost() const { return cost_.get(); }
@@ -42,6 +42,9 @@ class CommitPace {
   /// what that is now, or some overlap, to show whether they do now.
   static constexpr Duration kLookAgain = std::chrono::seconds(1);
   static constexpr int kLookAgainCosts = 40;
+  /// Not by a commit whose bytes take longer than so many times what it takes for itself: who waits
+  /// would wait for all of them.
+  static constexpr int kLookBytesCosts = 2;
 
  private:
   struct Commit {
@@ -53,7 +56,7 @@ class CommitPace {
     Time synced_at{};
   };
   void add(const Commit& commit);
-  [[nodiscard]] bool looks(Time now) const;
+  [[nodiscard]] bool looks(Time now, std::size_t bytes) const;
 
   SyncCost cost_;
   std::deque<Commit> commits_;  // Under way, and those that wait for one before.

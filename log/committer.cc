@@ -122,7 +122,7 @@ std::optional<Time> Committer::begins_at() const {
   if (committing_ || !wanted) return std::nullopt;
   if (alone()) return Time{};
   const Time at = std::max(now(), pace_.next_begin());
-  const bool may = !pending_.moves_all() && pace_.may_begin(at);
+  const bool may = !pending_.moves_all() && pace_.may_begin(at, pending_.transaction.bytes);
   return may ? std::optional(at) : std::nullopt;
 }
 
@@ -147,9 +147,10 @@ void Committer::write_loop() {
 }
 
 bool Committer::commit_next(Lock& lock) {
-  if (alone() && !pace_.several(now())) gather(lock);
+  const auto several = [this] { return pace_.several(now(), pending_.transaction.bytes); };
+  if (alone() && !several()) gather(lock);
   if (failed_) return false;
-  if (alone() && (pending_.moves_all() || !pace_.several(now()))) return commit_alone(lock);
+  if (alone() && (pending_.moves_all() || !several())) return commit_alone(lock);
   if (!begin(lock)) return false;
   // It is under way until it is synced.
   Commit* const begun = under_way_.back().get();

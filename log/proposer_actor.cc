@@ -74,7 +74,7 @@ void ProposerActor::flush() {
   for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
     drop_waiting(net::Outcome::not_leader);
-    ports_.stopped();
+    ports_.stopped(effects.why_stopped);
   }
   if (effects.began) {
     proposed_at_ = loop().now();

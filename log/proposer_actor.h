@@ -20,8 +20,8 @@ class ProposerActor final : public net::Actor<Letter> {
     std::function<void(Ballot)> began;  ///< Leads in this ballot.
     /// A command that was never proposed; before `stopped`.
     std::function<void(const Slice&, net::Outcome why)> dropped;
-    std::function<void()>
-        stopped;  ///< Does not lead any more; what was proposed may yet be chosen.
+    /// Does not lead any more; what was proposed may yet be chosen.
+    std::function<void(std::string_view why)> stopped;
     std::function<void(paxos::Proposer::SlowDisk)> slow_disk;  ///< Why it hands over.
     std::function<void(std::uint64_t read, Slot barrier)> read_ready;
     std::function<void(std::uint64_t read)> read_refused;

@@ -96,9 +96,9 @@ ProposerActor::Ports Replica::proposer_ports() {
                                           std::to_string(ballot.node.value)}});
           },
           [this](const Slice& command, net::Outcome why) { listener_.on_dropped(command, why); },
-          [this] {
+          [this](std::string_view why) {
             store_.let_loop_commit(!proposer_.role().leads());
-            events_.event(net::Level::info, "leader_stopped", {});
+            events_.event(net::Level::info, "leader_stopped", {{"reason", std::string(why)}});
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
             listener_.on_stopped();
           },

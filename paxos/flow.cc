@@ -14,6 +14,8 @@ Duration from_seconds(double count) {
 /// The bound changes by so much in a round at most.
 constexpr double kShrinkMost = 0.6;
 constexpr double kGrowMost = 1.5;
+/// and by that much until slots have once taken as long as they may.
+constexpr double kGrowAtFirst = 3;
 /// A rate that was seen once is believed less with every round that does not reach it.
 constexpr double kRateKept = 0.98;
 /// Slots that take so many times as long as one that is alone wait for each other.
@@ -30,46 +32,53 @@ void Flow::begin(Time now) {
   now_ = alone_at_ = round_began_ = now;
 }
 
-void Flow::on_proposed(Time now, Slot slot, std::size_t in_flight_bytes, bool alone) {
+void Flow::on_proposed(Time now, Slot slot, bool alone) {
   now_ = now;
   next_ = slot + 1;
   alone_ = alone ? slot : Slot{};
   if (alone && round_slots_ == 0) round_began_ = now;  // Until now nothing was to be done.
-  round_peak_ = std::max(round_peak_, in_flight_bytes);
 }
 
-void Flow::on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at) {
+void Flow::on_chosen(Time now, Slot slot, const Proposed& proposed) {
   now_ = now;
-  const Duration took = now - proposed_at;
+  const Duration took = now - proposed.at;
   // Until now: what comes behind it shares its commit.
   if (slot == std::exchange(alone_, Slot{})) {
-    alones_[alones_seen_++ % alones_.size()] = {took, bytes};
+    alones_[alones_seen_++ % alones_.size()] = {took, proposed.bytes};
     alone_at_ = now;
   }
   round_sum_ += took;
   ++round_slots_;
-  round_bytes_ += bytes;
+  round_bytes_ += proposed.bytes;
+  round_in_flight_ += proposed.in_flight_bytes;
   if (slot >= round_end_) end_round(now);
 }
 
 void Flow::end_round(Time now) {
   const Duration took = round_sum_ / static_cast<Duration::rep>(round_slots_);
-  const double factor =
-      std::clamp(seconds(target()) / std::max(seconds(took), 1e-9), kShrinkMost, kGrowMost);
-  double next = static_cast<double>(bytes_);
-  if (held_back_ && factor > 1) next *= factor;
-  if (factor < 1) next = std::min(next, static_cast<double>(round_peak_) * factor);
+  const double wanted = seconds(target()) / std::max(seconds(took), 1e-9);
+  if (wanted <= 1) at_first_ = false;
+  // So much would take as long as it may, since this has taken so long.
+  const double right =
+      wanted * static_cast<double>(round_in_flight_) / static_cast<double>(round_slots_);
+  const auto bytes = static_cast<double>(bytes_);
+  double next = bytes;
+  if (held_back_ && wanted > 1) {
+    next = std::clamp(right, bytes, bytes * (at_first_ ? kGrowAtFirst : kGrowMost));
+  }
+  if (wanted < 1) next = std::clamp(right, bytes * kShrinkMost, bytes);
   bytes_ = std::clamp(static_cast<std::size_t>(next), std::min(kBytesMin, limit_), limit_);
 
   // A bound that is too low must not look like a slow line or disk.
-  if (held_back_ && now > round_began_ && took >= kFull * base()) {
+  const bool several = round_in_flight_ >= kFull * round_bytes_;
+  if (held_back_ && several && now > round_began_ && took >= kFull * base()) {
     const double rate = static_cast<double>(round_bytes_) / seconds(now - round_began_);
     bytes_per_second_ = std::max(rate, kRateKept * bytes_per_second_);
   }
   round_end_ = next_;
   round_began_ = now;
   round_sum_ = {};
-  round_slots_ = round_bytes_ = round_peak_ = 0;
+  round_slots_ = round_bytes_ = round_in_flight_ = 0;
   held_back_ = false;
 }
 

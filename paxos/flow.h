@@ -21,12 +21,18 @@ class Flow {
 
   /// A new leadership: nothing is known.
   void begin(Time now);
-  /// `slot` is proposed; so many bytes are in flight now. `alone`: nothing else is.
-  void on_proposed(Time now, Slot slot, std::size_t in_flight_bytes, bool alone);
+  /// `slot` is proposed. `alone`: nothing else is in flight.
+  void on_proposed(Time now, Slot slot, bool alone);
   /// Something waits that bytes_max() does not let go.
   void on_held_back() { held_back_ = true; }
-  /// A quorum has voted for `slot`, which was proposed then.
-  void on_chosen(Time now, Slot slot, std::size_t bytes, Time proposed_at);
+  /// How a slot was proposed.
+  struct Proposed {
+    Time at;
+    std::size_t bytes;
+    std::size_t in_flight_bytes;  ///< Itself and all before it that were not chosen.
+  };
+  /// A quorum has voted for `slot`.
+  void on_chosen(Time now, Slot slot, const Proposed& proposed);
   /// A message of some bytes has been to another node and back, and waited for no disk.
   void on_round_trip(Duration round_trip);
 
@@ -68,8 +74,9 @@ class Flow {
   Duration round_sum_{};  // How long its slots took, added up.
   std::size_t round_slots_ = 0;
   std::size_t round_bytes_ = 0;
-  std::size_t round_peak_ = 0;  // The most bytes that were in flight.
+  std::size_t round_in_flight_ = 0;  // What was in flight when they were proposed, added up.
   bool held_back_ = false;
+  bool at_first_ = true;         // No round has taken as long as it may.
   double bytes_per_second_ = 0;  // The best of late, of rounds whose slots waited for each other.
 
   /// A slot that was alone in flight.

@@ -24,6 +24,7 @@ constexpr int kStuckTimeouts = 30;
 /// So many its own disk is slower than those of others, and then it hands over.
 constexpr int kSlowTimeouts = 10;
 constexpr std::size_t kRoundsMax = 1024;
+constexpr std::string_view kHigherBallot = "another node has a higher ballot";
 
 }  // namespace
 
@@ -72,21 +73,20 @@ void Proposer::tick(Time now, Effects& out) {
     return;
   }
   if (standing_ != Standing::leader) {
-    if (campaign_fails(now)) {
-      give_up(now, out);
-      return;
-    }
+    if (campaign_fails(now)) return give_up(now, {}, out);
     pull_promises(now, out);
     return;
   }
   // A leader that hears nothing from q2, or whose own disk stalls, stops.
-  if (!hears_quorum(now) || own_disk_stalls(now) || gets_nowhere(now)) {
-    give_up(now, out);
-    return;
+  if (own_disk_stalls(now)) {
+    return give_up(now, "the own disk has stopped answering, and others go on", out);
+  }
+  if (!hears_quorum(now)) return give_up(now, "too few nodes answer", out);
+  if (gets_nowhere(now)) {
+    return give_up(now, "others live, and what is proposed does not get to them", out);
   }
   if (phase_one_ && !hears_promises(now)) {
-    give_up(now, out);
-    return;
+    return give_up(now, "too few nodes tell what they have voted for", out);
   }
   if (phase_one_) pull_promises(now, out);
   repropose(now, out);
@@ -196,8 +196,11 @@ void Proposer::repropose(Time now, Effects& out) {
   phase_one_.reset();
 }
 
-void Proposer::give_up(Time now, Effects& out) {
-  if (standing_ == Standing::leader) out.stopped = true;
+void Proposer::give_up(Time now, std::string_view why, Effects& out) {
+  if (standing_ == Standing::leader) {
+    out.stopped = true;
+    out.why_stopped = why;
+  }
   tell_chosen(out);
   for (const WaitingRead& read : waiting_reads_) out.reads_refused.push_back(read.id);
   waiting_reads_.clear();
@@ -223,13 +226,10 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
     peers_[source].nacked = true;
     const auto refused = static_cast<std::size_t>(std::count_if(
         peers_.begin(), peers_.end(), [](const auto& peer) { return peer.second.nacked; }));
-    if (source == self_ || peers_.size() - refused < configuration_.q1()) give_up(now, out);
+    if (source == self_ || peers_.size() - refused < configuration_.q1()) give_up(now, {}, out);
     return;
   }
-  if (handing_over_) {
-    give_up(now, out);
-    return;
-  }
+  if (handing_over_) return give_up(now, kHigherBallot, out);
   // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above
   // it. Only those count that have answered in this ballot: with a q1 below q2 a node may win
   // ballots that it can never lead in, and two of those would unseat each other for ever.
@@ -239,7 +239,7 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
                                        [](const auto& peer) { return peer.second.round != 0; });
   const bool still_followed =
       hears_quorum(now) && static_cast<std::size_t>(followers) >= configuration_.q2();
-  give_up(now, out);
+  give_up(now, kHigherBallot, out);
   if (still_followed) campaign(now, out);
 }
 
@@ -282,7 +282,8 @@ Slot Proposer::propose(Time now, Value value, bool recovers, Effects& out) {
   const Slot slot = slot_next_;
   ++slot_next_;
   in_flight_.push_back({std::move(value), {}, now, recovers});
-  flow_.on_proposed(now, slot, in_flight_bytes(), in_flight_.size() == 1);
+  in_flight_.back().ahead_bytes = in_flight_bytes();
+  flow_.on_proposed(now, slot, in_flight_.size() == 1);
   for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
   tell_chosen(out);  // Behind it: should a link's queue be full, this is what can wait.
   return slot;
@@ -311,7 +312,8 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
     in_flight.votes.insert(source);
     if (in_flight.chosen || in_flight.votes.size() < configuration_.q2()) continue;
     in_flight.chosen = true;
-    flow_.on_chosen(now, slot, in_flight.value.size(), in_flight.proposed_at);
+    flow_.on_chosen(now, slot,
+                    {in_flight.proposed_at, in_flight.value.size(), in_flight.ahead_bytes});
     if (run_end != slot) {
       tell();
       run_begin = slot;
@@ -367,7 +369,7 @@ void Proposer::on_fetch_failed(Time now, Effects& out) {
   // Of the first slot in flight, too: who knows it as chosen votes for it no more.
   const bool waits = chosen_end_ == in_flight_begin_ && !in_flight_.empty();
   if (!leads() || (chosen_end_ >= in_flight_begin_ && !waits)) return;
-  give_up(now, out);
+  give_up(now, "nobody serves a slot that is chosen: its votes are asked for", out);
   // Whoever says that the slot is chosen does not serve it: the votes of the others must do.
   campaign(now, out, true);
 }
@@ -556,7 +558,7 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
     out.slow_disk = to_quicker_;
     tell_chosen(out);
     send(*target, TakeOver{ballot_}, out);
-    give_up(now, out);
+    give_up(now, "it has handed over", out);
   } else if (late) {
     handing_over_ = false;
     if (to_quicker_) disk_watch_.put_off(now);
@@ -590,7 +592,7 @@ void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
   heard_ = ballot;
   heard_at_ = now;
   if (ballot.node == self_) return;
-  if (standing_ != Standing::follower && ballot > ballot_) give_up(now, out);
+  if (standing_ != Standing::follower && ballot > ballot_) give_up(now, kHigherBallot, out);
   if (standing_ == Standing::follower) election_.on_heard(now);
 }
 
@@ -654,7 +656,9 @@ bool Proposer::hears_quorum(Time now) const {
 bool Proposer::own_disk_stalls(Time now) const {
   const Peer& own = peers_.at(self_);
   const Duration timeout = options_.timing.election_timeout;
-  if (now - own.disk_at < std::max<Duration>(timeout, kOwnPatience * own.delay)) return false;
+  // What a slow disk is given at once may take as long as slots may.
+  const Duration longest = std::max({timeout, kOwnPatience * own.delay, 2 * flow_.target()});
+  if (now - own.disk_at < longest) return false;
   const auto ahead = std::ranges::count_if(
       peers_, [&](const auto& peer) { return peer.second.disk_at - own.disk_at >= timeout / 2; });
   return static_cast<std::size_t>(ahead) >= configuration_.q2();

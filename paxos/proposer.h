@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "paxos/configuration.h"
@@ -48,6 +49,7 @@ class Proposer {
     std::optional<Ballot> began;  ///< Leads now; proposes clients' batches once window_open().
     /// No longer leads: what was proposed may yet be chosen. `stopped` comes before `began`.
     bool stopped = false;
+    std::string_view why_stopped;       ///< As a sentence; text that lives for ever.
     std::optional<SlowDisk> slow_disk;  ///< Why it hands over.
   };
 
@@ -131,6 +133,7 @@ class Proposer {
     Time proposed_at;
     bool recovers = false;
     bool chosen = false;
+    std::size_t ahead_bytes = 0;  // In flight when it was proposed, with its own.
   };
   struct Peer {
     Time prepared_at{};          // When it was last sent a Prepare in this ballot.
@@ -163,7 +166,7 @@ class Proposer {
   void on_take_over(Time now, const TakeOver& message, Effects& out);
 
   void campaign(Time now, Effects& out, bool ignore_ahead = false);
-  void give_up(Time now, Effects& out);
+  void give_up(Time now, std::string_view why, Effects& out);
   [[nodiscard]] bool campaign_fails(Time now) const;
   void pull_promises(Time now, Effects& out);
   void begin_leading(Time now, Effects& out);

@@ -252,6 +252,32 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.leader().address == silent);
   }
 
+  TEST_CASE("silence: a node that says that it leads is given longer, and not for ever") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.ready();
+    const net::Address slow = link.address;
+    int asked = 0;
+    int waited = 0;
+    const auto here = [&] {
+      return !bench.dialer.links.empty() && bench.dialer.links.back()->address == slow;
+    };
+    for (; waited < 1000 && here(); ++waited) {
+      for (const net::Message& message : std::exchange(bench.dialer.links.back()->sent, {})) {
+        const auto* ask = std::get_if<net::StatusAsk>(&message);
+        if (ask == nullptr) continue;
+        ++asked;
+        net::StatusAnswer answer;
+        answer.role = "leader";
+        bench.say(*bench.dialer.links.back(), answer);
+      }
+      bench.run(milliseconds(10));
+    }
+    CHECK(waited > 380);
+    CHECK(waited < 450);
+    CHECK(asked <= 5);  // With that of the handshake.
+  }
+
   TEST_CASE("silence: what else a node says answers no append") {
     Bench bench;
     bench.append("a");

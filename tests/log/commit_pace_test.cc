@@ -20,7 +20,7 @@ struct Disk {
   void run(Duration lasts, std::vector<std::size_t> bytes = {1000, 50'000}) {
     for (const Time end = now + lasts; now < end; now += std::chrono::microseconds(100)) {
       finish();
-      if (!pace.may_begin(now)) continue;
+      if (!pace.may_begin(now, 1000)) continue;
       begin(bytes[begun++ % bytes.size()]);
       most = std::max(most, under_way.size());
     }
@@ -63,7 +63,7 @@ TEST_SUITE("log.commit_pace") {
     Disk disk(std::chrono::microseconds(500), true);
     disk.run(seconds(2));
     CHECK(disk.most == 1);
-    CHECK_FALSE(disk.pace.several(disk.now));
+    CHECK_FALSE(disk.pace.several(disk.now, 1000));
     Disk alike(milliseconds(20), true);
     alike.run(seconds(2), {1000});
     CHECK(alike.most == 1);
@@ -72,7 +72,7 @@ TEST_SUITE("log.commit_pace") {
   TEST_CASE("a slow sync: several, spread over the time that one takes") {
     Disk disk(milliseconds(40), true);
     disk.run(seconds(2));
-    CHECK(disk.pace.several(disk.now));
+    CHECK(disk.pace.several(disk.now, 1000));
     CHECK(disk.most > CommitPace::kSeveral / 2);
     CHECK(disk.most <= CommitPace::kSeveral);
     disk.finish();
@@ -83,13 +83,13 @@ TEST_SUITE("log.commit_pace") {
   TEST_CASE("a disk that does one sync after the other, or becomes such a one, or no longer is") {
     Disk disk(milliseconds(20), false);
     disk.run(seconds(3));
-    CHECK_FALSE(disk.pace.several(disk.now));
+    CHECK_FALSE(disk.pace.several(disk.now, 1000));
     disk.become(milliseconds(20), true);
     disk.run(seconds(12));
-    CHECK(disk.pace.several(disk.now));
+    CHECK(disk.pace.several(disk.now, 1000));
     disk.become(milliseconds(20), false);
     disk.run(seconds(12));
-    CHECK_FALSE(disk.pace.several(disk.now));
+    CHECK_FALSE(disk.pace.several(disk.now, 1000));
     disk.become(std::chrono::microseconds(100), true);
     disk.run(seconds(12));
     CHECK(disk.pace.cost() < CommitPace::kSlowSync);
@@ -103,7 +103,7 @@ TEST_SUITE("log.commit_pace") {
     Disk disk(milliseconds(20), true);
     disk.run(seconds(1));
     disk.run(seconds(20), {100'000, 300'000});
-    CHECK(disk.pace.several(disk.now));
+    CHECK(disk.pace.several(disk.now, 1000));
   }
 
   // All that were under way end at once, late, which looks like one after the other at first sight.
@@ -112,17 +112,28 @@ TEST_SUITE("log.commit_pace") {
          {Duration(milliseconds(75)), Duration(milliseconds(1500)), Duration(seconds(7))}) {
       Disk disk(milliseconds(50), true);
       disk.run(seconds(3));
-      REQUIRE(disk.pace.several(disk.now));
+      REQUIRE(disk.pace.several(disk.now, 1000));
       for (Time& due : disk.under_way) due += stall;
       disk.free_at += stall;
       disk.run(stall + milliseconds(200));
-      CHECK(disk.pace.several(disk.now));
+      CHECK(disk.pace.several(disk.now, 1000));
       disk.run(seconds(3));
-      CHECK(disk.pace.several(disk.now));
+      CHECK(disk.pace.several(disk.now, 1000));
       disk.most = 0;
       disk.run(seconds(1));
       CHECK(disk.most > 1);
     }
+  }
+
+  // All that waits would be in the one commit that goes alone.
+  TEST_CASE("whether syncs are quick is not looked at where bytes take most of the time") {
+    Disk disk(milliseconds(40), true);
+    disk.run(seconds(3));
+    const Time later = disk.now + seconds(10);
+    const auto may = [&](std::size_t bytes) { return disk.pace.may_begin(later, bytes); };
+    REQUIRE(disk.under_way.size() > 0);
+    CHECK_FALSE(may(1000));
+    CHECK(may(2'000'000));
   }
 
   TEST_CASE("syncs end in any order") {
@@ -130,11 +141,11 @@ TEST_SUITE("log.commit_pace") {
     pace.on_begun(milliseconds(1), 100);
     pace.on_begun(milliseconds(2), 100);
     pace.on_synced(milliseconds(3), 1);
-    CHECK_FALSE(pace.may_begin(milliseconds(4)));
+    CHECK_FALSE(pace.may_begin(milliseconds(4), 100));
     pace.on_synced(milliseconds(5), 0);
-    CHECK(pace.may_begin(milliseconds(5)));
+    CHECK(pace.may_begin(milliseconds(5), 100));
     pace.drop(2);
-    CHECK(pace.may_begin(milliseconds(5)));
+    CHECK(pace.may_begin(milliseconds(5), 100));
   }
 }
 
