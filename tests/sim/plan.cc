@@ -272,7 +272,7 @@ class Drawing {
     plan_.queue_bytes_max = 16 << 20;
     plan_.turn_us_max = 20;
     plan_.latency_us_max = plan_.latency_us_min = pick_of({50, 500, 5000});
-    plan_.line_bytes_per_s = pick_of({0, 1'250'000, 1'250'000, 12'500'000});
+    plan_.line_bytes_per_s = pick_of({0, 300'000, 625'000, 1'250'000, 12'500'000});
     plan_.disk_bytes_per_s = pick_of({1'000'000, 5'000'000, 50'000'000});
     plan_.commit_us_min = plan_.commit_us_max = pick_of({100, 1000, 10'000, 50'000});
     plan_.clients = pick_of({1, 3});
@@ -280,7 +280,7 @@ class Drawing {
     plan_.readers = 0;
     plan_.in_flight = pick_of({1, 10, 40});
     plan_.client_window = 4096;
-    plan_.payload_bytes_max = pick_of({200, 5000, 20'000});
+    plan_.payload_bytes_max = pick_of({200, 5000, 20'000, 60'000});
     plan_.deadline_ms_max = 3'600'000;
     plan_.session_ttl_ms = 60'000;
     plan_.attempt_timeout_ms = 500;
