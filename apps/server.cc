@@ -41,6 +41,9 @@ net::TcpOptions tcp_options(const Config& config) {
 
 net::TcpOptions listener_options(const Config& config) {
   net::TcpOptions options = tcp_options(config);
+  // Those that end, and a few that are told that there are too many.
+  constexpr std::size_t kEnding = 64;
+  options.accepted_max = config.clients_max + config.inbound_max + kEnding;
   options.receive_memory =
       std::make_shared<net::ReceiveMemory>(Shares(config).received, config.memory_bytes_max / 2);
   return options;

@@ -96,7 +96,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
   // A late refusal of another node speaks of an earlier try.
   if (opened.outcome != net::Outcome::ok && &from != target()) return;
   opening_nonce_ = 0;
-  on_append_progress();
+  if (opened.outcome != net::Outcome::not_leader) on_append_progress();
   if (opened.outcome == net::Outcome::ok) {
     session_ = opened.session;
     session_nonce_ = 0;
@@ -219,7 +219,11 @@ ClientCore::Range ClientCore::range_of(const net::AppendResult& result) {
 }
 
 void ClientCore::on_results(Connection& from, const net::AppendResults& results) {
-  if (&from == target() && appends_owed()) on_append_progress();
+  // That a node does not lead is no sign that the one that does is quick.
+  const bool decides = std::ranges::any_of(results.results, [](const net::AppendResult& result) {
+    return result.outcome != net::Outcome::not_leader && result.outcome != net::Outcome::unknown;
+  });
+  if (&from == target() && appends_owed() && decides) on_append_progress();
   for (const net::AppendResult& result : results.results) {
     if (result.session == session_) on_result(from, result, results);
   }

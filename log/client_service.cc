@@ -320,6 +320,8 @@ void ClientService::on_applied(const LogState::Applied& applied) {
     if (session.owner != nullptr) {
       // A void speaks of no attempt in particular: it may be of an earlier leader's slot.
       net::AppendResult told = result;
+      if (!serves())
+        told = {result.session, result.sequence, result.count, net::Outcome::unknown, {}, {}};
       if (told.outcome == net::Outcome::resend) told.count = 0;
       session.owner->add_result(told);
       // Closed, or expired.

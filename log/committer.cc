@@ -13,9 +13,12 @@ namespace {
 
 /// What the loop commits itself, if it may: a page or so,
 constexpr std::size_t kLoopBytesMax = 4 << 10;
-/// unless the disk took so long for the last one; then not for a while.
+/// unless the disk took so long for the last one; then not for a while, and not for long if that
+/// was a stall.
 constexpr Duration kLoopCommitMax = std::chrono::milliseconds(2);
 constexpr Duration kLoopPause = std::chrono::seconds(1);
+constexpr Duration kStall = std::chrono::milliseconds(50);
+constexpr Duration kLoopPauseAfterStall = std::chrono::minutes(1);
 /// Where a sync by itself is slow and commits do not overlap, those whom one answers get a part of
 /// its time to come again, so that all share the next one; otherwise two groups of them would take
 /// turns.
@@ -49,8 +52,9 @@ void Committer::stop() {
   }
   work_.notify_one();
   if (writer_.joinable()) writer_.join();
-  if (syncers_) syncers_->join();
-  syncers_.reset();
+  syncs_.reset();
+  for (std::thread& syncer : syncers_) syncer.join();
+  syncers_.clear();
 }
 
 // --- Loop's thread ---------------------------------------------------------------------
@@ -78,7 +82,9 @@ void Committer::commit_on_loop() {
   }
   const Time begin = loop_.now();
   static_cast<void>(commit_alone(lock));
-  if (loop_.now() - begin > kLoopCommitMax) loop_pauses_until_ = loop_.now() + kLoopPause;
+  const Duration took = loop_.now() - begin;
+  const Duration pause = took > kStall ? Duration(kLoopPauseAfterStall) : Duration(kLoopPause);
+  if (took > kLoopCommitMax) loop_pauses_until_ = loop_.now() + pause;
 }
 
 void Committer::when_durable(std::function<void()> durable) {
@@ -155,20 +161,23 @@ bool Committer::commit_next(Lock& lock) {
   // It is under way until it is synced.
   Commit* const begun = under_way_.back().get();
   lock.unlock();
-  const bool beside = make_syncers();
-  if (beside) asio::post(*syncers_, [this, begun] { sync(*begun); });
-  if (!beside) sync(*begun);
+  make_syncers();
+  if (syncers_.empty()) sync(*begun);
+  if (!syncers_.empty()) asio::post(sync_queue_, [this, begun] { sync(*begun); });
   lock.lock();
   return true;
 }
 
-/// False if the system refuses threads.
-bool Committer::make_syncers() {
+/// As many as the system lets it have.
+void Committer::make_syncers() {
+  if (syncs_) return;
+  syncs_.emplace(sync_queue_.get_executor());
   try {
-    if (!syncers_) syncers_.emplace(CommitPace::kSeveral);
+    while (syncers_.size() < CommitPace::kSeveral) {
+      syncers_.emplace_back([this] { sync_queue_.run(); });
+    }
   } catch (const std::system_error&) {
   }
-  return syncers_.has_value();
 }
 
 /// Those whom the last commit has answered come again, if there is a loop of them; who comes at

@@ -2,7 +2,8 @@
 // once.
 #pragma once
 
-#include <asio/thread_pool.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -129,7 +130,7 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   [[nodiscard]] bool commit_alone(Lock& lock);
   [[nodiscard]] bool commit_alone(Lock& lock, std::shared_ptr<Commit> commit);
   [[nodiscard]] bool begin(Lock& lock);
-  [[nodiscard]] bool make_syncers();
+  void make_syncers();
   void sync(Commit& commit);
   void on_synced(Commit& commit);
   Result<void> commit(Commit& commit);
@@ -168,7 +169,9 @@ class Committer final : public std::enable_shared_from_this<Committer> {
 
   // None of these without threads.
   std::thread writer_;
-  std::optional<asio::thread_pool> syncers_;
+  asio::io_context sync_queue_;
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> syncs_;
+  std::vector<std::thread> syncers_;
 };
 
 }  // namespace stele::log

@@ -20,7 +20,9 @@ struct History {
   std::vector<net::Sighting> heard;  ///< Of the other nodes.
   /// Which start of this directory another node has kept, as it said itself.
   std::vector<std::pair<NodeId, std::uint64_t>> kept_by;
-  Slot diverged_at;        ///< Not {}: the state differed from a majority's there.
+  Slot diverged_at;  ///< Not {}: the state differed from a majority's there.
+  /// Not {}: others had another state there, and nobody had said who is right.
+  net::StatePoint disputed;
   bool gone_back = false;  ///< Others have shown that this is an older copy.
 
   bool operator==(const History&) const = default;
@@ -63,6 +65,10 @@ class Lineage {
   [[nodiscard]] bool take_changed() { return std::exchange(changed_, false); }
   void set_diverged(Slot at) {
     history_.diverged_at = at;
+    changed_ = true;
+  }
+  void set_disputed(const net::StatePoint& point) {
+    history_.disputed = point;
     changed_ = true;
   }
   /// Before birth another directory may take a node's place.

@@ -47,7 +47,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
 
   void on_failed(Error error) {
     failed = true;
-    measure_space();
+    // As it was measured last: a disk that has failed may not answer.
     if (free_space < (1 << 20)) error.detail += " (the disk, or the store's bound, is full)";
     loop.post([self = shared_from_this(), error = std::move(error)] {
       if (self->on_failure && !self->closed) self->on_failure(error);

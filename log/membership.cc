@@ -63,6 +63,13 @@ Result<Membership> Membership::make(Identity identity, std::string cluster_name,
           Errc::foreign_directory,
           "the data directory was born in a cluster with other node ids than --cluster names");
     }
+    // What was chosen with the one would not be found with the other.
+    if (identity.q1 != configuration.q1() || identity.q2 != configuration.q2()) {
+      return fail(Errc::foreign_directory, "the data directory was born with the quorums " +
+                                               quorums(identity.q1, identity.q2) +
+                                               ", this start was told " +
+                                               quorums(configuration.q1(), configuration.q2()));
+    }
   }
   Membership membership(std::move(identity), std::move(configuration));
   membership.heard_[self] = membership.identity_.incarnation;
@@ -154,6 +161,8 @@ bool Membership::take_birth() {
   if (born() || heard_.size() != configuration_.members().size()) return false;
   for (const auto& [node, incarnation] : heard_) identity_.members.push_back({node, incarnation});
   identity_.cluster_id = make_cluster_id(identity_.members);
+  identity_.q1 = static_cast<std::uint8_t>(configuration_.q1());
+  identity_.q2 = static_cast<std::uint8_t>(configuration_.q2());
   return true;
 }
 

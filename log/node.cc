@@ -127,6 +127,7 @@ class Node::Inbound final : public net::LinkHandler {
 
   void on_peer_message(net::Message& message) {
     if (const auto* report = std::get_if<net::Report>(&message)) {
+      node_.peers_.heard_from(peer_);  // The own first try may have been too early to be answered.
       return node_.on_report(peer_, *report);
     }
     auto* paxos_message = std::get_if<paxos::Message>(&message);
@@ -332,6 +333,10 @@ void Node::start_replica(StoreContent content) {
   replica_ = std::make_unique<Replica>(std::move(options), loop_, *store_, peers_, events_,
                                        std::move(content), service_);
   service_.attach(replica_.get());
+  if (const net::StatePoint& disputed = lineage_.history().disputed;
+      disputed.chosen_end != Slot{}) {
+    comparison_.remember(disputed, loop_.now());
+  }
   check_state();
 }
 
@@ -395,7 +400,14 @@ void Node::check_state() {
   using Verdict = StateComparison::Verdict;
   const Verdict verdict = comparison_.verdict(loop_.now());
   if (verdict == Verdict::diverged && lineage_.history().diverged_at == Slot{}) {
-    lineage_.set_diverged(*comparison_.disputed());
+    lineage_.set_diverged(comparison_.disputed()->chosen_end);
+    keep_history([] {});
+  }
+  // A restart must not make it sure.
+  const net::StatePoint disputed_now =
+      verdict == Verdict::unsure ? *comparison_.disputed() : net::StatePoint{};
+  if (verdict != Verdict::diverged && lineage_.history().disputed != disputed_now) {
+    lineage_.set_disputed(disputed_now);
     keep_history([] {});
   }
   std::string why;
@@ -442,7 +454,12 @@ void Node::check_state() {
 void Node::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
   const Time now = loop_.now();
-  store_->keep_cached(will_be_asked());
+  const bool all_connected = std::ranges::all_of(options_.cluster, [this](const auto& member) {
+    return member.first == options_.self || peers_.connected(member.first);
+  });
+  if (replica_) replica_->set_all_connected(all_connected);
+  // Who has been away asks the followers first.
+  store_->keep_cached(replica_ && !replica_->proposer().leads() && !all_connected);
   check_state();
   if (now - reported_at_ >= kReportEvery) report();
   if (now - kept_at_ >= kReportEvery) {
@@ -469,14 +486,6 @@ void Node::tick() {
     timer_.reset();
     std::exchange(stopped_, nullptr)();
   }
-}
-
-/// Who has been away asks the followers first.
-bool Node::will_be_asked() const {
-  if (!replica_ || replica_->proposer().leads()) return false;
-  return std::ranges::any_of(options_.cluster, [this](const auto& member) {
-    return member.first != options_.self && !peers_.connected(member.first);
-  });
 }
 
 void Node::stop(std::function<void()> done) {

@@ -90,7 +90,6 @@ class Node {
   void drop_forked();
   void check_state();
   [[nodiscard]] net::Hello hello() const;
-  [[nodiscard]] bool will_be_asked() const;
   [[nodiscard]] std::string leader_address() const;
   [[nodiscard]] std::string address_of(NodeId node) const;
 
@@ -120,8 +119,8 @@ class Node {
   bool begun_ = false;  // The own incarnation is durable.
   bool ready_told_ = false;
   std::string halted_;
-  std::optional<Slot> disputed_;  // As it was reported last.
-  std::set<NodeId> outvoted_;     // The same.
+  std::optional<net::StatePoint> disputed_;  // As it was reported last.
+  std::set<NodeId> outvoted_;                // The same.
   Time reported_at_{};
   Time kept_at_{};
   std::map<NodeId, net::Report> reports_before_birth_;

@@ -80,6 +80,8 @@ std::vector<std::byte> seal_identity(const Identity& identity) {
     writer.put(member.node.value);
     writer.put(member.incarnation);
   }
+  writer.put(identity.q1);
+  writer.put(identity.q2);
   return seal(Table::meta, kIdentityKey, std::move(content));
 }
 
@@ -105,6 +107,8 @@ Result<Identity> unseal_identity(std::span<const std::byte> sealed) {
       const NodeId node{reader.get<std::uint64_t>()};
       identity.members.push_back({node, reader.get<std::uint64_t>()});
     }
+    identity.q1 = reader.get<std::uint8_t>();
+    identity.q2 = reader.get<std::uint8_t>();
     return identity;
   });
 }
@@ -188,6 +192,8 @@ std::vector<std::byte> seal_history(const History& history) {
   };
   writer.put(history.starts);
   writer.put(history.diverged_at.value);
+  writer.put(history.disputed.chosen_end.value);
+  writer.put(history.disputed.hash);
   writer.put(static_cast<std::uint8_t>(history.gone_back ? 1 : 0));
   put_starts(history.recent);
   writer.put(static_cast<std::uint32_t>(history.kept_by.size()));
@@ -220,6 +226,8 @@ Result<History> unseal_history(std::span<const std::byte> sealed) {
     History history;
     history.starts = reader.get<std::uint64_t>();
     history.diverged_at = {reader.get<std::uint64_t>()};
+    history.disputed.chosen_end = {reader.get<std::uint64_t>()};
+    history.disputed.hash = reader.get<std::uint64_t>();
     history.gone_back = reader.get<std::uint8_t>() != 0;
     history.recent = get_starts();
     const auto kept_by = reader.get<std::uint32_t>();

@@ -18,7 +18,7 @@ namespace stele::log {
 class ValueReader;
 
 /// Of a directory as a whole, and of a slot's record.
-inline constexpr std::uint32_t kFormatVersion = 3;
+inline constexpr std::uint32_t kFormatVersion = 4;
 inline constexpr std::uint16_t kSlotFormatVersion = 1;
 
 /// What a directory is: who it belongs to. `members` is empty until the cluster is born.
@@ -27,7 +27,9 @@ struct Identity {
   std::uint64_t cluster_id = 0;
   NodeId node;
   std::uint64_t incarnation = 0;
-  std::vector<net::Member> members;
+  std::vector<net::Member> members;  ///< None before birth,
+  std::uint8_t q1 = 0;               ///< and no quorums.
+  std::uint8_t q2 = 0;
 
   bool operator==(const Identity&) const = default;
 };

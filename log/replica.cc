@@ -51,7 +51,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
   if (content.acceptor.promise_faulty) {
     events_.event(net::Level::error, "promise_faulty", {{"reason", fault()}});
   }
-  store_.let_loop_commit(true);
+  let_loop_commit();
   check_space();
   tick();
 }
@@ -90,14 +90,14 @@ LearnerActor::Ports Replica::learner_ports() {
 ProposerActor::Ports Replica::proposer_ports() {
   return {[this](paxos::Send message) { send(std::move(message)); },
           [this](Ballot ballot) {
-            store_.let_loop_commit(!proposer_.role().leads());
+            let_loop_commit();
             events_.event(net::Level::info, "leader_began",
                           {{"ballot", std::to_string(ballot.round) + "." +
                                           std::to_string(ballot.node.value)}});
           },
           [this](const Slice& command, net::Outcome why) { listener_.on_dropped(command, why); },
           [this](std::string_view why) {
-            store_.let_loop_commit(!proposer_.role().leads());
+            let_loop_commit();
             events_.event(net::Level::info, "leader_stopped", {{"reason", std::string(why)}});
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
             listener_.on_stopped();
@@ -193,6 +193,16 @@ void Replica::release_reads() {
     auto first = confirmed_reads_.extract(confirmed_reads_.begin());
     first.mapped()(true);
   }
+}
+
+/// The loop stands still meanwhile, and this node says nothing: not as a leader, nor where every
+/// other node is needed.
+void Replica::let_loop_commit() {
+  store_.let_loop_commit(!proposer_.role().leads() && all_connected_);
+}
+
+void Replica::set_all_connected(bool all) {
+  if (std::exchange(all_connected_, all) != all) let_loop_commit();
 }
 
 void Replica::tick() {

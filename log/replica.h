@@ -79,6 +79,8 @@ class Replica {
   void set_takes(Takes takes) { takes_ = ended_ ? Takes::no_part : takes; }
   /// What it holds is not to be served to clients then.
   [[nodiscard]] bool halted() const { return takes_ != Takes::part; }
+  /// Whether there is a connection to each other node.
+  void set_all_connected(bool all);
   /// Another node says that it has applied the slots below `chosen_end`.
   void hear_of(NodeId node, Slot chosen_end);
   /// Of commands that are in no batch yet.
@@ -99,6 +101,7 @@ class Replica {
  private:
   void send(paxos::Send message);
   void tick();
+  void let_loop_commit();
   void check_space();
   void check_faulty_slots();
   void check_lag();
@@ -129,6 +132,7 @@ class Replica {
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
   Takes takes_ = Takes::part;
   bool ended_ = false;  // It came upon what this program does not know.
+  bool all_connected_ = false;
   bool space_low_ = false;
   Time space_measured_at_{};
   std::uint64_t space_seen_ = 0;

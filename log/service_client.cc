@@ -310,6 +310,10 @@ void ClientService::Client::on_tail_read(std::uint64_t request, EntriesRead read
   if (found == tails_.end()) return;
   TailState& tail = found->second;
   tail.reading = false;
+  if (!service_.serves()) {  // It has found meanwhile that it may be wrong.
+    tails_.erase(found);
+    return send(net::TailEnd{request, net::Outcome::not_leader, {}, {}, {}});
+  }
   if (read.count == 0) {
     if (!read.fault) return;  // The next applied slot pumps again.
     send(net::TailEnd{request, net::Outcome::corrupt, {}, *read.fault, {}});

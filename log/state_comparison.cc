@@ -4,9 +4,14 @@
 
 namespace stele::log {
 
+void StateComparison::remember(const net::StatePoint& own, Time now) {
+  dispute_ = Dispute{own, now - kPatience, true, {}};
+}
+
 void StateComparison::reported(NodeId node, const net::StatePoint& point, const StateTrail& own,
                                Time now) {
   if (const auto hash = own.at(point.chosen_end)) {
+    compared_[node] = point.chosen_end;
     compare(node, point, *hash, now);
   } else if (dispute_ && dispute_->own.chosen_end == point.chosen_end) {
     compare(node, point, dispute_->own.hash, now);  // It has left the trail since.
@@ -42,11 +47,12 @@ void StateComparison::compare(NodeId node, const net::StatePoint& point, std::ui
   if (equal) {
     if (!dispute_ || point.chosen_end < dispute_->own.chosen_end) return;
     dispute_->hashes[node] = dispute_->own.hash;  // Agrees there, and so it does below.
-    if (votes(dispute_->own.hash) == dispute_->hashes.size() + 1) return dispute_.reset();
+    const bool all_agree = votes(dispute_->own.hash) == dispute_->hashes.size() + 1;
+    if (all_agree && !dispute_->remembered) return dispute_.reset();
     return settle();
   }
   if (!dispute_) {
-    dispute_ = Dispute{{point.chosen_end, own_hash}, now, {}};
+    dispute_ = Dispute{{point.chosen_end, own_hash}, now, false, {}};
   } else if (point.chosen_end < dispute_->own.chosen_end) {
     // Who agrees at a slot agrees below it, too. Patience goes on.
     const std::uint64_t before = dispute_->own.hash;
@@ -76,6 +82,12 @@ std::vector<net::StatePoint> StateComparison::points(const StateTrail& own) cons
   }
   if (dispute_) points.push_back(dispute_->own);
   if (settled_) points.push_back(*settled_);
+  // Who asks at an older slot may have no other one in common any more.
+  for (const auto& [node, slot] : compared_) {
+    const auto hash = own.at(slot);
+    const bool told = std::ranges::find(points, slot, &net::StatePoint::chosen_end) != points.end();
+    if (hash && !told) points.push_back({slot, *hash});
+  }
   return points;
 }
 
@@ -96,7 +108,7 @@ StateComparison::Verdict StateComparison::verdict(Time now) const {
 }
 
 bool StateComparison::leads() const {
-  if (!dispute_) return false;
+  if (!dispute_ || dispute_->hashes.empty()) return false;
   const std::size_t own = votes(dispute_->own.hash);
   return std::ranges::all_of(dispute_->hashes, [&](const auto& other) {
     return other.second == dispute_->own.hash || votes(other.second) < own;
@@ -115,9 +127,9 @@ std::string StateComparison::sentence() const {
          std::to_string(dispute_->own.chosen_end.value - 1);
 }
 
-std::optional<Slot> StateComparison::disputed() const {
+std::optional<net::StatePoint> StateComparison::disputed() const {
   if (!dispute_) return std::nullopt;
-  return dispute_->own.chosen_end;
+  return dispute_->own;
 }
 
 }  // namespace stele::log

@@ -48,6 +48,8 @@ class StateComparison {
 
   StateComparison(NodeId self, std::size_t nodes) : self_(self), nodes_(nodes) {}
 
+  /// Before a restart this node was unsure there, and so it is until a majority has spoken.
+  void remember(const net::StatePoint& own, Time now);
   /// `node` reports a point of its state; `own` is this node's.
   void reported(NodeId node, const net::StatePoint& point, const StateTrail& own, Time now);
   /// Points that are compared with what is known meanwhile.
@@ -62,8 +64,8 @@ class StateComparison {
   [[nodiscard]] std::string sentence() const;
   /// Those who differ from a majority, which this node is one of.
   [[nodiscard]] const std::set<NodeId>& outvoted() const { return outvoted_; }
-  /// Where somebody differs.
-  [[nodiscard]] std::optional<Slot> disputed() const;
+  /// The own state where somebody differs.
+  [[nodiscard]] std::optional<net::StatePoint> disputed() const;
 
   /// So long others get to say what they have at a slot that two differ at.
   static constexpr Duration kPatience = std::chrono::seconds(3);
@@ -74,6 +76,7 @@ class StateComparison {
   struct Dispute {
     net::StatePoint own;
     Time since;
+    bool remembered = false;                 // Somebody differs, and it is not known who.
     std::map<NodeId, std::uint64_t> hashes;  // Of the others at that slot.
   };
 
@@ -83,6 +86,7 @@ class StateComparison {
 
   NodeId self_;
   std::size_t nodes_;
+  std::map<NodeId, Slot> compared_;            // Where this node had what another one reported.
   std::map<NodeId, net::StatePoint> waiting_;  // Of those who are ahead of this node.
   std::optional<Dispute> dispute_;             // The lowest slot that is known.
   std::optional<net::StatePoint> settled_;     // A majority was right there, this node among them:

@@ -84,7 +84,7 @@ struct Sighting {
 /// So many starts are told, and kept.
 inline constexpr std::size_t kRecentStartsMax = 256;
 /// So many points are in a report at most.
-inline constexpr std::size_t kStatePointsMax = 8;
+inline constexpr std::size_t kStatePointsMax = 16;
 
 /// The hash of the state with all slots below `chosen_end` applied.
 struct StatePoint {

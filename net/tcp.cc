@@ -51,6 +51,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     reader_.set_frame_bytes_max(frame_bytes_max);
   }
   void leave_receive_bound() { reader_.leave_bound(); }
+  void hold(std::shared_ptr<void> place) { place_ = std::move(place); }
   [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_ - written_; }
   [[nodiscard]] std::uint64_t left_bytes() const { return left_bytes_; }
   [[nodiscard]] std::size_t unacknowledged_bytes() {
@@ -136,6 +137,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     closed_ = true;
     asio::error_code ignored;
     socket_.close(ignored);
+    place_.reset();
     deadline_.cancel();
     if (const auto connector = std::exchange(connector_, nullptr)) connector->cancel();
     queue_.clear();
@@ -357,6 +359,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   tcp::socket socket_;
   asio::steady_timer deadline_;
   std::shared_ptr<Connector> connector_;  // Under way, or done.
+  std::shared_ptr<void> place_;           // Among those that a listener takes.
   TcpOptions options_;
   Speaker speaker_ = Speaker::stranger;
   LinkHandler* handler_ = nullptr;
@@ -418,8 +421,11 @@ class TcpLink final : public Link {
 
 }  // namespace
 
-std::unique_ptr<Link> accepted_link(AsioLoop& loop, tcp::socket socket, const TcpOptions& options) {
-  return std::make_unique<TcpLink>(std::make_shared<TcpCore>(loop, std::move(socket), options));
+std::unique_ptr<Link> accepted_link(AsioLoop& loop, tcp::socket socket, const TcpOptions& options,
+                                    std::shared_ptr<void> place) {
+  auto core = std::make_shared<TcpCore>(loop, std::move(socket), options);
+  core->hold(std::move(place));
+  return std::make_unique<TcpLink>(std::move(core));
 }
 
 std::unique_ptr<Link> TcpDialer::dial(const Address& address, LinkHandler& handler) {

@@ -22,6 +22,9 @@ struct TcpOptions {
   /// after half as long a silence.
   Duration unacknowledged_timeout = std::chrono::seconds(4);
   Duration connect_timeout = std::chrono::seconds(3);
+  /// Of a listener: connections that came in and are not closed, those that end gently, too. Others
+  /// wait with the system until one is.
+  std::size_t accepted_max = SIZE_MAX;
   /// Bounds what all these links hold for frames that have begun to arrive; null: nothing does.
   std::shared_ptr<ReceiveMemory> receive_memory = {};
   /// Who holds some of it and sends nothing more for that long is dead.

@@ -8,8 +8,9 @@
 
 namespace stele::net {
 
-/// A link over a connection that came in.
+/// A link over a connection that came in; it keeps `place` until its socket is closed.
 [[nodiscard]] std::unique_ptr<Link> accepted_link(AsioLoop& loop, asio::ip::tcp::socket socket,
-                                                  const TcpOptions& options);
+                                                  const TcpOptions& options,
+                                                  std::shared_ptr<void> place);
 
 }  // namespace stele::net

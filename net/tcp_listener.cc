@@ -18,15 +18,16 @@ using V6Only = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_V6ONLY>;
 
 /// One of the addresses that a listener's name stands for.
 struct TcpListener::Core : std::enable_shared_from_this<Core> {
-  Core(AsioLoop& l, TcpOptions o, std::shared_ptr<OnLink> f)
+  Core(AsioLoop& l, TcpOptions o, std::shared_ptr<OnLink> f, std::shared_ptr<std::size_t> open)
       : loop(l),
         acceptor(l.context()),
         options(std::move(o)),
         on_link(std::move(f)),
+        open_links(std::move(open)),
         pause(l.context()) {}
 
   /// `alone`: the other family has no listener of its own.
-  asio::error_code open(const tcp::endpoint& endpoint, bool alone) {
+  asio::error_code bind(const tcp::endpoint& endpoint, bool alone) {
     asio::error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
@@ -37,18 +38,21 @@ struct TcpListener::Core : std::enable_shared_from_this<Core> {
   }
 
   void accept() {
+    if (*open_links >= options.accepted_max) return accept_later();
     acceptor.async_accept([self = shared_from_this()](asio::error_code error, tcp::socket socket) {
       if (!*self->on_link) return;
-      if (error) {
-        // Out of descriptors, most likely: try again a little later rather than spin.
-        self->pause.expires_after(std::chrono::milliseconds(100));
-        self->pause.async_wait([self](asio::error_code cancelled) {
-          if (!cancelled && *self->on_link) self->accept();
-        });
-        return;
-      }
-      (*self->on_link)(accepted_link(self->loop, std::move(socket), self->options));
+      // Out of descriptors, most likely: try again a little later rather than spin.
+      if (error) return self->accept_later();
+      ++*self->open_links;
+      const std::shared_ptr<void> place(nullptr, [open = self->open_links](void*) { --*open; });
+      (*self->on_link)(accepted_link(self->loop, std::move(socket), self->options, place));
       if (*self->on_link) self->accept();
+    });
+  }
+  void accept_later() {
+    pause.expires_after(std::chrono::milliseconds(100));
+    pause.async_wait([self = shared_from_this()](asio::error_code cancelled) {
+      if (!cancelled && *self->on_link) self->accept();
     });
   }
 
@@ -56,6 +60,7 @@ struct TcpListener::Core : std::enable_shared_from_this<Core> {
   tcp::acceptor acceptor;
   TcpOptions options;
   std::shared_ptr<OnLink> on_link;
+  std::shared_ptr<std::size_t> open_links;  // Of all these.
   asio::steady_timer pause;
 };
 
@@ -84,9 +89,10 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(AsioLoop& loop, const A
   asio::error_code error = asio::error::host_not_found;
   std::unique_ptr<TcpListener> listener(
       new TcpListener(std::make_shared<OnLink>(std::move(on_link))));
+  const auto open_links = std::make_shared<std::size_t>(0);
   for (const tcp::endpoint& endpoint : endpoints) {
-    auto core = std::make_shared<Core>(loop, options, listener->on_link_);
-    error = core->open(endpoint, endpoints.size() == 1);
+    auto core = std::make_shared<Core>(loop, options, listener->on_link_, open_links);
+    error = core->bind(endpoint, endpoints.size() == 1);
     // A name may stand for a family that this machine does not have.
     const bool absent = error.value() == EAFNOSUPPORT || error.value() == EADDRNOTAVAIL;
     if (absent && endpoints.size() > 1) continue;

@@ -469,7 +469,11 @@ void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack
   peer.no_space = ack.no_space;
   peer.space_told_at = now;
   if (const auto sent_at = round_sent_at(ack.round)) {
-    peer.delay = std::max(peer.delay - peer.delay / 16, now - *sent_at);
+    // What it was is forgotten within a few time-outs, however often there are answers.
+    const auto timeout = static_cast<double>(options_.timing.election_timeout.count());
+    const auto passed = static_cast<double>((now - std::exchange(peer.delay_at, now)).count());
+    const double kept = static_cast<double>(peer.delay.count()) * timeout / (timeout + passed);
+    peer.delay = std::max(Duration(static_cast<Duration::rep>(kept)), now - *sent_at);
   }
   if (ack.promised != ballot_) {
     // It hears this leader but has not promised it: it cannot confirm reads until it has.

@@ -320,6 +320,29 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.leader().address == slow);
   }
 
+  // Its line is slow, and it leads all the same.
+  TEST_CASE("silence: a node that is come back to is given longer, whatever others have said") {
+    Bench bench;
+    bench.append("a");
+    const net::Address slow = bench.ready().address;
+    std::vector<int> stayed;
+    for (int visit = 0; visit < 3; ++visit) {
+      int ticks = 0;
+      while (bench.leader().address == slow) {
+        bench.run(milliseconds(20));
+        ++ticks;
+      }
+      stayed.push_back(ticks);
+      for (int i = 0; i < 500 && !(bench.leader().address == slow); ++i) {
+        bench.answer(bench.leader(), {kSession, {1}, 1, Outcome::not_leader, {}, {}},
+                     net::to_string(slow));
+        bench.run(milliseconds(20));
+      }
+    }
+    CHECK(stayed[1] > stayed[0] * 3 / 2);
+    CHECK(stayed[2] > stayed[1] * 3 / 2);
+  }
+
   TEST_CASE(
       "read: a large answer that is coming is waited for; after one that was not, less is asked") {
     Bench bench;

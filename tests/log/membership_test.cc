@@ -129,6 +129,13 @@ TEST_SUITE("log.membership") {
     CHECK(code(Membership::make(identity, "stele", kN1, of({kN1, kN2}))) ==
           Errc::foreign_directory);
     CHECK(Membership::make(identity, "stele", kN1, of({kN3, kN2, kN1})).has_value());
+    const auto others = paxos::Configuration::make({kN1, kN2, kN3}, 3, 1);
+    REQUIRE(others);
+    const auto other_quorums = Membership::make(identity, "stele", kN1, *others);
+    REQUIRE_FALSE(other_quorums.has_value());
+    CHECK(other_quorums.error().detail ==
+          "the data directory was born with the quorums q1 = 2, q2 = 2, this start was told q1 = "
+          "3, q2 = 1");
   }
 }
 

@@ -21,7 +21,7 @@ std::vector<std::byte> slot_bytes(const paxos::Record& record) {
 
 TEST_SUITE("log.record") {
   TEST_CASE("everything sealed is read back") {
-    const Identity identity{"name", 1, kN2, 3, {{kN1, 4}, {kN2, 3}}};
+    const Identity identity{"name", 1, kN2, 3, {{kN1, 4}, {kN2, 3}}, 2, 1};
     CHECK(*unseal_identity(seal_identity(identity)) == identity);
     CHECK(unseal_promised(seal_promised({{1}, {5, kN2}}))->ballot == Ballot{5, kN2});
     const StateNumbers numbers{{7}, {8}, {2}, 9, 10, 11};

@@ -110,6 +110,31 @@ TEST_SUITE("log.state_comparison") {
     CHECK(three.comparison.verdict(kLater) == Verdict::agrees);
   }
 
+  // Its trail is gone: it knows its own state at that slot, and at its end.
+  TEST_CASE("a restart does not make it sure; a majority at that slot does") {
+    for (const bool right : {true, false}) {
+      CAPTURE(right);
+      Teller one(kN1, right ? UINT64_MAX : 50);
+      Teller two(kN2, right ? 50 : UINT64_MAX);
+      Teller three(kN3);
+      one.apply_to(60);
+      two.apply_to(55);
+      talk({&one, &two});
+      REQUIRE(one.comparison.verdict(kLater) == Verdict::unsure);
+      const net::StatePoint disputed = *one.comparison.disputed();
+      Teller again(kN1);
+      again.trail.add(one.trail.newest());
+      again.comparison.remember(disputed, kNow);
+      CHECK(again.comparison.verdict(kNow) == Verdict::unsure);
+      CHECK_FALSE(again.comparison.leads());
+      talk({&again, &two});
+      CHECK(again.comparison.verdict(kNow) == Verdict::unsure);
+      three.apply_to(70);
+      talk({&again, &two, &three});
+      CHECK(again.comparison.verdict(kNow) == (right ? Verdict::agrees : Verdict::diverged));
+    }
+  }
+
   TEST_CASE("two that differ while the third is away both stop, after a moment") {
     Teller one(kN1);
     Teller two(kN2, 50);

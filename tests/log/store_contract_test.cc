@@ -30,7 +30,7 @@ TEST_SUITE("log.store") {
   TEST_CASE_TEMPLATE("identity, promise and votes survive a restart", Bench, LmdbBench, LoopBench,
                      ValueLogBench, MemoryBench) {
     Bench bench;
-    const Identity identity{"stele", 9, kN2, 77, {{kN1, 5}, {kN2, 77}}};
+    const Identity identity{"stele", 9, kN2, 77, {{kN1, 5}, {kN2, 77}}, 2, 1};
     bench.be(identity);
     bench.vote({record(1, {3, kN1}, "a"), record(2, {3, kN1}, "b")});
     bench.restart();

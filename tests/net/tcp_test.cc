@@ -314,6 +314,19 @@ TEST_SUITE("net.tcp") {
     CHECK_FALSE(first->send(KeepAlive{}));
   }
 
+  TEST_CASE("listen: no more at a time than it takes, those that end gently among them") {
+    Pair pair({.accepted_max = 1});
+    Ear second;
+    const auto link = pair.dialer.dial({"127.0.0.1", pair.listener->port()}, second);
+    const Link* const first = pair.accepted.get();
+    CHECK(link->send(small(1)));
+    pair.context.run_for(std::chrono::milliseconds(300));
+    CHECK(pair.accepted.get() == first);
+    pair.accepted->close_gently();
+    pair.dialled.reset();
+    CHECK(pair.run([&] { return pair.accepted.get() != first; }));
+  }
+
   TEST_CASE("listen: a port in use is told as such") {
     Pair pair;
     const auto second = listen_at(pair.loop, {"127.0.0.1", pair.listener->port()}, {}, [](auto) {});

@@ -294,7 +294,7 @@ class Drawing {
       rate = std::min(rate, plan_.line_bytes_per_s / (plan_.nodes + plan_.clients));
     }
     const std::uint64_t bytes = plan_.clients * (plan_.payload_bytes_max / 2 + 100);
-    plan_.operations = std::clamp<std::uint64_t>(10 * rate / bytes, 20, 1000);
+    plan_.operations = std::clamp<std::uint64_t>(10 * rate / bytes, 4, 1000);
   }
 
   /// Of one node only, mostly the leader's: then another one leads. Enough is appended to show it.
