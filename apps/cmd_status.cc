@@ -95,6 +95,13 @@ int status(const Common& common, const StatusFlags& flags) {
   }
   if (leads) return kDone;
   std::fflush(stdout);
+  for (const NodeStatus& node : nodes) {
+    const bool refused = node.detail.starts_with("it refused: ") ||
+                         node.detail.starts_with("it belongs to the cluster ");
+    if (!any && refused) {
+      return complain(Errc::refused, net::to_string(node.address) + ": " + node.detail);
+    }
+  }
   if (!any) return complain(Errc::unreachable, "no node answers");
   for (const NodeStatus& node : nodes) {
     if (!node.reachable || node.answer.leader == NodeId{}) continue;

@@ -73,6 +73,13 @@ Result<std::string> cluster_of(const std::string& path, const toml::node& node) 
 
 }  // namespace
 
+std::string number_fault(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits) return "'" + text + "' is not a number of 0 or more";
+  if (text.size() > 1 && text.front() == '0') return "'" + text + "' begins with a 0";
+  return text.size() <= 19 ? "" : "'" + text + "' is larger than anything that makes sense";
+}
+
 void Settings::fill_from(const Settings& below) {
   const auto take = [](auto& mine, const auto& other) {
     if (!mine) mine = other;

@@ -13,6 +13,9 @@
 namespace stele::apps {
 
 /// As given: what is not said is empty.
+/// Why a text is no number as flags take it; empty if it is one.
+[[nodiscard]] std::string number_fault(const std::string& text);
+
 struct Settings {
   std::optional<std::uint64_t> id;
   std::optional<std::string> cluster;  // "1=host:port,2=…"

@@ -19,6 +19,8 @@ namespace stele::apps {
 namespace {
 
 constexpr std::uint64_t kReached = 1 << 20;
+/// Who sends a signal to a process and its group sends it twice.
+constexpr std::chrono::milliseconds kSameSignal{500};
 
 sigset_t end_signals() {
   sigset_t set;
@@ -57,7 +59,7 @@ void Ending::begin() { static_cast<void>(::eventfd_write(said_, 1)); }
 void Ending::watch() {
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> until;
-  bool asked = false;
+  std::optional<Clock::time_point> asked;
   const auto end_at_once = [this](const std::string& why, int exit_code) {
     give_up_(why + ": it ends at once, as if it was killed, which loses nothing acknowledged");
     ::_exit(exit_code);
@@ -84,7 +86,10 @@ void Ending::watch() {
     if (wanted[0].revents == 0 || ::read(signals_, &signal, sizeof signal) != sizeof signal) {
       continue;
     }
-    if (std::exchange(asked, true)) end_at_once("it was told to end a second time", kFailed);
+    if (asked && Clock::now() - *asked >= kSameSignal) {
+      end_at_once("it was told to end a second time", kFailed);
+    }
+    if (std::exchange(asked, asked.value_or(Clock::now()))) continue;
     if (!until) until = Clock::now() + kEndWithin;
     asio::post(context_, [this, number = static_cast<int>(signal.ssi_signo)] { ask_(number); });
   }

@@ -16,8 +16,8 @@ void hold_end_signals();
 class Ending {
  public:
   /// `ask` runs on the context once, with the first signal's number. `give_up` runs on another
-  /// thread, with a sentence, before the process ends at once: at a second signal, or kEndWithin
-  /// after the first or after begin().
+  /// thread, with a sentence, before the process ends at once: at a second signal that comes a
+  /// moment after the first, or kEndWithin after that or after begin().
   Ending(asio::io_context& context, std::function<void(int)> ask,
          std::function<void(const std::string&)> give_up);
   /// The end has been reached.

@@ -15,7 +15,10 @@
 #include <ctime>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
+
+#include "apps/output.h"
 
 namespace stele::apps {
 namespace {
@@ -51,15 +54,16 @@ void append_json(std::string& line, std::string_view text) {
 
 /// A string as text where it has anything but plain characters.
 void append_quoted(std::string& line, std::string_view text) {
+  const bool readable = is_utf8(std::as_bytes(std::span(text)));
   line += '"';
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       line += '\\';
       line += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !readable)) {
       char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+      std::snprintf(escaped, sizeof escaped, byte < 0x80 ? "\\u%04x" : "\\x%02x", byte);
       line += escaped;
     } else {
       line += c;
@@ -72,7 +76,7 @@ bool plain(std::string_view text) {
   if (text.empty()) return false;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte == 0x7f || c == '"' || c == '\\' || c == '=') return false;
+    if (byte <= 0x20 || byte >= 0x7f || c == '"' || c == '\\' || c == '=') return false;
   }
   return true;
 }

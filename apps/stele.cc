@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "apps/cli.h"
+#include "apps/config.h"
 #include "apps/descriptors.h"
 #include "apps/exit_codes.h"
 #include "log/version.h"
@@ -242,7 +243,18 @@ int main(int argc, char** argv) {
   add_read(app, c);
   add_tail(app, c);
   add_others(app, c);
+  for (CLI::App* subcommand : app.get_subcommands(nullptr)) {
+    for (CLI::Option* option : subcommand->get_options()) {
+      if (option->get_type_name().find("INT") != std::string::npos) option->check(number_fault);
+    }
+  }
   std::vector<std::string> arguments = shield(argc, argv, app);
+  for (const std::string& argument : arguments) {
+    if (argument == "--cluster=" || argument == "--cluster-name=") {
+      return complain(Errc::invalid_argument,
+                      argument.substr(0, argument.size() - 1) + " is empty");
+    }
+  }
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   try {

@@ -34,13 +34,7 @@ struct Flags {
 
 void add_flags(CLI::App& app, Flags& flags) {
   Settings& s = flags.settings;
-  const auto number = [](const std::string& text) {
-    const bool digits = !text.empty() && text.size() <= 19 &&
-                        text.find_first_not_of("0123456789") == std::string::npos;
-    const bool only = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-    if (only && !digits) return "'" + text + "' is larger than anything that makes sense";
-    return digits ? std::string() : "'" + text + "' is not a number of 0 or more";
-  };
+  const auto& number = number_fault;
   app.add_option("--id", s.id, "This node's id, 1 to 63; it never changes")->check(number);
   app.add_option("--cluster", s.cluster, "All nodes: ID=HOST:PORT,… with 1 to 7 entries");
   app.add_option("--data", s.data, "The directory for this node's data; made if it is missing");

@@ -98,6 +98,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
   opening_nonce_ = 0;
   if (opened.outcome != net::Outcome::not_leader) on_append_progress();
   if (opened.outcome == net::Outcome::ok) {
+    target_leads_ = &from == target();
     session_ = opened.session;
     session_nonce_ = 0;
     first_ = next_send_ = Sequence{1};
@@ -137,6 +138,8 @@ void ClientCore::send_appends(Connection& leader) {
   while (true) {
     const std::size_t index = next_send_ - first_;
     if (index >= appends_.size() || index >= options_.window) return;
+    // Over a slow line it would be long before a node that does not lead could say so.
+    if (!target_leads_ && index != 0) return;
     const Pending& first = appends_[index];
     if (first.consumed) {
       ++next_send_;
@@ -223,7 +226,10 @@ void ClientCore::on_results(Connection& from, const net::AppendResults& results)
   const bool decides = std::ranges::any_of(results.results, [](const net::AppendResult& result) {
     return result.outcome != net::Outcome::not_leader && result.outcome != net::Outcome::unknown;
   });
-  if (&from == target() && appends_owed() && decides) on_append_progress();
+  if (&from == target() && decides) {
+    target_leads_ = true;
+    if (appends_owed()) on_append_progress();
+  }
   for (const net::AppendResult& result : results.results) {
     if (result.session == session_) on_result(from, result, results);
   }

@@ -441,6 +441,7 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   }
   allowance_ = 1;
   asks_whether_it_leads_ = false;
+  target_leads_ = false;
   leader_hint_ = leader;
   hint_from_ = nullptr;
   const auto hinted = net::parse_address(leader);

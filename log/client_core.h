@@ -218,6 +218,7 @@ class ClientCore {
   /// A node that says that it leads is given so many times what others are at most.
   static constexpr double kAllowanceMax = 8;
   double allowance_ = 1;                // The target is given so many times what it usually is,
+  bool target_leads_ = false;           // It has said so, or decided an append.
   bool asks_whether_it_leads_ = false;  // and more if its answer is that.
   std::size_t target_queued_ = 0;       // Bytes, at the last tick,
   std::uint64_t target_left_ = 0;       // and those that had left,

@@ -278,6 +278,7 @@ void ClientCore::send_status() {
 }
 
 void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
+  if (&from == target() && answer.role == "leader") target_leads_ = true;
   if (asks_whether_it_leads_ && &from == target() && answer.role == "leader") {
     asks_whether_it_leads_ = false;
     allowance_ = std::min(2 * allowance_, kAllowanceMax);

@@ -32,8 +32,16 @@ Result<Found> look(const std::string& path) {
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
     std::error_code unknown;
+    const bool is_file = fs::is_regular_file(entry.path(), unknown);
+    const bool right = name == "values" ? fs::is_directory(entry.path(), unknown) : is_file;
+    if (!right && (name == "data.mdb" || name == "journal" || name == "values" ||
+                   name == kLockName || name == kReserveName)) {
+      return fail(Errc::corrupt, entry.path().string() + " is not a " +
+                                     (name == "values" ? "directory" : "file") +
+                                     ": nothing is changed");
+    }
     if (name == "data.mdb") {
-      empty = fs::is_regular_file(entry.path(), unknown) && entry.file_size(unknown) == 0;
+      empty = entry.file_size(unknown) == 0;
       tables = !empty;
     } else if (name == "journal" || name == "values") {
       left += (left.empty() ? "" : " and ") + name;

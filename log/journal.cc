@@ -14,45 +14,58 @@ namespace stele::log {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x6c616e72756f6a73;  // "sjournal"
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
-std::vector<std::byte> head_of(std::uint64_t id, std::uint32_t version = kVersion) {
-  std::vector<std::byte> head;
-  ByteWriter writer(head);
+struct Head {
+  std::uint32_t version = kVersion;
+  std::uint32_t pages = 0;  ///< Of the whole file.
+  std::uint64_t id = 0;
+};
+
+std::vector<std::byte> bytes_of(const Head& head) {
+  std::vector<std::byte> bytes;
+  ByteWriter writer(bytes);
   writer.put(kMagic);
-  writer.put(version);
-  writer.put(std::uint32_t{0});
-  writer.put(id);
-  writer.put(net::digest(head, kMagic));
-  return head;
+  writer.put(head.version);
+  writer.put(head.pages);
+  writer.put(head.id);
+  writer.put(net::digest(bytes, kMagic));
+  return bytes;
+}
+
+std::optional<Head> head_of(std::span<const std::byte> file) {
+  ByteReader reader(file);
+  reader.get<std::uint64_t>();
+  Head head;
+  head.version = reader.get<std::uint32_t>();
+  head.pages = reader.get<std::uint32_t>();
+  head.id = reader.get<std::uint64_t>();
+  const std::vector<std::byte> right = bytes_of(head);
+  const bool is_one =
+      file.size() >= right.size() && std::equal(right.begin(), right.end(), file.begin());
+  return is_one ? std::optional(head) : std::nullopt;
 }
 
 }  // namespace
 
 std::optional<std::uint64_t> journal_id(std::span<const std::byte> file) {
-  ByteReader reader(file);
-  reader.get<std::uint64_t>();
-  reader.get<std::uint32_t>();
-  reader.get<std::uint32_t>();
-  const auto id = reader.get<std::uint64_t>();
-  if (!check_journal(file, {}, id)) return std::nullopt;
-  return id;
+  const auto head = head_of(file);
+  return head && check_journal(file, {}, head->id) ? std::optional(head->id) : std::nullopt;
 }
 
 Result<void> check_journal(std::span<const std::byte> file, const std::string& path,
                            std::uint64_t id) {
-  const auto has = [&](const std::vector<std::byte>& head) {
-    return file.size() >= head.size() && std::equal(head.begin(), head.end(), file.begin());
-  };
-  ByteReader reader(file);
-  reader.get<std::uint64_t>();
-  const auto version = reader.get<std::uint32_t>();
-  if (version != kVersion && has(head_of(id, version))) {
-    return fail(Errc::newer_format, path + " has format " + std::to_string(version) +
+  const auto head = head_of(file);
+  if (head && head->version != kVersion) {
+    return fail(Errc::newer_format, path + " has format " + std::to_string(head->version) +
                                         "; this program reads format " + std::to_string(kVersion));
   }
-  if (!has(head_of(id))) {
+  if (!head || head->id != id) {
     return fail(Errc::corrupt, path + " is damaged, or is not the journal of this store");
+  }
+  if (const std::uint64_t whole = head->pages * kPageBytes; file.size() < whole) {
+    return fail(Errc::corrupt, path + " was cut off: it has " + std::to_string(file.size()) +
+                                   " bytes of " + std::to_string(whole));
   }
   return {};
 }
@@ -61,8 +74,9 @@ Result<Journal> Journal::create(const std::string& path, std::uint64_t id, std::
   auto file = DirectFile::open(path, true);
   if (!file) return tl::unexpected<Error>(file.error());
   // Written, not only reserved: a sync of a record then has nothing else to write.
-  std::vector<std::byte> whole = head_of(id);
-  whole.resize(kPageBytes + bytes / kPageBytes * kPageBytes);
+  const std::size_t pages = 1 + bytes / kPageBytes;
+  std::vector<std::byte> whole = bytes_of({.pages = static_cast<std::uint32_t>(pages), .id = id});
+  whole.resize(pages * kPageBytes);
   const std::array<std::span<const std::byte>, 1> parts{whole};
   auto done = file->write(0, parts);
   if (!done) return tl::unexpected<Error>(done.error());

@@ -124,6 +124,11 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   }
   // A half of its first pages, on a full disk, is no store for the next start.
   if (code != 0 && fresh && !options.read_only) std::filesystem::remove(file, none);
+  if (code == ENOMEM) {
+    return fail(Errc::invalid_argument,
+                "the system does not let this process map " + std::to_string(options.map_bytes) +
+                    " bytes of " + file + " (ulimit -v): allow more, or less --disk-bytes-max");
+  }
   if (code != 0) return lmdb_error(code, ("cannot open " + file).c_str());
   int descriptor = -1;
   if (mdb_env_get_fd(lmdb.env_, &descriptor) == 0) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);

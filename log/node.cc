@@ -13,6 +13,8 @@ namespace {
 constexpr Duration kTickEvery = std::chrono::milliseconds(10);
 constexpr Duration kWaitingToldEvery = std::chrono::seconds(5);
 constexpr Duration kRefusalToldEvery = std::chrono::seconds(1);
+/// Who cannot be reached for so long is named.
+constexpr Duration kUnreachedTold = std::chrono::seconds(2);
 
 Result<paxos::Configuration> configuration_of(const Node::Options& options) {
   std::vector<NodeId> nodes;
@@ -61,6 +63,7 @@ class Node::Inbound final : public net::LinkHandler {
   void go_on() {
     deadline_.reset();
     peer_ = hello_.node;
+    heard_at_ = node_.loop_.now();
     check();  // Another start of it may have been heard meanwhile.
     if (peer_ == NodeId{}) return;
     link_->expect(net::Speaker::node, net::kFrameBytesMax);
@@ -79,6 +82,9 @@ class Node::Inbound final : public net::LinkHandler {
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] bool is_silent() const { return !greeted_; }
+  [[nodiscard]] bool speaks_as(NodeId node) const {
+    return peer_ == node && node_.loop_.now() - heard_at_ < kUnreachedTold;
+  }
   void refuse_silent() { turn_away("overloaded: too many connections say nothing"); }
   [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
     const net::Member self{peer_, hello_.incarnation};
@@ -126,6 +132,7 @@ class Node::Inbound final : public net::LinkHandler {
   }
 
   void on_peer_message(net::Message& message) {
+    heard_at_ = node_.loop_.now();
     if (const auto* report = std::get_if<net::Report>(&message)) {
       node_.peers_.heard_from(peer_);  // The own first try may have been too early to be answered.
       return node_.on_report(peer_, *report);
@@ -156,6 +163,7 @@ class Node::Inbound final : public net::LinkHandler {
   [[nodiscard]] std::uint64_t start_id() const { return hello_.recent_starts.at(0).id; }
 
   bool greeted_ = false;
+  Time heard_at_{};
   net::Hello hello_;
   NodeId peer_;  // Known, and listened to.
 };
@@ -169,17 +177,22 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
                                             " is not in the cluster");
   }
   Identity identity;
-  const bool fresh = !store->identity();
+  const auto& known = store->identity();
+  // Before birth a node may be told another id, or another cluster: it has voted for nothing.
+  const bool other = known && known->members.empty() &&
+                     (known->node != options.self || known->cluster_name != options.cluster_name);
+  const bool fresh = !known || other;
   if (fresh) {
     identity.cluster_name = options.cluster_name;
     identity.node = options.self;
     identity.incarnation = loop.random() | 1;
   } else {
-    identity = *store->identity();
+    identity = *known;
   }
   auto membership = Membership::make(identity, options.cluster_name, options.self, *configuration);
   if (!membership) return tl::unexpected<Error>(membership.error());
-  Lineage lineage(options.self, store->history(), loop.random(), store->commits_found());
+  Lineage lineage(options.self, fresh ? History{} : store->history(), loop.random(),
+                  store->commits_found());
 
   auto node =
       std::unique_ptr<Node>(new Node(std::move(options), loop, dialer, events, std::move(store),
@@ -244,6 +257,12 @@ void Node::begin() {
 void Node::keep_history(std::function<void()> durable) {
   static_cast<void>(lineage_.take_changed());
   store_->write_history(lineage_.history(), std::move(durable));
+}
+
+bool Node::reaches_all() const {
+  return std::ranges::all_of(options_.cluster, [this](const auto& member) {
+    return member.first == options_.self || peers_.connected(member.first);
+  });
 }
 
 /// All that was heard so far.
@@ -454,9 +473,7 @@ void Node::check_state() {
 void Node::tick() {
   timer_ = loop_.after(kTickEvery, [this] { tick(); });
   const Time now = loop_.now();
-  const bool all_connected = std::ranges::all_of(options_.cluster, [this](const auto& member) {
-    return member.first == options_.self || peers_.connected(member.first);
-  });
+  const bool all_connected = reaches_all();
   if (replica_) replica_->set_all_connected(all_connected);
   // Who has been away asks the followers first.
   store_->keep_cached(replica_ && !replica_->proposer().leads() && !all_connected);
@@ -569,6 +586,7 @@ net::StatusAnswer Node::status() const {
   if (!replica_) {
     answer.fault = "not born yet: waits to hear from";
     for (NodeId node : membership_.missing()) answer.fault += " node " + std::to_string(node.value);
+    answer.fault += unreached();
     // Why, if one of them has said so, or this node of them.
     for (const auto& [node, reason] : refused_by_) {
       answer.fault += "; node " + std::to_string(node.value) + " refuses: " + reason;
@@ -601,8 +619,26 @@ net::StatusAnswer Node::status() const {
                       " refuses: " + reason;
     }
   }
+  if (const std::string unreached = this->unreached(); !unreached.empty()) {
+    answer.fault += answer.fault.empty() ? unreached.substr(2) : unreached;
+  }
   answer.fault.resize(std::min<std::size_t>(answer.fault.size(), 1000));
   return answer;
+}
+
+/// Those who live, as they say themselves, and do not hear this node: "; node …", or empty.
+std::string Node::unreached() const {
+  std::string all;
+  for (const auto& [node, address] : options_.cluster) {
+    const bool lives = std::ranges::any_of(
+        inbound_, [node = node](const auto& inbound) { return inbound.second->speaks_as(node); });
+    if (node == options_.self || peers_.connected(node) || !lives) continue;
+    const std::string why = peers_.trouble(node, kUnreachedTold);
+    if (why.empty()) continue;
+    all += "; node " + std::to_string(node.value) + " is heard, but cannot be reached at " +
+           net::to_string(address) + ": " + why;
+  }
+  return all;
 }
 
 }  // namespace stele::log

@@ -76,6 +76,8 @@ class Node {
        std::unique_ptr<Store> store, Membership membership, Lineage lineage);
   void begin();
   void be_born();
+  [[nodiscard]] bool reaches_all() const;
+  [[nodiscard]] std::string unreached() const;
   void start_replica(StoreContent content);
   void tick();
   void drop(Inbound& inbound);

@@ -266,7 +266,10 @@ void ClientService::Client::on_tail(const net::Tail& tail) {
   if (next < numbers.first_lsn) {
     return send(net::TailEnd{tail.request, net::Outcome::trimmed, numbers.first_lsn, {}, {}});
   }
-  if (tails_.size() >= kTailsMax) tails_.erase(tails_.begin());  // The oldest: the client left it.
+  if (tails_.size() >= kTailsMax) {  // The oldest one ends: the client has left it, most likely.
+    send(net::TailEnd{tails_.begin()->first, net::Outcome::overloaded, {}, {}, {}});
+    tails_.erase(tails_.begin());
+  }
   TailState& state = tails_[tail.request];
   state = {next, tail.credit_bytes, false};
   service_.tailing_.insert(id_);

@@ -45,7 +45,8 @@ Result<void> check_identity(Lmdb::Txn& txn, NodeId node) {
   if (!*sealed) return {};
   const auto identity = unseal_identity(**sealed);
   if (!identity) return tl::unexpected<Error>(identity.error());
-  if (node != NodeId{} && identity->node != node) {
+  // Before birth nothing is lost if it becomes another one.
+  if (node != NodeId{} && identity->node != node && !identity->members.empty()) {
     return fail(Errc::foreign_directory, "the data directory belongs to node " +
                                              std::to_string(identity->node.value) +
                                              ", this is node " + std::to_string(node.value));
@@ -193,6 +194,13 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
     return journaled;
   }
   const auto [id, applied, values_end, commits] = **mark;
+  // It is made before there is an identity.
+  const auto identity = txn.get(Table::meta, kIdentityKey);
+  if (!identity) return tl::unexpected<Error>(identity.error());
+  if (std::error_code none;
+      *identity && !std::filesystem::is_directory(values_directory(directory), none)) {
+    return fail(Errc::corrupt, values_directory(directory) + " is missing");
+  }
   const std::string path = journal_path(directory);
   auto journal = MappedFile::open(path);
   if (!journal) return tl::unexpected<Error>(journal.error());

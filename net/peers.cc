@@ -16,7 +16,7 @@ constexpr std::size_t kReportBytesMax = 64 << 10;
 class Peers::Peer final {
  public:
   Peer(Peers& peers, NodeId node, Address address)
-      : peers_(peers), node_(node), address_(std::move(address)) {
+      : peers_(peers), node_(node), address_(std::move(address)), lost_at_(peers.loop_.now()) {
     dial();
   }
 
@@ -33,6 +33,9 @@ class Peers::Peer final {
     return {left + values_.link->queued_bytes(), left - std::min(left, on_its_way)};
   }
   [[nodiscard]] bool ready() const { return ready_; }
+  [[nodiscard]] std::string trouble(Duration lasts) const {
+    return !ready_ && peers_.loop_.now() - lost_at_ >= lasts ? trouble_ : std::string();
+  }
   /// Also if a try is under way that began before the other node was there.
   void dial_now() {
     if (!ready_ && (!small_.link || peers_.loop_.now() - dialled_at_ >= kTryAnswered)) dial();
@@ -107,6 +110,8 @@ class Peers::Peer final {
 
   void lost(const std::string& reason) {
     const bool was_ready = ready_;
+    if (was_ready) lost_at_ = peers_.loop_.now();
+    trouble_ = reason;
     hang_up();
     if (was_ready || !complained_) {
       complained_ = true;  // Once until it works again, not once a try.
@@ -136,6 +141,8 @@ class Peers::Peer final {
   std::uint64_t lost_bytes_ = 0;  // Sent over connections that are no more.
   Time dialled_at_{};
   Time ready_at_{};
+  Time lost_at_;           // Or when it began.
+  std::string trouble_;    // Why the last try failed.
   bool was_lost_ = false;  // The try under way is the first one since it was ready.
   bool complained_ = false;
 };
@@ -166,6 +173,11 @@ paxos::Progress Peers::progress(NodeId to) const {
 bool Peers::connected(NodeId node) const {
   const auto found = peers_.find(node);
   return found != peers_.end() && found->second->ready();
+}
+
+std::string Peers::trouble(NodeId node, Duration lasts) const {
+  const auto found = peers_.find(node);
+  return found == peers_.end() ? std::string() : found->second->trouble(lasts);
 }
 
 void Peers::heard_from(NodeId node) {

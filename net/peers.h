@@ -46,6 +46,8 @@ class Peers final : public Transport {
   void send_report(const Report& report);
   [[nodiscard]] paxos::Progress progress(NodeId to) const override;
   [[nodiscard]] bool connected(NodeId node) const;
+  /// Why there has been no connection to it for so long, as was said last; empty if there is one.
+  [[nodiscard]] std::string trouble(NodeId node, Duration lasts) const;
   /// It has just connected to this node: dials it now, should that wait for its next try.
   void heard_from(NodeId node);
 

@@ -136,9 +136,34 @@ TEST_SUITE("cluster.directories") {
       }
       for (const std::uint64_t id : kNodes) cluster.kill(id);
     }
+    // Another id, and another cluster's name.
+    auto typo = cluster.arguments(2);
+    typo[2] = "4";
+    typo[4].replace(typo[4].find(",2="), 3, ",4=");
+    typo.insert(typo.end(), {"--cluster-name", "typo"});
+    Process mistaken(typo, cluster.data(2) + ".log");
+    CHECK(eventually([&] { return has(read_file(cluster.data(2) + ".log"), "unborn"); }));
+    mistaken.signal(SIGKILL);
+    CHECK(mistaken.wait() == 137);
     cluster.start_all();
     REQUIRE(cluster.stele({"append", "x"}).exit_code == 0);
     REQUIRE(cluster.settle());
+  }
+
+  TEST_CASE("a node that hears another one and cannot reach it says so, and where") {
+    Cluster cluster(3);
+    auto wrong = cluster.arguments(2);
+    const std::string port = std::to_string(cluster.address(1).port);
+    const std::string nobody = std::to_string(free_ports(1)[0]);
+    wrong[4].replace(wrong[4].find(port), port.size(), nobody);
+    cluster.start(1);
+    cluster.start(3);
+    cluster.process(2) = Process(wrong, cluster.data(2) + ".log");
+    CHECK(eventually([&] {
+      return has(status_of(cluster, 2).fault,
+                 "node 1 is heard, but cannot be reached at 127.0.0.1:" + nobody);
+    }));
+    CHECK(status_of(cluster, 3).fault.empty());
   }
 
   // Taken for a new one, such a directory would forget its votes.
@@ -151,12 +176,14 @@ TEST_SUITE("cluster.directories") {
     const TempDirectory copies;
     const std::string sound = copies.path() + "/sound";
     put(cluster.data(1), sound);
-    enum class State { kept, missing, empty, foreign };
-    const State states[] = {State::kept, State::missing, State::empty, State::foreign};
+    enum class State { kept, missing, empty, cut, foreign };
+    const State states[] = {State::kept, State::missing, State::empty, State::cut, State::foreign};
     const auto spoil = [&](const std::string& name, State state) {
       const std::string path = cluster.data(1) + "/" + name;
       if (state == State::kept) return;
       const bool folder = fs::is_directory(path);
+      if (state == State::cut && !folder) return fs::resize_file(path, fs::file_size(path) / 2);
+      if (state == State::cut) return fs::resize_file(path + "/1", fs::file_size(path + "/1") / 2);
       fs::remove_all(path);
       if (state == State::foreign) fs::copy(cluster.data(2) + "/" + name, path);
       if (state == State::empty) folder ? fs::create_directory(path) : (write_file(path, ""), true);

@@ -118,20 +118,20 @@ TEST_SUITE("cluster.ends") {
     CHECK(whole == 2);
   }
 
-  // With a hosts file that nobody ever writes, a look-up never ends.
+  // With settings of the resolver that nobody ever writes, a look-up never ends.
   TEST_CASE("a look-up that hangs does not hold up the end") {
     Cluster cluster(1);
     const TempDirectory directory;
-    const std::string hosts = directory.path() + "/hosts";
-    const NamedPipe pipe(hosts);
+    const std::string settings = directory.path() + "/settings";
+    const NamedPipe pipe(settings);
     std::vector<std::string> arguments{
         "/usr/bin/unshare",
         "-m",
         "/bin/sh",
         "-c",
-        R"(mount --bind "$1" /etc/hosts || exit 77; shift; exec "$@")",
+        R"(mount --bind "$1" /etc/resolv.conf || exit 77; shift; exec "$@")",
         "sh",
-        hosts};
+        settings};
     for (const std::string& argument : cluster.arguments(1)) arguments.push_back(argument);
     arguments.insert(arguments.end(), {"--listen", "a-node.invalid:7001"});
     const std::string log = directory.path() + "/log";
@@ -166,8 +166,11 @@ TEST_SUITE("cluster.ends") {
       CHECK(cluster.stele({"append", "--timeout-ms", "100", "y"}).exit_code == 1);
       node.signal(SIGTERM);
       if (twice) {
-        REQUIRE(eventually([&] { return has(read_file(log), " stopping "); }));
-        node.signal(SIGINT);
+        node.signal(SIGTERM);  // The same, told twice.
+        REQUIRE(eventually([&] {
+          node.signal(SIGINT);
+          return has(read_file(log), "a second time");
+        }));
       }
       CHECK(node.wait() == (twice ? 1 : 4));
       CHECK(has(read_file(log), "ends_at_once"));

@@ -415,8 +415,10 @@ TEST_SUITE("log.client_core") {
     bench.answer(link, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
     bench.run(milliseconds(100));
     FakeLink& next = bench.leader();
-    CHECK(bench.commands(next) == Commands{"skip 1 x1", "append 2 b"});
+    // One only, until it is known to lead: the others may be many.
+    CHECK(bench.commands(next) == Commands{"skip 1 x1"});
     bench.answer(next, {kSession, {1}, 1, Outcome::skipped, {}, {}});
+    CHECK(bench.commands(next) == Commands{"append 2 b"});
     bench.answer(next, {kSession, {2}, 1, Outcome::ok, {1}, {}});
     CHECK(bench.told.at("b").result.lsn == Lsn{1});
   }

@@ -238,6 +238,20 @@ TEST_SUITE("log.client_service") {
     CHECK(std::holds_alternative<net::KeepAlive>(tailer.sent[0]));
   }
 
+  TEST_CASE("tail: one more than a connection may have ends the oldest, and says so") {
+    Bench bench;
+    FakeLink& tailer = bench.connect();
+    for (std::uint64_t i = 1; i <= ClientService::kTailsMax + 1; ++i) {
+      bench.say(tailer, net::Tail{i, {1}, 100});
+    }
+    const auto ended = std::ranges::find_if(tailer.sent, [](const net::Message& message) {
+      return std::holds_alternative<net::TailEnd>(message);
+    });
+    REQUIRE(ended != tailer.sent.end());
+    CHECK(std::get<net::TailEnd>(*ended).request == 1);
+    CHECK(std::get<net::TailEnd>(*ended).outcome == net::Outcome::overloaded);
+  }
+
   // However many clients are slow, what is queued for them is bounded.
   TEST_CASE("read, tail: wait while too much is queued for all clients together") {
     Bench bench;

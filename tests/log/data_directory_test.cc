@@ -1,6 +1,7 @@
 #include "log/data_directory.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -30,7 +31,8 @@ TEST_SUITE("log.data_directory") {
       for (const char* left : {"journal", "values"}) {
         const TestDirectory directory;
         if (empty) std::ofstream(directory.sub("data.mdb"));
-        std::filesystem::create_directory(directory.sub(left));
+        if (left == std::string("values")) std::filesystem::create_directory(directory.sub(left));
+        if (left == std::string("journal")) std::ofstream(directory.sub(left)) << "x";
         const auto opened = DataDirectory::open(directory.path());
         REQUIRE_FALSE(opened.has_value());
         CHECK(opened.error().code == Errc::corrupt);
@@ -44,6 +46,22 @@ TEST_SUITE("log.data_directory") {
     const auto opened = DataDirectory::open(directory.path());
     REQUIRE(opened);
     CHECK(opened->fresh());
+  }
+
+  TEST_CASE("open: what is no file, or no directory, where one should be, is not opened") {
+    for (const char* name : {"data.mdb", "journal", "values", "stele.lock", "reserve"}) {
+      CAPTURE(name);
+      const TestDirectory directory;
+      const bool values = name == std::string("values");
+      if (values) std::ofstream(directory.sub(name)) << "x";
+      if (!values) REQUIRE(::mkfifo(directory.sub(name).c_str(), 0600) == 0);
+      for (const auto& opened :
+           {DataDirectory::open(directory.path()), DataDirectory::open_to_read(directory.path())}) {
+        REQUIRE_FALSE(opened.has_value());
+        CHECK(opened.error().code == Errc::corrupt);
+        CHECK(opened.error().detail.find("is not a ") != std::string::npos);
+      }
+    }
   }
 
   TEST_CASE("open: a file is no directory") {

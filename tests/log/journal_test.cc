@@ -145,6 +145,15 @@ TEST_SUITE("log.journal") {
     bench.flip(0, 9);
     CHECK(Journal::open(bench.path, kId).error().code == Errc::corrupt);
     CHECK(Journal::open(bench.directory.sub("none"), kId).error().code == Errc::corrupt);
+    bench.flip(0, 9);
+    REQUIRE(Journal::open(bench.path, kId));
+    const auto whole = std::filesystem::file_size(bench.path);
+    for (const std::uint64_t bytes : {whole - 1, whole / 2, std::uint64_t{kPageBytes}}) {
+      std::filesystem::resize_file(bench.path, bytes);
+      const auto cut = Journal::open(bench.path, kId);
+      REQUIRE_FALSE(cut);
+      CHECK(cut.error().detail.find("was cut off") != std::string::npos);
+    }
     std::ofstream(bench.path, std::ios::trunc) << "short";
     CHECK(Journal::open(bench.path, kId).error().code == Errc::corrupt);
   }
