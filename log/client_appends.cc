@@ -204,6 +204,7 @@ bool ClientCore::send_command(Connection& leader, std::size_t index, std::size_t
   }
   const std::span<const std::byte> view(*bytes);
   if (!leader.send(net::Append{{std::move(bytes), view}})) return false;
+  if (next_send_ < resent_until_) resent_end_ = leader.left_bytes() + leader.queued_bytes();
   for (std::size_t i = index; i < index + count; ++i) {
     if (!appends_[i].skip) ++appends_[i].attempts;
   }
@@ -369,6 +370,8 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
     finish(entry, Errc::session_expired, std::move(told));
   }
   appends_ = std::move(kept);
+  resend_later_.reset();
+  resent_until_ = {};
   first_ = next_send_ = stop_begin_ = Sequence{1};
   told_end_ = {};
 }
@@ -425,6 +428,7 @@ void ClientCore::take_back() {
     finish(entry, Errc::stopped, std::move(told));
   }
   stop_is_known_ = false;
+  resent_end_ = 0;  // Not to wait for what is taken back.
   resend_from(stop_begin_);
 }
 
@@ -468,6 +472,15 @@ void ClientCore::expire_appends(Time now) {
 void ClientCore::resend_from(Sequence sequence) {
   sequence = std::max(sequence, first_);
   if (sequence >= next_send_) return;
+  // What was sent again and is on its way still may be what is missed: over a slow line each answer
+  // to what came before it would send all of it once more.
+  Connection* leader = target();
+  if (leader != nullptr && leader->ready() && leader->left_bytes() < resent_end_) {
+    resend_later_ = std::min(resend_later_.value_or(sequence), sequence);
+    return;
+  }
+  resend_later_.reset();
+  resent_until_ = std::max(resent_until_, next_send_);
   next_send_ = sequence;
   // A moment for the other answers of the same burst, which say the same.
   appends_again_at_ = std::max(appends_again_at_, loop_.now() + kBackoffMin);

@@ -62,6 +62,9 @@ void ClientCore::abort_operations(Errc error, const std::string& detail) {
   // Their sequences go with their session: others would be answered in their place.
   session_ = {};
   opening_nonce_ = session_nonce_ = 0;
+  resend_later_.reset();
+  resent_until_ = {};
+  resent_end_ = 0;
   first_ = next_send_ = stop_begin_ = Sequence{1};
   told_end_ = {};
 }
@@ -161,6 +164,7 @@ void ClientCore::tick() {
   if (first) appends_since_ = tail_since_ = appends_served_at_ = served_at_ = now;
   if (first) return;
   expire_appends(now);
+  if (resend_later_) resend_from(*std::exchange(resend_later_, std::nullopt));
   std::vector<std::uint64_t> late;
   for (const auto& [request, read] : reads_) {
     const NodeId node = read.options.node;
@@ -342,6 +346,7 @@ void ClientCore::on_ready(Connection& ready) {
   }
   if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
   ever_connected_ = true;
+  resent_end_ = 0;  // It counts from the beginning.
   silent_.erase(ready.name());
   appends_since_ = tail_since_ = loop_.now();
   ready.send(net::StatusAsk{0});  // Tells the members and their addresses.
@@ -433,6 +438,9 @@ bool ClientCore::is_silent(const net::Address& address) const {
 void ClientCore::leave_target(const std::string& leader, const std::string& reason) {
   if (!reason.empty()) last_failure_ = reason;
   opening_nonce_ = 0;
+  resend_later_.reset();
+  resent_until_ = std::max(resent_until_, next_send_);
+  resent_end_ = 0;
   next_send_ = first_;
   tail_.request = 0;
   appends_since_ = tail_since_ = loop_.now();
