@@ -437,10 +437,10 @@ bool ClientCore::is_silent(const net::Address& address) const {
 
 void ClientCore::leave_target(const std::string& leader, const std::string& reason) {
   if (!reason.empty()) last_failure_ = reason;
-  opening_nonce_ = 0;
   resend_later_.reset();
   resent_until_ = std::max(resent_until_, next_send_);
   resent_end_ = 0;
+  opening_nonce_ = 0;
   next_send_ = first_;
   tail_.request = 0;
   appends_since_ = tail_since_ = loop_.now();
