@@ -570,6 +570,21 @@ TEST_SUITE("log.client_core") {
     CHECK(bench.told.at("a").result.may_be_appended);
   }
 
+  // The refusal speaks of what takes the append back, not of the append before that.
+  TEST_CASE("session_expired: of what was to be taken back is told as unknown") {
+    ClientOptions options;
+    options.stop_at_failure = true;
+    Bench bench(options);
+    bench.append("a", milliseconds(300));
+    FakeLink& link = bench.ready();
+    bench.run(milliseconds(400));
+    REQUIRE_FALSE(bench.told.contains("a"));
+    bench.answer(link, {kSession, {1}, 1, Outcome::session_expired, {}, {}});
+    REQUIRE(bench.told.contains("a"));
+    CHECK(bench.told.at("a").error == Errc::session_expired);
+    CHECK(bench.told.at("a").result.may_be_appended);
+  }
+
   TEST_CASE("too_large: told in its own turn, and its neighbours are appended") {
     Bench bench;
     bench.append("a");
