@@ -476,6 +476,7 @@ void ClientCore::resend_from(Sequence sequence) {
   // to what came before it would send all of it once more.
   Connection* leader = target();
   if (leader != nullptr && leader->ready() && leader->left_bytes() < resent_end_) {
+    if (!resend_later_) resend_at_ = loop_.now() + options_.attempt_timeout;
     resend_later_ = std::min(resend_later_.value_or(sequence), sequence);
     return;
   }

@@ -164,7 +164,10 @@ void ClientCore::tick() {
   if (first) appends_since_ = tail_since_ = appends_served_at_ = served_at_ = now;
   if (first) return;
   expire_appends(now);
-  if (resend_later_) resend_from(*std::exchange(resend_later_, std::nullopt));
+  if (resend_later_ && now >= resend_at_) {
+    resent_end_ = 0;  // How much has left is known about.
+    resend_from(*std::exchange(resend_later_, std::nullopt));
+  }
   std::vector<std::uint64_t> late;
   for (const auto& [request, read] : reads_) {
     const NodeId node = read.options.node;

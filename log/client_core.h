@@ -189,8 +189,9 @@ class ClientCore {
   std::size_t waiting_bytes_ = 0;
   std::size_t fresh_bytes_ = 0;  // Appended since something was sent.
   Time appends_again_at_{};
-  Sequence resent_until_;                 // Those before it were sent before, and what of them was
-  std::uint64_t resent_end_ = 0;          // sent again is there once so much has left.
+  Sequence resent_until_;         // Those before it were sent before, and what of them was
+  std::uint64_t resent_end_ = 0;  // sent again is there once so much has left.
+  Time resend_at_{};
   std::optional<Sequence> resend_later_;  // Then it is asked for again.
   Packer payloads_;
   std::vector<Completed> completed_;  // Told in the next turn, in order, but for
