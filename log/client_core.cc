@@ -165,7 +165,7 @@ void ClientCore::tick() {
   if (first) return;
   expire_appends(now);
   if (resend_later_ && now >= resend_at_) {
-    resent_end_ = 0;  // How much has left is known about.
+    resent_end_ = 0;  // How much has left is known only roughly on a shared connection.
     resend_from(*std::exchange(resend_later_, std::nullopt));
   }
   std::vector<std::uint64_t> late;

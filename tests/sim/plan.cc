@@ -276,7 +276,7 @@ class Drawing {
     plan_.disk_bytes_per_s = pick_of({1'000'000, 5'000'000, 50'000'000});
     plan_.commit_us_min = plan_.commit_us_max = pick_of({100, 1000, 10'000, 50'000});
     plan_.clients = pick_of({1, 3});
-    // On the slowest lines as programs have it: appends do not wait behind what tails get.
+    // On the slowest lines as programs have it: appends do not wait for what tails get.
     const bool slowest = plan_.line_bytes_per_s != 0 && plan_.line_bytes_per_s < 1'250'000;
     plan_.sharers = slowest ? 1 : 0;
     plan_.sessions_max = std::max(plan_.sessions_max, plan_.clients * (1 + plan_.sharers));
