@@ -15,6 +15,7 @@ constexpr Duration kNoSpaceRetry = std::chrono::milliseconds(200);
 constexpr int kResolveTimeouts = 8;
 constexpr const char* kForgotten =
     "the cluster does not remember any more what became of this append";
+constexpr const char* kDisksFull = "the cluster's disks are full";
 constexpr const char* kStopped = "an append before it has failed";
 
 std::string overloaded(const std::string& node) {
@@ -109,7 +110,7 @@ void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& o
              opened.outcome == net::Outcome::unknown) {
     leave_target(opened.leader, from.name() + " does not lead");
   } else if (opened.outcome == net::Outcome::no_space) {
-    refuse_all(Errc::no_space, "the cluster's disks are full");
+    refuse_all(Errc::no_space, kDisksFull);
   } else if (opened.outcome == net::Outcome::overloaded && opened.retry_ms == 0) {
     refuse_all(Errc::overloaded,
                "the cluster's table of sessions is full, and all of them are in use");
@@ -298,6 +299,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
       return;
     case net::Outcome::no_space:
       on_refused(result, Errc::no_space);
+      last_failure_ = from.name() + ": " + kDisksFull;
       resend_from(result.sequence);
       appends_again_at_ = loop_.now() + kNoSpaceRetry;
       return;
@@ -323,8 +325,7 @@ void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
   const auto tell = [&](Pending& entry) {
     AppendResult told;
     told.may_be_appended = !surely_not_appended;
-    told.detail =
-        too_large ? "the entry is over the cluster's limit" : "the cluster's disks are full";
+    told.detail = too_large ? "the entry is over the cluster's limit" : kDisksFull;
     finish(entry, error, std::move(told));
   };
   for (Pending& entry : range_of(result)) {

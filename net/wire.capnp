@@ -147,7 +147,7 @@ struct Paxos {
     heard :group { ballot @43 :Ballot; round @44 :UInt64; }
   }
   commits @45 :UInt64;   # The sender's store, as far as it is durable.
-  recovers @46 :Bool;    # Of an accept: the value was found by phase 1.
+  recovers @46 :Bool;    # Of an accept: phase 1 has found the value, or it waits for a full disk.
 }
 
 struct AppendResult {

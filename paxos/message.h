@@ -58,7 +58,9 @@ struct Accept {
   Ballot ballot;
   Slot slot;
   Value value;
-  bool recovers = false;  ///< Phase 1 has found it: no new value, and not many of them.
+  /// No new value, and not many of them: phase 1 has found it, or the disks were full when it was
+  /// under way.
+  bool recovers = false;
 
   bool operator==(const Accept&) const = default;
 };

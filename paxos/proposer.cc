@@ -218,6 +218,7 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   if (nack.no_space) {
     peers_[source].no_space = true;
     peers_[source].space_told_at = now;
+    if (leads() && room(now) != Room::enough) recover_in_flight();
     return;
   }
   if (nack.promised <= ballot_) return;
@@ -372,6 +373,12 @@ void Proposer::on_fetch_failed(Time now, Effects& out) {
   give_up(now, "nobody serves a slot that is chosen: its votes are asked for", out);
   // Whoever says that the slot is chosen does not serve it: the votes of the others must do.
   campaign(now, out, true);
+}
+
+/// Nothing more is proposed until there is room. What is in flight has room in what disks keep for
+/// what phase 1 finds: otherwise nobody could be told, and no read be served, until then.
+void Proposer::recover_in_flight() {
+  for (InFlight& in_flight : in_flight_) in_flight.recovers = true;
 }
 
 /// How long an answer of that node may take: its disk may have much to do.

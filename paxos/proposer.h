@@ -136,10 +136,10 @@ class Proposer {
     std::size_t ahead_bytes = 0;  // In flight when it was proposed, with its own.
   };
   struct Peer {
-    Time prepared_at{};          // When it was last sent a Prepare in this ballot.
-    std::uint64_t round = 0;     // The last confirmation round it answered in this ballot.
-    Time heard_at{};             // When anything came from it in this ballot: it lives.
-    Time disk_at{};              // When an answer came that had waited for its disk.
+    Time prepared_at{};       // When it was last sent a Prepare in this ballot.
+    std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
+    Time heard_at{};          // When anything came from it in this ballot: it lives.
+    Time disk_at{};           // When an answer came that had waited for its disk.
     Time delay_at{};
     Duration delay{};            // How late its answers behind the disk are, the longest of late.
     Slot owed;                   // The first one in flight that it has not voted for,
@@ -178,6 +178,7 @@ class Proposer {
   void tell_chosen(Effects& out);
   void drop_chosen_front();
   void drop_learned();
+  void recover_in_flight();
   void resend(Time now, Effects& out);
   void resend_to(NodeId node, Effects& out);
   [[nodiscard]] Duration patience(const Peer& peer) const;

@@ -532,16 +532,26 @@ TEST_SUITE("log.client_core") {
 
   TEST_CASE("no_space: not told while an earlier attempt may have been proposed") {
     Bench bench;
-    bench.append("a");
+    bench.append("a", seconds(5));
     FakeLink& old = bench.ready();
     bench.answer(old, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
     bench.run(milliseconds(100));
     FakeLink& link = bench.leader();
     bench.answer(link, {kSession, {1}, 1, Outcome::no_space, {}, {}});
     CHECK(bench.told.empty());
-    bench.run(milliseconds(300));
-    bench.answer(link, {kSession, {1}, 1, Outcome::ok, {4}, {}});
-    CHECK(bench.told.at("a").result.lsn == Lsn{4});
+    SUBCASE("it is in the log") {
+      bench.answer(link, {kSession, {1}, 1, Outcome::ok, {4}, {}});
+      CHECK(bench.told.at("a").result.lsn == Lsn{4});
+    }
+    SUBCASE("until its time is up, and then why it waited") {
+      for (int i = 0; i < 30; ++i) {
+        bench.run(milliseconds(200));
+        bench.answer(link, {kSession, {1}, 1, Outcome::no_space, {}, {}});
+      }
+      CHECK(bench.told.at("a").error == Errc::timed_out);
+      CHECK(bench.told.at("a").result.may_be_appended);
+      CHECK(bench.told.at("a").result.detail == "z:9: the cluster's disks are full");
+    }
   }
 
   TEST_CASE("session_expired: what was surely not appended goes into a new session") {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "paxos/proposer.h"
 #include "tests/paxos/nodes.h"
 
@@ -184,6 +186,29 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(out.stopped);
     CHECK(bench.proposer.standing() == Proposer::Standing::preparing);
     CHECK_FALSE(all_of<Prepare>(out.sends).empty());
+  }
+
+  TEST_CASE("on_nack: what is in flight when the disks are full is asked for with what they keep") {
+    Bench bench(three_nodes());
+    bench.lead();
+    Proposer::Effects out;
+    bench.proposer.propose(bench.now, value("a"), out);
+    const auto refuse = [&](NodeId node) {
+      bench.hear(node, Nack{.ballot = bench.proposer.ballot(), .promised = {}, .no_space = true});
+    };
+    /// What is sent again, which those refuse who have no room.
+    const auto again = [&](const std::vector<NodeId>& full) {
+      std::set<bool> recovers;
+      for (int i = 0; i < 100; ++i) {
+        const Proposer::Effects sent = bench.tick();
+        bench.answer(sent);
+        for (NodeId node : full) refuse(node);
+        for (const Accept& accept : all_of<Accept>(sent.sends)) recovers.insert(accept.recovers);
+      }
+      return recovers;
+    };
+    CHECK(again({kN1}) == std::set{false});  // The others have room.
+    CHECK(again({kN1, kN2, kN3}) == std::set{true});
   }
 
   TEST_CASE("hand_over: not to a node whose disk answers nothing") {
