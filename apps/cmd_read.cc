@@ -112,6 +112,7 @@ int tail(const Common& common, const TailFlags& flags) {
   };
   if (left == 0) return exit_code;
   look_for_reader();
+  if (ended) return exit_code;
   client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
   // A tail waits for ever; that nobody is there is said at once.
   client.async_status(

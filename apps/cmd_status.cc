@@ -96,11 +96,14 @@ int status(const Common& common, const StatusFlags& flags) {
   if (leads) return kDone;
   std::fflush(stdout);
   for (const NodeStatus& node : nodes) {
-    const bool refused = node.detail.starts_with("it refused: ") ||
-                         node.detail.starts_with("it belongs to the cluster ");
-    if (!any && refused) {
-      return complain(Errc::refused, net::to_string(node.address) + ": " + node.detail);
-    }
+    const std::string why = net::to_string(node.address) + ": " + node.detail;
+    const bool refused = node.detail.starts_with("it refused: ");
+    if (any) break;
+    if (node.detail.find("belongs to the cluster ") != std::string::npos)
+      return complain(Errc::refused, why);
+    if (refused && node.detail.find("overloaded: ") != std::string::npos)
+      return complain(Errc::overloaded, why);
+    if (refused) return complain(Errc::unreachable, why);
   }
   if (!any) return complain(Errc::unreachable, "no node answers");
   for (const NodeStatus& node : nodes) {

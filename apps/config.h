@@ -12,10 +12,10 @@
 
 namespace stele::apps {
 
-/// As given: what is not said is empty.
 /// Why a text is no number as flags take it; empty if it is one.
 [[nodiscard]] std::string number_fault(const std::string& text);
 
+/// As given: what is not said is empty.
 struct Settings {
   std::optional<std::uint64_t> id;
   std::optional<std::string> cluster;  // "1=host:port,2=…"

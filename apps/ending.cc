@@ -9,6 +9,7 @@
 #include <array>
 #include <asio/post.hpp>
 #include <csignal>
+#include <future>
 #include <optional>
 #include <utility>
 
@@ -21,6 +22,7 @@ namespace {
 constexpr std::uint64_t kReached = 1 << 20;
 /// Who sends a signal to a process and its group sends it twice.
 constexpr std::chrono::milliseconds kSameSignal{500};
+constexpr std::chrono::seconds kTellWithin{1};
 
 sigset_t end_signals() {
   sigset_t set;
@@ -61,7 +63,14 @@ void Ending::watch() {
   std::optional<Clock::time_point> until;
   std::optional<Clock::time_point> asked;
   const auto end_at_once = [this](const std::string& why, int exit_code) {
-    give_up_(why + ": it ends at once, as if it was killed, which loses nothing acknowledged");
+    // Where it is written may hang, too.
+    std::promise<void> told;
+    std::future<void> done = told.get_future();
+    std::thread([this, &told, &why] {
+      give_up_(why + ": it ends at once, as if it was killed, which loses nothing acknowledged");
+      told.set_value();
+    }).detach();
+    static_cast<void>(done.wait_for(kTellWithin));
     ::_exit(exit_code);
   };
   while (true) {

@@ -101,6 +101,7 @@ Result<Config> configure(Flags& flags) {
 }
 
 int run(const Config& config) {
+  hold_end_signals();
   auto events = EventLog::make(config.log_level, config.log_format);
   if (!events) return complain(events.error());
   EventLog& log = **events;
@@ -158,15 +159,15 @@ int run(const Config& config) {
     ending.begin();
     const bool started = server != nullptr;
     server.reset();
-    if (!started && exit_code != kDone) return exit_code;
+    if (started || exit_code == kDone) {
+      log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
+    }
+    log.flush();
   }
-  log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
-  log.flush();
   return exit_code;
 }
 
 int main(int argc, char** argv) {
-  hold_end_signals();
   keep_standard_descriptors();
   bound_heap();
   const std::uint64_t descriptors = raise_descriptors();

@@ -481,6 +481,7 @@ void ClientCore::resend_from(Sequence sequence) {
     resend_later_ = std::min(resend_later_.value_or(sequence), sequence);
     return;
   }
+  if (resend_later_) sequence = std::max(first_, std::min(sequence, *resend_later_));
   resend_later_.reset();
   resent_until_ = std::max(resent_until_, next_send_);
   next_send_ = sequence;

@@ -23,6 +23,8 @@ constexpr int kPatience = 4;
 constexpr int kGapTimeouts = 4;
 /// and twice as long for each one before it that did not answer, up to so many.
 constexpr int kLeftSilentMax = 4;
+/// In all, of an attempt's time-outs; a node that says that it leads is given some times as long.
+constexpr int kPatienceTimeouts = 16;
 
 }  // namespace
 
@@ -164,10 +166,7 @@ void ClientCore::tick() {
   if (first) appends_since_ = tail_since_ = appends_served_at_ = served_at_ = now;
   if (first) return;
   expire_appends(now);
-  if (resend_later_ && now >= resend_at_) {
-    resent_end_ = 0;  // How much has left is known only roughly on a shared connection.
-    resend_from(*std::exchange(resend_later_, std::nullopt));
-  }
+  look_at_resend(now);
   std::vector<std::uint64_t> late;
   for (const auto& [request, read] : reads_) {
     const NodeId node = read.options.node;
@@ -207,6 +206,21 @@ void ClientCore::tick() {
   const std::weak_ptr<bool> alive = alive_;
   turn();
   if (!alive.expired() && idle()) timer_.reset();  // The next operation begins to tick again.
+}
+
+/// What is missed is sent again when what was sent again before must have come, or comes no more:
+/// on a shared connection how much has left is known only roughly.
+void ClientCore::look_at_resend(Time now) {
+  if (!resend_later_) return;
+  if (*resend_later_ < first_) return resend_later_.reset();  // It has come.
+  const Connection* leader = target();
+  const std::uint64_t left = leader == nullptr ? 0 : leader->left_bytes();
+  if (left < resent_end_ && std::exchange(resend_left_, left) != left) {
+    resend_at_ = now + options_.attempt_timeout;
+  }
+  if (now < resend_at_) return;
+  resent_end_ = 0;
+  resend_from(*resend_later_);
 }
 
 /// A large upload over a slow line is progress, though nothing is answered. What only lies in the
@@ -265,7 +279,9 @@ Duration ClientCore::read_patience(const PendingRead& read) const {
 /// So long a node is waited for that usually takes that long. If several did not answer, more is
 /// slow than one of them.
 Duration ClientCore::patience(Duration usual) const {
-  return std::max<Duration>(options_.attempt_timeout, kPatience * usual) * (1 << left_silent_);
+  const Duration timeout = options_.attempt_timeout;
+  const Duration patience = std::max(timeout, kPatience * usual) * (1 << left_silent_);
+  return std::min(patience, kPatienceTimeouts * timeout);
 }
 
 void ClientCore::on_append_progress() {

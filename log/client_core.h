@@ -126,6 +126,7 @@ class ClientCore {
   [[nodiscard]] bool target_owes() const;
   [[nodiscard]] bool appends_owed() const { return opening_nonce_ != 0 || next_send_ > first_; }
   void on_append_progress();
+  void look_at_resend(Time now);
   void look_at_upload(Connection* asked, Time now);
   void look_at_download(Connection* asked, Time now);
   [[nodiscard]] bool target_silent(Connection& target, Time now);
@@ -192,6 +193,7 @@ class ClientCore {
   Sequence resent_until_;         // Those before it were sent before, and what of them was
   std::uint64_t resent_end_ = 0;  // sent again is there once so much has left.
   Time resend_at_{};
+  std::uint64_t resend_left_ = 0;         // What had left at the last look.
   std::optional<Sequence> resend_later_;  // Then it is asked for again.
   Packer payloads_;
   std::vector<Completed> completed_;  // Told in the next turn, in order, but for

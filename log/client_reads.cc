@@ -279,13 +279,17 @@ void ClientCore::send_status() {
 
 void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
   if (&from == target() && answer.role == "leader") target_leads_ = true;
-  if (asks_whether_it_leads_ && &from == target() && answer.role == "leader") {
-    asks_whether_it_leads_ = false;
-    allowance_ = std::min(2 * allowance_, kAllowanceMax);
-  }
   for (const net::MemberAddress& member : answer.members) {
     members_[member.node] = member.address;
     learn(member.address);
+  }
+  if (&from == target() && std::exchange(asks_whether_it_leads_, false)) {
+    if (answer.role == "leader") {
+      allowance_ = std::min(2 * allowance_, kAllowanceMax);
+    } else {
+      const auto leader = members_.find(answer.leader);
+      leave_target(leader == members_.end() ? "" : leader->second, from.name() + " does not lead");
+    }
   }
   const auto found = statuses_.find(answer.request);
   if (found != statuses_.end()) {

@@ -50,7 +50,8 @@ struct ClientOptions {
   /// it, with what was heard last, as a sentence.
   std::function<void(const std::string& why)> on_waiting = {};
   /// A node that answers nothing for this long is left for another one; later, up to 16 times, if
-  /// its answers have taken long of late, or if several nodes in turn have not answered.
+  /// its answers have taken long of late, or if several nodes in turn have not answered; and up to
+  /// 8 times that while it says that it leads.
   std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);
 };
 

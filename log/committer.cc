@@ -13,7 +13,7 @@ namespace {
 
 /// What the loop commits itself, if it may: a page or so,
 constexpr std::size_t kLoopBytesMax = 4 << 10;
-/// unless the disk took so long for the last one; then not for a while, and not for long if that
+/// unless the disk took so long for the last one; then not for a second, or for a minute if that
 /// was a stall.
 constexpr Duration kLoopCommitMax = std::chrono::milliseconds(2);
 constexpr Duration kLoopPause = std::chrono::seconds(1);

@@ -50,7 +50,7 @@ std::optional<Head> head_of(std::span<const std::byte> file) {
 
 std::optional<std::uint64_t> journal_id(std::span<const std::byte> file) {
   const auto head = head_of(file);
-  return head && check_journal(file, {}, head->id) ? std::optional(head->id) : std::nullopt;
+  return head && head->version == kVersion ? std::optional(head->id) : std::nullopt;
 }
 
 Result<void> check_journal(std::span<const std::byte> file, const std::string& path,

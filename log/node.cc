@@ -178,7 +178,8 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   }
   Identity identity;
   const auto& known = store->identity();
-  // Before birth a node may be told another id, or another cluster: it has voted for nothing.
+  // Before birth a node may be told another id, or another cluster: it has voted for nothing. If
+  // others were born with it meanwhile, it is refused like a directory that was emptied.
   const bool other = known && known->members.empty() &&
                      (known->node != options.self || known->cluster_name != options.cluster_name);
   const bool fresh = !known || other;
@@ -197,6 +198,7 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   auto node =
       std::unique_ptr<Node>(new Node(std::move(options), loop, dialer, events, std::move(store),
                                      *std::move(membership), std::move(lineage)));
+  if (other) node->store_->write_history({}, nullptr);  // What another id has heard is not its own.
   if (fresh) node->store_->write_identity(identity, nullptr);
   if (node->membership_.born()) {
     auto content = node->store_->load();

@@ -90,11 +90,13 @@ void ProposerActor::propose_waiting() {
     if (!waiting_.empty()) wake();
     return;
   }
+  if (waiting_.empty() || !proposer_.leads()) return;
   // What waited for its batch when space ran low is refused, so that only the window is in flight.
-  if (space_low_ && proposer_.leads()) {
-    const bool none = proposer_.room(loop().now()) == paxos::Proposer::Room::none;
-    drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
-  }
+  const auto room = proposer_.room(loop().now());
+  const bool none = room == paxos::Proposer::Room::none;
+  if (none || space_low_) drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
+  // What a full disk keeps is not for new values.
+  if (room != paxos::Proposer::Room::enough) return;
   // Others may choose without the own disk, which must keep up all the same: who waits is answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   while (!waiting_.empty() && proposer_.window_open() &&

@@ -36,9 +36,12 @@ class Peers::Peer final {
   [[nodiscard]] std::string trouble(Duration lasts) const {
     return !ready_ && peers_.loop_.now() - lost_at_ >= lasts ? trouble_ : std::string();
   }
-  /// Also if a try is under way that began before the other node was there.
+  /// Also if a try is under way that began before the other node was there; the next one is let be.
   void dial_now() {
-    if (!ready_ && (!small_.link || peers_.loop_.now() - dialled_at_ >= kTryAnswered)) dial();
+    const bool early = !hurried_ && peers_.loop_.now() - dialled_at_ >= kTryAnswered;
+    if (ready_ || (small_.link && !early)) return;
+    dial();
+    hurried_ = true;
   }
 
  private:
@@ -94,6 +97,7 @@ class Peers::Peer final {
     ready_at_ = peers_.loop_.now();
     was_lost_ = false;
     complained_ = false;
+    hurried_ = false;
     backoff_ = kBackoffMin;
     peers_.events_.event(Level::info, "peer_connected",
                          {{"node", node_.value}, {"address", to_string(address_)}});
@@ -112,6 +116,7 @@ class Peers::Peer final {
     const bool was_ready = ready_;
     if (was_ready) lost_at_ = peers_.loop_.now();
     trouble_ = reason;
+    hurried_ = false;
     hang_up();
     if (was_ready || !complained_) {
       complained_ = true;  // Once until it works again, not once a try.
@@ -145,6 +150,7 @@ class Peers::Peer final {
   std::string trouble_;    // Why the last try failed.
   bool was_lost_ = false;  // The try under way is the first one since it was ready.
   bool complained_ = false;
+  bool hurried_ = false;  // The try under way began when the other node was there.
 };
 
 Peers::Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake)

@@ -163,6 +163,16 @@ TEST_SUITE("cluster.tools") {
     }
   }
 
+  TEST_CASE("a tail that nobody reads from the start ends, also where SIGPIPE is ignored") {
+    Cluster cluster(1);
+    cluster.start_all();
+    const Run ended = run({"/bin/bash", "-c",
+                           "trap '' PIPE; exec 3> >(:); wait $!; timeout 60 " + program("stele") +
+                               " --cluster " + cluster.addresses() + " tail >&3"});
+    CHECK(ended.exit_code == 1);
+    CHECK(has(ended.out, "cannot write"));
+  }
+
   TEST_CASE("a list with nodes of two clusters is refused, and nothing gets into either") {
     Cluster one(1);
     Cluster two(1);

@@ -351,6 +351,17 @@ TEST_SUITE("log.store_files") {
     other.commit(vote(1));
     other.files.reset();
     unchanged([&] { put_back(other.path("data.mdb").c_str()); });
+    // Nor beside one that was cut off, and no values.
+    std::filesystem::copy(bench.path("journal"), bench.path("kept journal"));
+    std::filesystem::copy(bench.path("values/1"), bench.path("kept values"));
+    put_back(fresh.sub("data.mdb").c_str());
+    std::filesystem::resize_file(bench.path("journal"), 8 * kPageBytes);
+    std::filesystem::remove(bench.path("values/1"));
+    const std::string cut = read_all("journal");
+    CHECK(bench.error().code == Errc::corrupt);
+    CHECK(read_all("journal") == cut);
+    std::filesystem::rename(bench.path("kept journal"), bench.path("journal"));
+    std::filesystem::rename(bench.path("kept values"), bench.path("values/1"));
     // Its own again, and an end of the value log that is gone.
     put_back(bench.path("kept").c_str());
     bench.open();

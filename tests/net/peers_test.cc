@@ -221,12 +221,22 @@ TEST_SUITE("net.peers") {
     CHECK(dialer.links.empty());
     peers.heard_from({2});
     REQUIRE(dialer.links.size() == 2);
-    const std::size_t dials = dialer.dials;
-    peers.heard_from({2});  // The try under way goes on, if it is young;
-    CHECK(dialer.dials == dials);
+    std::size_t dials = dialer.dials;
     loop.advance(Peers::kTryAnswered);
-    peers.heard_from({2});
+    peers.heard_from({2});  // A try that began when the other node was there is let be.
+    CHECK(dialer.dials == dials);
+    dialer.links.back()->handler->on_closed("nobody listens");
+    loop.advance(Peers::kBackoffMax);
+    REQUIRE(dialer.dials == dials + 2);
+    peers.heard_from({2});  // So is one that is young,
     CHECK(dialer.dials == dials + 2);
+    loop.advance(Peers::kTryAnswered);
+    peers.heard_from({2});  // but not one that may have come too early;
+    CHECK(dialer.dials == dials + 4);
+    loop.advance(2 * Peers::kTryAnswered);
+    peers.heard_from({2});  // and that only once.
+    CHECK(dialer.dials == dials + 4);
+    dials += 2;
     REQUIRE(dialer.links.size() == 2);
     Hello hello;
     hello.node = {2};
