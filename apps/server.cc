@@ -12,7 +12,7 @@ namespace {
 
 /// Kept on the disk, within --disk-reserve-bytes: more than what is in flight, for when others fill
 /// it.
-constexpr std::uint64_t kReserveBytes = 16 << 20;
+constexpr std::uint64_t kReserveBytes = 24 << 20;
 
 /// What buffers may take of a node's memory. About a third is left for the program, and for what
 /// the store holds.
@@ -74,7 +74,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
   auto store = log::LmdbStore::open(
       *std::move(directory),
       {.files = {.map_bytes = config.disk_bytes_max,
-                 .reserve_bytes = std::min(kReserveBytes, config.disk_reserve_bytes / 8),
+                 .reserve_bytes = std::min(kReserveBytes, config.disk_reserve_bytes / 2),
                  .node = config.id}},
       loop, on_failure);
   if (!store) return tl::unexpected<Error>(store.error());

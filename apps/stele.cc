@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -230,6 +231,7 @@ std::string unknown_subcommand(const std::vector<std::string>& arguments, const 
 
 int main(int argc, char** argv) {
   keep_standard_descriptors();
+  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error as any other.
   CLI::App app("Append to the log of a Stele cluster, read it, and see how it is.", "stele");
   Commands c;
   app.fallthrough();  // Global flags may stand before or after the subcommand.

@@ -22,8 +22,15 @@ AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acce
 
 void AcceptorActor::handle(Letter& letter) {
   // A disk that does not keep up must not make memory grow: proposers send again.
-  const bool is_accept = std::holds_alternative<paxos::Accept>(letter.message.body);
-  if (is_accept && store_.backlog_bytes() > kBacklogBytesMax) return;
+  if (std::holds_alternative<paxos::Accept>(letter.message.body)) {
+    const Space space = store_.space();
+    // What waits must have room in what is kept for a full disk, which may be full before it is
+    // measured the next time.
+    const std::size_t most = std::min<std::size_t>(
+        kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
+    if (store_.backlog_bytes() > most) return;
+    if (space.free_bytes == 0) acceptor_.set_space(true, true);
+  }
   acceptor_.step(letter.from, letter.message, effects_);
 }
 

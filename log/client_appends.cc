@@ -17,6 +17,7 @@ constexpr const char* kForgotten =
     "the cluster does not remember any more what became of this append";
 constexpr const char* kDisksFull = "the cluster's disks are full";
 constexpr const char* kStopped = "an append before it has failed";
+constexpr const char* kStoppedLate = "an append before it was not answered in time";
 
 std::string overloaded(const std::string& node) {
   return node +
@@ -46,7 +47,7 @@ void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Durat
     stop_at(appends_.size());
   };
   if (stopped_) {
-    refused.detail = kStopped;
+    refused.detail = stop_detail_;
     return refuse(Errc::stopped);
   }
   Connection* leader = addresses_.empty() ? nullptr : target();
@@ -276,7 +277,7 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
           // Taken back, and in time.
           const bool late = loop_.now() >= entry.deadline;
           error = late ? Errc::timed_out : Errc::stopped;
-          told.detail = late ? "no answer in time" : kStopped;
+          told.detail = late ? "no answer in time" : stop_detail_;
         } else if (result.outcome == net::Outcome::skipped && entry.done) {
           error = Errc::timed_out;
           told.may_be_appended = true;
@@ -356,7 +357,7 @@ void ClientCore::on_session_expired(const net::AppendResult& result) {
                           (entry.attempts == 1 && in_result && !entry.skip);
     if (surely_not_appended && stopped_) {
       AppendResult told;
-      told.detail = kStopped;
+      told.detail = stop_detail_;
       finish(entry, Errc::stopped, std::move(told));
       continue;
     }
@@ -397,9 +398,10 @@ void ClientCore::finish(Pending& entry, std::optional<Errc> error, AppendResult 
 }
 
 /// The append at that place has failed: those after it are not to get into the log.
-void ClientCore::stop_at(std::size_t index) {
+void ClientCore::stop_at(std::size_t index, bool late) {
   const bool known = stopped_ && first_ + index >= stop_begin_;
   if (!options_.stop_at_failure || known) return;
+  stop_detail_ = late ? kStoppedLate : kStopped;
   stopped_ = true;
   stop_begin_ = first_ + index;
   takes_back_ = true;  // In a turn of its own: somebody may be going through the appends.
@@ -425,7 +427,7 @@ void ClientCore::take_back() {
       continue;
     }
     AppendResult told;
-    told.detail = kStopped;
+    told.detail = stop_detail_;
     finish(entry, Errc::stopped, std::move(told));
   }
   stop_is_known_ = false;
@@ -447,13 +449,13 @@ void ClientCore::expire_appends(Time now) {
     const Time until = entry.skip ? entry.resolve_by : entry.deadline;
     if (!entry.done || now < until) continue;
     if (options_.stop_at_failure && !entry.skip && entry.attempts != 0) {
-      stop_at(i);
+      stop_at(i, true);
       continue;
     }
     AppendResult told;
     told.may_be_appended = entry.attempts != 0;
     told.detail = last_failure_.empty() ? "no answer in time" : last_failure_;
-    stop_at(i);
+    stop_at(i, true);
     stop_is_known_ = true;
     finish(entry, ever_connected_ ? Errc::timed_out : Errc::unreachable, std::move(told));
     stop_is_known_ = false;

@@ -134,7 +134,7 @@ class ClientCore {
   [[nodiscard]] Duration read_patience(const PendingRead& read) const;
   [[nodiscard]] Duration patience(Duration usual) const;
   void drop_consumed();
-  void stop_at(std::size_t index);
+  void stop_at(std::size_t index, bool late = false);
   void take_back();
   void expire_appends(Time now);
   void resend_from(Sequence sequence);
@@ -168,15 +168,16 @@ class ClientCore {
   std::size_t target_index_ = 0;
   std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
   std::vector<net::Address> addresses_;  // Known nodes; the user's first.
-  Time appends_since_{};        // Since when the target has owed answers to appends and told none,
-  Time tail_since_{};           // and nothing of the tail.
-  Duration appends_gap_{};      // The longest such time of late after which one came.
-  int left_silent_ = 0;         // So many nodes in a row were left because they answered nothing.
-  bool woken_ = false;          // A turn is to come, or under way and not yet at what it sends.
-  bool stopped_ = false;        // An append has failed, and nothing behind it is to be appended.
-  Sequence stop_begin_;         // The one that has failed.
-  bool takes_back_ = false;     // What was on its way then, still to be done.
-  bool stop_is_known_ = false;  // Whoever tells a failure just now has seen to that.
+  Time appends_since_{};    // Since when the target has owed answers to appends and told none,
+  Time tail_since_{};       // and nothing of the tail.
+  Duration appends_gap_{};  // The longest such time of late after which one came.
+  int left_silent_ = 0;     // So many nodes in a row were left because they answered nothing.
+  bool woken_ = false;      // A turn is to come, or under way and not yet at what it sends.
+  bool stopped_ = false;    // An append has failed, and nothing behind it is to be appended.
+  Sequence stop_begin_;     // The one that has failed.
+  const char* stop_detail_ = "";  // How the others are told of it.
+  bool takes_back_ = false;       // What was on its way then, still to be done.
+  bool stop_is_known_ = false;    // Whoever tells a failure just now has seen to that.
   bool closed_ = false;
   bool* destroyed_ = nullptr;  // Set by the destructor, for a turn that calls others.
   std::unique_ptr<net::Timer> timer_;

@@ -49,6 +49,7 @@ void DiskReserve::grow() {
 }
 
 bool DiskReserve::release(std::uint64_t bytes) {
+  wanted_ = true;
   const std::lock_guard lock(mutex_);
   if (held_ == 0) return false;
   const std::uint64_t left = held_ - std::min(held_, std::max(bytes, kPieceBytes));
@@ -59,6 +60,7 @@ bool DiskReserve::release(std::uint64_t bytes) {
 }
 
 void DiskReserve::refill(std::uint64_t free_bytes) {
+  if (free_bytes > std::max(bytes_, kPieceBytes)) wanted_ = false;
   const std::lock_guard lock(mutex_);
   if (held_ < bytes_ && !in_vain_ && free_bytes / 4 >= bytes_) grow();
 }

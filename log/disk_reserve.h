@@ -1,6 +1,7 @@
 // Space that is kept on the disk for what must be written when others have filled it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -21,9 +22,12 @@ class DiskReserve {
 
   /// Gives up a piece of at least `bytes`. False if nothing was left.
   [[nodiscard]] bool release(std::uint64_t bytes = kPieceBytes);
-  /// Keeps all of it again, if the disk has room for it several times.
+  /// Keeps all of it again, if the disk has room for it several times: `free_bytes`, as measured.
   void refill(std::uint64_t free_bytes);
   [[nodiscard]] std::uint64_t held_bytes() const;
+  /// Whether a piece was wanted since there was last room for all of it: the disk is full, whatever
+  /// was measured before.
+  [[nodiscard]] bool wanted() const { return wanted_; }
 
   static constexpr std::uint64_t kPieceBytes = 1 << 20;
 
@@ -32,6 +36,7 @@ class DiskReserve {
 
   const std::string path_;
   const std::uint64_t bytes_;
+  std::atomic<bool> wanted_ = false;
   mutable std::mutex mutex_;
   std::uint64_t held_ = 0;  // Guarded by mutex_, as is the next one.
   bool in_vain_ = false;    // The file system keeps nothing.

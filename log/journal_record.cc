@@ -17,7 +17,7 @@ struct Sizes {
   std::uint64_t value_bytes;
   std::uint64_t redo_bytes;
 };
-static_assert(sizeof(Sizes) == kRecordHeadBytes - sizeof(std::uint64_t));
+static_assert(sizeof(Sizes) == kRecordHeadBytes - 2 * sizeof(std::uint64_t));
 
 std::uint64_t checksum(std::uint64_t id, const Sizes& sizes, std::span<const std::byte> redo) {
   return net::digest(redo, net::digest(std::as_bytes(std::span(&sizes, 1)), id));
@@ -31,8 +31,9 @@ std::array<std::byte, kRecordHeadBytes> make_record_head(std::uint64_t id, Recor
   const Sizes sizes{number.own, number.durable, value_bytes, redo.size()};
   const std::uint64_t sum = checksum(id, sizes, redo);
   std::array<std::byte, kRecordHeadBytes> head{};
-  std::memcpy(head.data(), &sum, sizeof sum);
-  std::memcpy(head.data() + sizeof sum, &sizes, sizeof sizes);
+  std::memcpy(head.data(), &id, sizeof id);
+  std::memcpy(head.data() + sizeof id, &sum, sizeof sum);
+  std::memcpy(head.data() + sizeof id + sizeof sum, &sizes, sizeof sizes);
   return head;
 }
 
@@ -41,6 +42,7 @@ namespace {
 /// The record that begins at the begin of `pages`, without its place; nothing if there is none.
 std::optional<FoundRecord> record_at(std::span<const std::byte> pages, std::uint64_t id) {
   ByteReader reader(pages);
+  if (reader.get<std::uint64_t>() != id) return std::nullopt;
   const auto sum = reader.get<std::uint64_t>();
   Sizes sizes{};
   sizes.number = reader.get<std::uint64_t>();
@@ -57,6 +59,10 @@ std::optional<FoundRecord> record_at(std::span<const std::byte> pages, std::uint
 }
 
 }  // namespace
+
+std::uint64_t record_id(std::span<const std::byte> page) {
+  return ByteReader(page).get<std::uint64_t>();
+}
 
 bool holds_record(std::span<const std::byte> pages, std::uint64_t id) {
   for (; pages.size() >= kRecordHeadBytes;

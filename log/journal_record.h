@@ -10,7 +10,7 @@
 namespace stele::log {
 
 /// From a page's begin on: this head, the values, the redo of the transaction, zeros.
-inline constexpr std::size_t kRecordHeadBytes = 40;
+inline constexpr std::size_t kRecordHeadBytes = 48;
 /// So many records may be written before the first of them is durable.
 inline constexpr std::uint64_t kUnsyncedMax = 16;
 
@@ -19,7 +19,7 @@ struct RecordNumber {
   std::uint64_t durable = 0;  ///< All up to this one were durable when it was written.
 };
 
-/// The checksum covers numbers, sizes and redo, and is seeded with the id of the store's journal;
+/// Begins with the id of the store's journal. The checksum covers that, numbers, sizes and redo;
 /// values have digests of their own, in the redo.
 [[nodiscard]] std::array<std::byte, kRecordHeadBytes> make_record_head(
     std::uint64_t id, RecordNumber number, std::uint64_t value_bytes,
@@ -35,6 +35,8 @@ struct FoundRecord {
   std::uint64_t end = 0;      ///< In the file, a page's begin.
 };
 
+/// Of which store a record begins in `page`; 0 if nothing was written there.
+[[nodiscard]] std::uint64_t record_id(std::span<const std::byte> page);
 /// Whether there is any record in `pages`, from a page's begin on, of the store with this id.
 [[nodiscard]] bool holds_record(std::span<const std::byte> pages, std::uint64_t id);
 

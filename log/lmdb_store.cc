@@ -335,8 +335,10 @@ void LmdbStore::measure_space() {
 }
 
 Space LmdbStore::space() const {
-  return {impl_->used_bytes, impl_->free_space, impl_->kept_bytes, impl_->kept_bytes_max,
-          impl_->measured};
+  // A write has found the disk full since it was measured.
+  const bool full = impl_->files().reserve().wanted();
+  return {impl_->used_bytes, full ? 0 : impl_->free_space.load(), impl_->kept_bytes,
+          impl_->kept_bytes_max, impl_->measured};
 }
 
 }  // namespace stele::log

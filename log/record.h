@@ -18,7 +18,7 @@ namespace stele::log {
 class ValueReader;
 
 /// Of a directory as a whole, and of a slot's record.
-inline constexpr std::uint32_t kFormatVersion = 4;
+inline constexpr std::uint32_t kFormatVersion = 5;
 inline constexpr std::uint16_t kSlotFormatVersion = 1;
 
 /// What a directory is: who it belongs to. `members` is empty until the cluster is born.

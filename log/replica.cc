@@ -28,6 +28,14 @@ paxos::Proposer make_proposer(const Replica::Options& options, const StoreConten
           now};
 }
 
+/// The own acceptor takes more than the proposer leaves for the disk (AcceptorActor::handle).
+ProposerActor::Limits limits(const Replica::Options& options, const Store& store) {
+  ProposerActor::Limits limits = options.limits;
+  const std::size_t kept = store.space().kept_bytes_max;
+  if (kept != 0) limits.backlog_bytes_max = std::min(limits.backlog_bytes_max, kept / 3 * 2);
+  return limits;
+}
+
 }  // namespace
 
 Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
@@ -46,7 +54,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
                    {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
                LogState(content.numbers, std::move(content.sessions), options_.state_bounds),
                options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
-      proposer_(loop, make_proposer(options_, content, loop.now()), options_.limits,
+      proposer_(loop, make_proposer(options_, content, loop.now()), limits(options_, store),
                 proposer_ports()) {
   if (content.acceptor.promise_faulty) {
     events_.event(net::Level::error, "promise_faulty", {{"reason", fault()}});
@@ -245,8 +253,10 @@ void Replica::check_space() {
   }
   learner_.set_space_full(full);
   proposer_.set_space_low(low);
-  if (low && proposer_.role().leads() && proposer_.role().others_have_space(loop_.now()))
-    hand_over();
+  const paxos::Proposer& proposer = proposer_.role();
+  // On a full disk nothing is fetched: who lacks slots then could serve nothing.
+  const bool stuck = full && proposer.others_know_more();
+  if (stuck || (low && proposer.leads() && proposer.others_have_space(loop_.now()))) hand_over();
 }
 
 void Replica::on_faulty_slot(Slot slot) {
@@ -302,6 +312,11 @@ void Replica::check_lag() {
 std::string Replica::lag() const {
   const bool led = !unled_since_ || loop_.now() - *unled_since_ < kLagTold;
   if (!lags_) return led ? "" : "hears no leader";
+  if (proposer_.role().waits_for_votes()) {
+    const bool room = proposer_.role().room(loop_.now()) == paxos::Proposer::Room::enough;
+    return std::string("waits for votes for what it has proposed") +
+           (room ? "" : ": too few nodes have room for it");
+  }
   const Slot end = state().numbers().chosen_end;
   const Slot known = std::max(learner_.role().known_end(), end);
   std::string why = "fetches what it lacks";
@@ -326,7 +341,11 @@ std::string Replica::fault() const {
     return "the record of the promise does not match its checksum: this node votes no more";
   }
   if (faulty_slots_.empty()) {
-    if (space_low_) return "free space is below the reserve: appends get no_space";
+    if (space_low_) {
+      const std::string lag = this->lag();
+      return "free space is below the reserve: appends get no_space" +
+             (lag.empty() ? lag : "; " + lag);
+    }
     if (proposer_.role().disk_is_slow(loop_.now())) {
       return slow_disk_ + ": another node leads, if one can";
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "log/store_parts.h"
 #include "log/table_reads.h"
 #include "net/digest.h"
 #include "paxos/check.h"
@@ -21,8 +22,6 @@ bool exists(const std::string& path) {
 
 /// LMDB may lag by so many times its bound rather than keep commits waiting.
 constexpr std::uint64_t kBehindMost = 8;
-
-std::string journal_path(const std::string& directory) { return directory + "/journal"; }
 
 Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn) {
   const auto sealed = txn.get(Table::meta, kJournalKey);
@@ -127,60 +126,6 @@ Result<Slice> read_segment(const std::string& directory, ValuePlace at) {
   return ValueReader(directory, /*believes_cache=*/false).read(at, end - at.offset);
 }
 
-/// Tables that know of no journal are those of a first start that did not come to its end: then a
-/// journal beside them has never held anything. Otherwise they are not the tables of this store.
-Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
-  const auto lost = [&](const std::string& what) {
-    return fail(Errc::corrupt, directory +
-                                   "/data.mdb has lost its contents, or is that of another "
-                                   "store: " +
-                                   what + "; nothing is changed");
-  };
-  for (const Table table : {Table::meta, Table::slots, Table::index, Table::sessions}) {
-    Lmdb::Cursor cursor(txn, table);
-    if (cursor.seek(0)) return lost("it knows of no journal, but holds records");
-    if (!cursor.status()) return cursor.status();
-  }
-  std::error_code none;
-  const std::filesystem::directory_iterator values(values_directory(directory), none);
-  if (!none && values != std::filesystem::directory_iterator()) {
-    return lost("it is empty, and there are values");
-  }
-  if (!exists(journal_path(directory))) return {};
-  const auto journal = MappedFile::open(journal_path(directory));
-  if (!journal) return tl::unexpected<Error>(journal.error());
-  const auto id = journal_id(journal->bytes());
-  if (!id) return {};
-  std::vector<FoundRecord> records;
-  const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
-  find_records(pages, 0, kPageBytes, *id, 0, records);
-  if (!records.empty()) return lost("it is empty, and the journal is not");
-  return {};
-}
-
-/// Up to its end as LMDB knows it, the value log must be there: what lies behind may have been
-/// acknowledged.
-Result<void> check_segment(const std::string& directory, ValuePlace end, std::uint64_t id) {
-  if (end.segment == 0 || end.offset == 0) return {};
-  const std::string path = segment_path(directory, end.segment);
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error) return fail(Errc::corrupt, path + " is missing");
-  if (size < end.offset) {
-    return fail(Errc::corrupt, path + " has lost its end: it has " + std::to_string(size) +
-                                   " of at least " + std::to_string(end.offset) + " bytes");
-  }
-  // What lies behind that end would be cut off, and written over.
-  const auto mapped = MappedFile::open(path);
-  if (!mapped) return tl::unexpected<Error>(mapped.error());
-  if (!holds_record(mapped->bytes().first(end.offset), id)) {
-    return fail(Errc::corrupt, path +
-                                   " holds no record of this store: it is damaged, or that of "
-                                   "another one; nothing is changed");
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
@@ -210,7 +155,7 @@ Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
   const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
   find_records(pages, 0, kPageBytes, id, applied, journaled.records);
   journaled.journal.emplace(*std::move(journal));
-  if (auto there = check_segment(directory, values_end, id); !there) {
+  if (auto there = check_segments(directory, values_end, id); !there) {
     return tl::unexpected<Error>(there.error());
   }
   ValuePlace at = values_end;

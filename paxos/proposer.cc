@@ -630,6 +630,12 @@ Proposer::Room Proposer::room(Time now) const {
   return peers_.size() - without < configuration_.q2() ? Room::none : Room::unknown;
 }
 
+bool Proposer::others_know_more() const {
+  return leads() && std::ranges::any_of(peers_, [this](const auto& peer) {
+           return peer.second.chosen_end > chosen_end_;
+         });
+}
+
 bool Proposer::others_have_space(Time now) const {
   return leads() && with_space(now, true) >= configuration_.q2();
 }

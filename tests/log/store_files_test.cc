@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "log/table_reads.h"
 #include "tests/log/cached_pages.h"
@@ -286,7 +287,7 @@ TEST_SUITE("log.store_files") {
     bench.commit(vote(2, 5000));
     bench.commit(vote(3));
     SUBCASE("in the journal") { bench.damage("journal", kPageBytes + 40); }
-    SUBCASE("in the value log") { bench.damage("values/1", 3); }
+    SUBCASE("in the value log") { bench.damage("values/1", 11); }
     const Error error = bench.error();
     CHECK(error.code == Errc::corrupt);
     CHECK(error.detail.find("before it is damaged") != std::string::npos);
@@ -304,20 +305,71 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.slots() == Slots{1, 2});
   }
 
-  TEST_CASE("files that are missing: corrupt, or faulty slots") {
+  TEST_CASE("a segment or the journal that is missing, empty or not its own: nothing is changed") {
+    namespace fs = std::filesystem;
+    Bench other;
+    other.commit(vote(1, 5000));
+    other.files.reset();
     Bench bench;
-    bench.commit(vote(1, 5000), true);
-    bench.commit(vote(2, 5000), true);
-    bench.commit(vote(3, 5000), true);
+    for (std::uint64_t slot = 1; slot <= 5; ++slot) bench.commit(vote(slot, 5000), true);
     bench.files.reset();
-    std::filesystem::remove(bench.path("values/1"));
+    REQUIRE(fs::exists(bench.path("values/3")));
+    const auto files = [&] {
+      std::set<std::string> all;
+      for (const auto& entry : fs::directory_iterator(bench.path("values"))) {
+        all.insert(entry.path().filename().string() + " " + std::to_string(entry.file_size()));
+      }
+      return all;
+    };
+    const auto refused = [&](const std::string& name, auto act) {
+      fs::copy(bench.path(name), bench.path("kept"));
+      act();
+      const auto before = files();
+      CAPTURE(name);
+      CHECK(bench.error().code == Errc::corrupt);
+      CHECK(files() == before);
+      fs::rename(bench.path("kept"), bench.path(name));
+    };
+    for (const std::string name : {"values/1", "values/2", "values/3", "journal"}) {
+      const std::string path = bench.path(name);
+      refused(name, [&] { fs::remove(path); });
+      refused(name, [&] { fs::resize_file(path, 0); });
+      refused(name, [&] {
+        const std::string from = name == "journal" ? name : "values/1";
+        fs::copy(other.path(from), path, fs::copy_options::overwrite_existing);
+      });
+    }
+    // Behind the last one they would be cut off.
+    fs::copy(other.path("values/1"), bench.path("values/4"));
+    CHECK(bench.error().code == Errc::corrupt);
+    fs::rename(bench.path("values/4"), bench.path("values/6"));
+    CHECK(bench.error().code == Errc::corrupt);
+    CHECK(fs::exists(bench.path("values/6")));
+    fs::remove(bench.path("values/6"));
+    // Of one that was begun last, nothing may have reached the disk, or only its later pages.
+    std::ofstream(bench.path("values/4")) << std::string(3 * kPageBytes, '\0');
     bench.open();
-    CHECK(bench.read().faulty == Slot{1});
+    CHECK_FALSE(fs::exists(bench.path("values/4")));
+    // Damage is no other store.
+    bench.damage("values/1", 3);
+    bench.open();
+    CHECK(bench.slots() == Slots{1, 2, 3, 4, 5});
+  }
+
+  TEST_CASE("values beside the tables of a store that has none: nothing is changed") {
+    namespace fs = std::filesystem;
+    Bench bench;
+    bench.commit(vote(1, 5000));
     bench.files.reset();
-    std::filesystem::remove(bench.path("values/2"));
+    Bench young;
+    young.commit(vote(1), true);
+    young.files.reset();
+    fs::remove(bench.path("lock.mdb"));
+    for (const char* name : {"data.mdb", "journal"}) {
+      fs::copy(young.path(name), bench.path(name), fs::copy_options::overwrite_existing);
+    }
     CHECK(bench.error().code == Errc::corrupt);
-    std::filesystem::remove(bench.path("journal"));
-    CHECK(bench.error().code == Errc::corrupt);
+    CHECK(fs::exists(bench.path("values/1")));
   }
 
   TEST_CASE(

@@ -1,6 +1,7 @@
 #include "tests/sim/campaign.h"
 
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +60,13 @@ void report(Shared& shared, std::uint64_t seed, const std::string& invariant,
   failure.seed = seed;
 }
 
+/// What runs for longer is hung. Others may take the processor: what waits is given longer.
+void limit(unsigned seconds) {
+  const itimerval processor{{0, 0}, {static_cast<time_t>(seconds), 0}};
+  ::setitimer(ITIMER_PROF, &processor, nullptr);
+  ::alarm(10 * seconds);
+}
+
 void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
           Wall::time_point deadline) {
   while (!shared.stop) {
@@ -66,7 +74,7 @@ void work(Shared& shared, Shared::Worker& worker, const Campaign& campaign,
     const std::uint64_t seed = shared.next++;
     if (seed > campaign.last) return;
     worker.seed = seed;
-    ::alarm(campaign.seed_seconds_max);
+    limit(campaign.seed_seconds_max);
     const Plan plan = draw_plan(seed);
     const Verdict verdict = run(campaign.real_files ? over_real_files(plan) : plan);
     worker.coverage.add(verdict.coverage);

@@ -16,8 +16,9 @@ struct Campaign {
   double minutes = 0;  ///< 0: until all seeds are done.
   int jobs = 1;
   bool keep_going = false;
-  bool real_files = false;          ///< Nodes have the real store, over files.
-  unsigned seed_seconds_max = 120;  ///< Of real time; a seed that takes longer hangs.
+  bool real_files = false;  ///< Nodes have the real store, over files.
+  /// Of processor time, or ten times that of real time: a seed that takes longer hangs.
+  unsigned seed_seconds_max = 120;
   bool json = false;
 };
 
