@@ -17,6 +17,11 @@ int dev(const DevFlags& flags) {
     return complain(Errc::invalid_argument,
                     "--nodes ranges from 1 to " + std::to_string(kMembersMax));
   }
+  if (flags.port == 0 || flags.port + flags.nodes - 1 > 65535) {
+    return complain(Errc::invalid_argument, "--port ranges from 1 to " +
+                                                std::to_string(65536 - flags.nodes) + " for " +
+                                                std::to_string(flags.nodes) + " nodes");
+  }
   hold_end_signals();
   auto events = EventLog::make(flags.log_level, "text");
   if (!events) return complain(events.error().code, events.error().detail);

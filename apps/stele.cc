@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -127,8 +128,10 @@ void add_tail(CLI::App& app, Commands& c) {
   CLI::App* sub = app.add_subcommand("tail", "Print entries as they are appended, until Ctrl-C");
   sub->add_option("--from", c.tail_from, "The first LSN, or now")
       ->check([](const std::string& text) {
-        const bool number = !text.empty() && text.size() <= 18 && text[0] != '0' &&
-                            text.find_first_not_of("0123456789") == std::string::npos;
+        std::uint64_t lsn = 0;
+        const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), lsn);
+        const bool number = fault == std::errc() && end == text.data() + text.size() && lsn != 0 &&
+                            lsn <= std::uint64_t{1} << 61;
         return text == "now" || number ? std::string()
                                        : "'" + text + "' is neither an LSN (from 1) nor now";
       })
@@ -247,7 +250,10 @@ int main(int argc, char** argv) {
   add_others(app, c);
   for (CLI::App* subcommand : app.get_subcommands(nullptr)) {
     for (CLI::Option* option : subcommand->get_options()) {
-      if (option->get_type_name().find("INT") != std::string::npos) option->check(number_fault);
+      if (option->get_type_name().find("INT") == std::string::npos) continue;
+      // Before its range is looked at.
+      option->transform(
+          CLI::Validator([](std::string& text) { return number_fault(text); }, std::string()));
     }
   }
   std::vector<std::string> arguments = shield(argc, argv, app);

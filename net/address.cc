@@ -1,5 +1,6 @@
 #include "net/address.h"
 
+#include <algorithm>
 #include <asio/ip/address_v6.hpp>
 #include <charconv>
 #include <cstdio>
@@ -11,8 +12,9 @@ namespace {
 /// What follows a `%` is the name of an interface.
 std::string as_one_name(std::string_view host) {
   asio::error_code none;
-  const auto number = asio::ip::make_address_v6(std::string(host), none);
-  if (!none) return number.to_string();
+  const std::size_t zone = std::min(host.find('%'), host.size());
+  const auto number = asio::ip::make_address_v6(std::string(host.substr(0, zone)), none);
+  if (!none) return number.to_string() + std::string(host.substr(zone));
   std::string name(host);
   for (char& c : name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

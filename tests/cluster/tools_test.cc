@@ -163,6 +163,18 @@ TEST_SUITE("cluster.tools") {
     }
   }
 
+  TEST_CASE("output that may not grow any more ends with 1, and what is in the log is told") {
+    Cluster cluster(1);
+    cluster.start_all();
+    const TempDirectory directory;
+    const Run ended = run({"/bin/bash", "-c",
+                           "ulimit -f 1; seq 5000 | " + program("stele") + " --cluster " +
+                               cluster.addresses() + " append > " + directory.path() + "/out"});
+    CHECK(ended.exit_code == 1);
+    CHECK(has(ended.out, "cannot write"));
+    CHECK(has(ended.out, "are in the log"));
+  }
+
   TEST_CASE("a tail that nobody reads from the start ends, also where SIGPIPE is ignored") {
     Cluster cluster(1);
     cluster.start_all();

@@ -61,6 +61,8 @@ TEST_SUITE("log.client_core.stop") {
     for (const char* text : {"b", "c"}) {
       CHECK(bench.told.at(text).error == Errc::stopped);
       CHECK_FALSE(bench.told.at(text).result.may_be_appended);
+      // It has not failed, as is known now.
+      CHECK(bench.told.at(text).result.detail == "an append before it was not answered in time");
     }
   }
 

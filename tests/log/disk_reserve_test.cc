@@ -47,6 +47,19 @@ TEST_SUITE("log.disk_reserve") {
     CHECK(reserve.held_bytes() == 4 * kMiB);
   }
 
+  TEST_CASE("wanted: from a write that found no room until there is room for all of it") {
+    const TestDirectory directory;
+    DiskReserve reserve(directory.path(), 4 * kMiB);
+    reserve.refill(UINT64_MAX);
+    CHECK_FALSE(reserve.wanted());
+    REQUIRE(reserve.release());
+    CHECK(reserve.wanted());
+    reserve.refill(4 * kMiB);
+    CHECK(reserve.wanted());
+    reserve.refill(4 * kMiB + 1);
+    CHECK_FALSE(reserve.wanted());
+  }
+
   TEST_CASE("a restart finds what is left") {
     const TestDirectory directory;
     {

@@ -19,6 +19,7 @@ TEST_SUITE("net.address") {
     CHECK(*parse_address("[0:0::1]:80") == *parse_address("[::1]:80"));
     CHECK(*parse_address("[FE80::1%Eth0]:80") == *parse_address("[fe80::1%Eth0]:80"));
     CHECK(*parse_address("[fe80::1%eth0]:80") != *parse_address("[fe80::1%Eth0]:80"));
+    CHECK(to_string(*parse_address("[fe80:0::1%none9]:80")) == "[fe80::1%none9]:80");
   }
 
   TEST_CASE("what is no address is refused, and named") {

@@ -211,6 +211,35 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(again({kN1, kN2, kN3}) == std::set{true});
   }
 
+  TEST_CASE(
+      "others_know_more: as their answers say; a leader that lacks it hands over unfinished") {
+    Bench bench(three_nodes());
+    bench.lead();
+    CHECK_FALSE(bench.proposer.others_know_more());
+    const auto answer = [&](const Proposer::Effects& out) {
+      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
+        for (NodeId node : {kN1, kN2, kN3}) {
+          const Slot chosen_end{node == kN3 ? 9U : 1U};
+          bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, chosen_end, false});
+        }
+      }
+    };
+    for (int i = 0; i < 10; ++i) answer(bench.tick());
+    CHECK(bench.proposer.others_know_more());
+    Proposer::Effects out;
+    bench.proposer.propose(bench.now, value("a"), out);
+    bench.proposer.hand_over(bench.now);
+    NodeSet asked;
+    for (int i = 0; i < 100 && bench.proposer.leads(); ++i) {
+      const Proposer::Effects sent = bench.tick();
+      answer(sent);
+      if (!all_of<TakeOver>(sent.sends).empty()) asked = receivers_of<TakeOver>(sent.sends);
+    }
+    CHECK(asked == set_of({kN3}));
+    CHECK_FALSE(bench.proposer.leads());
+    CHECK_FALSE(bench.proposer.others_know_more());
+  }
+
   TEST_CASE("hand_over: not to a node whose disk answers nothing") {
     Bench bench(*Configuration::make({kN1, kN2, kN3, kN4, kN5}));
     bench.lead();
