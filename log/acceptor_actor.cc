@@ -22,20 +22,24 @@ AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acce
 
 void AcceptorActor::handle(Letter& letter) {
   // A disk that does not keep up must not make memory grow: proposers send again.
-  if (std::holds_alternative<paxos::Accept>(letter.message.body)) {
+  const auto* accept = std::get_if<paxos::Accept>(&letter.message.body);
+  if (accept != nullptr) {
     const Space space = store_.space();
     // What waits must have room in what is kept for a full disk, which may be full before it is
     // measured the next time.
     const std::size_t most = std::min<std::size_t>(
         kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
-    if (store_.backlog_bytes() > most) return;
-    if (space.free_bytes == 0) acceptor_.set_space(true, true);
+    if (store_.backlog_bytes() + turn_bytes_ > most) return;
+    if (space.free_bytes == 0) acceptor_.found_full(space.kept_bytes_max / 2);
   }
+  const std::size_t writes = effects_.writes.size();
   acceptor_.step(letter.from, letter.message, effects_);
+  if (accept != nullptr && effects_.writes.size() != writes) turn_bytes_ += accept->value.size();
 }
 
 void AcceptorActor::flush() {
   paxos::Acceptor::Effects effects = std::exchange(effects_, {});
+  turn_bytes_ = 0;
   if (effects.heard != Ballot{}) ports_.heard(effects.heard);
 
   for (paxos::Send& send : effects.at_once) ports_.send(std::move(send));

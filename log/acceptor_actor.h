@@ -58,6 +58,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   std::size_t piece_bytes_max_;
   Ports ports_;
   paxos::Acceptor::Effects effects_;
+  std::size_t turn_bytes_ = 0;  // Of the values in effects_.
   std::map<NodeId, Answer> answers_;
 };
 

@@ -480,6 +480,7 @@ void ClientCore::resend_from(Sequence sequence) {
   Connection* leader = target();
   if (leader != nullptr && leader->ready() && leader->left_bytes() < resent_end_) {
     if (!resend_later_) resend_at_ = loop_.now() + options_.attempt_timeout;
+    resend_last_ = resend_later_ ? std::max(resend_last_, sequence) : sequence;
     resend_later_ = std::min(resend_later_.value_or(sequence), sequence);
     return;
   }

@@ -212,7 +212,8 @@ void ClientCore::tick() {
 /// on a shared connection how much has left is known only roughly.
 void ClientCore::look_at_resend(Time now) {
   if (!resend_later_) return;
-  if (*resend_later_ < first_) return resend_later_.reset();  // It has come.
+  if (*resend_later_ < first_) resend_later_ = resend_last_;  // It has come.
+  if (*resend_later_ < first_) return resend_later_.reset();
   const Connection* leader = target();
   const std::uint64_t left = leader == nullptr ? 0 : leader->left_bytes();
   if (left < resent_end_ && std::exchange(resend_left_, left) != left) {
@@ -220,7 +221,7 @@ void ClientCore::look_at_resend(Time now) {
   }
   if (now < resend_at_) return;
   resent_end_ = 0;
-  resend_from(*resend_later_);
+  resend_from(*std::exchange(resend_later_, std::nullopt));
 }
 
 /// A large upload over a slow line is progress, though nothing is answered. What only lies in the

@@ -194,6 +194,7 @@ class ClientCore {
   Sequence resent_until_;         // Those before it were sent before, and what of them was
   std::uint64_t resent_end_ = 0;  // sent again is there once so much has left.
   Time resend_at_{};
+  Sequence resend_last_;                  // Of several that were asked for.
   std::uint64_t resend_left_ = 0;         // What had left at the last look.
   std::optional<Sequence> resend_later_;  // Then it is asked for again.
   Packer payloads_;

@@ -46,9 +46,11 @@ void DiskReserve::grow() {
   const bool done = ::posix_fallocate(file.get(), 0, static_cast<off_t>(bytes_)) == 0;
   held_ = file.held();
   in_vain_ = done && held_ < bytes_;
+  if (!done) wanted_ = true;  // What was measured is not to be had: a quota, perhaps.
 }
 
 bool DiskReserve::release(std::uint64_t bytes) {
+  ++wants_;
   wanted_ = true;
   const std::lock_guard lock(mutex_);
   if (held_ == 0) return false;
@@ -59,8 +61,9 @@ bool DiskReserve::release(std::uint64_t bytes) {
   return true;
 }
 
-void DiskReserve::refill(std::uint64_t free_bytes) {
-  if (free_bytes > std::max(bytes_, kPieceBytes)) wanted_ = false;
+void DiskReserve::refill(std::uint64_t free_bytes, std::optional<std::uint64_t> wants_before) {
+  const bool newest = !wants_before || *wants_before == wants_;
+  if (newest && free_bytes > std::max(bytes_, kPieceBytes)) wanted_ = false;
   const std::lock_guard lock(mutex_);
   if (held_ < bytes_ && !in_vain_ && free_bytes / 4 >= bytes_) grow();
 }

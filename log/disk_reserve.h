@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace stele::log {
@@ -23,11 +24,14 @@ class DiskReserve {
   /// Gives up a piece of at least `bytes`. False if nothing was left.
   [[nodiscard]] bool release(std::uint64_t bytes = kPieceBytes);
   /// Keeps all of it again, if the disk has room for it several times: `free_bytes`, as measured.
-  void refill(std::uint64_t free_bytes);
+  /// after so many were wants().
+  void refill(std::uint64_t free_bytes, std::optional<std::uint64_t> wants_before = {});
   [[nodiscard]] std::uint64_t held_bytes() const;
   /// Whether a piece was wanted since there was last room for all of it: the disk is full, whatever
   /// was measured before.
   [[nodiscard]] bool wanted() const { return wanted_; }
+  /// How often one was.
+  [[nodiscard]] std::uint64_t wants() const { return wants_; }
 
   static constexpr std::uint64_t kPieceBytes = 1 << 20;
 
@@ -37,6 +41,7 @@ class DiskReserve {
   const std::string path_;
   const std::uint64_t bytes_;
   std::atomic<bool> wanted_ = false;
+  std::atomic<std::uint64_t> wants_ = 0;
   mutable std::mutex mutex_;
   std::uint64_t held_ = 0;  // Guarded by mutex_, as is the next one.
   bool in_vain_ = false;    // The file system keeps nothing.

@@ -94,7 +94,9 @@ void LearnerActor::on_faulty(Slot slot) {
 }
 
 void LearnerActor::set_paused() {
-  learner_.set_paused(space_full_ || store_.backlog_bytes() > kBacklogBytesMax);
+  const std::size_t kept = store_.space().kept_bytes_max;
+  const std::size_t most = std::min(kBacklogBytesMax, kept == 0 ? SIZE_MAX : kept / 3);
+  learner_.set_paused(space_full_ || store_.backlog_bytes() > most);
 }
 
 bool LearnerActor::apply(const paxos::Learner::Applied& applied) {

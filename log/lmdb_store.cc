@@ -57,12 +57,13 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   /// Any thread; what the store itself uses is known by the last commit.
   void measure_space() {
     unmeasured_bytes = 0;
+    const std::uint64_t wants = files().reserve().wants();
     struct statvfs disk {};
     std::uint64_t free_bytes = UINT64_MAX;
     if (::statvfs(directory.path().c_str(), &disk) == 0) {
       free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     }
-    if (!failed) files().reserve().refill(free_bytes);
+    if (!failed) files().reserve().refill(free_bytes, wants);
     const std::uint64_t used = used_bytes;
     const std::uint64_t map_left = map_bytes > used ? map_bytes - used : 0;
     free_space = std::min(free_bytes, map_left);

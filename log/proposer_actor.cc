@@ -94,9 +94,9 @@ void ProposerActor::propose_waiting() {
   // What waited for its batch when space ran low is refused, so that only the window is in flight.
   const auto room = proposer_.room(loop().now());
   const bool none = room == paxos::Proposer::Room::none;
-  if (none || space_low_) drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
   // What a full disk keeps is not for new values.
-  if (room != paxos::Proposer::Room::enough) return;
+  const bool lacks = room != paxos::Proposer::Room::enough && proposer_.anybody_full();
+  if (lacks || space_low_) drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
   // Others may choose without the own disk, which must keep up all the same: who waits is answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   while (!waiting_.empty() && proposer_.window_open() &&

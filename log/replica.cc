@@ -255,7 +255,7 @@ void Replica::check_space() {
   proposer_.set_space_low(low);
   const paxos::Proposer& proposer = proposer_.role();
   // On a full disk nothing is fetched: who lacks slots then could serve nothing.
-  const bool stuck = full && proposer.others_know_more();
+  const bool stuck = full && proposer.others_know_more(loop_.now());
   if (stuck || (low && proposer.leads() && proposer.others_have_space(loop_.now()))) hand_over();
 }
 

@@ -76,6 +76,11 @@ Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
   if (!exists(journal_path(directory))) return {};
   const auto journal = MappedFile::open(journal_path(directory));
   if (!journal) return tl::unexpected<Error>(journal.error());
+  // That of a newer version is there for a reason, whatever it holds.
+  if (auto known = check_journal(journal->bytes(), journal_path(directory), 0);
+      !known && known.error().code == Errc::newer_format) {
+    return known;
+  }
   const auto id = journal_id(journal->bytes());
   if (!id) return {};
   std::vector<FoundRecord> records;
@@ -95,7 +100,8 @@ Result<void> check_segments(const std::string& directory, ValuePlace end, std::u
     std::uint32_t segment = 0;
     const auto [rest, fault] = std::from_chars(name.data(), name.data() + name.size(), segment);
     if (fault != std::errc() || rest != name.data() + name.size()) continue;
-    const bool behind_end = segment > end.segment;
+    // One that was made, and then what had no room in it went to the journal, is its end, too.
+    const bool behind_end = segment > end.segment || (segment == end.segment && end.offset == 0);
     if (auto own = check_owner(at->path().string(), id, behind_end); !own) return own;
     there.insert(segment);
   }

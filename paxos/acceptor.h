@@ -1,6 +1,7 @@
 // The acceptor: promises ballots, votes for values, and forgets neither.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <variant>
 #include <vector>
@@ -71,6 +72,11 @@ class Acceptor {
   void set_space(bool low, bool full) {
     space_low_ = low;
     space_full_ = full;
+  }
+  /// The disk is full, before it was measured: `recover_bytes` at most, as below.
+  void found_full(std::uint64_t recover_bytes) {
+    if (!space_full_) space_to_recover_ = std::min(space_to_recover_, recover_bytes);
+    set_space(true, true);
   }
   /// On a full disk batches that phase 1 has found are voted for within so many bytes from now on.
   void set_space_to_recover(std::uint64_t bytes) { space_to_recover_ = bytes; }

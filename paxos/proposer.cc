@@ -582,7 +582,8 @@ std::optional<NodeId> Proposer::best_to_lead(Time now) const {
   for (const auto& [node, peer] : peers_) {
     // Its disk answers, too: it could lead at once.
     const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
-    if (node == self_ || now - peer.disk_at >= fresh) continue;
+    const bool answered = peer.space_told_at != Time{};  // In this ballot.
+    if (node == self_ || !answered || now - peer.disk_at >= fresh) continue;
     if (to_quicker_ && !DiskWatch::quicker(peer.delay, own)) continue;
     if (target) {
       const Peer& best = peers_.at(*target);
@@ -630,10 +631,15 @@ Proposer::Room Proposer::room(Time now) const {
   return peers_.size() - without < configuration_.q2() ? Room::none : Room::unknown;
 }
 
-bool Proposer::others_know_more() const {
-  return leads() && std::ranges::any_of(peers_, [this](const auto& peer) {
-           return peer.second.chosen_end > chosen_end_;
+bool Proposer::others_know_more(Time now) const {
+  return leads() && std::ranges::any_of(peers_, [&](const auto& peer) {
+           const bool fresh = now - peer.second.disk_at < options_.timing.election_timeout;
+           return fresh && peer.second.chosen_end > chosen_end_;
          });
+}
+
+bool Proposer::anybody_full() const {
+  return std::ranges::any_of(peers_, [](const auto& peer) { return peer.second.no_space; });
 }
 
 bool Proposer::others_have_space(Time now) const {

@@ -114,12 +114,14 @@ class Proposer {
   /// have, because so many have said of late that they have none; or it is not known.
   enum class Room : std::uint8_t { enough, unknown, none };
   [[nodiscard]] Room room(Time now) const;
-  /// Whether another one has said that it knows of chosen slots that this node lacks.
-  [[nodiscard]] bool others_know_more() const;
+  /// Whether another one that answers has said that it knows of chosen slots that this node lacks.
+  [[nodiscard]] bool others_know_more(Time now) const;
   /// A slot that it has proposed is the next to be chosen, and is not.
   [[nodiscard]] bool waits_for_votes() const {
     return leads() && !in_flight_.empty() && chosen_end_ >= in_flight_begin_;
   }
+  /// An acceptor has said that it has no room.
+  [[nodiscard]] bool anybody_full() const;
   /// q2 acceptors other than this node's have room, and answer.
   [[nodiscard]] bool others_have_space(Time now) const;
   /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.

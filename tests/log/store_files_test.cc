@@ -356,6 +356,28 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.slots() == Slots{1, 2, 3, 4, 5});
   }
 
+  // A record that found no room there went to the journal, where a checkpoint had made some.
+  TEST_CASE("a segment in which nothing has been written yet is no reason to refuse a start") {
+    Bench bench;
+    bench.commit(vote(1), true);
+    bench.files.reset();
+    {
+      auto lmdb = Lmdb::open(bench.path(""), {.map_bytes = kTestMapBytes});
+      REQUIRE(lmdb);
+      auto txn = lmdb->begin(true);
+      auto mark = unseal_journal_mark(**txn->get(Table::meta, kJournalKey));
+      REQUIRE(mark);
+      mark->values_end = {1, 0};
+      REQUIRE(txn->put(Table::meta, kJournalKey, seal_journal_mark(*mark)));
+      REQUIRE(txn->commit());
+    }
+    std::ofstream(bench.path("values/1")).close();
+    bench.open();
+    bench.commit(vote(2, 5000));
+    bench.open();
+    CHECK(bench.slots() == Slots{1, 2});
+  }
+
   TEST_CASE("values beside the tables of a store that has none: nothing is changed") {
     namespace fs = std::filesystem;
     Bench bench;

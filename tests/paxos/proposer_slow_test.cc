@@ -215,7 +215,7 @@ TEST_SUITE("paxos.proposer.slow") {
       "others_know_more: as their answers say; a leader that lacks it hands over unfinished") {
     Bench bench(three_nodes());
     bench.lead();
-    CHECK_FALSE(bench.proposer.others_know_more());
+    CHECK_FALSE(bench.proposer.others_know_more(bench.now));
     const auto answer = [&](const Proposer::Effects& out) {
       for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
         for (NodeId node : {kN1, kN2, kN3}) {
@@ -225,7 +225,7 @@ TEST_SUITE("paxos.proposer.slow") {
       }
     };
     for (int i = 0; i < 10; ++i) answer(bench.tick());
-    CHECK(bench.proposer.others_know_more());
+    CHECK(bench.proposer.others_know_more(bench.now));
     Proposer::Effects out;
     bench.proposer.propose(bench.now, value("a"), out);
     bench.proposer.hand_over(bench.now);
@@ -237,7 +237,7 @@ TEST_SUITE("paxos.proposer.slow") {
     }
     CHECK(asked == set_of({kN3}));
     CHECK_FALSE(bench.proposer.leads());
-    CHECK_FALSE(bench.proposer.others_know_more());
+    CHECK_FALSE(bench.proposer.others_know_more(bench.now));
   }
 
   TEST_CASE("hand_over: not to a node whose disk answers nothing") {
