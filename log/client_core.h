@@ -173,7 +173,7 @@ class ClientCore {
   Duration appends_gap_{};  // The longest such time of late after which one came.
   int left_silent_ = 0;     // So many nodes in a row were left because they answered nothing.
   bool woken_ = false;      // A turn is to come, or under way and not yet at what it sends.
-  bool stopped_ = false;    // An append has failed, and nothing behind it is to be appended.
+  bool stopped_ = false;    // An append has failed, and nothing after it is to be appended.
   Sequence stop_begin_;     // The one that has failed.
   const char* stop_detail_ = "";  // How the others are told of it.
   bool takes_back_ = false;       // What was on its way then, still to be done.

@@ -18,7 +18,7 @@ namespace {
 
 using std::filesystem::exists;
 
-/// Up to its end as LMDB knows it, the value log must be there: what lies behind may have been
+/// Up to its end as LMDB knows it, the value log must be there: what lies after it may have been
 /// acknowledged.
 Result<void> check_segment(const std::string& directory, ValuePlace end) {
   if (end.segment == 0 || end.offset == 0) return {};
@@ -33,9 +33,9 @@ Result<void> check_segment(const std::string& directory, ValuePlace end) {
   return {};
 }
 
-/// Every segment is of this store: what lies behind `end` is cut off, and written over. `path` may
+/// Every segment is of this store: what lies after `end` is cut off, and written over. `path` may
 /// be one that nobody was told of, of which only a part has reached the disk.
-Result<void> check_owner(const std::string& path, std::uint64_t id, bool behind_end) {
+Result<void> check_owner(const std::string& path, std::uint64_t id, bool after_end) {
   std::error_code error;
   const bool has_page = std::filesystem::file_size(path, error) >= kPageBytes && !error;
   std::array<char, kRecordHeadBytes> head{};
@@ -44,7 +44,7 @@ Result<void> check_owner(const std::string& path, std::uint64_t id, bool behind_
   // A page that the disk cannot read, or that it has changed, is missed when it is needed.
   if (has_page && !file) return {};
   const std::uint64_t owner = has_page ? record_id(std::as_bytes(std::span(head))) : 0;
-  if (owner == id || (behind_end && owner == 0)) return {};
+  if (owner == id || (after_end && owner == 0)) return {};
   const auto mapped = MappedFile::open(path);
   if (!mapped) return tl::unexpected<Error>(mapped.error());
   if (holds_record(mapped->bytes(), id)) return {};
@@ -101,8 +101,8 @@ Result<void> check_segments(const std::string& directory, ValuePlace end, std::u
     const auto [rest, fault] = std::from_chars(name.data(), name.data() + name.size(), segment);
     if (fault != std::errc() || rest != name.data() + name.size()) continue;
     // One that was made, and then what had no room in it went to the journal, is its end, too.
-    const bool behind_end = segment > end.segment || (segment == end.segment && end.offset == 0);
-    if (auto own = check_owner(at->path().string(), id, behind_end); !own) return own;
+    const bool after_end = segment > end.segment || (segment == end.segment && end.offset == 0);
+    if (auto own = check_owner(at->path().string(), id, after_end); !own) return own;
     there.insert(segment);
   }
   for (std::uint32_t segment = 1; segment < end.segment; ++segment) {
