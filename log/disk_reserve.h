@@ -23,8 +23,8 @@ class DiskReserve {
 
   /// Gives up a piece of at least `bytes`. False if nothing was left.
   [[nodiscard]] bool release(std::uint64_t bytes = kPieceBytes);
-  /// Keeps all of it again, if the disk has room for it several times: `free_bytes`, as measured.
-  /// after so many were wants().
+  /// Keeps all of it again, if the disk has room for it several times. `free_bytes` were measured
+  /// when wants() was `wants_before`; {}: just now.
   void refill(std::uint64_t free_bytes, std::optional<std::uint64_t> wants_before = {});
   [[nodiscard]] std::uint64_t held_bytes() const;
   /// Whether a piece was wanted since there was last room for all of it: the disk is full, whatever
