@@ -99,10 +99,11 @@ void ProposerActor::propose_waiting() {
   if (lacks || space_low_) drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
   // Others may choose without the own disk, which must keep up all the same: who waits is answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
+  std::size_t proposed = 0;  // On its way to the own acceptor.
   while (!waiting_.empty() && proposer_.window_open() &&
-         ports_.backlog_bytes() <= limits_.backlog_bytes_max) {
+         ports_.backlog_bytes() + proposed <= limits_.backlog_bytes_max) {
     if (!proposer_.has_room()) return;
-    propose_batch();
+    proposed += propose_batch();
   }
 }
 
@@ -110,14 +111,17 @@ void ProposerActor::drop_waiting(net::Outcome why) {
   for (const Slice& command : waiting_.take_all()) ports_.dropped(command, why);
 }
 
-void ProposerActor::propose_batch() {
+std::size_t ProposerActor::propose_batch() {
   const Time now = loop().now();
   const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(now - proposed_at_);
   const BatchHeader header{static_cast<std::uint64_t>(elapsed.count()), loop().wall_us()};
   // What the cut to microseconds leaves over belongs to the next slot.
   proposed_at_ += elapsed;
   const std::size_t most = std::min(limits_.batch_bytes_max, proposer_.batch_bytes());
-  proposer_.propose(now, waiting_.take(header, most), effects_);
+  paxos::Value batch = waiting_.take(header, most);
+  const std::size_t bytes = batch.size();
+  proposer_.propose(now, std::move(batch), effects_);
+  return bytes;
 }
 
 }  // namespace stele::log

@@ -64,7 +64,7 @@ class ProposerActor final : public net::Actor<Letter> {
   void handle(Letter& letter) override;
   void flush() override;
   void propose_waiting();
-  void propose_batch();
+  std::size_t propose_batch();
   void drop_waiting(net::Outcome why);
 
   paxos::Proposer proposer_;
