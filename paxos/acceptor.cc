@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "paxos/check.h"
+#include "paxos/base/check.h"
 
 namespace stele::paxos {
 

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "paxos/ids.h"
-#include "paxos/result.h"
+#include "paxos/base/ids.h"
+#include "paxos/base/result.h"
 
 namespace stele::paxos {
 

@@ -1,4 +1,4 @@
-// What the roles say to each other. Plain values; net/codec turns them into bytes and back.
+// What the roles say to each other. Plain values; net/wire/codec turns them into bytes and back.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "paxos/ids.h"
-#include "paxos/value.h"
+#include "paxos/base/ids.h"
+#include "paxos/base/value.h"
 
 namespace stele::paxos {
 

@@ -12,8 +12,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "bench/cluster/cluster.h"
 #include "bench/peers/peer.h"
-#include "tests/cluster/cluster.h"
 
 namespace stele::bench {
 namespace {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 
 namespace stele::bench {
 

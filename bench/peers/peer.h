@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/subject.h"
-#include "tests/cluster/process.h"
+#include "bench/cluster/process.h"
+#include "bench/measure/subject.h"
 
 namespace stele::bench {
 

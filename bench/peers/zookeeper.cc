@@ -9,8 +9,8 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "bench/cluster/cluster.h"
 #include "bench/peers/peer.h"
-#include "tests/cluster/cluster.h"
 
 namespace stele::bench {
 namespace {

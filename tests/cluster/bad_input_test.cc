@@ -9,8 +9,8 @@
 #include <memory>
 #include <random>
 
-#include "log/batch.h"
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
+#include "log/format/batch.h"
 #include "tests/cluster/raw_socket.h"
 
 namespace stele::test {

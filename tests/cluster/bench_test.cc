@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 
 namespace stele::test {
 namespace {

@@ -11,7 +11,7 @@
 #include <sstream>
 #include <string>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 
 namespace stele::test {
 namespace {

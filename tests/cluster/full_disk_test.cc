@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 
 namespace stele::test {
 namespace {

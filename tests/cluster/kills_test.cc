@@ -5,7 +5,7 @@
 #include <csignal>
 #include <random>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 #include "tests/cluster/load.h"
 #include "tests/history/history.h"
 

@@ -5,7 +5,7 @@
 #include <asio/steady_timer.hpp>
 #include <functional>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 
 namespace stele::test {
 namespace {

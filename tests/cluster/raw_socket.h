@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "net/address.h"
-#include "net/codec.h"
+#include "net/link/address.h"
+#include "net/wire/codec.h"
 
 namespace stele::test {
 

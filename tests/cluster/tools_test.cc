@@ -9,7 +9,7 @@
 
 #include <fstream>
 
-#include "tests/cluster/cluster.h"
+#include "bench/cluster/cluster.h"
 
 namespace stele::test {
 namespace {

@@ -6,9 +6,9 @@
 #include <iostream>
 
 #include "tests/mutants/mutants.h"
-#include "tests/sim/campaign.h"
-#include "tests/sim/plan.h"
-#include "tests/sim/shrink.h"
+#include "tests/sim/world/campaign.h"
+#include "tests/sim/world/plan.h"
+#include "tests/sim/world/shrink.h"
 
 namespace stele::mutants {
 

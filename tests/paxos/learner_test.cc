@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/paxos/nodes.h"
+#include "tests/support/nodes.h"
 
 namespace stele::paxos {
 namespace {

@@ -6,11 +6,11 @@
 #include <stdexcept>
 #include <vector>
 
-#include "log/replica.h"
-#include "net/codec.h"
-#include "tests/log/commands.h"
-#include "tests/sim/memory_store.h"
-#include "tests/sim/sim_loop.h"
+#include "log/replica/replica.h"
+#include "net/wire/codec.h"
+#include "tests/sim/disk/memory_store.h"
+#include "tests/sim/nodes/sim_loop.h"
+#include "tests/support/commands.h"
 
 namespace stele::sim {
 namespace {

@@ -1,0 +1,79 @@
+// stele dev: a whole cluster in one process, for development. The same nodes as in steled.
+
+#include <asio/io_context.hpp>
+#include <cstdio>
+
+#include "apps/common/disk_fault.h"
+#include "apps/common/ending.h"
+#include "apps/common/exit_codes.h"
+#include "apps/common/logging.h"
+#include "apps/common/server.h"
+#include "apps/stele/cli.h"
+
+namespace stele::apps {
+
+int dev(const DevFlags& flags) {
+  if (flags.nodes == 0 || flags.nodes > kMembersMax) {
+    return complain(Errc::invalid_argument,
+                    "--nodes ranges from 1 to " + std::to_string(kMembersMax));
+  }
+  if (flags.port == 0 || flags.port + flags.nodes - 1 > 65535) {
+    return complain(Errc::invalid_argument, "--port ranges from 1 to " +
+                                                std::to_string(65536 - flags.nodes) + " for " +
+                                                std::to_string(flags.nodes) + " nodes");
+  }
+  hold_end_signals();
+  auto events = EventLog::make(flags.log_level, "text");
+  if (!events) return complain(events.error().code, events.error().detail);
+
+  end_on_disk_fault();
+  std::string cluster;
+  std::string addresses;
+  for (std::uint64_t id = 1; id <= flags.nodes; ++id) {
+    const std::string address = "127.0.0.1:" + std::to_string(flags.port + id - 1);
+    cluster += (id == 1 ? "" : ",") + std::to_string(id) + "=" + address;
+    addresses += (id == 1 ? "" : ",") + address;
+  }
+  asio::io_context context(1);
+  net::AsioLoop loop(context);
+  int exit_code = kDone;
+  std::vector<std::unique_ptr<Server>> servers;
+  std::size_t stopped = 0;
+  Ending ending(
+      context,
+      [&](int) {
+        for (auto& server : servers) {
+          server->stop([&] {
+            if (++stopped == servers.size()) context.stop();
+          });
+        }
+      },
+      [](const std::string& why) { complain(Errc::io, why); });
+  for (std::uint64_t id = 1; id <= flags.nodes; ++id) {
+    Settings settings;
+    settings.id = id;
+    settings.cluster = cluster;
+    settings.data = flags.data + "/" + std::to_string(id);
+    const auto config = make_config(settings);
+    if (!config) return complain(config.error().code, config.error().detail);
+    std::string failure;
+    const auto listen = net::Resolver::look_up(config->listen, failure);
+    auto server = Server::start(*config, listen, loop, **events, [&](const Error& error) {
+      exit_code = complain(error.code, error.detail);
+      context.stop();
+    });
+    if (!server) return complain(server.error().code, server.error().detail);
+    servers.push_back(*std::move(server));
+  }
+  std::printf("%llu nodes in %s; Ctrl-C ends them. Try:\n  export STELE_CLUSTER=%s\n",
+              static_cast<unsigned long long>(flags.nodes), flags.data.c_str(), addresses.c_str());
+  std::printf("  stele append hello && stele read\n");
+  std::fflush(stdout);
+
+  context.run();
+  ending.begin();
+  servers.clear();
+  return exit_code;
+}
+
+}  // namespace stele::apps

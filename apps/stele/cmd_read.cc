@@ -1,0 +1,130 @@
+// stele read, stele tail
+
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "apps/common/exit_codes.h"
+#include "apps/stele/cli.h"
+#include "apps/stele/output.h"
+#include "log/client/client.h"
+
+namespace stele::apps {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstAnswerWithin = std::chrono::seconds(3);
+constexpr std::chrono::milliseconds kLookForReaderEvery{100};
+
+int cannot_write() {
+  std::fprintf(stderr, "stele: io: cannot write the output: %s\n", std::strerror(errno));
+  return kFailed;
+}
+
+}  // namespace
+
+int read(const Common& common, const ReadFlags& flags) {
+  BlockingClient client(options_for(common));
+  Output output(flags.format, flags.null_separated);
+  ReadOptions options;
+  options.lsn_begin = {flags.from};
+  options.node = {flags.node};
+  options.timeout = std::chrono::milliseconds(flags.timeout_ms);
+  if (flags.to) options.lsn_end = {*flags.to};
+  if (flags.count) options.lsn_end = {flags.from + *flags.count};
+  if (options.lsn_end != Lsn{} && options.lsn_end <= options.lsn_begin) return kDone;
+
+  // Without a bound, to the end as it was when the reading began.
+  while (options.lsn_end == Lsn{} || options.lsn_begin < options.lsn_end) {
+    const auto page = client.read(options);
+    if (!page) {
+      output.flush();
+      return complain(page.error().code, page.error().detail);
+    }
+    for (const Entry& entry : page->entries) output.add(entry);
+    if (!output.flush()) return cannot_write();
+    if (options.lsn_end == Lsn{} || page->lsn_end < options.lsn_end) {
+      options.lsn_end = std::max(page->lsn_end, Lsn{1});
+    }
+    if (page->entries.empty()) break;
+    options.lsn_begin = page->lsn_next;
+  }
+  return kDone;
+}
+
+int tail(const Common& common, const TailFlags& flags) {
+  asio::io_context context(1);
+  Client client(context, options_for(common));
+  Output output(flags.format, flags.null_separated);
+  std::uint64_t left = flags.count.value_or(UINT64_MAX);
+  int exit_code = kDone;
+  asio::signal_set signals(context, SIGINT, SIGTERM);
+  asio::steady_timer look(context);
+  bool ended = false;
+  const auto end = [&] {
+    if (std::exchange(ended, true)) return;
+    client.close();
+    signals.cancel();
+    look.cancel();
+  };
+  signals.async_wait([&](asio::error_code error, int) {
+    if (!error) context.stop();  // Ctrl-C is how a tail ends.
+  });
+
+  // A quiet log gives no occasion to notice by writing that nobody reads any more.
+  std::function<void()> look_for_reader = [&] {
+    if (ended) return;
+    if (Output::has_no_reader()) {
+      std::raise(SIGPIPE);  // As a write would do.
+      errno = EPIPE;
+      exit_code = cannot_write();
+      return end();
+    }
+    look.expires_after(kLookForReaderEvery);
+    look.async_wait([&](asio::error_code error) {
+      if (!error) look_for_reader();
+    });
+  };
+
+  std::function<void(asio::error_code, ReadResult)> on_entries = [&](asio::error_code error,
+                                                                     const ReadResult& result) {
+    if (ended) return;
+    if (error) {
+      exit_code = complain(static_cast<Errc>(error.value()), result.detail);
+      return end();
+    }
+    for (const Entry& entry : result.entries) {
+      if (left == 0) break;
+      --left;
+      output.add(entry);
+    }
+    if (!output.flush()) {
+      exit_code = cannot_write();
+      return end();
+    }
+    if (left == 0) return end();
+    client.async_tail(result.lsn_next, std::ref(on_entries));
+  };
+  if (left == 0) return exit_code;
+  look_for_reader();
+  if (ended) return exit_code;
+  client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
+  // A tail waits for ever; that nobody is there is said at once.
+  client.async_status(
+      kFirstAnswerWithin, [&](asio::error_code, const std::vector<NodeStatus>& nodes) {
+        const bool reached = std::any_of(nodes.begin(), nodes.end(),
+                                         [](const NodeStatus& node) { return node.reachable; });
+        if (reached || ended) return;
+        exit_code = complain(Errc::unreachable, nodes.empty() ? "" : nodes.front().detail);
+        end();
+      });
+  context.run();
+  return exit_code;
+}
+
+}  // namespace stele::apps

@@ -1,0 +1,121 @@
+#include "apps/stele/output.h"
+
+#include <poll.h>
+#include <unistd.h>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+namespace stele::apps {
+namespace {
+
+constexpr std::size_t kFlushBytes = 256 << 10;
+
+std::string as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void add_hex(std::span<const std::byte> bytes, std::string& to) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  for (const std::byte byte : bytes) {
+    const auto value = std::to_integer<unsigned>(byte);
+    to += kDigits[value >> 4];
+    to += kDigits[value & 15];
+  }
+}
+
+}  // namespace
+
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::span<const std::byte> bytes) {
+  std::size_t i = 0;
+  const auto at = [&](std::size_t index) { return std::to_integer<unsigned>(bytes[index]); };
+  while (i < bytes.size()) {
+    const unsigned lead = at(i);
+    std::size_t more = 0;
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    if (lead >= 0xc2 && lead <= 0xdf) more = 1;
+    if (lead >= 0xe0 && lead <= 0xef) more = 2;
+    if (lead >= 0xf0 && lead <= 0xf4) more = 3;
+    if (more == 0 || i + more >= bytes.size()) return false;
+    for (std::size_t k = 1; k <= more; ++k) {
+      if ((at(i + k) & 0xc0) != 0x80) return false;
+    }
+    const unsigned second = at(i + 1);
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+        (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) {
+      return false;
+    }
+    i += more + 1;
+  }
+  return true;
+}
+
+std::string base64(std::span<const std::byte> bytes) {
+  constexpr const char* kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    unsigned group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (i + k < bytes.size() ? std::to_integer<unsigned>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      const bool pad = i + k > bytes.size();
+      text += pad ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 63];
+    }
+  }
+  return text;
+}
+
+void Output::add(const Entry& entry) {
+  const std::span<const std::byte> payload(entry.payload);
+  switch (format_) {
+    case Format::raw: buffer_ += as_text(payload); break;
+    case Format::hex:
+      buffer_ += std::to_string(entry.lsn.value) + " ";
+      add_hex(payload, buffer_);
+      break;
+    case Format::json: {
+      nlohmann::ordered_json line;
+      line["lsn"] = entry.lsn.value;
+      if (is_utf8(payload)) {
+        line["payload"] = as_text(payload);
+      } else {
+        line["payload_base64"] = base64(payload);
+      }
+      buffer_ += line.dump();
+      break;
+    }
+  }
+  buffer_ += separator_;
+  if (buffer_.size() >= kFlushBytes) flush();
+}
+
+void Output::add_line(const std::string& line) {
+  buffer_ += line;
+  buffer_ += '\n';
+  if (buffer_.size() >= kFlushBytes) flush();
+}
+
+bool Output::has_no_reader() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+bool Output::flush() {
+  std::size_t written = 0;
+  while (written < buffer_.size()) {
+    const ssize_t count =
+        ::write(STDOUT_FILENO, buffer_.data() + written, buffer_.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    written += static_cast<std::size_t>(count);
+  }
+  buffer_.clear();
+  return true;
+}
+
+}  // namespace stele::apps

@@ -1,0 +1,39 @@
+// Entries on standard output.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "apps/stele/cli.h"
+#include "log/client/client_types.h"
+
+namespace stele::apps {
+
+/// Collects what is to be written and writes it at once. SIGPIPE ends the program, as it should.
+class Output {
+ public:
+  Output(Format format, bool null_separated)
+      : format_(format), separator_(null_separated ? '\0' : '\n') {}
+  ~Output() { flush(); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  void add(const Entry& entry);
+  void add_line(const std::string& line);
+  /// False if standard output cannot be written.
+  bool flush();
+  /// Standard output is a pipe or a connection whose other end is gone.
+  [[nodiscard]] static bool has_no_reader();
+
+ private:
+  Format format_;
+  char separator_;
+  std::string buffer_;
+};
+
+/// Whether the bytes are valid UTF-8.
+[[nodiscard]] bool is_utf8(std::span<const std::byte> bytes);
+[[nodiscard]] std::string base64(std::span<const std::byte> bytes);
+
+}  // namespace stele::apps

@@ -1,0 +1,206 @@
+// steled: one node of a Stele cluster.
+
+#include <malloc.h>
+
+#include <CLI/CLI.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <optional>
+#include <string>
+
+#include "apps/common/config.h"
+#include "apps/common/descriptors.h"
+#include "apps/common/disk_fault.h"
+#include "apps/common/ending.h"
+#include "apps/common/exit_codes.h"
+#include "apps/common/logging.h"
+#include "apps/common/server.h"
+#include "paxos/base/check.h"
+#include "paxos/base/version.h"
+
+namespace stele::apps {
+namespace {
+
+struct Flags {
+  Settings settings;
+  std::optional<std::string> config_path;
+  bool check_config = false;
+};
+
+void add_flags(CLI::App& app, Flags& flags) {
+  Settings& s = flags.settings;
+  const auto& number = number_fault;
+  app.add_option("--id", s.id, "This node's id, 1 to 63; it never changes")->check(number);
+  app.add_option("--cluster", s.cluster, "All nodes: ID=HOST:PORT,… with 1 to 7 entries");
+  app.add_option("--data", s.data, "The directory for this node's data; made if it is missing");
+  app.add_option("--config", flags.config_path,
+                 "A TOML file with these flags as keys, [cluster] as a table; flags win");
+  app.add_option("--listen", s.listen,
+                 "HOST:PORT to listen on (default: the own one in --cluster)");
+  app.add_option("--cluster-name", s.cluster_name,
+                 "Nodes and clients of other clusters are refused (default: stele)");
+  app.add_option("--entry-bytes-max", s.entry_bytes_max, "Largest entry (default: 1048576)")
+      ->check(number);
+  app.add_option("--disk-bytes-max", s.disk_bytes_max, "Bound of the store (default: 1 TiB)")
+      ->check(number);
+  app.add_option("--disk-reserve-bytes", s.disk_reserve_bytes,
+                 "Below this much free space appends get no_space (default: 256 MiB)")
+      ->check(number);
+  app.add_option("--fetch-bytes-per-second", s.fetch_bytes_per_second,
+                 "How fast a node that was away catches up, at most (default: 220000000)")
+      ->check(number);
+  app.add_option("--memory-bytes-max", s.memory_bytes_max,
+                 "What the node holds in memory, about, whatever its load (default: 64 MiB)")
+      ->check(number);
+  app.add_option("--election-timeout-ms", s.election_timeout_ms,
+                 "Silence of the leader before an election (default: 400)")
+      ->check(number);
+  app.add_option("--heartbeat-ms", s.heartbeat_ms, "How often the leader is heard (default: 50)")
+      ->check(number);
+  app.add_option("--log-level", s.log_level, "debug, info, warning or error (default: info)");
+  app.add_option("--log-format", s.log_format, "text or json (default: text)");
+  app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
+  app.set_version_flag("--version", std::string("steled ") + kVersion);
+  app.footer(kExitCodesHelp);
+}
+
+/// What was freed goes back to the system, but for a little: malloc by itself keeps tens of MiB.
+void bound_heap() {
+  // One heap: what one thread frees another one may use. The threads hardly ever meet there.
+  ::mallopt(M_ARENA_MAX, 1);
+  // Blocks of large entries leave no holes.
+  ::mallopt(M_MMAP_THRESHOLD, 768 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
+int complain(const Error& error) {
+  std::fprintf(stderr, "steled: %s\n", error.detail.c_str());
+  return exit_code_of(error.code);
+}
+
+/// What was asked for is no use if it could not be written.
+int printed() {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return kDone;
+  complain({Errc::io, std::string("cannot write the output: ") + std::strerror(errno)});
+  return kFailed;
+}
+
+Result<Config> configure(Flags& flags) {
+  if (flags.config_path) {
+    const auto file = read_settings(*flags.config_path);
+    if (!file) return tl::unexpected<Error>(file.error());
+    flags.settings.fill_from(*file);
+  }
+  return make_config(flags.settings);
+}
+
+int run(const Config& config) {
+  hold_end_signals();
+  auto events = EventLog::make(config.log_level, config.log_format);
+  if (!events) return complain(events.error());
+  EventLog& log = **events;
+  end_on_disk_fault();
+  set_check_handler([&log](const std::string& line) {
+    log.event(net::Level::error, "check_failed", {{"reason", line}});
+    log.flush();
+  });
+
+  asio::io_context context(1);
+  net::AsioLoop loop(context);
+  int exit_code = kDone;
+  std::unique_ptr<Server> server;
+  const auto fail_with = [&](std::string_view event, const Error& error) {
+    log.event(net::Level::error, event,
+              {{"code", std::string(to_string(error.code))}, {"reason", error.detail}});
+    exit_code = exit_code_of(error.code);
+    context.stop();
+  };
+  {
+    Ending ending(
+        context,
+        [&](int signal) {
+          log.event(net::Level::info, "stopping", {{"signal", std::to_string(signal)}});
+          if (!server) return context.stop();
+          server->stop([&] { context.stop(); });
+        },
+        [&](const std::string& why) {
+          log.event(net::Level::error, "ends_at_once", {{"reason", why}});
+          log.flush();
+        });
+    log.event(net::Level::info, "starting",
+              {{"node", config.id.value},
+               {"version", kVersion},
+               {"data", config.data},
+               {"listen", net::to_string(config.listen)}});
+    auto work = std::optional(asio::make_work_guard(context));  // Until there is a server.
+    net::Resolver resolver(context);
+    // Not waited for: a name server that does not answer must not hold up the end.
+    resolver.resolve(config.listen, [&](const net::Resolver::Endpoints& found,
+                                        const std::string& failure) {
+      if (found.empty()) {
+        return fail_with("cannot_start", {Errc::invalid_argument,
+                                          "cannot listen on " + net::to_string(config.listen) +
+                                              ": the host name cannot be resolved: " + failure});
+      }
+      auto started = Server::start(config, found, loop, log, [&](const Error& error) {
+        fail_with(error.code == Errc::newer_format ? "newer_format" : "store_failed", error);
+      });
+      if (!started) return fail_with("cannot_start", started.error());
+      server = *std::move(started);
+      work.reset();
+    });
+    context.run();
+    ending.begin();
+    const bool started = server != nullptr;
+    server.reset();
+    if (started || exit_code == kDone) {
+      log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
+    }
+    log.flush();
+  }
+  return exit_code;
+}
+
+int main(int argc, char** argv) {
+  keep_standard_descriptors();
+  bound_heap();
+  const std::uint64_t descriptors = raise_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);  // Who reads the log may go.
+  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error as any other.
+  CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
+               "steled");
+  Flags flags;
+  add_flags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? printed() : kUsage;
+  }
+  auto config = configure(flags);
+  if (!config) return complain(config.error());
+  if (flags.check_config) {
+    std::puts("the configuration is valid");
+    return printed();
+  }
+  if (descriptors <= kDescriptorsKept) {
+    return complain(
+        {Errc::invalid_argument, "the system allows this process " + std::to_string(descriptors) +
+                                     " open files (ulimit -n), and a node needs more than " +
+                                     std::to_string(kDescriptorsKept)});
+  }
+  const std::uint64_t left = descriptors - kDescriptorsKept;
+  config->inbound_max = std::min(config->inbound_max, 16 + left / 8);
+  config->clients_max = std::min(config->clients_max, left - left / 8);
+  return run(*config);
+}
+
+}  // namespace
+}  // namespace stele::apps
+
+int main(int argc, char** argv) { return stele::apps::main(argc, argv); }

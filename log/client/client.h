@@ -1,0 +1,178 @@
+// The client library: append to a cluster's log and read it, in the style of Asio.
+//
+//   asio::io_context context;
+//   stele::Client client(context, {.addresses = {{"127.0.0.1", 7101}}});
+//   client.async_append(asio::buffer("hello", 5), 5s,
+//                       [](asio::error_code error, stele::AppendResult result) { … });
+//   context.run();  // Returns after client.close(), or when the client is destroyed.
+#pragma once
+
+#include <asio/associated_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/buffer.hpp>
+#include <asio/dispatch.hpp>
+#include <asio/error_code.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "log/client/client_types.h"
+
+namespace stele {
+
+/// Stele's error codes as Asio users expect them; the values are those of Errc.
+[[nodiscard]] const asio::error_category& error_category();
+[[nodiscard]] asio::error_code make_error_code(Errc code);
+
+/// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context.
+/// Completion handlers run through their associated executor, never from within the call that took
+/// them; they must not run the context themselves. When it is destroyed, everything pending
+/// completes with shutting_down.
+class Client {
+ public:
+  using Executor = asio::io_context::executor_type;
+
+  /// Nothing is connected before the first operation.
+  Client(asio::io_context& context, ClientOptions options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// Appends one entry; completes with its LSN once it is chosen, durable on a quorum, and applied
+  /// by the leader. Retries through leader changes until `timeout`; takes effect at most once;
+  /// appends of one client get their LSNs in the order of the calls. `payload` is copied; its bound
+  /// is the cluster's (1 MiB unless configured). Errors: too_large, overloaded (this client's queue
+  /// is full), no_space, session_expired, timed_out, unreachable, shutting_down. The result says
+  /// whether the entry may yet be in the log.
+  template <asio::completion_token_for<void(asio::error_code, AppendResult)> Token>
+  auto async_append(asio::const_buffer payload, std::chrono::milliseconds timeout, Token&& token) {
+    return async_append_at(payload, Lsn{}, timeout, std::forward<Token>(token));
+  }
+
+  /// The same, but only if the entry gets exactly `lsn`; otherwise condition_failed.
+  template <asio::completion_token_for<void(asio::error_code, AppendResult)> Token>
+  auto async_append_at(asio::const_buffer payload, Lsn lsn, std::chrono::milliseconds timeout,
+                       Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, AppendResult)>(
+        [this](auto handler, asio::const_buffer bytes, Lsn at, std::chrono::milliseconds within) {
+          start_append(bytes, at, within, wrap<AppendResult>(std::move(handler)));
+        },
+        token, payload, lsn, timeout);
+  }
+
+  /// Reads a range of entries, at most `options.bytes_max` bytes of them; go on from `lsn_next`.
+  /// Errors: trimmed, corrupt (that node cannot read it), timed_out, unreachable, shutting_down.
+  template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
+  auto async_read(ReadOptions options, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
+        [this](auto handler, const ReadOptions& what) {
+          start_read(what, wrap<ReadResult>(std::move(handler)));
+        },
+        token, options);
+  }
+
+  /// Waits for entries from `lsn_begin` on ({}: those appended from now on) and completes with the
+  /// next ones, through leader changes, none twice, none missing. Call again with `lsn_next`:
+  /// between the calls the cluster goes on pushing, up to 1 MiB ahead. One tail per client at a
+  /// time. Errors: trimmed, shutting_down.
+  template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
+  auto async_tail(Lsn lsn_begin, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
+        [this](auto handler, Lsn begin) {
+          start_tail(begin, wrap<ReadResult>(std::move(handler)));
+        },
+        token, lsn_begin);
+  }
+
+  /// Asks every node what it is doing. No errors: a node that does not answer is not `reachable`.
+  template <asio::completion_token_for<void(asio::error_code, std::vector<NodeStatus>)> Token>
+  auto async_status(std::chrono::milliseconds timeout, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, std::vector<NodeStatus>)>(
+        [this](auto handler, std::chrono::milliseconds within) {
+          start_status(within, wrap<std::vector<NodeStatus>>(std::move(handler)));
+        },
+        token, timeout);
+  }
+
+  /// Takes appends again after one that failed (ClientOptions::stop_at_failure); to be called once
+  /// everything that was given before has been told.
+  void go_on();
+
+  /// Ends the session and closes all connections, so that the context's run() can return.
+  void close();
+
+  [[nodiscard]] Executor get_executor() const { return executor_; }
+
+ private:
+  template <class Result>
+  using Completion = log::Completion<Result>;
+
+  /// A completion handler of any kind, behind one call.
+  template <class Result, class Handler>
+  class HandlerCompletion final : public Completion<Result> {
+   public:
+    HandlerCompletion(Handler handler, const Executor& executor)
+        : handler_(std::move(handler)),
+          work_(asio::make_work_guard(asio::get_associated_executor(handler_, executor))) {}
+
+    void complete(std::optional<Errc> error, Result result) override {
+      const auto executor = work_.get_executor();
+      const asio::error_code code = error ? make_error_code(*error) : asio::error_code();
+      asio::dispatch(executor,
+                     [handler = std::move(handler_), code, told = std::move(result)]() mutable {
+                       std::move(handler)(code, std::move(told));
+                     });
+      work_.reset();
+    }
+
+   private:
+    Handler handler_;
+    asio::executor_work_guard<asio::associated_executor_t<Handler, Executor>> work_;
+  };
+
+  template <class Result, class Handler>
+  std::unique_ptr<Completion<Result>> wrap(Handler handler) {
+    return std::make_unique<HandlerCompletion<Result, Handler>>(std::move(handler), executor_);
+  }
+
+  void start_append(asio::const_buffer payload, Lsn lsn, std::chrono::milliseconds timeout,
+                    std::unique_ptr<Completion<AppendResult>> completion);
+  void start_read(const ReadOptions& options, std::unique_ptr<Completion<ReadResult>> completion);
+  void start_tail(Lsn lsn_begin, std::unique_ptr<Completion<ReadResult>> completion);
+  void start_status(std::chrono::milliseconds timeout,
+                    std::unique_ptr<Completion<std::vector<NodeStatus>>> completion);
+
+  struct Impl;
+  Executor executor_;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The same for programs without a loop: each call waits for its outcome. Not thread-safe.
+class BlockingClient {
+ public:
+  explicit BlockingClient(ClientOptions options);
+  ~BlockingClient();
+  BlockingClient(const BlockingClient&) = delete;
+  BlockingClient& operator=(const BlockingClient&) = delete;
+
+  /// As Client::async_append.
+  Result<Lsn> append(std::span<const std::byte> payload, std::chrono::milliseconds timeout);
+  /// As Client::async_read.
+  Result<ReadResult> read(const ReadOptions& options);
+  /// As Client::async_status.
+  std::vector<NodeStatus> status(std::chrono::milliseconds timeout);
+
+ private:
+  asio::io_context context_;
+  std::unique_ptr<Client> client_;
+};
+
+}  // namespace stele
+
+template <>
+struct std::is_error_code_enum<stele::Errc> : std::true_type {};

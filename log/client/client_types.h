@@ -1,0 +1,118 @@
+// What the client library hands to its users.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "net/link/address.h"
+#include "net/wire/message.h"
+#include "paxos/base/ids.h"
+#include "paxos/base/result.h"
+
+namespace stele {
+
+/// How a client finds and treats its cluster.
+struct ClientOptions {
+  /// Some or all nodes; the others are found through them.
+  std::vector<net::Address> addresses;
+  /// Refuse clusters of another name; empty: any.
+  std::string cluster_name;
+  /// Appends sent and not yet acknowledged at most, 1 to 65536; fixed in the session.
+  std::uint32_t window = 4096;
+  /// Appends that wait in the client at most, sent or not, by count and by bytes; more are
+  /// `overloaded`.
+  std::size_t waiting_max = 65536;
+  std::size_t waiting_bytes_max = 64 << 20;
+  /// The cluster forgets a session that is silent for this long (of the cluster's own time).
+  std::chrono::milliseconds session_ttl = std::chrono::minutes(15);
+  /// Clients on one context with the same number here share a connection to each node for their
+  /// appends (each has its own for reads and tails); kOwnConnection: this one shares with nobody.
+  std::uint32_t connection = 0;
+  static constexpr std::uint32_t kOwnConnection = UINT32_MAX;
+  /// After an append that fails nothing that this client was given later gets into the log: what
+  /// was on its way is taken back as far as it is not there yet, which is known within seconds, and
+  /// what comes then is told `stopped`, until Client::go_on(). So the log holds a beginning of the
+  /// input, and `may_be_appended` is said only if nobody can tell. Without it each append is on its
+  /// own.
+  bool stop_at_failure = false;
+  /// Before the first operation all `addresses` are asked which cluster they belong to (for a
+  /// moment: some may be down). If not to the same one, nothing gets into any: operations are
+  /// `refused`.
+  bool check_addresses = false;
+  /// Called on the context, now and then, while something has waited for seconds and no node serves
+  /// it, with what was heard last, as a sentence.
+  std::function<void(const std::string& why)> on_waiting = {};
+  /// A node that answers nothing for this long is left for another one; later, up to 16 times, if
+  /// its answers have taken long of late, or if several nodes in turn have not answered; and up to
+  /// 8 times that while it says that it leads.
+  std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);
+};
+
+/// What comes back beside the error code of an append.
+struct AppendResult {
+  /// Of the entry; {} on an error.
+  Lsn lsn;
+  /// On an error: the entry may be in the log, or may yet get there. False: it never will.
+  bool may_be_appended = false;
+  /// On an error: the leader as last heard of ("host:port"), and when to try again, if known.
+  std::string leader;
+  std::chrono::milliseconds retry_after{0};
+  /// On an error: a sentence for people.
+  std::string detail;
+};
+
+/// A view: its result keeps the payload. Copy what is to live longer.
+struct Entry {
+  Lsn lsn;
+  std::span<const std::byte> payload;
+};
+
+/// What comes back beside the error code of a read or a tail. Copies share the payloads. It may
+/// outlive its client, and be dropped by any thread.
+struct ReadResult {
+  std::vector<Entry> entries;  ///< Dense; empty if there is nothing in the range (yet).
+  /// What the payloads lie in, as it was received: up to eight times as many bytes.
+  std::vector<std::shared_ptr<const void>> buffers;
+  Lsn lsn_next;        ///< Where to go on.
+  Lsn lsn_end;         ///< One past the last entry that the node had applied.
+  Lsn first_lsn;       ///< The first entry that is not trimmed.
+  std::string detail;  ///< On an error: a sentence for people.
+};
+
+namespace log {
+
+/// Gets called once, on the client's loop, with the outcome of an operation.
+template <class Result>
+class Completion {
+ public:
+  virtual ~Completion() = default;
+  virtual void complete(std::optional<Errc> error, Result result) = 0;
+};
+
+}  // namespace log
+
+struct NodeStatus {
+  net::Address address;
+  bool reachable = false;
+  std::string detail;        ///< Why it is not reachable.
+  net::StatusAnswer answer;  ///< Of a reachable node; of others only `node`, if it is known.
+};
+
+struct ReadOptions {
+  Lsn lsn_begin{1};
+  Lsn lsn_end;  ///< {}: the present end.
+  std::size_t bytes_max = 1 << 20;
+  /// {}: linearizable, from the leader. Otherwise this node's own applied state, which may be
+  /// behind.
+  NodeId node;
+  std::chrono::milliseconds timeout = std::chrono::seconds(10);
+};
+
+}  // namespace stele

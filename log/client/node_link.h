@@ -1,0 +1,73 @@
+// A client's connection to one node, with its handshake.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "log/client/client_core.h"
+#include "net/loop/loop.h"
+
+namespace stele::log {
+
+/// Down until dialled, ready after the handshake, down again when lost. Loop thread only.
+class ClientCore::Connection final : public net::LinkHandler {
+ public:
+  /// Tells `core` what comes; it may be destroyed from within.
+  Connection(ClientCore& core, net::Address address);
+
+  void dial();
+  bool send(const net::Message& message) { return ready_ && link_->send(message); }
+  void flush() {
+    if (ready_) link_->flush();
+  }
+  /// Gives the connection up, and tells so.
+  void fail(const std::string& reason);
+  void close_gently();
+
+  [[nodiscard]] bool down() const { return !link_; }
+  /// Down, and not tried a moment ago.
+  [[nodiscard]] bool may_dial() const;
+  [[nodiscard]] bool ready() const { return ready_; }
+  [[nodiscard]] bool shaking_hands() const { return link_ && !ready_; }
+  /// Dialled longer than `limit` ago, and still not ready.
+  [[nodiscard]] bool overdue(Time now, Duration limit) const {
+    return shaking_hands() && now - dialled_at_ >= limit;
+  }
+  [[nodiscard]] const net::Address& address() const { return address_; }
+  /// "host:port".
+  [[nodiscard]] const std::string& name() const { return name_; }
+  /// Of the node, as it said in its handshake; {} and 0 before.
+  [[nodiscard]] NodeId node() const { return hello_.node; }
+  [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
+  [[nodiscard]] const std::string& cluster_name() const { return hello_.cluster_name; }
+  /// Bytes that are on their way to it, and those that it has got.
+  [[nodiscard]] std::size_t queued_bytes() const {
+    return link_ ? link_->queued_bytes() + link_->unacknowledged_bytes() : 0;
+  }
+  [[nodiscard]] std::uint64_t left_bytes() const {
+    // The system may have taken bytes that are not counted as left yet.
+    return link_ ? link_->left_bytes() -
+                       std::min<std::uint64_t>(link_->left_bytes(), link_->unacknowledged_bytes())
+                 : 0;
+  }
+  /// Of a large answer that is coming.
+  [[nodiscard]] std::size_t receiving_bytes() const { return link_ ? link_->receiving_bytes() : 0; }
+  [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
+
+ private:
+  void on_message(net::Message message) override;
+  void on_closed(const std::string& reason) override { fail(reason); }
+  void on_writable() override { core_.wake(); }
+
+  ClientCore& core_;
+  std::unique_ptr<net::Link> link_;
+  bool ready_ = false;
+  Time dialled_at_{};
+  net::Hello hello_;
+  net::Address address_;
+  std::string name_;
+};
+
+}  // namespace stele::log

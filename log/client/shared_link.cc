@@ -1,0 +1,427 @@
+#include "log/client/shared_link.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "log/format/batch.h"
+#include "net/wire/frame.h"
+
+namespace stele::log {
+namespace {
+
+/// More goes at once, so that the node has something to do meanwhile.
+constexpr std::size_t kTogetherBytesMax = 64 << 10;
+/// Of messages that are on their way, or were.
+constexpr std::size_t kBuffersKeptMax = 8;
+
+}  // namespace
+
+/// One client's end of a connection.
+class SharedConnections::Member final : public net::Link {
+ public:
+  Member(SharedConnections& all, net::Address address, std::uint32_t group,
+         net::LinkHandler& handler)
+      : handler_(&handler), own_(*this), all_(all), address_(std::move(address)), group_(group) {}
+  ~Member() override { leave(false); }
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  void start(net::LinkHandler& handler) override { handler_ = &handler; }
+  bool send(const net::Message& message) override;
+  void flush() override;
+  [[nodiscard]] std::size_t queued_bytes() const override;
+  [[nodiscard]] std::uint64_t left_bytes() const override;
+  [[nodiscard]] std::size_t unacknowledged_bytes() const override;
+  [[nodiscard]] std::size_t receiving_bytes() const override {
+    return own_.link ? own_.link->receiving_bytes() : 0;
+  }
+  void close_gently() override {
+    handler_ = nullptr;
+    leave(true);
+  }
+  void expect(net::Speaker, std::size_t) override {}  // They take any from a node.
+  [[nodiscard]] std::string peer_name() const override { return net::to_string(address_); }
+
+  // From the shared connection. The client may destroy its end from within each.
+  void on_message(net::Message message) {
+    if (handler_ != nullptr) handler_->on_message(std::move(message));
+  }
+  void on_closed(const std::string& reason);
+  void on_writable() {
+    if (handler_ != nullptr) handler_->on_writable();
+  }
+
+  std::uint64_t id = 0;          // Among the members; the rest is the connection's, too:
+  SessionId session;             // of the last append,
+  bool waits = false;            // for room in its queue,
+  std::uint64_t sent_until = 0;  // and where what it sent last ends, of its link's bytes.
+
+ private:
+  /// The connection for reads and tails.
+  struct Own final : net::LinkHandler {
+    explicit Own(Member& m) : member(m) {}
+    void on_message(net::Message message) override;
+    void on_closed(const std::string& reason) override {
+      member.leave(true);
+      member.on_closed(reason);
+    }
+    void on_writable() override { member.on_writable(); }
+
+    Member& member;
+    std::unique_ptr<net::Link> link;
+  };
+
+  void leave(bool gently);
+
+  net::LinkHandler* handler_;
+  std::shared_ptr<Shared> shared_;
+  Own own_;
+  SharedConnections& all_;
+  net::Address address_;
+  std::uint32_t group_;
+  net::Hello hello_;
+};
+
+/// The connection, which lives as long as anybody uses it.
+class SharedConnections::Shared final : public net::LinkHandler,
+                                        public std::enable_shared_from_this<Shared> {
+ public:
+  Shared(SharedConnections& all, Key key) : all_(all), key_(std::move(key)) {}
+
+  /// Whether that is the node which has answered here.
+  [[nodiscard]] bool speaks_to(const net::Hello& other) const {
+    const bool born_since = hello_ && hello_->cluster_id == 0;
+    return !hello_ ||
+           (hello_->node == other.node && (born_since || hello_->cluster_id == other.cluster_id));
+  }
+  void dial(const net::Hello& hello) {
+    link_ = all_.dialer_.dial(std::get<net::Address>(key_), *this);
+    link_->expect(net::Speaker::server, net::kFrameBytesMax);
+    link_->send(hello);
+  }
+
+  void add(Member& member) {
+    member.id = ++members_seen_;
+    members_.emplace(member.id, &member);
+    if (!hello_) return;
+    // The node has answered before; not from within the call that joined.
+    all_.loop_.post([weak = weak_from_this(), id = member.id] {
+      if (const auto self = weak.lock()) self->tell(id, *self->hello_);
+    });
+  }
+
+  void remove(Member& member, bool gently) {
+    members_.erase(member.id);
+    const auto is_its = [&](const auto& entry) { return entry.second == member.id; };
+    sessions_.erase(member.session);
+    std::erase_if(opening_, is_its);
+    std::erase_if(asked_, [&](const auto& entry) { return entry.second.first == member.id; });
+    // Whoever leaves in anger has not been answered: the next ones try another connection.
+    if (!gently || members_.empty()) close_to_others();
+    if (gently && members_.empty() && link_) {
+      send_commands();
+      link_->close_gently();
+    }
+  }
+
+  bool send(Member& member, const net::Message& message) {
+    if (!link_) return false;
+    bool sent = false;
+    if (const auto* append = std::get_if<net::Append>(&message)) {
+      set_session(member, command_session(append->commands.bytes));
+      sent = append_together(member, *append);
+    } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {
+      sent = give(message);
+      if (sent) opening_[open->nonce] = member.id;
+    } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
+      sent = give(net::StatusAsk{++requests_});
+      if (sent) asked_[requests_] = {member.id, ask->request};
+    } else {
+      sent = give(message);
+    }
+    if (sent) member.sent_until = link_->left_bytes() + link_->queued_bytes() + commands_bytes();
+    if (!sent && !std::exchange(member.waits, true)) waiting_.push_back(member.id);
+    return sent;
+  }
+
+  void flush() {
+    if (link_ && send_commands()) link_->flush();
+  }
+
+  /// What is to leave before the last message of the member has; what others send later is not.
+  [[nodiscard]] std::size_t queued_bytes(const Member& member) const {
+    return member.sent_until > left_bytes() ? member.sent_until - left_bytes() : 0;
+  }
+  [[nodiscard]] std::uint64_t left_bytes() const { return link_ ? link_->left_bytes() : 0; }
+  /// The same of what has left and is not acknowledged.
+  [[nodiscard]] std::size_t unacknowledged_bytes(const Member& member) const {
+    if (!link_) return 0;
+    const std::uint64_t sent = std::min(member.sent_until, left_bytes());
+    const std::uint64_t acknowledged =
+        left_bytes() - std::min<std::uint64_t>(left_bytes(), link_->unacknowledged_bytes());
+    return sent > acknowledged ? sent - acknowledged : 0;
+  }
+
+  void on_message(net::Message message) override {
+    const auto alive = shared_from_this();
+    if (auto* results = std::get_if<net::AppendResults>(&message)) {
+      on_results(*results);
+    } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
+      const auto found = opening_.extract(opened->nonce);
+      if (found.empty()) return;
+      const auto member = members_.find(found.mapped());
+      if (member == members_.end()) return;
+      if (opened->outcome == net::Outcome::ok) set_session(*member->second, opened->session);
+      member->second->on_message(std::move(message));
+    } else if (auto* status = std::get_if<net::StatusAnswer>(&message)) {
+      const auto found = asked_.extract(status->request);
+      if (found.empty()) return;
+      status->request = found.mapped().second;
+      tell(found.mapped().first, std::move(message));
+    } else {
+      if (const auto* hello = std::get_if<net::Hello>(&message)) hello_ = *hello;
+      for (const std::uint64_t id : ids()) tell(id, message);
+    }
+  }
+
+  void on_closed(const std::string& reason) override {
+    const auto alive = shared_from_this();
+    link_.reset();
+    close_to_others();
+    for (const std::uint64_t id : ids()) {
+      const auto member = members_.extract(id);
+      if (!member.empty()) member.mapped()->on_closed(reason);
+    }
+  }
+
+  void on_writable() override {
+    const auto alive = shared_from_this();
+    full_ = false;
+    if (send_commands() && woken_ == 0) wake_next();
+  }
+
+ private:
+  /// Who was refused goes on in turn, the next one when the last has what it needs: none takes all
+  /// the room for ever.
+  void wake_next() {
+    auto found = members_.end();
+    while (found == members_.end() && !waiting_.empty()) {
+      found = members_.find(waiting_.front());
+      waiting_.pop_front();
+    }
+    if (found == members_.end()) return;
+    woken_ = found->first;
+    found->second->waits = false;
+    found->second->on_writable();
+    // Behind what it sends now.
+    all_.loop_.post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->woken_ = 0;
+      if (!self->full_ && self->link_) self->wake_next();
+    });
+  }
+
+  /// What all append within one turn of the loop is one message.
+  bool append_together(const Member& member, const net::Append& append) {
+    const std::span<const std::byte> bytes = append.commands.bytes;
+    if (bytes.size() >= kTogetherBytesMax) {
+      const bool others_first = woken_ == 0 ? !waiting_.empty() : woken_ != member.id;
+      return !others_first && send_commands() && give(append);
+    }
+    if (commands_bytes() + bytes.size() > kTogetherBytesMax) {
+      if (!send_commands()) return false;
+      link_->flush();
+    }
+    if (!commands_) commands_ = take_buffer();
+    commands_->insert(commands_->end(), bytes.begin(), bytes.end());
+    if (!std::exchange(send_posted_, true)) {
+      all_.loop_.post([weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->send_posted_ = false;
+        self->send_commands();
+      });
+    }
+    return true;
+  }
+
+  /// False if the link has no room for them now.
+  bool send_commands() {
+    if (!commands_ || !link_) return true;
+    const std::span<const std::byte> view(*commands_);
+    if (!give(net::Append{{commands_, view}})) return false;
+    sent_.push_back(std::move(commands_));
+    return true;
+  }
+
+  /// One that has left, if there is any: new memory for each would come from the kernel, page by
+  /// page, and go back there.
+  std::shared_ptr<std::vector<std::byte>> take_buffer() {
+    while (sent_.size() > kBuffersKeptMax) sent_.pop_front();
+    if (sent_.empty() || sent_.front().use_count() != 1) {
+      return std::make_shared<std::vector<std::byte>>();
+    }
+    auto buffer = std::move(sent_.front());
+    sent_.pop_front();
+    buffer->clear();
+    return buffer;
+  }
+
+  bool give(const net::Message& message) {
+    const bool sent = link_->send(message);
+    full_ = full_ || !sent;
+    return sent;
+  }
+
+  [[nodiscard]] std::size_t commands_bytes() const { return commands_ ? commands_->size() : 0; }
+
+  void tell(std::uint64_t id, net::Message message) {
+    const auto found = members_.find(id);
+    if (found != members_.end()) found->second->on_message(std::move(message));
+  }
+
+  /// Whoever is told something may go, or take others with it.
+  [[nodiscard]] std::vector<std::uint64_t> ids() const {
+    std::vector<std::uint64_t> found;
+    for (const auto& [id, member] : members_) found.push_back(id);
+    return found;
+  }
+
+  void close_to_others() {
+    const auto open = all_.open_.find(key_);
+    if (open != all_.open_.end() && open->second.lock().get() == this) all_.open_.erase(open);
+  }
+
+  void set_session(Member& member, SessionId session) {
+    if (member.session == session) return;
+    sessions_.erase(member.session);
+    member.session = session;
+    sessions_[session] = &member;
+  }
+
+  /// Each its own, in their order.
+  void on_results(const net::AppendResults& all) {
+    for (auto at = all.results.begin(); at != all.results.end();) {
+      const SessionId session = at->session;
+      const auto end = std::find_if(at, all.results.end(), [&](const net::AppendResult& result) {
+        return result.session != session;
+      });
+      if (const auto found = sessions_.find(session); found != sessions_.end()) {
+        found->second->on_message(net::AppendResults{{at, end}, all.leader, all.retry_ms});
+      }
+      at = end;
+    }
+  }
+
+  SharedConnections& all_;
+  Key key_;
+  std::unique_ptr<net::Link> link_;
+  std::optional<net::Hello> hello_;           // The node's.
+  std::map<std::uint64_t, Member*> members_;  // In the order of their coming.
+  std::uint64_t members_seen_ = 0;
+  std::unordered_map<SessionId, Member*> sessions_;
+  std::unordered_map<std::uint64_t, std::uint64_t> opening_;  // Who, by nonce.
+  /// Who asked for status, and as what, by request.
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> asked_;
+  std::shared_ptr<std::vector<std::byte>> commands_;          // Leave at the end of the turn.
+  std::deque<std::shared_ptr<std::vector<std::byte>>> sent_;  // The link may still hold them.
+  bool send_posted_ = false;
+  std::uint64_t requests_ = 0;
+  bool full_ = false;                  // The link has refused something, and will say when not.
+  std::deque<std::uint64_t> waiting_;  // Members, in the order in which they were refused.
+  std::uint64_t woken_ = 0;            // The one whose turn it is.
+};
+
+bool SharedConnections::Member::send(const net::Message& message) {
+  if (const auto* hello = std::get_if<net::Hello>(&message)) {
+    hello_ = *hello;
+    shared_ = all_.join({address_, hello->cluster_name, group_}, *hello);
+    shared_->add(*this);
+    return true;
+  }
+  if (!shared_) return false;
+  const bool large = std::holds_alternative<net::Read>(message) ||
+                     std::holds_alternative<net::Tail>(message) ||
+                     std::holds_alternative<net::TailCredit>(message);
+  if (!large) return shared_->send(*this, message);
+  if (!own_.link) {
+    own_.link = all_.dialer_.dial(address_, own_);
+    own_.link->expect(net::Speaker::server, net::kFrameBytesMax);
+    own_.link->send(hello_);  // What comes behind it need not wait for the answer.
+  }
+  return own_.link->send(message);
+}
+
+/// The client has been told hello by the other connection: this one must be to the same node.
+void SharedConnections::Member::Own::on_message(net::Message message) {
+  const auto* hello = std::get_if<net::Hello>(&message);
+  if (hello == nullptr) return member.on_message(std::move(message));
+  if (!member.shared_ || member.shared_->speaks_to(*hello)) return;
+  member.leave(false);  // Not to join the other one again.
+  member.on_closed("another node, or another cluster, answers at this address now");
+}
+
+void SharedConnections::Member::flush() {
+  if (shared_) shared_->flush();
+}
+
+std::uint64_t SharedConnections::Member::left_bytes() const {
+  return (shared_ ? shared_->left_bytes() : 0) + (own_.link ? own_.link->left_bytes() : 0);
+}
+
+std::size_t SharedConnections::Member::unacknowledged_bytes() const {
+  return (shared_ ? shared_->unacknowledged_bytes(*this) : 0) +
+         (own_.link ? own_.link->unacknowledged_bytes() : 0);
+}
+
+std::size_t SharedConnections::Member::queued_bytes() const {
+  return (shared_ ? shared_->queued_bytes(*this) : 0) + (own_.link ? own_.link->queued_bytes() : 0);
+}
+
+void SharedConnections::Member::on_closed(const std::string& reason) {
+  shared_.reset();
+  own_.link.reset();
+  net::LinkHandler* handler = std::exchange(handler_, nullptr);
+  if (handler != nullptr) handler->on_closed(reason);
+}
+
+void SharedConnections::Member::leave(bool gently) {
+  if (const auto shared = std::exchange(shared_, nullptr)) shared->remove(*this, gently);
+  if (const auto own = std::move(own_.link); own && gently) own->close_gently();
+}
+
+std::shared_ptr<SharedConnections::Shared> SharedConnections::join(const Key& key,
+                                                                   const net::Hello& hello) {
+  if (const auto open = open_.find(key); open != open_.end()) {
+    if (auto shared = open->second.lock()) return shared;
+  }
+  auto shared = std::make_shared<Shared>(*this, key);
+  shared->dial(hello);
+  open_[key] = shared;
+  return shared;
+}
+
+class SharedConnections::GroupDialer final : public net::Dialer {
+ public:
+  GroupDialer(SharedConnections& all, std::uint32_t group) : all_(all), group_(group) {}
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+                                                net::LinkHandler& handler) override {
+    return std::make_unique<Member>(all_, address, group_, handler);
+  }
+
+ private:
+  SharedConnections& all_;
+  std::uint32_t group_;
+};
+
+std::unique_ptr<net::Dialer> SharedConnections::dialer(std::uint32_t group) {
+  return std::make_unique<GroupDialer>(*this, group);
+}
+
+}  // namespace stele::log

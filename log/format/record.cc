@@ -1,0 +1,352 @@
+#include "log/format/record.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "log/store/files/value_log.h"
+#include "net/wire/digest.h"
+#include "paxos/base/bytes.h"
+
+namespace stele::log {
+namespace {
+
+std::uint64_t seed(Table table, std::uint64_t key) {
+  return static_cast<std::uint64_t>(table) * 0x9e3779b97f4a7c15ULL + key;
+}
+
+const char* name_of(Table table) {
+  switch (table) {
+    case Table::meta: return "meta";
+    case Table::slots: return "slots";
+    case Table::index: return "index";
+    case Table::sessions: return "sessions";
+  }
+  return "?";
+}
+
+tl::unexpected<Error> corrupt(Table table, std::uint64_t key, const char* why) {
+  return fail(Errc::corrupt,
+              std::string("the record ") + name_of(table) + "/" + std::to_string(key) + " " + why);
+}
+
+template <class T, class Parse>
+Result<T> unseal_as(Table table, std::uint64_t key, std::span<const std::byte> sealed,
+                    Parse parse) {
+  const auto content = unseal(table, key, sealed);
+  if (!content) return tl::unexpected<Error>(content.error());
+  ByteReader reader(*content);
+  T read = parse(reader);
+  if (!reader.ok() || reader.left() != 0) return corrupt(table, key, "has the wrong length");
+  return read;
+}
+
+}  // namespace
+
+std::vector<std::byte> seal(Table table, std::uint64_t key, std::vector<std::byte> content) {
+  const std::uint64_t checksum = net::digest(content, seed(table, key));
+  ByteWriter(content).put(checksum);
+  return content;
+}
+
+void seal_in_place(Table table, std::uint64_t key, std::span<std::byte> sealed) {
+  const auto content = sealed.first(sealed.size() - kSealBytes);
+  const std::uint64_t checksum = net::digest(content, seed(table, key));
+  std::memcpy(sealed.data() + content.size(), &checksum, kSealBytes);
+}
+
+Result<std::span<const std::byte>> unseal(Table table, std::uint64_t key,
+                                          std::span<const std::byte> sealed) {
+  if (sealed.size() < sizeof(std::uint64_t)) return corrupt(table, key, "is cut off");
+  const auto content = sealed.first(sealed.size() - sizeof(std::uint64_t));
+  ByteReader reader(sealed.last(sizeof(std::uint64_t)));
+  if (reader.get<std::uint64_t>() != net::digest(content, seed(table, key))) {
+    return corrupt(table, key, "does not match its checksum");
+  }
+  return content;
+}
+
+std::vector<std::byte> seal_identity(const Identity& identity) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  writer.put(kFormatVersion);
+  writer.put(static_cast<std::uint32_t>(identity.cluster_name.size()));
+  writer.put_bytes(std::as_bytes(std::span(identity.cluster_name)));
+  writer.put(identity.cluster_id);
+  writer.put(identity.node.value);
+  writer.put(identity.incarnation);
+  writer.put(static_cast<std::uint32_t>(identity.members.size()));
+  for (const net::Member& member : identity.members) {
+    writer.put(member.node.value);
+    writer.put(member.incarnation);
+  }
+  writer.put(identity.q1);
+  writer.put(identity.q2);
+  return seal(Table::meta, kIdentityKey, std::move(content));
+}
+
+Result<Identity> unseal_identity(std::span<const std::byte> sealed) {
+  const auto content = unseal(Table::meta, kIdentityKey, sealed);
+  if (!content) return tl::unexpected<Error>(content.error());
+  const auto version = ByteReader(*content).get<std::uint32_t>();
+  if (version != kFormatVersion) {
+    return fail(Errc::newer_format, "the data directory has format " + std::to_string(version) +
+                                        "; this program reads format " +
+                                        std::to_string(kFormatVersion));
+  }
+  return unseal_as<Identity>(Table::meta, kIdentityKey, sealed, [](ByteReader& reader) {
+    Identity identity;
+    reader.get<std::uint32_t>();
+    const auto name = reader.get_bytes(reader.get<std::uint32_t>());
+    for (std::byte byte : name) identity.cluster_name.push_back(static_cast<char>(byte));
+    identity.cluster_id = reader.get<std::uint64_t>();
+    identity.node = {reader.get<std::uint64_t>()};
+    identity.incarnation = reader.get<std::uint64_t>();
+    const auto members = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < members && reader.ok(); ++i) {
+      const NodeId node{reader.get<std::uint64_t>()};
+      identity.members.push_back({node, reader.get<std::uint64_t>()});
+    }
+    identity.q1 = reader.get<std::uint8_t>();
+    identity.q2 = reader.get<std::uint8_t>();
+    return identity;
+  });
+}
+
+std::vector<std::byte> seal_promised(const Promised& promised) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  writer.put(promised.epoch.value);
+  writer.put(promised.ballot.round);
+  writer.put(promised.ballot.node.value);
+  return seal(Table::meta, kPromiseKey, std::move(content));
+}
+
+Result<Promised> unseal_promised(std::span<const std::byte> sealed) {
+  return unseal_as<Promised>(Table::meta, kPromiseKey, sealed, [](ByteReader& reader) {
+    Promised promised;
+    promised.epoch = {reader.get<std::uint64_t>()};
+    promised.ballot.round = reader.get<std::uint64_t>();
+    promised.ballot.node = {reader.get<std::uint64_t>()};
+    return promised;
+  });
+}
+
+std::vector<std::byte> seal_numbers(const StateNumbers& numbers) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  writer.put(numbers.chosen_end.value);
+  writer.put(numbers.next_lsn.value);
+  writer.put(numbers.first_lsn.value);
+  writer.put(numbers.log_time_us);
+  writer.put(numbers.stamp_us);
+  writer.put(numbers.hash);
+  return seal(Table::meta, kNumbersKey, std::move(content));
+}
+
+Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed) {
+  return unseal_as<StateNumbers>(Table::meta, kNumbersKey, sealed, [](ByteReader& reader) {
+    StateNumbers numbers;
+    numbers.chosen_end = {reader.get<std::uint64_t>()};
+    numbers.next_lsn = {reader.get<std::uint64_t>()};
+    numbers.first_lsn = {reader.get<std::uint64_t>()};
+    numbers.log_time_us = reader.get<std::uint64_t>();
+    numbers.stamp_us = reader.get<std::uint64_t>();
+    numbers.hash = reader.get<std::uint64_t>();
+    return numbers;
+  });
+}
+
+std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  writer.put(mark.id);
+  writer.put(mark.applied);
+  writer.put(mark.values_end.segment);
+  writer.put(mark.values_end.offset);
+  writer.put(mark.commits);
+  return seal(Table::meta, kJournalKey, std::move(content));
+}
+
+Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
+  return unseal_as<JournalMark>(Table::meta, kJournalKey, sealed, [](ByteReader& reader) {
+    JournalMark mark;
+    mark.id = reader.get<std::uint64_t>();
+    mark.applied = reader.get<std::uint64_t>();
+    mark.values_end.segment = reader.get<std::uint32_t>();
+    mark.values_end.offset = reader.get<std::uint64_t>();
+    if (reader.left() != 0) mark.commits = reader.get<std::uint64_t>();  // Absent before 0.1.
+    return mark;
+  });
+}
+
+std::vector<std::byte> seal_history(const History& history) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  const auto put_starts = [&](const std::vector<net::Start>& starts) {
+    writer.put(static_cast<std::uint32_t>(starts.size()));
+    for (const net::Start& start : starts) {
+      writer.put(start.id);
+      writer.put(start.commits_found);
+    }
+  };
+  writer.put(history.starts);
+  writer.put(history.diverged_at.value);
+  writer.put(history.disputed.chosen_end.value);
+  writer.put(history.disputed.hash);
+  writer.put(static_cast<std::uint8_t>(history.gone_back ? 1 : 0));
+  put_starts(history.recent);
+  writer.put(static_cast<std::uint32_t>(history.kept_by.size()));
+  for (const auto& [node, start_id] : history.kept_by) {
+    writer.put(node.value);
+    writer.put(start_id);
+  }
+  writer.put(static_cast<std::uint32_t>(history.heard.size()));
+  for (const net::Sighting& seen : history.heard) {
+    writer.put(seen.node.value);
+    writer.put(seen.starts);
+    writer.put(seen.commits);
+    writer.put(static_cast<std::uint8_t>(seen.forked ? 1 : 0));
+    put_starts(seen.recent);
+  }
+  return seal(Table::meta, kHistoryKey, std::move(content));
+}
+
+Result<History> unseal_history(std::span<const std::byte> sealed) {
+  return unseal_as<History>(Table::meta, kHistoryKey, sealed, [](ByteReader& reader) {
+    const auto get_starts = [&] {
+      std::vector<net::Start> starts;
+      const auto count = reader.get<std::uint32_t>();
+      for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+        const auto id = reader.get<std::uint64_t>();
+        starts.push_back({id, reader.get<std::uint64_t>()});
+      }
+      return starts;
+    };
+    History history;
+    history.starts = reader.get<std::uint64_t>();
+    history.diverged_at = {reader.get<std::uint64_t>()};
+    history.disputed.chosen_end = {reader.get<std::uint64_t>()};
+    history.disputed.hash = reader.get<std::uint64_t>();
+    history.gone_back = reader.get<std::uint8_t>() != 0;
+    history.recent = get_starts();
+    const auto kept_by = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < kept_by && reader.ok(); ++i) {
+      const NodeId node{reader.get<std::uint64_t>()};
+      history.kept_by.emplace_back(node, reader.get<std::uint64_t>());
+    }
+    const auto heard = reader.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < heard && reader.ok(); ++i) {
+      net::Sighting seen;
+      seen.node = {reader.get<std::uint64_t>()};
+      seen.starts = reader.get<std::uint64_t>();
+      seen.commits = reader.get<std::uint64_t>();
+      seen.forked = reader.get<std::uint8_t>() != 0;
+      seen.recent = get_starts();
+      // Never written without one; readers rely on it.
+      if (!seen.recent.empty()) history.heard.push_back(std::move(seen));
+    }
+    return history;
+  });
+}
+
+std::vector<std::byte> seal_row(const IndexRow& row) {
+  std::vector<std::byte> content;
+  ByteWriter writer(content);
+  writer.put(row.slot.value);
+  writer.put(row.count);
+  for (const IndexRow::Skipped& skipped : row.skipped) {
+    writer.put(skipped.command);
+    writer.put(skipped.entries);
+  }
+  return seal(Table::index, row.first_lsn.value, std::move(content));
+}
+
+Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed) {
+  return unseal_as<IndexRow>(Table::index, first_lsn.value, sealed, [&](ByteReader& reader) {
+    IndexRow row;
+    row.first_lsn = first_lsn;
+    row.slot = {reader.get<std::uint64_t>()};
+    row.count = reader.get<std::uint32_t>();
+    while (reader.ok() && reader.left() != 0) {
+      const auto command = reader.get<std::uint32_t>();
+      row.skipped.push_back({command, reader.get<std::uint32_t>()});
+    }
+    return row;
+  });
+}
+
+void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target,
+                       ValuePlace place) {
+  std::vector<std::byte> content;
+  content.reserve(kSlotHeaderBytes);
+  ByteWriter writer(content);
+  writer.put(kSlotFormatVersion);
+  writer.put(static_cast<std::uint16_t>(record.value.kind()));
+  writer.put(place.segment);
+  writer.put(record.epoch.value);
+  writer.put(record.ballot.round);
+  writer.put(record.ballot.node.value);
+  writer.put(static_cast<std::uint64_t>(record.value.size()));
+  writer.put(record.value.digest());
+  writer.put(place.offset);
+  const auto sealed = seal(Table::slots, record.slot.value, std::move(content));
+  std::memcpy(target.data(), sealed.data(), kSlotHeaderBytes);
+}
+
+Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes) {
+  if (bytes.size() < kSlotHeaderBytes) return corrupt(Table::slots, slot.value, "is cut off");
+  const auto header = unseal(Table::slots, slot.value, bytes.first(kSlotHeaderBytes));
+  if (!header) return tl::unexpected<Error>(header.error());
+  ByteReader reader(*header);
+  const auto version = reader.get<std::uint16_t>();
+  const auto kind = reader.get<std::uint16_t>();
+  SlotHeader read;
+  read.place.segment = reader.get<std::uint32_t>();
+  read.record.slot = slot;
+  read.record.epoch = {reader.get<std::uint64_t>()};
+  read.record.ballot.round = reader.get<std::uint64_t>();
+  read.record.ballot.node = {reader.get<std::uint64_t>()};
+  read.value_bytes = reader.get<std::uint64_t>();
+  read.digest = reader.get<std::uint64_t>();
+  read.place.offset = reader.get<std::uint64_t>();
+  const std::uint64_t here = bytes.size() - kSlotHeaderBytes;
+  if (version != kSlotFormatVersion || kind > UINT8_MAX ||
+      here != (read.place.segment == 0 ? read.value_bytes : 0)) {
+    return corrupt(Table::slots, slot.value, "has a header that does not fit it");
+  }
+  read.kind = static_cast<paxos::ValueKind>(kind);
+  return read;
+}
+
+Result<paxos::Record> with_value(SlotHeader header, Slice value) {
+  if (header.kind == paxos::ValueKind::noop) return std::move(header.record);
+  if (net::value_digest(value.bytes) != header.digest) {
+    return corrupt(Table::slots, header.record.slot.value,
+                   "has a value that does not match its checksum");
+  }
+  header.record.value = {header.kind, {std::move(value)}, header.digest};
+  return std::move(header.record);
+}
+
+Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, ValueReader* values) {
+  auto header = read_slot_header(slot, bytes);
+  if (!header) return tl::unexpected<Error>(header.error());
+  if (header->place.segment == 0) {
+    const auto value = bytes.subspan(kSlotHeaderBytes);
+    const auto copy = std::make_shared<std::vector<std::byte>>(value.begin(), value.end());
+    return with_value(*std::move(header), {copy, *copy});
+  }
+  if (values == nullptr) {
+    return corrupt(Table::slots, slot.value, "has its value in a value log that is not there");
+  }
+  auto value = values->read(header->place, header->value_bytes);
+  // What could not even be looked at is not rotten.
+  if (!value && value.error().code == Errc::io) return tl::unexpected<Error>(value.error());
+  if (!value) {
+    return corrupt(Table::slots, slot.value, ("has no value: " + value.error().detail).c_str());
+  }
+  return with_value(*std::move(header), *std::move(value));
+}
+
+}  // namespace stele::log

@@ -1,0 +1,92 @@
+// Whether a node's directory still holds everything that the node has told as durable (ADR 16).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/wire/message.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+/// What a directory keeps of this: one durable record.
+struct History {
+  std::uint64_t starts = 0;
+  std::vector<net::Start> recent;    ///< Of this directory, the newest first.
+  std::vector<net::Sighting> heard;  ///< Of the other nodes.
+  /// Which start of this directory another node has kept, as it said itself.
+  std::vector<std::pair<NodeId, std::uint64_t>> kept_by;
+  Slot diverged_at;  ///< Not {}: the state differed from a majority's there.
+  /// Not {}: others had another state there, and nobody had said who is right.
+  net::StatePoint disputed;
+  bool gone_back = false;  ///< Others have shown that this is an older copy.
+
+  bool operator==(const History&) const = default;
+};
+
+/// Compares what nodes say at their start with what was heard of them before. A copy of a directory
+/// that is put back lacks a start, or a commit, that others have heard of: votes are forgotten, and
+/// the node must take no part. A crash loses nothing that was told as durable, and is never taken
+/// for it. Pure.
+class Lineage {
+ public:
+  /// The next start of a directory whose last commit is `commits_found`; `id` is random.
+  Lineage(NodeId self, History history, std::uint64_t id, std::uint64_t commits_found);
+
+  /// Judges a node's hello. ok: true if it is of a start that is not known to be kept: nothing that
+  /// the node says may count until history() is durable, and on_kept() is told. Errors, as
+  /// sentences: foreign_directory (it has gone back), refused.
+  Result<bool> admit(const net::Hello& hello);
+  /// What was heard of that start is durable.
+  void on_kept(NodeId node, std::uint64_t start_id);
+  /// A node, in that start, has told that commit as durable.
+  void told(NodeId node, std::uint64_t start_id, std::uint64_t commits);
+  /// What another node has heard of all. True if somebody must not be listened to any more: check()
+  /// tells; or if gone_back() has become true.
+  bool merge(NodeId from, const std::vector<net::Sighting>& sightings);
+
+  /// Somebody who refuses this node has heard that of it. No trust is needed: what it says is
+  /// compared with what the directory holds.
+  void hear_of_self(const net::Sighting& told);
+  /// What was heard of a node, for it to hear when it is refused.
+  [[nodiscard]] std::optional<net::Sighting> seen(NodeId node) const;
+
+  /// Errors: two directories have spoken as that node, or a later start of it.
+  [[nodiscard]] Result<void> check(NodeId node, std::uint64_t start_id) const;
+  /// Why this node's own directory is not the newest one, as a sentence; empty if it may be.
+  [[nodiscard]] const std::string& gone_back() const { return gone_back_; }
+
+  [[nodiscard]] const History& history() const { return history_; }
+  /// Whether history() has changed since this was asked last.
+  [[nodiscard]] bool take_changed() { return std::exchange(changed_, false); }
+  void set_diverged(Slot at) {
+    history_.diverged_at = at;
+    changed_ = true;
+  }
+  void set_disputed(const net::StatePoint& point) {
+    history_.disputed = point;
+    changed_ = true;
+  }
+  /// Before birth another directory may take a node's place.
+  void forget(NodeId node);
+  /// For a report: this node, which has made `commits` durable, and the others as far as what was
+  /// heard of them is durable.
+  [[nodiscard]] std::vector<net::Sighting> sightings(std::uint64_t commits) const;
+
+ private:
+  net::Sighting* find(NodeId node);
+  bool merge_self(NodeId from, const net::Sighting& told);
+  bool merge_other(const net::Sighting& told);
+
+  NodeId self_;
+  History history_;
+  std::set<NodeId> unkept_;  // Their last start is not durable here yet.
+  std::string gone_back_;
+  bool changed_ = true;
+};
+
+}  // namespace stele::log

@@ -1,0 +1,100 @@
+#include "log/replica/acceptor_actor.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace stele::log {
+namespace {
+
+constexpr Slot kSlotEnd{UINT64_MAX};
+
+}  // namespace
+
+AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
+                             std::size_t piece_bytes_max, Ports ports)
+    : Actor(loop, kLettersMax),
+      store_(store),
+      acceptor_(std::move(acceptor)),
+      epoch_(epoch),
+      piece_bytes_max_(piece_bytes_max),
+      ports_(std::move(ports)) {}
+
+void AcceptorActor::handle(Letter& letter) {
+  // A disk that does not keep up must not make memory grow: proposers send again.
+  const auto* accept = std::get_if<paxos::Accept>(&letter.message.body);
+  if (accept != nullptr) {
+    const Space space = store_.space();
+    // What waits must have room in what is kept for a full disk, which may be full before it is
+    // measured the next time.
+    const std::size_t most = std::min<std::size_t>(
+        kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
+    if (store_.backlog_bytes() + turn_bytes_ > most) return;
+    if (space.free_bytes == 0) acceptor_.found_full(space.kept_bytes_max / 2);
+  }
+  const std::size_t writes = effects_.writes.size();
+  acceptor_.step(letter.from, letter.message, effects_);
+  if (accept != nullptr && effects_.writes.size() != writes) turn_bytes_ += accept->value.size();
+}
+
+void AcceptorActor::flush() {
+  paxos::Acceptor::Effects effects = std::exchange(effects_, {});
+  turn_bytes_ = 0;
+  if (effects.heard != Ballot{}) ports_.heard(effects.heard);
+
+  for (paxos::Send& send : effects.at_once) ports_.send(std::move(send));
+
+  std::vector<paxos::Record> voted;
+  for (const auto& write : effects.writes) {
+    if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
+      voted.push_back(accepted->record);
+    }
+  }
+  if (!effects.writes.empty() || !effects.sends.empty()) {
+    // Durability (a): sends leave behind this step's writes and those of all earlier steps.
+    auto sends = std::make_shared<std::vector<paxos::Send>>(std::move(effects.sends));
+    store_.write_votes(std::move(effects.writes), [this, sends] {
+      for (paxos::Send& send : *sends) ports_.send(std::move(send));
+    });
+  }
+  for (const auto& read : effects.promises) answer_prepare(read);
+  for (const paxos::Record& record : voted) ports_.voted(record);
+}
+
+// Durability (b): the votes are read in their place among the writes, never beside a pending
+// commit.
+void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
+  Answer& answer = answers_[read.to];
+  const bool same = answer.ballot == read.ballot && answer.slot_begin == read.slot_begin;
+  // A piece may take long over a slow line; another one behind it would only take longer.
+  if (same && (answer.reading || ports_.progress(read.to).arrived < answer.sent_end)) return;
+  answer = {read.ballot, read.slot_begin};
+  const auto send = [this, read](paxos::Body body) {
+    ports_.send({read.to, {epoch_, std::move(body)}});
+    answers_[read.to].sent_end = ports_.progress(read.to).sent;
+  };
+  const auto send_promise = [this, read, send](SlotsRead found) {
+    Answer& told = answers_[read.to];
+    if (told.ballot == read.ballot && told.slot_begin == read.slot_begin) told.reading = false;
+    if (found.records.empty() && found.faulty) {
+      ports_.faulty_slot(*found.faulty);
+      return send(paxos::Faulty{read.ballot, *found.faulty});
+    }
+    // A vote of a higher ballot came in between: whoever asked is told so when it asks again.
+    for (const paxos::Record& record : found.records) {
+      if (record.ballot > read.ballot) return;
+    }
+    paxos::Promise promise;
+    promise.ballot = read.ballot;
+    promise.slot_begin = read.slot_begin;
+    promise.slot_end = found.records.empty() ? std::max(read.slot_begin, found.chosen_end)
+                                             : found.records.back().slot + 1;
+    promise.last = found.last;
+    promise.chosen_end = found.chosen_end;
+    promise.accepted = std::move(found.records);
+    send(std::move(promise));
+  };
+  store_.read_votes(read.slot_begin, kSlotEnd, piece_bytes_max_, send_promise);
+}
+
+}  // namespace stele::log

@@ -1,0 +1,160 @@
+#include "log/replica/learner_actor.h"
+
+#include <utility>
+
+namespace stele::log {
+
+LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
+                           Epoch epoch, std::size_t piece_bytes_max, Ports ports)
+    : Actor(loop, kLettersMax),
+      store_(store),
+      learner_(std::move(learner)),
+      state_(std::move(state)),
+      epoch_(epoch),
+      piece_bytes_max_(piece_bytes_max),
+      ports_(std::move(ports)),
+      recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max),
+      written_end_(state_.numbers().chosen_end) {
+  trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
+}
+
+LearnerActor::~LearnerActor() {
+  if (unwritten_bytes_ != 0) write_state();
+}
+
+void LearnerActor::handle(Letter& letter) {
+  if (ended_) return;
+  learner_.step(loop().now(), letter.from, letter.message, effects_);
+}
+
+void LearnerActor::on_voted(const paxos::Record& record) {
+  if (ended_) return;
+  learner_.on_voted(loop().now(), record, effects_);
+  wake();
+}
+
+void LearnerActor::tick() {
+  if (ended_) return;
+  set_paused();
+  learner_.tick(loop().now(), effects_);
+  if (unwritten_bytes_ != 0 && write_is_due()) write_state();
+  if (std::exchange(dirty_, false)) store_.flush();
+  flush();
+}
+
+void LearnerActor::flush() {
+  if (ended_) return;
+  paxos::Learner::Effects effects = std::exchange(effects_, {});
+  for (const paxos::Learner::Applied& applied : effects.applied) {
+    if (!apply(applied)) return;
+  }
+  if (!effects.applied.empty()) {
+    const bool much = !write_.learned.empty() || unwritten_bytes_ >= kWriteStateBytes;
+    if (much || write_is_due()) write_state();
+    recent_.on_durable(store_.readable_lsn());
+    set_paused();
+    ports_.chosen_end(learner_.chosen_end());
+  }
+  if (!effects.repaired.empty()) {
+    for (const paxos::Record& record : effects.repaired) {
+      write_.learned.push_back(record);
+      ports_.repaired_slot(record.slot);
+    }
+    write_state();
+  }
+  for (paxos::Send& send : effects.sends) ports_.send(std::move(send));
+  for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
+  if (effects.read_votes) {
+    const paxos::Learner::ReadVotes asked = *effects.read_votes;
+    store_.read_votes(asked.slot_begin, asked.slot_end, piece_bytes_max_,
+                      [this, asked](const SlotsRead& found) {
+                        if (found.faulty) on_faulty(*found.faulty);
+                        const Slot read_end = found.faulty.value_or(asked.slot_end);
+                        learner_.on_votes(loop().now(), asked, found.records, read_end, effects_);
+                        flush();
+                      });
+  }
+  if (effects.fetch_failed) ports_.fetch_failed();
+}
+
+void LearnerActor::write_state() {
+  write_.numbers = state_.numbers();
+  write_.sessions = state_.take_changed_sessions();
+  store_.write_state(std::exchange(write_, {}));
+  dirty_ = true;
+  unwritten_bytes_ = 0;
+  written_at_ = loop().now();
+  written_end_ = state_.numbers().chosen_end;
+}
+
+void LearnerActor::on_faulty(Slot slot) {
+  ports_.faulty_slot(slot);
+  learner_.repair(loop().now(), slot, effects_);
+  wake();
+}
+
+void LearnerActor::set_paused() {
+  const std::size_t kept = store_.space().kept_bytes_max;
+  const std::size_t most = std::min(kBacklogBytesMax, kept == 0 ? SIZE_MAX : kept / 3);
+  learner_.set_paused(space_full_ || store_.backlog_bytes() > most);
+}
+
+bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
+  const paxos::Record& record = applied.record;
+  const auto made = state_.apply(record.slot, record.value);
+  if (!made) {
+    ended_ = true;
+    ports_.cannot_go_on(made.error());
+    return false;
+  }
+  const LogState::Applied& outcome = *made;
+  trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
+  unwritten_bytes_ += 1 + record.value.size();
+  if (applied.learned) {
+    write_.learned.push_back(record);
+    ports_.repaired_slot(record.slot);  // Should there have been a faulty vote.
+  }
+  if (outcome.row.count != 0) {
+    write_.rows.push_back(outcome.row);
+    recent_.add(outcome.row, record.value);
+  }
+  ports_.applied(outcome);
+  return true;
+}
+
+void LearnerActor::serve(const paxos::Learner::Serve& asked) {
+  // Over a slow line an answer may take long; a second one behind it would only take longer.
+  const Served& last = served_[asked.to];
+  const bool again = last.slot_begin == asked.slot_begin;
+  if (again && ports_.progress(asked.to).arrived < last.sent_end) return;
+  if (!serving_.insert(asked.to).second) return;
+  // Only what is durable is served.
+  if (unwritten_bytes_ != 0 && asked.slot_begin >= written_end_) write_state();
+  store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
+    serving_.erase(asked.to);
+    if (found.faulty) on_faulty(*found.faulty);
+    paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};
+    // Dense from the slot asked for; what is trimmed or faulty is not served.
+    for (paxos::Record& record : found.records) {
+      if (record.slot != asked.slot_begin + fetched.records.size()) break;
+      fetched.records.push_back(std::move(record));
+    }
+    ports_.send({asked.to, {epoch_, std::move(fetched)}});
+    served_[asked.to] = {asked.slot_begin, ports_.progress(asked.to).sent};
+  });
+}
+
+void LearnerActor::read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                        std::function<void(EntriesRead)> done) {
+  if (recent_.holds(lsn_begin)) {
+    done(recent_.read(lsn_begin, lsn_end, bytes_max));
+  } else {
+    store_.read_entries(lsn_begin, lsn_end, bytes_max,
+                        [this, done = std::move(done)](EntriesRead read) {
+                          if (read.faulty_slot) on_faulty(*read.faulty_slot);
+                          done(std::move(read));
+                        });
+  }
+}
+
+}  // namespace stele::log

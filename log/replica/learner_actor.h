@@ -1,0 +1,106 @@
+// The learner on its loop: applies chosen slots to the state and hands out what came of them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "log/replica/acceptor_actor.h"
+#include "log/replica/recent_log.h"
+#include "log/replica/state_comparison.h"
+#include "log/state/log_state.h"
+#include "log/store/store.h"
+#include "net/loop/actor.h"
+#include "paxos/learner.h"
+
+namespace stele::log {
+
+class LearnerActor final : public net::Actor<Letter> {
+ public:
+  struct Ports {
+    std::function<void(paxos::Send)> send;
+    /// This program cannot apply what was chosen: the node must end. Nothing is said afterwards.
+    std::function<void(Error)> cannot_go_on;
+    std::function<void(const LogState::Applied&)> applied;  ///< One slot, in order.
+    std::function<void(Slot)> chosen_end;  ///< After everything that one turn applied.
+    std::function<void()> fetch_failed;
+    std::function<void(Slot)> faulty_slot;
+    std::function<void(Slot)> repaired_slot;  ///< Its record is on its way to the disk again.
+    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
+  };
+
+  LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
+               std::size_t piece_bytes_max, Ports ports);
+  /// The store is given what waits: after a clean end it has everything that was applied.
+  ~LearnerActor() override;
+  LearnerActor(const LearnerActor&) = delete;
+  LearnerActor& operator=(const LearnerActor&) = delete;
+
+  /// The own acceptor has queued a vote.
+  void on_voted(const paxos::Record& record);
+  void tick();
+  /// While the disk is full, nothing is fetched.
+  void set_space_full(bool full) { space_full_ = full; }
+  [[nodiscard]] bool space_full() const { return space_full_; }
+
+  /// Asks for the record of a faulty slot once more.
+  void mend(Slot slot) {
+    learner_.repair(loop().now(), slot, effects_);
+    wake();
+  }
+  /// Entries from `lsn_begin` on, below `lsn_end`, as far as applied: from memory at once, or from
+  /// the store a little later.
+  void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+            std::function<void(EntriesRead)> done);
+
+  [[nodiscard]] const LogState& state() const { return state_; }
+  [[nodiscard]] const StateTrail& trail() const { return trail_; }
+  [[nodiscard]] const paxos::Learner& role() const { return learner_; }
+
+  static constexpr std::size_t kLettersMax = 65536;
+  /// Above this much waiting for the disk, nothing more is fetched from others.
+  static constexpr std::size_t kBacklogBytesMax = 8 << 20;
+  /// Of the newest entries, so many pieces stay in memory.
+  static constexpr std::size_t kRecentPiecesMax = 8;
+  /// The state is written so often while slots are applied: what changes again and again meanwhile,
+  /// as the sessions of many clients do, is written once. It costs a restart so many slots more.
+  static constexpr Duration kWriteStateEvery = std::chrono::milliseconds(25);
+  /// Beside so many bytes of values it is little.
+  static constexpr std::size_t kWriteStateBytes = 1 << 20;
+
+ private:
+  void handle(Letter& letter) override;
+  void flush() override;
+  [[nodiscard]] bool apply(const paxos::Learner::Applied& applied);
+  void serve(const paxos::Learner::Serve& serve);
+  void set_paused();
+  void on_faulty(Slot slot);
+  void write_state();
+  [[nodiscard]] bool write_is_due() { return loop().now() - written_at_ >= kWriteStateEvery; }
+
+  Store& store_;
+  paxos::Learner learner_;
+  LogState state_;
+  StateTrail trail_;
+  Epoch epoch_;
+  std::size_t piece_bytes_max_;
+  Ports ports_;
+  paxos::Learner::Effects effects_;
+  RecentLog recent_;
+  StateWrite write_;
+  bool space_full_ = false;
+  Slot written_end_;                 // The store has been given the state up to there;
+  std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie behind it.
+  Time written_at_{};
+  bool ended_ = false;        // It came upon what it cannot apply.
+  bool dirty_ = false;        // The store has been given state that no flush has covered.
+  std::set<NodeId> serving_;  // One fetch at a time for each node.
+  struct Served {
+    Slot slot_begin;
+    std::uint64_t sent_end = 0;  // Where it ends among what was sent to that node.
+  };
+  std::map<NodeId, Served> served_;  // What each was served last.
+};
+
+}  // namespace stele::log

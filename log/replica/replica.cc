@@ -1,0 +1,368 @@
+#include "log/replica/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "paxos/base/check.h"
+
+namespace stele::log {
+namespace {
+
+constexpr std::size_t kReadsMax = 65536;
+constexpr std::size_t kFaultySlotsMax = 1024;
+/// So many election time-outs a leader waits for others to repair its record.
+constexpr int kRepairTimeouts = 4;
+/// Between hand-overs for one record, at most 2^6 times as long: nobody may be able to repair it.
+constexpr int kHandOversMax = 6;
+constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
+/// Who lags for so long says so, and why.
+constexpr Duration kLagTold = std::chrono::seconds(2);
+
+paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
+                              Time now) {
+  return {options.self,
+          options.configuration,
+          options.proposer,
+          content.acceptor.promised,
+          content.numbers.chosen_end,
+          now};
+}
+
+/// The own acceptor takes more than the proposer leaves for the disk (AcceptorActor::handle).
+ProposerActor::Limits limits(const Replica::Options& options, const Store& store) {
+  ProposerActor::Limits limits = options.limits;
+  const std::size_t kept = store.space().kept_bytes_max;
+  if (kept != 0) limits.backlog_bytes_max = std::min(limits.backlog_bytes_max, kept / 3 * 2);
+  return limits;
+}
+
+}  // namespace
+
+Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
+                 net::Events& events, StoreContent content, ReplicaListener& listener)
+    : options_(std::move(options)),
+      loop_(loop),
+      store_(store),
+      transport_(transport),
+      events_(events),
+      listener_(listener),
+      acceptor_(loop, store, paxos::Acceptor(options_.configuration, content.acceptor),
+                options_.configuration.epoch(), options_.piece_bytes_max, acceptor_ports()),
+      learner_(loop, store,
+               paxos::Learner(
+                   options_.self, options_.configuration, content.numbers.chosen_end,
+                   {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
+               LogState(content.numbers, std::move(content.sessions), options_.state_bounds),
+               options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
+      proposer_(loop, make_proposer(options_, content, loop.now()), limits(options_, store),
+                proposer_ports()) {
+  if (content.acceptor.promise_faulty) {
+    events_.event(net::Level::error, "promise_faulty", {{"reason", fault()}});
+  }
+  let_loop_commit();
+  check_space();
+  tick();
+}
+
+AcceptorActor::Ports Replica::acceptor_ports() {
+  return {[this](paxos::Send message) { send(std::move(message)); },
+          [this](const paxos::Record& record) {
+            faulty_slots_.erase(record.slot);  // A new vote overwrites and heals it.
+            learner_.on_voted(record);
+          },
+          [this](Ballot ballot) { proposer_.on_heard(ballot); },
+          [this](Slot slot) { on_faulty_slot(slot); },
+          [this](NodeId node) { return transport_.progress(node); }};
+}
+
+LearnerActor::Ports Replica::learner_ports() {
+  return {[this](paxos::Send message) { send(std::move(message)); },
+          [this](const Error& error) {
+            ended_ = true;
+            set_takes(Takes::no_part);
+            STELE_CHECK(options_.on_failure != nullptr, error.detail);
+            options_.on_failure(error);
+          },
+          [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
+          [this](Slot chosen_end) { on_chosen_end(chosen_end); },
+          [this] {
+            events_.event(net::Level::warning, "chosen_slot_unserved",
+                          {{"slot", state().numbers().chosen_end.value}});
+            proposer_.on_fetch_failed();
+          },
+          [this](Slot slot) { on_faulty_slot(slot); },
+          [this](Slot slot) { on_repaired_slot(slot); },
+          [this](NodeId node) { return transport_.progress(node); }};
+}
+
+ProposerActor::Ports Replica::proposer_ports() {
+  return {[this](paxos::Send message) { send(std::move(message)); },
+          [this](Ballot ballot) {
+            let_loop_commit();
+            events_.event(net::Level::info, "leader_began",
+                          {{"ballot", std::to_string(ballot.round) + "." +
+                                          std::to_string(ballot.node.value)}});
+          },
+          [this](const Slice& command, net::Outcome why) { listener_.on_dropped(command, why); },
+          [this](std::string_view why) {
+            let_loop_commit();
+            events_.event(net::Level::info, "leader_stopped", {{"reason", std::string(why)}});
+            for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
+            listener_.on_stopped();
+          },
+          [this](paxos::Proposer::SlowDisk disk) { on_slow_disk(disk); },
+          [this](std::uint64_t read, Slot barrier) {
+            auto found = unconfirmed_reads_.extract(read);
+            if (found.empty()) return;
+            confirmed_reads_.emplace(barrier, std::move(found.mapped()));
+            release_reads();
+          },
+          [this](std::uint64_t read) {
+            auto found = unconfirmed_reads_.extract(read);
+            if (!found.empty()) found.mapped()(false);
+          },
+          [this](NodeId node) { return transport_.progress(node); },
+          [this] { return store_.backlog_bytes(); }};
+}
+
+void Replica::send(paxos::Send message) {
+  const bool answers = std::holds_alternative<paxos::Fetched>(message.message.body);
+  if (halted() && !(answers && takes_ == Takes::questions)) return;
+  message.message.commits = store_.commits();
+  if (options_.tap) options_.tap(message);
+  if (message.to == options_.self) {
+    deliver(options_.self, std::move(message.message));
+  } else {
+    transport_.send(message.to, message.message);
+  }
+}
+
+void Replica::deliver(NodeId from, paxos::Message message) {
+  const bool asks = std::holds_alternative<paxos::Fetch>(message.body);
+  if (halted() && !(asks && takes_ == Takes::questions)) return;
+  // How far others are is of use to the learner, too, whatever else they say: who does not hear
+  // the leader learns from the others.
+  if (std::holds_alternative<paxos::Heartbeat>(message.body)) led_at_ = loop_.now();
+  const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
+                       std::holds_alternative<paxos::HeartbeatAck>(message.body);
+  if (is_hint && from != options_.self) learner_.tell({from, message});
+  if (const auto* promise = std::get_if<paxos::Promise>(&message.body)) {
+    hear_of(from, promise->chosen_end);
+  } else if (const auto* vote = std::get_if<paxos::PreVote>(&message.body)) {
+    hear_of(from, vote->chosen_end);
+  } else if (const auto* answer = std::get_if<paxos::PreVoteAnswer>(&message.body)) {
+    hear_of(from, answer->chosen_end);
+  }
+
+  switch (paxos::role_of(message.body)) {
+    case paxos::Role::acceptor: acceptor_.tell({from, std::move(message)}); return;
+    case paxos::Role::proposer: proposer_.tell({from, std::move(message)}); return;
+    case paxos::Role::learner: learner_.tell({from, std::move(message)}); return;
+  }
+}
+
+/// It overtakes the accepts that are on their way, which would be fetched as well: who hears the
+/// leader hears after them what is chosen.
+void Replica::hear_of(NodeId node, Slot chosen_end) {
+  const Duration recent = 2 * options_.proposer.timing.election_timeout;
+  const bool hears = led_at_ && loop_.now() - *led_at_ < recent;
+  if (node == options_.self || halted() || hears) return;
+  learner_.tell({node, {options_.configuration.epoch(), paxos::ChosenEnd{chosen_end}}});
+}
+
+net::Outcome Replica::submit(CommandKind kind, Slice command) {
+  if (!proposer_.role().leads()) return net::Outcome::not_leader;
+  using Room = paxos::Proposer::Room;
+  const Room room = proposer_.role().room(loop_.now());
+  if (room == Room::none) return net::Outcome::no_space;
+  // Another node takes over, or comes back, in a moment.
+  if (room == Room::unknown || space_low_) return net::Outcome::overloaded;
+  return proposer_.submit(kind, std::move(command));
+}
+
+void Replica::read_barrier(std::function<void(bool)> done) {
+  const std::size_t waiting = unconfirmed_reads_.size() + confirmed_reads_.size();
+  if (!proposer_.role().leads() || waiting >= kReadsMax) return done(false);
+  const std::uint64_t id = ++reads_;
+  unconfirmed_reads_.emplace(id, std::move(done));
+  proposer_.read(id);
+}
+
+void Replica::on_chosen_end(Slot chosen_end) {
+  acceptor_.on_chosen_end(chosen_end);
+  proposer_.on_chosen_end(chosen_end);
+  release_reads();
+  listener_.on_turn_end();
+}
+
+void Replica::release_reads() {
+  while (!confirmed_reads_.empty() &&
+         confirmed_reads_.begin()->first <= state().numbers().chosen_end) {
+    auto first = confirmed_reads_.extract(confirmed_reads_.begin());
+    first.mapped()(true);
+  }
+}
+
+/// The loop stands still meanwhile, and this node says nothing: not as a leader, nor where every
+/// other node is needed.
+void Replica::let_loop_commit() {
+  store_.let_loop_commit(!proposer_.role().leads() && all_connected_);
+}
+
+void Replica::set_all_connected(bool all) {
+  if (std::exchange(all_connected_, all) != all) let_loop_commit();
+}
+
+void Replica::tick() {
+  timer_ = loop_.after(options_.proposer.timing.heartbeat / 4, [this] { tick(); });
+  check_space();
+  check_faulty_slots();
+  check_lag();
+  proposer_.tick();
+  learner_.tick();
+}
+
+void Replica::check_space() {
+  if (loop_.now() - space_measured_at_ >= kMeasureSpaceEvery) {
+    space_measured_at_ = loop_.now();
+    store_.measure_space();
+  }
+  // Two steps: at the first the leader takes no more appends, so that what is in flight still fits
+  // above the second, where batches are refused and nothing is fetched.
+  const std::uint64_t free_bytes = store_.space().free_bytes;
+  const bool low = free_bytes < options_.reserve_bytes;
+  const bool full = free_bytes < options_.reserve_bytes / 2;
+  if (low != space_low_) {
+    space_low_ = low;
+    events_.event(
+        low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
+        {{"free_bytes", store_.space().free_bytes}, {"reserve_bytes", options_.reserve_bytes}});
+  }
+  acceptor_.set_space(low, full);
+  // What phase 1 has found may be all that a new leader lacks: half of what is kept is for that, or
+  // what is free but for a part of the reserve. What was taken since is known by the next measure.
+  const Space space = store_.space();
+  if (space.measured != space_seen_ || space.measured == 0) {
+    space_seen_ = space.measured;
+    const std::uint64_t left =
+        space.kept_bytes_max != 0 ? space.kept_bytes_max / 2 : options_.reserve_bytes / 4;
+    const std::uint64_t there =
+        std::min(space.free_bytes, options_.reserve_bytes) + space.kept_bytes;
+    const std::uint64_t gone = left + store_.backlog_bytes();
+    acceptor_.set_space_to_recover(there > gone ? there - gone : 0);
+  }
+  learner_.set_space_full(full);
+  proposer_.set_space_low(low);
+  const paxos::Proposer& proposer = proposer_.role();
+  // On a full disk nothing is fetched: who lacks slots then could serve nothing.
+  const bool stuck = full && proposer.others_know_more(loop_.now());
+  if (stuck || (low && proposer.leads() && proposer.others_have_space(loop_.now()))) hand_over();
+}
+
+void Replica::on_faulty_slot(Slot slot) {
+  acceptor_.on_faulty(slot);
+  if (faulty_slots_.empty()) {
+    faulty_since_ = loop_.now();
+    hand_overs_ = 0;
+  }
+  if (faulty_slots_.size() >= kFaultySlotsMax || !faulty_slots_.insert(slot).second) return;
+  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});
+}
+
+/// A chosen record that nobody else can serve either: the others know of no chosen value there, but
+/// hold votes. As long as this node leads, they stay votes; the next leader proposes them again.
+void Replica::check_faulty_slots() {
+  if (faulty_slots_.empty() || *faulty_slots_.begin() >= state().numbers().chosen_end) return;
+  const Duration patience =
+      kRepairTimeouts * options_.proposer.timing.election_timeout * (1 << hand_overs_);
+  if (loop_.now() - faulty_since_ < patience) return;
+  faulty_since_ = loop_.now();
+  learner_.mend(*faulty_slots_.begin());
+  if (!proposer_.role().leads()) return;
+  hand_overs_ = std::min(hand_overs_ + 1, kHandOversMax);
+  events_.event(net::Level::warning, "hands_over",
+                {{"reason", "nobody repairs the record of slot " +
+                                std::to_string(faulty_slots_.begin()->value)}});
+  hand_over();
+}
+
+void Replica::on_slow_disk(paxos::Proposer::SlowDisk disk) {
+  const auto ms = [](Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  };
+  slow_disk_ = "the disk answered " + std::to_string(ms(disk.own)) +
+               " ms late, those of enough others at most " + std::to_string(ms(disk.others)) +
+               " ms";
+  events_.event(net::Level::warning, "hands_over_slow_disk", {{"reason", slow_disk_}});
+}
+
+void Replica::check_lag() {
+  const Time now = loop_.now();
+  if (leader()) unled_since_.reset();
+  if (!leader() && !unled_since_) unled_since_ = now;
+  if (learner_.role().known_end() <= state().numbers().chosen_end) level_at_ = now;
+  const bool lags = now - level_at_ >= kLagTold;
+  if (lags == lags_ || halted()) return;
+  lags_ = lags;
+  events_.event(lags ? net::Level::warning : net::Level::info, lags ? "lags" : "caught_up",
+                {{"chosen_end", state().numbers().chosen_end.value}, {"reason", lag()}});
+}
+
+/// How much it lacks of what it has heard of, and why; empty if it does not lag.
+std::string Replica::lag() const {
+  const bool led = !unled_since_ || loop_.now() - *unled_since_ < kLagTold;
+  if (!lags_) return led ? "" : "hears no leader";
+  if (proposer_.role().waits_for_votes()) {
+    const bool room = proposer_.role().room(loop_.now()) == paxos::Proposer::Room::enough;
+    return std::string("waits for votes for what it has proposed") +
+           (room ? "" : ": too few nodes have room for it");
+  }
+  const Slot end = state().numbers().chosen_end;
+  const Slot known = std::max(learner_.role().known_end(), end);
+  std::string why = "fetches what it lacks";
+  if (learner_.space_full()) {
+    why = "its disk is full, so it fetches nothing";
+  } else if (store_.backlog_bytes() > LearnerActor::kBacklogBytesMax) {
+    why = "its disk does not keep up: " + std::to_string(store_.backlog_bytes() >> 20) +
+          " MiB wait for it";
+  } else if (!leader()) {
+    why = "hears no leader, and fetches from those who have heard one";
+  }
+  return "lags by " + std::to_string(known - end) + " slots at least: " + why;
+}
+
+void Replica::on_repaired_slot(Slot slot) {
+  if (faulty_slots_.erase(slot) == 0) return;
+  events_.event(net::Level::warning, "slot_repaired", {{"slot", slot.value}});
+}
+
+std::string Replica::fault() const {
+  if (acceptor_.role().faulty()) {
+    return "the record of the promise does not match its checksum: this node votes no more";
+  }
+  if (faulty_slots_.empty()) {
+    if (space_low_) {
+      const std::string lag = this->lag();
+      return "free space is below the reserve: appends get no_space" +
+             (lag.empty() ? lag : "; " + lag);
+    }
+    if (proposer_.role().disk_is_slow(loop_.now())) {
+      return slow_disk_ + ": another node leads, if one can";
+    }
+    if (!state().refuses_sessions()) return lag();
+    return "the table of sessions is full (" + std::to_string(state().sessions()) +
+           "), and all are in use: clients that open one get overloaded";
+  }
+  return "the record of slot " + std::to_string(faulty_slots_.begin()->value) +
+         (faulty_slots_.size() > 1 ? " (and of others)" : "") +
+         " does not match its checksum: it is neither served nor promised over";
+}
+
+std::optional<NodeId> Replica::leader() const { return proposer_.role().leader(loop_.now()); }
+
+bool Replica::caught_up() const {
+  const auto recovered = proposer_.role().recovered_slot();
+  return recovered && state().numbers().chosen_end >= *recovered;
+}
+
+}  // namespace stele::log

@@ -1,0 +1,149 @@
+// The three roles of one node, wired together over loop, store and transport.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "log/replica/acceptor_actor.h"
+#include "log/replica/learner_actor.h"
+#include "log/replica/proposer_actor.h"
+#include "log/store/store.h"
+#include "net/link/peers.h"
+#include "net/loop/events.h"
+
+namespace stele::log {
+
+/// What a replica tells whoever serves clients. All calls come from turns of the loop.
+class ReplicaListener {
+ public:
+  virtual ~ReplicaListener() = default;
+  virtual void on_applied(const LogState::Applied& applied) = 0;
+  /// After the last on_applied of a turn.
+  virtual void on_turn_end() = 0;
+  /// A command that was submitted and never proposed (not_leader, before on_stopped; or no_space).
+  virtual void on_dropped(const Slice& command, net::Outcome why) = 0;
+  /// No longer leads: what was submitted may yet be chosen.
+  virtual void on_stopped() = 0;
+};
+
+/// Loop thread only. Store, transport and listener outlive it.
+class Replica {
+ public:
+  struct Options {
+    NodeId self;
+    paxos::Configuration configuration;
+    paxos::Proposer::Options proposer;
+    ProposerActor::Limits limits;
+    std::uint64_t reserve_bytes = 0;  ///< Below that much free space no batch is accepted.
+    /// Of a promise or of chosen values in one message; one record may exceed it.
+    std::size_t piece_bytes_max = paxos::kPieceBytesMax;
+    std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
+    LogState::Bounds state_bounds = {};
+    /// The node must end: newer_format, if this program does not know what was chosen. Without it,
+    /// the process ends.
+    std::function<void(Error)> on_failure = {};
+    /// Sees everything that the roles send, also to each other, at the moment it leaves.
+    std::function<void(const paxos::Send&)> tap = {};
+  };
+
+  Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
+          net::Events& events, StoreContent content, ReplicaListener& listener);
+
+  /// A message from another node (or this one).
+  void deliver(NodeId from, paxos::Message message);
+
+  /// Takes a valid command. ok: its outcome comes by on_applied, or on_stopped. Else: not_leader,
+  /// overloaded, no_space.
+  net::Outcome submit(CommandKind kind, Slice command);
+  /// Calls back once a linearizable read may be served from the applied state; with false if this
+  /// node does not lead, or leads no more.
+  void read_barrier(std::function<void(bool)> done);
+  /// The node's own applied state.
+  void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+            std::function<void(EntriesRead)> done) {
+    learner_.read(lsn_begin, lsn_end, bytes_max, std::move(done));
+  }
+  /// Another node cannot be reached any more.
+  void on_peer_gone(NodeId node) { proposer_.on_peer_gone(node); }
+  /// It can be reached (again): what was sent to it before may be lost.
+  void on_peer_connected(NodeId node) { proposer_.on_connected(node); }
+  void hand_over() { proposer_.hand_over(); }
+  /// Whether it says and hears what others do, or nothing, as if it were cut off, or serves the
+  /// chosen values that others lack and does nothing else.
+  enum class Takes : std::uint8_t { part, no_part, questions };
+  void set_takes(Takes takes) { takes_ = ended_ ? Takes::no_part : takes; }
+  /// What it holds is not to be served to clients then.
+  [[nodiscard]] bool halted() const { return takes_ != Takes::part; }
+  /// Whether there is a connection to each other node.
+  void set_all_connected(bool all);
+  /// Another node says that it has applied the slots below `chosen_end`.
+  void hear_of(NodeId node, Slot chosen_end);
+  /// Of commands that are in no batch yet.
+  [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
+  /// Linearizable reads that are not confirmed yet: none where nobody leads.
+  [[nodiscard]] std::size_t reads_waiting() const { return unconfirmed_reads_.size(); }
+
+  [[nodiscard]] const LogState& state() const { return learner_.state(); }
+  [[nodiscard]] const StateTrail& trail() const { return learner_.trail(); }
+  [[nodiscard]] const paxos::Proposer& proposer() const { return proposer_.role(); }
+  [[nodiscard]] const paxos::Acceptor& acceptor() const { return acceptor_.role(); }
+  [[nodiscard]] std::optional<NodeId> leader() const;
+  /// Everything acknowledged before this leadership is applied.
+  [[nodiscard]] bool caught_up() const;
+  /// What is wrong with this node, as a sentence; empty if nothing.
+  [[nodiscard]] std::string fault() const;
+
+ private:
+  void send(paxos::Send message);
+  void tick();
+  void let_loop_commit();
+  void check_space();
+  void check_faulty_slots();
+  void check_lag();
+  [[nodiscard]] std::string lag() const;
+  void on_chosen_end(Slot chosen_end);
+  void release_reads();
+  void on_faulty_slot(Slot slot);
+  void on_slow_disk(paxos::Proposer::SlowDisk disk);
+  void on_repaired_slot(Slot slot);
+  AcceptorActor::Ports acceptor_ports();
+  LearnerActor::Ports learner_ports();
+  ProposerActor::Ports proposer_ports();
+
+  Options options_;
+  net::Loop& loop_;
+  Store& store_;
+  net::Transport& transport_;
+  net::Events& events_;
+  ReplicaListener& listener_;
+
+  AcceptorActor acceptor_;
+  LearnerActor learner_;
+  ProposerActor proposer_;
+
+  std::unique_ptr<net::Timer> timer_;
+  std::uint64_t reads_ = 0;
+  std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
+  std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
+  Takes takes_ = Takes::part;
+  bool ended_ = false;  // It came upon what this program does not know.
+  bool all_connected_ = false;
+  bool space_low_ = false;
+  Time space_measured_at_{};
+  std::uint64_t space_seen_ = 0;
+  std::set<Slot> faulty_slots_;  // Not yet repaired.
+  std::string slow_disk_;        // Why it has handed over, in words.
+  std::optional<Time> led_at_;   // When a leader was heard.
+  Time level_at_{};              // When it had last applied all that it had heard of.
+  std::optional<Time> unled_since_;
+  bool lags_ = false;    // It has said so.
+  Time faulty_since_{};  // Of the first of them, or since the last hand-over for it,
+  int hand_overs_ = 0;   // of so many: the next one comes later and later.
+};
+
+}  // namespace stele::log

@@ -1,0 +1,123 @@
+#include "log/state/session.h"
+
+#include <algorithm>
+
+#include "paxos/base/bytes.h"
+
+namespace stele::log {
+namespace {
+
+/// Room for so many stays when a burst is over.
+constexpr std::size_t kRunsKept = 16;
+
+}  // namespace
+
+void Session::consume(std::uint32_t count, net::Outcome outcome, Lsn lsn) {
+  const Sequence first = last_ + 1;
+  last_ = last_ + count;
+  if (gone_ != runs_.size()) {
+    Run& run = runs_.back();
+    const bool lsn_follows = outcome != net::Outcome::ok || run.lsn + run.count == lsn;
+    if (run.outcome == outcome && lsn_follows && UINT32_MAX - run.count >= count) {
+      run.count += count;
+      return;
+    }
+  }
+  runs_.push_back({first, count, outcome, lsn});
+}
+
+void Session::forget(Sequence acked) {
+  const Sequence before_window{last_ - Sequence{window_}};
+  const Sequence keep_from = std::min(std::max(acked, before_window), last_) + 1;
+  while (gone_ != runs_.size() && runs_[gone_].first < keep_from) {
+    Run& run = runs_[gone_];
+    const auto gone =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(keep_from - run.first, run.count));
+    if (gone == run.count) {
+      ++gone_;
+      continue;
+    }
+    run.first = run.first + gone;
+    if (run.outcome == net::Outcome::ok) run.lsn = run.lsn + gone;
+    run.count -= gone;
+  }
+  drop_gone();
+}
+
+void Session::forget_oldest() {
+  ++gone_;
+  drop_gone();
+}
+
+void Session::drop_gone() {
+  if (gone_ <= runs_.size() / 2) return;
+  runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(gone_));
+  gone_ = 0;
+  if (runs_.capacity() > kRunsKept && runs_.size() < runs_.capacity() / 4) runs_.shrink_to_fit();
+}
+
+void Session::recall(SessionId id, Sequence first, std::uint32_t count,
+                     std::vector<net::AppendResult>& out) const {
+  const Sequence end = first + count;
+  Sequence at = first;
+  const Sequence remembered_from = runs().empty() ? last_ + 1 : runs().front().first;
+  if (at < remembered_from) {
+    const Sequence until = std::min(end, remembered_from);
+    out.push_back(
+        {id, at, static_cast<std::uint32_t>(until - at), net::Outcome::forgotten, {}, {}});
+    at = until;
+  }
+  for (const Run& run : runs()) {
+    const Sequence run_end = run.first + run.count;
+    if (at >= end) return;
+    if (run_end <= at) continue;
+    const Sequence until = std::min(end, run_end);
+    const Lsn lsn = run.outcome == net::Outcome::ok ? run.lsn + (at - run.first) : Lsn{};
+    out.push_back({id, at, static_cast<std::uint32_t>(until - at), run.outcome, lsn, {}});
+    at = until;
+  }
+}
+
+std::vector<std::byte> Session::serialize() const {
+  std::vector<std::byte> bytes;
+  bytes.reserve(32 + 24 * runs().size());
+  ByteWriter writer(bytes);
+  writer.put(window_);
+  writer.put(static_cast<std::uint32_t>(runs().size()));
+  writer.put(ttl_us_);
+  writer.put(active_at_us_);
+  writer.put(last_.value);
+  for (const Run& run : runs()) {
+    writer.put(run.first.value);
+    writer.put(run.count);
+    writer.put(static_cast<std::uint32_t>(run.outcome));
+    writer.put(run.lsn.value);
+  }
+  return bytes;
+}
+
+Result<Session> Session::parse(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  Session session;
+  session.window_ = reader.get<std::uint32_t>();
+  const auto runs = reader.get<std::uint32_t>();
+  session.ttl_us_ = reader.get<std::uint64_t>();
+  session.active_at_us_ = reader.get<std::uint64_t>();
+  session.last_ = {reader.get<std::uint64_t>()};
+  for (std::uint32_t i = 0; i < runs && reader.ok(); ++i) {
+    Run run{};
+    run.first = {reader.get<std::uint64_t>()};
+    run.count = reader.get<std::uint32_t>();
+    const auto outcome = reader.get<std::uint32_t>();
+    if (outcome > static_cast<std::uint32_t>(net::kOutcomeLast)) {
+      return fail(Errc::corrupt, "a session remembers an unknown outcome");
+    }
+    run.outcome = static_cast<net::Outcome>(outcome);
+    run.lsn = {reader.get<std::uint64_t>()};
+    session.runs_.push_back(run);
+  }
+  if (!reader.ok() || reader.left() != 0) return fail(Errc::corrupt, "a session record is cut off");
+  return session;
+}
+
+}  // namespace stele::log

@@ -1,0 +1,70 @@
+// The store over files: threads that commit, checkpoint and read; one commit for all that waits.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "log/store/disk/data_directory.h"
+#include "log/store/files/store_files.h"
+#include "log/store/store.h"
+#include "net/loop/loop.h"
+
+namespace stele::log {
+
+class LmdbStore final : public Store {
+ public:
+  struct Options {
+    StoreFiles::Options files = {};
+    /// If set, the store has no threads: it calls this when a commit is wanted, and whoever set it
+    /// calls begin_commit() and finish_commit(); reads are done at once. For simulations.
+    std::function<void()> commit_wanted = {};
+  };
+
+  /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit
+  /// has failed: the node must end. Errors: corrupt, foreign_directory, newer_format, io.
+  static Result<std::unique_ptr<LmdbStore>> open(DataDirectory directory, const Options& options,
+                                                 net::Loop& loop,
+                                                 std::function<void(Error)> on_failure);
+  /// Commits what is queued, then stops the threads; without threads, drops what is queued.
+  ~LmdbStore() override;
+
+  [[nodiscard]] const std::optional<Identity>& identity() const override;
+  void write_identity(const Identity& identity, std::function<void()> durable) override;
+  [[nodiscard]] const History& history() const override;
+  void write_history(const History& history, std::function<void()> durable) override;
+  [[nodiscard]] std::uint64_t commits_found() const override;
+  [[nodiscard]] std::uint64_t commits() const override;
+  [[nodiscard]] Result<StoreContent> load() override;
+  void write_votes(std::vector<paxos::Acceptor::Write> writes,
+                   std::function<void()> durable) override;
+  void write_state(StateWrite write) override;
+  void flush() override;
+  void let_loop_commit(bool may) override;
+  void keep_cached(bool keep) override;
+  void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                  std::function<void(SlotsRead)> done) override;
+  void read_chosen(Slot slot_begin, std::size_t bytes_max,
+                   std::function<void(SlotsRead)> done) override;
+  void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                    std::function<void(EntriesRead)> done) override;
+  [[nodiscard]] Lsn readable_lsn() const override;
+  [[nodiscard]] std::size_t backlog_bytes() const override;
+  [[nodiscard]] Space space() const override;
+  void measure_space() override;
+
+  /// Only for stores without threads: what is queued is written, as the next commit under way;
+  /// false if nothing is, or if that must wait for those. Then the `index`th of them is synced, and
+  /// the first one is synced and told of, with those after it that are synced: so many.
+  bool begin_commit();
+  void sync_commit(std::size_t index);
+  std::size_t finish_commit();
+
+ private:
+  struct Impl;
+  explicit LmdbStore(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace stele::log

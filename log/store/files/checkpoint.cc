@@ -1,0 +1,67 @@
+#include "log/store/files/checkpoint.h"
+
+#include <utility>
+
+#include "log/store/redo.h"
+#include "paxos/base/check.h"
+
+namespace stele::log {
+
+void Checkpoint::begin(std::vector<std::byte>& redo, const JournalMark& mark,
+                       const StateNumbers& numbers) {
+  const std::lock_guard lock(mutex_);
+  STELE_CHECK(state_ == State::none);
+  redo_.swap(redo);
+  redo.clear();
+  mark_ = mark;
+  numbers_ = numbers;
+  state_ = State::waiting;
+}
+
+Result<void> Checkpoint::write(const Lmdb& lmdb) {
+  auto txn = lmdb.begin(true);
+  if (!txn) return tl::unexpected<Error>(txn.error());
+  auto done = apply_redo(redo_, *txn);
+  if (done) done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark_));
+  if (done) done = txn->commit();
+  return done;
+}
+
+Result<void> Checkpoint::run(const Lmdb& lmdb) {
+  std::unique_lock lock(mutex_);
+  if (state_ != State::waiting) return {};
+  state_ = State::running;
+  lock.unlock();
+  Result<void> outcome = write(lmdb);
+  while (!outcome && outcome.error().code == Errc::no_space && reserve_.release()) {
+    auto again = write(lmdb);
+    if (!again && again.error().code != Errc::no_space) break;  // The disk was full first.
+    outcome = std::move(again);
+  }
+  lock.lock();
+  outcome_ = outcome;
+  state_ = State::written;
+  no_longer_running_.notify_all();
+  return outcome;
+}
+
+Result<std::optional<StateNumbers>> Checkpoint::end(const Lmdb& lmdb) {
+  static_cast<void>(run(lmdb));
+  std::unique_lock lock(mutex_);
+  no_longer_running_.wait(lock, [this] { return state_ != State::running; });
+  if (!outcome_) return tl::unexpected<Error>(outcome_.error());
+  if (std::exchange(state_, State::none) == State::none) return std::optional<StateNumbers>();
+  return std::optional(numbers_);
+}
+
+bool Checkpoint::busy() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::waiting || state_ == State::running;
+}
+
+bool Checkpoint::written() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::written;
+}
+
+}  // namespace stele::log

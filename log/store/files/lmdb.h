@@ -1,0 +1,97 @@
+// A thin, owning layer over LMDB. Only the store includes this.
+#pragma once
+
+#include <lmdb.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "log/format/record.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+/// An environment with Stele's four tables. Move-only. Any thread; one writer at a time.
+class Lmdb {
+ public:
+  struct Options {
+    std::uint64_t map_bytes = 1ULL << 40;
+    bool read_only = false;
+  };
+
+  Lmdb() = default;
+  /// Opens the store in `directory`, makes an empty one if there is none (not if read_only).
+  /// Errors: corrupt, foreign_directory, io.
+  static Result<Lmdb> open(const std::string& directory, const Options& options);
+  ~Lmdb();
+  Lmdb(Lmdb&& other) noexcept;
+  Lmdb& operator=(Lmdb&& other) noexcept;
+
+  /// A transaction; aborted when destroyed, unless committed.
+  class Txn {
+   public:
+    ~Txn();
+    Txn(Txn&& other) noexcept;
+    Txn& operator=(Txn&&) = delete;
+
+    /// The value, valid while the transaction is; nothing if there is none. Errors: corrupt, io.
+    [[nodiscard]] Result<std::optional<std::span<const std::byte>>> get(Table table,
+                                                                        std::uint64_t key);
+    Result<void> put(Table table, std::uint64_t key, std::span<const std::byte> value);
+    /// Room for `bytes` bytes, to be filled before the next call.
+    [[nodiscard]] Result<std::span<std::byte>> reserve(Table table, std::uint64_t key,
+                                                       std::size_t bytes);
+    Result<void> erase(Table table, std::uint64_t key);
+    /// Durable when it returns. Errors are final: what was written is unknown.
+    Result<void> commit();
+
+   private:
+    friend class Lmdb;
+    Txn(const Lmdb& lmdb, MDB_txn* txn) : lmdb_(&lmdb), txn_(txn) {}
+    const Lmdb* lmdb_;
+    MDB_txn* txn_;
+    friend class Cursor;
+  };
+
+  /// Walks over one table in ascending order of keys.
+  class Cursor {
+   public:
+    Cursor(Txn& txn, Table table);
+    ~Cursor();
+    Cursor(const Cursor&) = delete;
+    Cursor& operator=(const Cursor&) = delete;
+
+    /// Each moves to a record, false if there is none. Errors are kept in status().
+    bool seek(std::uint64_t key);          ///< The first at or above `key`.
+    bool seek_last_at(std::uint64_t key);  ///< The last at or below `key`.
+    bool next();
+    [[nodiscard]] std::uint64_t key() const { return key_; }
+    [[nodiscard]] std::span<const std::byte> value() const { return value_; }
+    [[nodiscard]] const Result<void>& status() const { return status_; }
+
+   private:
+    bool move(MDB_cursor_op operation, std::uint64_t key);
+    MDB_cursor* cursor_ = nullptr;
+    std::uint64_t key_ = 0;
+    std::span<const std::byte> value_;
+    Result<void> status_;
+  };
+
+  [[nodiscard]] Result<Txn> begin(bool write) const;
+  /// Makes everything committed durable, also what a killed process left in the page cache.
+  Result<void> sync();
+  /// Bytes of the file that are in use or were.
+  [[nodiscard]] std::uint64_t used_bytes() const;
+
+ private:
+  MDB_env* env_ = nullptr;
+  MDB_dbi tables_[kTables] = {};
+  [[nodiscard]] MDB_dbi dbi(Table table) const {
+    return tables_[static_cast<std::size_t>(table) - 1];
+  }
+};
+
+}  // namespace stele::log

@@ -1,0 +1,150 @@
+// The files of a store: journal, value log and LMDB (ADR 6 and 7).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "log/store/files/checkpoint.h"
+#include "log/store/files/disk_reserve.h"
+#include "log/store/files/journal.h"
+#include "log/store/files/journal_record.h"
+#include "log/store/files/lmdb.h"
+#include "log/store/files/value_log.h"
+#include "log/store/redo.h"
+#include "log/store/transaction.h"
+
+namespace stele::log {
+
+/// A transaction is one record, written in one place and synced once: a small one in the journal, a
+/// large one in the value log, where its values stay. LMDB gets it later, together with others, and
+/// what it gets of large values is where they are. For one thread at a time; lmdb().begin(false),
+/// values() and run_checkpoint() are for any thread. Move-only.
+class StoreFiles {
+ public:
+  struct Options {
+    std::uint64_t map_bytes = 1ULL << 40;      ///< The bound of LMDB's file.
+    std::uint64_t journal_bytes = 2 << 20;     ///< Of a new journal; as much memory at most.
+    std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
+    std::uint64_t behind_bytes_max = 4 << 20;  ///< LMDB takes over so much at once, at most.
+    std::uint64_t reserve_bytes = 0;           ///< As of DiskReserve.
+    ValueLog::Options values = {};
+    NodeId node = {};  ///< Whose directory it must be; {}: anybody's.
+  };
+
+  /// Everything that was durable, or may have been, is in LMDB and synced afterwards. Errors:
+  /// corrupt, foreign_directory, newer_format, io.
+  static Result<StoreFiles> open(const std::string& directory, const Options& options);
+
+  /// Durable when it returns. `readable`: it can be read from LMDB then, and all before it.
+  /// Requires that none is under way. Errors are final: what was written is unknown.
+  Result<void> commit(const Transaction& transaction, bool readable);
+
+  /// The same in two steps, so that the next one may begin before this one is durable (ADR 19);
+  /// also of one that is empty. At most kUnsyncedMax are under way. It is durable once the sync has
+  /// run, and those of all before; `aside`: values go to the value log, however small.
+  Result<FileSync> begin(const Transaction& transaction, bool aside);
+  /// The first one under way is durable.
+  Result<void> end();
+  [[nodiscard]] std::size_t under_way() const { return unsynced_.size(); }
+  /// Several records behind each other do not say of the one before that it is durable: should it
+  /// be damaged, it would be taken for one that never was. One more record says so.
+  [[nodiscard]] bool untold() const {
+    return unsynced_.empty() && told_ + 1 < mark_.applied && mark_.applied == written_.applied;
+  }
+  /// Whether others will soon read what is committed from now on (ADR 10).
+  void keep_cached(bool keep) { values_.keep_cached(keep); }
+  /// Whether the commit of this would be one write and one sync.
+  [[nodiscard]] bool quick(const Transaction& transaction) const;
+  /// Moves to LMDB what it lacks.
+  Result<void> checkpoint();
+  /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
+  Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
+
+  /// `told` is called when run_checkpoint() has something to do. Without, whoever commits does it
+  /// when it must be done.
+  void on_checkpoint_begun(std::function<void()> told) { checkpoint_begun_ = std::move(told); }
+
+  /// Beside the files.
+  [[nodiscard]] DiskReserve& reserve() { return *reserve_; }
+  [[nodiscard]] Lmdb& lmdb() { return lmdb_; }
+  [[nodiscard]] ValueReader& values() { return *reader_; }
+  /// The state that can be read from LMDB.
+  [[nodiscard]] const StateNumbers& readable() const { return readable_; }
+  /// Of all files.
+  [[nodiscard]] std::uint64_t used_bytes() const;
+  /// The last commit, those under way included: now, and as it was found.
+  [[nodiscard]] std::uint64_t commits() const { return written_.commits; }
+  [[nodiscard]] std::uint64_t commits_found() const { return commits_found_; }
+
+ private:
+  static Result<StoreFiles> open_once(const std::string& directory, const Options& options);
+  StoreFiles(const Options& options, Lmdb lmdb, Journal journal, ValueLog values,
+             std::unique_ptr<ValueReader> reader)
+      : options_(options),
+        lmdb_(std::move(lmdb)),
+        journal_(std::move(journal)),
+        values_(std::move(values)),
+        reader_(std::move(reader)) {}
+  Result<void> load();
+  /// A record that was written, as long as it is not known to be durable.
+  struct Unsynced {
+    std::vector<std::byte> redo;
+    std::size_t bytes = 0;
+    std::optional<StateNumbers> numbers;
+    JournalMark mark;  // Behind it.
+  };
+
+  Result<void> write(const Transaction& transaction, bool aside, FileSync* apart);
+  Result<void> append(const Transaction& transaction, bool aside, FileSync* apart);
+  Result<void> append_small(const Transaction& transaction, Promised& promised, FileSync* apart);
+  Result<void> append_large(const Transaction& transaction, Promised& promised, FileSync* apart);
+  [[nodiscard]] RecordNumber next_number() const { return {written_.applied + 1, mark_.applied}; }
+  Result<void> begin_checkpoint();
+  void turn_journal();
+  Result<void> end_checkpoint();
+  Result<void> end_written_checkpoint();
+
+  Options options_;
+  Lmdb lmdb_;
+  Journal journal_;
+  ValueLog values_;
+  std::unique_ptr<ValueReader> reader_;
+  JournalMark written_;                          // Behind the last record,
+  JournalMark mark_;                             // and behind the last one that is durable.
+  std::deque<Unsynced> unsynced_;                // Those between.
+  std::array<std::uint64_t, 2> last_in_half_{};  // Of the journal, the last record in each,
+  std::size_t half_ = 0;                         // and the one that is written.
+  std::uint64_t in_lmdb_ = 0;                    // The last record that LMDB has,
+  std::uint64_t begun_ = 0;                      // or will have with the part under way.
+  std::uint64_t told_ = 0;  // The last record says that those up to this one are durable.
+  std::uint64_t commits_found_ = 0;
+  Redo redo_;                       // Of the transaction under way.
+  std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,
+  std::uint64_t behind_bytes_ = 0;  // and with its values.
+  std::function<void()> checkpoint_begun_;
+  std::unique_ptr<DiskReserve> reserve_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  Promised promised_;
+  StateNumbers durable_;
+  StateNumbers readable_;
+};
+
+/// What the tables lack: the records behind the mark, in order, with views into the rest. Segments
+/// are read from the disk (ADR 10); what the page cache has of the journal is as good, because LMDB
+/// gets and syncs it.
+struct Journaled {
+  std::optional<MappedFile> journal;
+  std::vector<Slice> segments;
+  std::vector<FoundRecord> records;
+  ValuePlace values_end;  ///< Behind the last record.
+};
+/// Nothing if there is no journal yet. Errors: corrupt (what was durable is missing), io.
+[[nodiscard]] Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn);
+
+}  // namespace stele::log

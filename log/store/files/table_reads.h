@@ -1,0 +1,23 @@
+// What is read back from the store's tables.
+#pragma once
+
+#include <cstddef>
+
+#include "log/format/entries.h"
+#include "log/store/files/lmdb.h"
+#include "log/store/files/value_log.h"
+#include "log/store/store.h"
+
+namespace stele::log {
+
+/// The defaults if there is no record yet. Errors: corrupt, io; so with all of these.
+[[nodiscard]] Result<StateNumbers> get_numbers(Lmdb::Txn& txn);
+/// Records from `begin` on, below `end`: at most `bytes_max` bytes, but at least one.
+[[nodiscard]] Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin,
+                                            Slot end, std::size_t bytes_max);
+/// Entries of [begin, end), as far as they are applied; at most `bytes_max` bytes, but at least
+/// one.
+[[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,
+                                              Lsn end, std::size_t bytes_max);
+
+}  // namespace stele::log

@@ -1,0 +1,34 @@
+// An offline look at a data directory: every checksum, and whether the parts fit together.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "log/format/record.h"
+#include "log/state/log_state.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+struct VerifyReport {
+  Identity identity;
+  History history;
+  Promised promised;
+  StateNumbers numbers;
+  std::uint64_t records = 0;  ///< In the table of slots,
+  std::uint64_t votes = 0;    ///< of which at or above chosen_end.
+  std::uint64_t value_bytes = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t sessions = 0;
+  std::vector<std::string> faults;  ///< One sentence each, the first kFaultsMax.
+  std::uint64_t faults_found = 0;
+
+  static constexpr std::size_t kFaultsMax = 20;
+};
+
+/// Needs the directory for itself. Errors: in_use, foreign_directory, newer_format, io; corrupt if
+/// the journal cannot be read. What is wrong with single records is in the report.
+[[nodiscard]] Result<VerifyReport> verify_directory(const std::string& path);
+
+}  // namespace stele::log

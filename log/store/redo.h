@@ -1,0 +1,45 @@
+// Changes of the store's tables as bytes: what the journal keeps until LMDB has it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "log/store/files/lmdb.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+/// Takes the same calls as Lmdb::Txn that change something, and writes them down.
+/// docs/storage-format.md has the layout.
+class Redo {
+ public:
+  void put(Table table, std::uint64_t key, std::span<const std::byte> value);
+  /// Room for `bytes` bytes, to be filled before the next call.
+  [[nodiscard]] std::span<std::byte> reserve(Table table, std::uint64_t key, std::size_t bytes);
+  void erase(Table table, std::uint64_t key);
+
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  void clear() { bytes_.clear(); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// One of them, read back; a view.
+struct Change {
+  enum class Kind : std::uint8_t { put = 1, erase = 2 };
+  Kind kind{};
+  Table table{};
+  std::uint64_t key = 0;
+  std::span<const std::byte> value;
+};
+
+/// Takes the first change off `redo`, which is not empty. Errors: corrupt.
+[[nodiscard]] Result<Change> next_change(std::span<const std::byte>& redo);
+/// Makes all changes, in their order, but for those of sessions that a later one undoes. Errors:
+/// corrupt, io.
+Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn);
+
+}  // namespace stele::log

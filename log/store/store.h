@@ -1,0 +1,117 @@
+// The durable side of a node, as the actors see it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "log/format/entries.h"
+#include "log/format/record.h"
+#include "log/node/lineage.h"
+#include "log/state/log_state.h"
+#include "paxos/acceptor.h"
+#include "paxos/message.h"
+
+namespace stele::log {
+
+/// What the learner wants written. It can be derived again from the slots, so nobody waits for it.
+struct StateWrite {
+  StateNumbers numbers;
+  std::vector<paxos::Record> learned;  ///< Chosen records that are not the own votes.
+  std::vector<IndexRow> rows;
+  std::vector<SessionImage> sessions;
+};
+
+/// Records read back, ascending. `faulty` is the first slot whose record failed its checksum, if
+/// the reading came upon one; records end before it.
+struct SlotsRead {
+  Slot chosen_end;  ///< Durable at the moment of reading.
+  std::vector<paxos::Record> records;
+  bool last = false;  ///< There is no record behind the ones read.
+  std::optional<Slot> faulty;
+};
+
+/// What a store holds when it is opened.
+struct StoreContent {
+  paxos::Acceptor::State acceptor;
+  StateNumbers numbers;
+  std::unordered_map<SessionId, Session> sessions;
+};
+
+struct Space {
+  std::uint64_t used_bytes = 0;
+  std::uint64_t free_bytes =
+      0;  ///< Until the bound of the store or of the disk, whichever is nearer.
+  std::uint64_t kept_bytes = 0;      ///< Beside that, for when it is full (DiskReserve),
+  std::uint64_t kept_bytes_max = 0;  ///< of so many.
+  std::uint64_t measured = 0;        ///< How often.
+};
+
+/// Writes are queued and committed in the order of the calls; what piled up during one commit is
+/// the next one. All functions return at once; callbacks run on the loop, in order. All functions
+/// are for the loop's thread. A commit that fails is never retried, but for what found no space and
+/// was not synced: the store reports it once through the failure handler it was opened with, and
+/// calls no callback any more.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  /// What the directory is; nothing if it is new.
+  [[nodiscard]] virtual const std::optional<Identity>& identity() const = 0;
+  virtual void write_identity(const Identity& identity, std::function<void()> durable) = 0;
+  /// Empty if it is new.
+  [[nodiscard]] virtual const History& history() const = 0;
+  virtual void write_history(const History& history, std::function<void()> durable) = 0;
+  /// Commits are numbered over all starts, but for those of the history alone: the last one that
+  /// was there when the store was opened, and the last one that is durable. Never goes back but
+  /// with the directory.
+  [[nodiscard]] virtual std::uint64_t commits_found() const = 0;
+  [[nodiscard]] virtual std::uint64_t commits() const = 0;
+  /// Everything needed to start; called once, before any write but the identity's. Errors: corrupt.
+  [[nodiscard]] virtual Result<StoreContent> load() = 0;
+
+  /// Queues an acceptor's writes; a vote raises the durable promise to its ballot in the same
+  /// transaction. `durable` runs once these and all earlier votes are durable; without writes, once
+  /// all earlier ones are.
+  virtual void write_votes(std::vector<paxos::Acceptor::Write> writes,
+                           std::function<void()> durable) = 0;
+  /// Queues the learner's writes. They ride in the next commit; flush() sees to it that there is
+  /// one.
+  virtual void write_state(StateWrite write) = 0;
+  virtual void flush() = 0;
+
+  /// Whether the loop itself may wait for the disk, for as long as a small commit takes, which
+  /// spares two wake-ups. Not on a node that others wait for while its disk stalls. At first it may
+  /// not.
+  virtual void let_loop_commit(bool) {}
+
+  /// Whether a node is away that will fetch what is written meanwhile: it is better kept where
+  /// reading it needs no disk. At first none is.
+  virtual void keep_cached(bool) {}
+
+  /// Reads votes: records at or above `slot_begin` and the durable chosen_end, below `slot_end`.
+  /// They are read in their place among the writes: everything queued before is durable and
+  /// visible. At most `bytes_max` bytes, but at least one record.
+  virtual void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                          std::function<void(SlotsRead)> done) = 0;
+  /// Reads chosen records, below the durable chosen_end, beside the writes.
+  virtual void read_chosen(Slot slot_begin, std::size_t bytes_max,
+                           std::function<void(SlotsRead)> done) = 0;
+  /// Reads entries of [lsn_begin, lsn_end), as far as they are durably applied; at most `bytes_max`
+  /// bytes, but at least one entry.
+  virtual void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                            std::function<void(EntriesRead)> done) = 0;
+
+  /// Entries below are durable, and read back at once; those above may have to be made readable.
+  [[nodiscard]] virtual Lsn readable_lsn() const = 0;
+  /// Bytes queued for the next commits.
+  [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
+  /// As of the last commit or measurement.
+  [[nodiscard]] virtual Space space() const = 0;
+  /// Measures again, a little later: others may have freed or filled the disk.
+  virtual void measure_space() = 0;
+};
+
+}  // namespace stele::log

@@ -1,0 +1,38 @@
+// What one commit writes into the store's tables.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "log/store/redo.h"
+#include "log/store/store.h"
+
+namespace stele::log {
+
+/// Grows by everything that is queued while the last commit is under way.
+struct Transaction {
+  std::optional<Identity> identity;
+  std::optional<History> history;
+  std::vector<paxos::Acceptor::Write> votes;
+  std::optional<StateWrite> state;
+  std::size_t bytes = 0;        ///< About as much as it writes,
+  std::size_t state_bytes = 0;  ///< and how much of that is `state`.
+
+  void add(std::vector<paxos::Acceptor::Write> writes);
+  void add(StateWrite write);
+  /// It holds something that other nodes may be told of: not only what was heard of them.
+  [[nodiscard]] bool counts() const { return identity || !votes.empty() || state; }
+  [[nodiscard]] bool empty() const { return !identity && !history && votes.empty() && !state; }
+};
+
+/// Where the values of a transaction go.
+struct ValuesAside {
+  ValuePlace next;                   ///< Of the first one; empty: they stay with their records.
+  std::vector<paxos::Value> values;  ///< Those that go there, one behind the other.
+};
+
+/// Writes down all of it. `promised` is the durable promise before, and becomes the one behind.
+void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo);
+
+}  // namespace stele::log

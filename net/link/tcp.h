@@ -1,0 +1,75 @@
+// Links over TCP: dialled and accepted.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "net/link/receive_memory.h"
+#include "net/link/resolver.h"
+#include "net/loop/asio_loop.h"
+#include "net/loop/loop.h"
+#include "paxos/base/result.h"
+
+namespace stele::net {
+
+struct TcpOptions {
+  /// Bytes queued for one peer at most; a single larger frame passes if the queue is empty. Must
+  /// have room for all accepts in flight: what does not fit is lost, and sent again much later.
+  std::size_t queue_bytes_max = 12 << 20;
+  /// A peer that acknowledges nothing for that long is dead. Who has dialled asks, every second
+  /// after half as long a silence.
+  Duration unacknowledged_timeout = std::chrono::seconds(4);
+  Duration connect_timeout = std::chrono::seconds(3);
+  /// Of a listener: connections that came in and are not closed, those that end gently, too. Others
+  /// wait with the system until one is.
+  std::size_t accepted_max = SIZE_MAX;
+  /// Bounds what all these links hold for frames that have begun to arrive; null: nothing does.
+  std::shared_ptr<ReceiveMemory> receive_memory = {};
+  /// Who holds some of it and sends nothing more for that long is dead.
+  Duration frame_timeout = std::chrono::seconds(10);
+};
+
+class TcpDialer final : public Dialer {
+ public:
+  /// `look_up`: as of Resolver.
+  TcpDialer(AsioLoop& loop, TcpOptions options, Resolver::LookUp look_up = {})
+      : loop_(loop), options_(std::move(options)), resolver_(loop.context(), std::move(look_up)) {}
+  [[nodiscard]] std::unique_ptr<Link> dial(const Address& address, LinkHandler& handler) override;
+  /// As of Resolver.
+  void close() { resolver_.close(); }
+
+ private:
+  AsioLoop& loop_;
+  TcpOptions options_;
+  Resolver resolver_;
+};
+
+/// Accepts connections on an address, or on all that a name stands for, until it is destroyed. Loop
+/// thread only.
+class TcpListener {
+ public:
+  using OnLink = std::function<void(std::unique_ptr<Link>)>;
+
+  /// Binds at once to `endpoints`, which `address` stands for. Errors: in_use (the port is taken),
+  /// invalid_argument (no such local address); they name `address`.
+  static Result<std::unique_ptr<TcpListener>> listen(AsioLoop& loop, const Address& address,
+                                                     const Resolver::Endpoints& endpoints,
+                                                     TcpOptions options, OnLink on_link);
+  ~TcpListener();
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
+
+  /// The port, also if it was chosen by the system (port 0 in listen_any).
+  [[nodiscard]] std::uint16_t port() const;
+
+ private:
+  struct Core;
+  explicit TcpListener(std::shared_ptr<OnLink> on_link);
+
+  std::shared_ptr<OnLink> on_link_;  // Null once it is destroyed.
+  std::vector<std::shared_ptr<Core>> cores_;
+};
+
+}  // namespace stele::net

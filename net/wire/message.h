@@ -1,0 +1,272 @@
+// Everything that crosses a connection: the handshake, what nodes say to nodes (paxos/message.h),
+// and what clients and nodes say to each other. Plain values; net/wire/codec turns them into bytes
+// and back.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "paxos/base/ids.h"
+#include "paxos/base/value.h"
+#include "paxos/message.h"
+
+namespace stele::net {
+
+inline constexpr std::uint16_t kProtocolVersion = 3;
+
+struct Member {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+
+  bool operator==(const Member&) const = default;
+};
+
+/// One start of a process over a node's directory: a number drawn at random, and the store's last
+/// commit that it found there.
+struct Start {
+  std::uint64_t id = 0;
+  std::uint64_t commits_found = 0;
+
+  bool operator==(const Start&) const = default;
+};
+
+/// The other side of a connection: what it may say depends on it.
+enum class Speaker : std::uint8_t {
+  stranger,   ///< Who has dialled, before it has said who it is: a hello.
+  client,     ///< What clients ask of nodes.
+  server,     ///< A node that a client has dialled.
+  node,       ///< A node that has dialled this one, and is a member: what the roles say.
+  listening,  ///< A node that this one has dialled: it answers the handshake.
+};
+
+/// The first frame in each direction.
+struct Hello {
+  enum class Kind : std::uint8_t { peer = 0, client = 1 };
+  std::uint16_t protocol_version = kProtocolVersion;
+  Kind kind = Kind::peer;
+  std::string cluster_name;
+  std::uint64_t cluster_id = 0;       // 0: not born, or a client that does not know.
+  NodeId node;                        // {} for clients, otherwise the sender.
+  std::uint64_t incarnation = 0;      // Of the sender's data directory.
+  std::vector<Member> members;        // The list it was born with; empty before birth.
+  std::uint64_t entry_bytes_max = 0;  // What a node accepts; 0 from clients.
+  std::string software;               // "stele 0.1.0".
+  // Of nodes only:
+  std::vector<NodeId> configured;  // The members that this start was told, ascending;
+  std::uint8_t q1 = 0;             // and the quorums.
+  std::uint8_t q2 = 0;
+  std::uint64_t starts = 0;          // How often the directory was started, with this time;
+  std::vector<Start> recent_starts;  // those of them that matter, the newest first.
+
+  bool operator==(const Hello&) const = default;
+};
+
+/// Instead of a Hello, or any time later: why the connection is closed, as a sentence.
+struct Refused {
+  std::string reason;
+
+  bool operator==(const Refused&) const = default;
+};
+
+/// What a node was last heard to have: log/node/lineage.h.
+struct Sighting {
+  NodeId node;
+  std::uint64_t starts = 0;
+  std::vector<Start> recent;  // The newest first: the one that was heard.
+  std::uint64_t commits = 0;  // The store's last one that it has told as durable.
+  bool forked = false;        // Two directories have spoken as this node.
+
+  bool operator==(const Sighting&) const = default;
+};
+
+/// So many starts are told, and kept.
+inline constexpr std::size_t kRecentStartsMax = 256;
+/// So many points are in a report at most.
+inline constexpr std::size_t kStatePointsMax = 16;
+
+/// The hash of the state with all slots below `chosen_end` applied.
+struct StatePoint {
+  Slot chosen_end;
+  std::uint64_t hash = 0;
+
+  bool operator==(const StatePoint&) const = default;
+};
+
+/// Now and then, from node to node: what it has heard of all, itself first, and hashes of its
+/// state.
+struct Report {
+  std::vector<Sighting> sightings;
+  std::vector<StatePoint> points;
+
+  bool operator==(const Report&) const = default;
+};
+
+/// What became of an operation, as a node tells it; docs/outcomes.md.
+enum class Outcome : std::uint8_t {
+  ok = 0,
+  not_leader = 1,
+  overloaded = 2,
+  too_large = 3,
+  no_space = 4,
+  condition_failed = 5,
+  trimmed = 6,
+  session_expired = 7,
+  shutting_down = 8,
+  unknown = 9,     // It was proposed; it may yet be chosen.
+  resend = 10,     // Void: an earlier sequence is missing. Send again from `resend_from`, in order.
+  skipped = 11,    // The sequence was consumed by a skip.
+  forgotten = 12,  // Applied before; its LSN is no longer remembered.
+  corrupt = 13,    // The node cannot read what was asked for; others may.
+};
+
+inline constexpr Outcome kOutcomeLast = Outcome::corrupt;
+
+struct OpenSession {
+  std::uint64_t nonce = 0;   // Drawn by the client; the answer repeats it.
+  std::uint32_t window = 0;  // Appends in flight at most.
+  std::uint32_t ttl_ms = 0;  // Log time without a command after which the session expires.
+
+  bool operator==(const OpenSession&) const = default;
+};
+
+struct SessionOpened {
+  std::uint64_t nonce = 0;
+  Outcome outcome = Outcome::ok;
+  SessionId session;
+  std::string leader;          // "host:port" or empty.
+  std::uint32_t retry_ms = 0;  // 0, with `overloaded`: the table of sessions is full.
+
+  bool operator==(const SessionOpened&) const = default;
+};
+
+/// Commands for the log (appends, skips, closes), of one session or of several, one behind the
+/// other: the bytes are in the format of log/format/batch.h.
+struct Append {
+  Slice commands;
+};
+
+struct AppendResult {
+  SessionId session;
+  Sequence sequence;        // The first,
+  std::uint32_t count = 0;  // and how many have this same result.
+  Outcome outcome = Outcome::ok;
+  Lsn lsn;               // Of the first; the others follow densely.
+  Sequence resend_from;  // With `resend`.
+
+  bool operator==(const AppendResult&) const = default;
+};
+
+struct AppendResults {
+  std::vector<AppendResult> results;
+  std::string leader;  // "host:port" or empty.
+  std::uint32_t retry_ms = 0;
+
+  bool operator==(const AppendResults&) const = default;
+};
+
+struct Read {
+  std::uint64_t request = 0;
+  Lsn lsn_begin;
+  Lsn lsn_end;  // {}: the present end.
+  std::uint32_t bytes_max = 0;
+  bool linearizable = false;  // Otherwise this node's own applied state.
+
+  bool operator==(const Read&) const = default;
+};
+
+/// Entries [lsn_begin, lsn_begin + count), as many as fit; `entries` in the entry format of
+/// log/format/batch.h.
+struct ReadResult {
+  std::uint64_t request = 0;
+  Outcome outcome = Outcome::ok;
+  Lsn lsn_begin;
+  std::uint32_t count = 0;
+  Lsn lsn_end;    // The end of the log as this node has applied it.
+  Lsn first_lsn;  // The first entry that is not trimmed.
+  std::string detail;
+  std::string leader;
+  std::uint32_t retry_ms = 0;
+  std::vector<Slice> entries;
+};
+
+/// Pushes entries from `lsn_begin` on ({}: from the next one) as they are applied.
+struct Tail {
+  std::uint64_t request = 0;
+  Lsn lsn_begin;
+  std::uint32_t credit_bytes = 0;
+
+  bool operator==(const Tail&) const = default;
+};
+
+struct TailCredit {
+  std::uint64_t request = 0;
+  std::uint32_t credit_bytes = 0;
+
+  bool operator==(const TailCredit&) const = default;
+};
+
+/// Entries of a tail; count 0 tells where a tail "from now" begins.
+struct TailEntries {
+  std::uint64_t request = 0;
+  Lsn lsn_begin;
+  std::uint32_t count = 0;
+  std::vector<Slice> entries;
+};
+
+/// The node stops serving a tail; the client goes on elsewhere, from where it was.
+struct TailEnd {
+  std::uint64_t request = 0;
+  Outcome outcome = Outcome::ok;
+  Lsn first_lsn;
+  std::string detail;
+  std::string leader;
+
+  bool operator==(const TailEnd&) const = default;
+};
+
+struct StatusAsk {
+  std::uint64_t request = 0;
+
+  bool operator==(const StatusAsk&) const = default;
+};
+
+struct MemberAddress {
+  NodeId node;
+  std::string address;
+
+  bool operator==(const MemberAddress&) const = default;
+};
+
+struct StatusAnswer {
+  std::uint64_t request = 0;
+  std::uint64_t cluster_id = 0;
+  std::string cluster_name;
+  NodeId node;
+  std::string role;  // "leader", "follower", "candidate", "unborn", "diverged", "gone_back".
+  Ballot ballot;     // The acceptor's promise.
+  NodeId leader;     // {}: none known.
+  Slot chosen_end;
+  Lsn applied_lsn;  // The last applied; {} if none.
+  Lsn first_lsn;
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t uptime_s = 0;
+  std::uint64_t state_hash = 0;
+  std::string version;
+  std::string fault;
+  std::vector<MemberAddress> members;
+
+  bool operator==(const StatusAnswer&) const = default;
+};
+
+/// Nothing: the sender lives.
+struct KeepAlive {
+  bool operator==(const KeepAlive&) const = default;
+};
+
+using Message = std::variant<Hello, Refused, paxos::Message, Report, OpenSession, SessionOpened,
+                             Append, AppendResults, Read, ReadResult, Tail, TailCredit, TailEntries,
+                             TailEnd, StatusAsk, StatusAnswer, KeepAlive>;
+
+}  // namespace stele::net

@@ -1,0 +1,30 @@
+#include "paxos/base/result.h"
+
+namespace stele {
+
+std::string_view to_string(Errc code) {
+  switch (code) {
+    case Errc::not_leader: return "not_leader";
+    case Errc::overloaded: return "overloaded";
+    case Errc::too_large: return "too_large";
+    case Errc::no_space: return "no_space";
+    case Errc::condition_failed: return "condition_failed";
+    case Errc::trimmed: return "trimmed";
+    case Errc::session_expired: return "session_expired";
+    case Errc::shutting_down: return "shutting_down";
+    case Errc::timed_out: return "timed_out";
+    case Errc::invalid_argument: return "invalid_argument";
+    case Errc::unreachable: return "unreachable";
+    case Errc::malformed: return "malformed";
+    case Errc::refused: return "refused";
+    case Errc::corrupt: return "corrupt";
+    case Errc::foreign_directory: return "foreign_directory";
+    case Errc::newer_format: return "newer_format";
+    case Errc::in_use: return "in_use";
+    case Errc::io: return "io";
+    case Errc::stopped: return "stopped";
+  }
+  return "unknown";
+}
+
+}  // namespace stele

@@ -1,0 +1,54 @@
+// Whether a leader's own disk is so much slower than others that one of those had better lead.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "paxos/base/ids.h"
+
+namespace stele::paxos {
+
+/// A slot needs q2 votes, and gets them without the leader's if enough others are quicker; but what
+/// a slow disk keeps waiting on the leader (its log, its reads, its memory) follows the slot. Slow
+/// means kTimes as late as each of q2 others, and kMore later, all the time for `patience`: disks
+/// that are alike, or a stall, are no reason. Pure; safety does not depend on anything here.
+class DiskWatch {
+ public:
+  explicit DiskWatch(Duration patience) : patience_(patience) {}
+
+  /// A new leadership: nothing has been seen.
+  void begin() { since_.reset(); }
+  /// How late the disks answer: the own one, and those of the others that answer.
+  void look(Time now, Duration own, std::vector<Duration> others, std::size_t q2);
+  /// One of the others had better lead.
+  [[nodiscard]] bool slow(Time now) const {
+    return since_ && now - *since_ >= patience_ * (1 << done_);
+  }
+  /// Another one was asked to lead. The next time it takes twice as long, should what makes this
+  /// disk slow come with the lead.
+  void done(Time now);
+  /// There was none to ask: it is looked at anew.
+  void put_off(Time now) { since_ = now; }
+  /// It was done about so long ago that this node may lead again like any other.
+  [[nodiscard]] bool reluctant(Time now) const { return done_at_ && now - *done_at_ < kReluctant; }
+  /// Whether a disk that answers so late is worth going to from one as late as `own`.
+  [[nodiscard]] static bool quicker(Duration other, Duration own) {
+    return kTimes * other <= own && own - other >= kMore;
+  }
+
+  static constexpr int kTimes = 4;
+  static constexpr Duration kMore = std::chrono::milliseconds(20);
+  static constexpr Duration kReluctant = std::chrono::seconds(60);
+  /// The patience doubles so often, until nothing was done about it for so long.
+  static constexpr int kDoneMax = 6;
+  static constexpr Duration kForgotten = std::chrono::minutes(10);
+
+ private:
+  Duration patience_;
+  std::optional<Time> since_;
+  std::optional<Time> done_at_;
+  int done_ = 0;
+};
+
+}  // namespace stele::paxos

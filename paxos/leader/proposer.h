@@ -1,0 +1,243 @@
+// The proposer: wins a ballot, proposes again what may have been chosen, then leads.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "paxos/configuration.h"
+#include "paxos/leader/disk_watch.h"
+#include "paxos/leader/election.h"
+#include "paxos/leader/flow.h"
+#include "paxos/leader/phase_one.h"
+#include "paxos/message.h"
+
+namespace stele::paxos {
+
+/// Scout, commander and leader of PMMC in one state machine, with the election beside it. Pure.
+class Proposer {
+ public:
+  enum class Standing : std::uint8_t {
+    follower,
+    preparing,  ///< Waits for its own acceptor's durable promise; no other node knows the ballot
+                ///< yet.
+    candidate,  ///< Phase 1 with everybody.
+    leader,     ///< Phase 1 is won; may still be proposing what it found.
+  };
+
+  /// How late the own disk has answered of late, and the slowest of q2 others that are quicker.
+  struct SlowDisk {
+    Duration own;
+    Duration others;
+  };
+
+  struct ReadReady {
+    std::uint64_t read;
+    Slot barrier;  ///< Serve once all slots below are applied.
+
+    bool operator==(const ReadReady&) const = default;
+  };
+
+  struct Effects {
+    std::vector<Send> sends;
+    std::vector<ReadReady> reads;
+    std::vector<std::uint64_t> reads_refused;  ///< This node no longer leads.
+    std::optional<Ballot> began;  ///< Leads now; proposes clients' batches once window_open().
+    /// No longer leads: what was proposed may yet be chosen. `stopped` comes before `began`.
+    bool stopped = false;
+    std::string_view why_stopped;       ///< As a sentence; text that lives for ever.
+    std::optional<SlowDisk> slow_disk;  ///< Why it hands over.
+  };
+
+  struct Options {
+    Timing timing;
+    std::uint64_t seed = 0;                     ///< All the randomness there is.
+    std::uint64_t window = 16;                  ///< Slots in flight at most.
+    std::size_t in_flight_bytes_max = 8 << 20;  ///< Bytes too, but for one slot of any size.
+  };
+
+  /// `promised` is the own acceptor's durable promise: a new round is always above it.
+  Proposer(NodeId self, Configuration configuration, Options options, Ballot promised,
+           Slot chosen_end, Time now);
+
+  /// Handles a message for a proposer; others, and those of other epochs, are ignored.
+  void step(Time now, NodeId source, const Message& message, Effects& out);
+  /// Call about every quarter of a heartbeat.
+  void tick(Time now, Effects& out);
+
+  /// The own acceptor heard of `ballot`, which is not below its promise.
+  void on_heard(Time now, Ballot ballot, Effects& out);
+  /// The own learner has marked all slots below `chosen_end`.
+  void on_chosen_end(Time now, Slot chosen_end, Effects& out);
+  /// Nobody reachable serves a chosen slot that the own learner needs: phase 1 again, from there.
+  void on_fetch_failed(Time now, Effects& out);
+
+  /// The connection to another node has been made (again): what was sent before may be lost.
+  void on_connected(Time now, NodeId node, Effects& out);
+  /// How far what was sent to a node has come, before each tick.
+  void set_progress(NodeId node, Progress progress);
+
+  /// Whether propose() may be called.
+  [[nodiscard]] bool window_open() const;
+  /// Whether lines and disks can do with another batch (see Flow). Asked when one waits.
+  [[nodiscard]] bool has_room();
+  /// A good size of the next batch.
+  [[nodiscard]] std::size_t batch_bytes() const { return flow_.batch_bytes(); }
+  /// Proposes a value for the next slot. Requires window_open().
+  Slot propose(Time now, Value value, Effects& out) {
+    return propose(now, std::move(value), false, out);
+  }
+
+  /// Confirms leadership for a linearizable read (Raft thesis 6.4, for Paxos: see
+  /// docs/protocol.md). Answered by `reads` or `reads_refused` of this call or a later one.
+  void read(Time now, std::uint64_t id, Effects& out);
+
+  /// Starts no new slot; once everything is applied, or an election time-out later at the latest,
+  /// asks the best follower to take over and gives up. Goes on leading if there is no follower.
+  void hand_over(Time now);
+
+  [[nodiscard]] const std::vector<NodeId>& members() const { return configuration_.members(); }
+  [[nodiscard]] Standing standing() const { return standing_; }
+  [[nodiscard]] bool leads() const { return standing_ == Standing::leader; }
+  [[nodiscard]] Ballot ballot() const { return ballot_; }
+  /// Bytes of the values that are in flight.
+  [[nodiscard]] std::size_t in_flight_bytes() const;
+  /// Who leads as far as this node has heard within two time-outs.
+  [[nodiscard]] std::optional<NodeId> leader(Time now) const;
+  /// Another node cannot be reached any more: it may have ended.
+  void on_peer_gone(Time now, NodeId node);
+  /// Whether the acceptors' disks have room for a batch: q2 that answer have; or fewer than q2 can
+  /// have, because so many have said of late that they have none; or it is not known.
+  enum class Room : std::uint8_t { enough, unknown, none };
+  [[nodiscard]] Room room(Time now) const;
+  /// Whether another one that answers has said that it knows of chosen slots that this node lacks.
+  [[nodiscard]] bool others_know_more(Time now) const;
+  /// A slot that it has proposed is the next to be chosen, and is not.
+  [[nodiscard]] bool waits_for_votes() const {
+    return leads() && !in_flight_.empty() && chosen_end_ >= in_flight_begin_;
+  }
+  /// An acceptor has said that it has no room.
+  [[nodiscard]] bool anybody_full() const;
+  /// q2 acceptors other than this node's have room, and answer.
+  [[nodiscard]] bool others_have_space(Time now) const;
+  /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
+  void set_space_low(bool low) { space_low_ = low; }
+  /// It had better not for another reason: it has handed over because its disk is slow.
+  [[nodiscard]] bool disk_is_slow(Time now) const { return disk_watch_.reluctant(now); }
+  /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
+  /// been worked off.
+  [[nodiscard]] std::optional<Slot> recovered_slot() const {
+    return recovered() ? std::optional(recovered_slot_) : std::nullopt;
+  }
+
+ private:
+  struct InFlight {
+    Value value;
+    NodeSet votes;
+    Time proposed_at;
+    bool recovers = false;
+    bool chosen = false;
+    std::size_t ahead_bytes = 0;  // In flight when it was proposed, with its own.
+  };
+  struct Peer {
+    Time prepared_at{};       // When it was last sent a Prepare in this ballot.
+    std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
+    Time heard_at{};          // When anything came from it in this ballot: it lives.
+    Time disk_at{};           // When an answer came that had waited for its disk.
+    Time delay_at{};
+    Duration delay{};            // How late its answers behind the disk are, the longest of late.
+    Slot owed;                   // The first one in flight that it has not voted for,
+    Time owed_since{};           // since then, or since it was last sent again:
+    int resent = 0;              // so often.
+    bool sent_more = false;      // Accepts, since the last tick.
+    std::uint64_t sent_end = 0;  // Where its last accept ends, among what was sent to it,
+    bool on_the_way = false;     // and whether that is on its way.
+    Slot chosen_end;
+    bool no_space = false;  // It has said so,
+    Time space_told_at{};   // then.
+    bool nacked = false;    // It refused this ballot.
+  };
+  struct WaitingRead {
+    std::uint64_t id;
+    std::uint64_t round;  // 0: the round has not been sent yet.
+    Slot barrier;
+  };
+
+  void on_promise(Time now, NodeId source, const Promise& promise, Effects& out);
+  void on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out);
+  void on_nack(Time now, NodeId source, const Nack& nack, Effects& out);
+  void on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out);
+  void on_heard_message(Time now, NodeId source, const Heard& heard);
+  void on_take_over(Time now, const TakeOver& message, Effects& out);
+
+  void campaign(Time now, Effects& out, bool ignore_ahead = false);
+  void give_up(Time now, std::string_view why, Effects& out);
+  [[nodiscard]] bool campaign_fails(Time now) const;
+  void pull_promises(Time now, Effects& out);
+  void begin_leading(Time now, Effects& out);
+  void repropose(Time now, Effects& out);
+  Slot propose(Time now, Value value, bool recovers, Effects& out);
+  [[nodiscard]] bool fits();
+  void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out);
+  void tell_chosen(Effects& out);
+  void drop_chosen_front();
+  void drop_learned();
+  void recover_in_flight();
+  void resend(Time now, Effects& out);
+  void resend_to(NodeId node, Effects& out);
+  [[nodiscard]] Duration patience(const Peer& peer) const;
+  void start_round(Time now, Effects& out);
+  void confirm_reads(Time now, Effects& out);
+  void watch_own_disk(Time now);
+  void finish_hand_over(Time now, Effects& out);
+  [[nodiscard]] std::optional<NodeId> best_to_lead(Time now) const;
+  [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
+  [[nodiscard]] bool answers(Time now, NodeId node, const Peer& peer) const;
+  [[nodiscard]] bool gets_nowhere(Time now) const;
+  [[nodiscard]] bool hears_promises(Time now) const;
+  [[nodiscard]] bool hears_quorum(Time now) const;
+  [[nodiscard]] bool own_disk_stalls(Time now) const;
+  [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;
+  [[nodiscard]] bool recovered() const;
+  void see_round(std::uint64_t round);
+  void send(NodeId to, Body body, Effects& out) const;
+  void send_all(const Body& body, Effects& out) const;
+
+  NodeId self_;
+  Configuration configuration_;
+  Options options_;
+  Election election_;
+  Flow flow_;
+  DiskWatch disk_watch_;
+  bool space_low_ = false;
+
+  Standing standing_ = Standing::follower;
+  Ballot ballot_;             // The own ballot; meaningless while follower.
+  std::uint64_t round_seen_;  // The highest round of any ballot.
+  Ballot heard_;              // The highest ballot heard of,
+  Time heard_at_{};           // and when.
+  Slot chosen_end_;           // The own learner's.
+  Time campaigned_at_{};
+  std::optional<PhaseOne> phase_one_;  // Until all it found is proposed.
+  std::map<NodeId, Peer> peers_;       // Members, this node too; reset with each ballot.
+
+  std::deque<InFlight> in_flight_;  // Slots from in_flight_begin_ on, dense.
+  Slot in_flight_begin_;
+  Slot slot_next_;
+  Slot recovered_slot_;
+  std::vector<Chosen> untold_;  // Chosen in this ballot, and not yet told to the others.
+  Slot counted_begin_;  // [counted_begin_, in_flight_begin_) were chosen by votes in this ballot.
+
+  std::uint64_t round_ = 0;          // Of confirmation; rises over all ballots.
+  std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
+  std::vector<WaitingRead> waiting_reads_;
+  bool handing_over_ = false;
+  std::optional<SlowDisk> to_quicker_;  // To one whose disk is quicker.
+  Time handing_over_since_{};
+};
+
+}  // namespace stele::paxos

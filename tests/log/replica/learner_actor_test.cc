@@ -1,0 +1,183 @@
+#include "log/replica/learner_actor.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/sim/disk/memory_store.h"
+#include "tests/sim/nodes/sim_loop.h"
+#include "tests/support/commands.h"
+
+namespace stele::log {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Ballot kBallot{1, {2}};
+
+/// The learner of node 1, whose votes are durable at once. Slot 1 opens a session, each later one
+/// holds an append in it.
+struct Bench {
+  Bench() {
+    loop.advance(milliseconds(1000));
+    vote(batch_of({open_command(1)}));
+    sync();
+    REQUIRE(store.load()->sessions.size() == 1);
+  }
+
+  paxos::Value append(const std::string& entry) {
+    return batch_of({append_command({1}, {++sequence}, {entry})});
+  }
+  paxos::Record record(paxos::Value value) { return {{slots++}, {1}, kBallot, std::move(value)}; }
+  void vote(paxos::Value value) {
+    const paxos::Record voted = record(std::move(value));
+    store.write_votes({paxos::WriteAccepted{voted}}, {});
+    actor->on_voted(voted);
+    actor->tell({{2}, {{1}, paxos::Chosen{kBallot, voted.slot, voted.slot + 1}}});
+    loop.run();
+  }
+  void sync() {
+    store.sync();
+    loop.run();
+  }
+  std::vector<std::string> read() {
+    std::vector<std::string> found;
+    actor->read({1}, {100}, SIZE_MAX,
+                [&](const EntriesRead& read) { found = payloads(read.entries); });
+    loop.run();
+    return found;
+  }
+
+  sim::SimLoop loop{1};
+  sim::Disk disk;
+  sim::MemoryStore store{loop, disk};
+  std::vector<paxos::Send> sent;
+  std::vector<std::string> ended;
+  paxos::Progress progress;
+  std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
+      loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
+      LogState({}, {}), Epoch{1}, 1 << 20,
+      LearnerActor::Ports{[this](const paxos::Send& send) { sent.push_back(send); },
+                          [this](const Error& error) { ended.push_back(error.detail); },
+                          [](const LogState::Applied&) {}, [](Slot) {}, [] {}, [](Slot) {},
+                          [](Slot) {}, [this](NodeId) { return progress; }});
+  std::uint64_t slots = 1;
+  Sequence sequence;
+};
+
+}  // namespace
+
+TEST_SUITE("log.learner_actor") {
+  TEST_CASE("state: what several slots change is written once, and can be read meanwhile") {
+    Bench bench;
+    bench.vote(bench.append("a"));
+    bench.vote(bench.append("b"));
+    bench.sync();
+    CHECK_FALSE(bench.store.dirty());
+    CHECK(bench.store.readable_lsn() == Lsn{1});
+    CHECK(bench.read() == std::vector<std::string>{"a", "b"});
+    bench.loop.advance(LearnerActor::kWriteStateEvery);
+    bench.vote(bench.append("c"));
+    CHECK(bench.store.dirty());
+    bench.sync();
+    const auto content = bench.store.load();
+    CHECK(content->numbers.next_lsn == Lsn{4});
+    CHECK(content->numbers.chosen_end == Slot{5});
+    CHECK(content->sessions.at({1}).last() == Sequence{3});
+    CHECK(bench.disk.synced.index.size() == 3);
+  }
+
+  TEST_CASE("state: of the last slots it is written without a next one") {
+    Bench bench;
+    bench.vote(bench.append("a"));
+    bench.actor->tick();
+    bench.sync();
+    CHECK(bench.store.readable_lsn() == Lsn{1});
+    bench.loop.advance(LearnerActor::kWriteStateEvery);
+    bench.actor->tick();
+    bench.sync();
+    CHECK(bench.store.readable_lsn() == Lsn{2});
+  }
+
+  TEST_CASE("state: nothing is left out at a clean end") {
+    Bench bench;
+    bench.vote(bench.append("a"));
+    bench.actor.reset();
+    bench.sync();
+    CHECK(bench.store.readable_lsn() == Lsn{2});
+  }
+
+  TEST_CASE("state: waits no longer beside large values") {
+    Bench bench;
+    const std::string half(LearnerActor::kWriteStateBytes / 2, 'x');
+    bench.vote(bench.append(half));
+    bench.sync();
+    CHECK(bench.store.readable_lsn() == Lsn{1});
+    bench.vote(bench.append(half));
+    bench.sync();
+    CHECK(bench.store.readable_lsn() == Lsn{3});
+  }
+
+  TEST_CASE("a chosen value that this version does not know ends the node, and nothing is said") {
+    Bench bench;
+    const Slot end = bench.store.load()->numbers.chosen_end;
+    bench.vote(with_bytes(bench.append("newer"), 0, {9, 0}));
+    REQUIRE(bench.ended.size() == 1);
+    CHECK(bench.ended[0].find("holds a batch of log format 9") != std::string::npos);
+    CHECK(bench.actor->state().numbers().chosen_end == end);
+    bench.vote(bench.append("behind it"));
+    bench.loop.advance(LearnerActor::kWriteStateEvery);
+    bench.actor->tick();
+    bench.sync();
+    CHECK(bench.actor->state().numbers().chosen_end == end);
+    CHECK(bench.store.load()->numbers.chosen_end == end);
+    CHECK(bench.ended.size() == 1);
+  }
+
+  TEST_CASE("state: goes with what was fetched, at once") {
+    Bench bench;
+    bench.vote(bench.append("a"));
+    const paxos::Record fetched = bench.record(bench.append("b"));
+    bench.actor->tell({{2}, {{1}, paxos::ChosenEnd{{4}}}});
+    bench.loop.advance(milliseconds(1));
+    bench.actor->tick();
+    bench.loop.run();
+    REQUIRE(paxos::all_of<paxos::Fetch>(bench.sent).size() == 1);
+    bench.actor->tell({{2}, {{1}, paxos::Fetched{{3}, {4}, {fetched}}}});
+    bench.loop.run();
+    CHECK(bench.store.dirty());
+    bench.actor->tick();  // Nobody else makes it durable.
+    bench.sync();
+    CHECK(bench.store.readable_lsn() == Lsn{3});
+    CHECK(bench.disk.synced.slots.at({3}) == fetched);
+  }
+
+  TEST_CASE("serve: another node gets what is applied, as soon as it is durable") {
+    Bench bench;
+    bench.vote(bench.append("a"));
+    const auto ask = [&] {
+      bench.sent.clear();
+      bench.actor->tell({{3}, {{1}, paxos::Fetch{{2}}}});
+      bench.loop.run();
+      REQUIRE(paxos::all_of<paxos::Fetched>(bench.sent).size() == 1);
+      return paxos::all_of<paxos::Fetched>(bench.sent)[0].records.size();
+    };
+    CHECK(ask() == 0);
+    bench.actor->tick();
+    bench.sync();
+    CHECK(ask() == 1);
+    bench.vote(bench.append("b"));
+    bench.sync();
+    CHECK(ask() == 1);  // And what was written before makes nothing be written.
+    CHECK_FALSE(bench.store.dirty());
+    // Asked again while the answer is on a slow line: it comes.
+    bench.progress.sent = 1000;
+    CHECK(ask() == 1);
+    bench.sent.clear();
+    bench.actor->tell({{3}, {{1}, paxos::Fetch{{2}}}});
+    bench.loop.run();
+    CHECK(bench.sent.empty());
+    bench.progress.arrived = 1000;
+    CHECK(ask() == 1);
+  }
+}
+
+}  // namespace stele::log

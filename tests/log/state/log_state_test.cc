@@ -1,0 +1,368 @@
+#include "log/state/log_state.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "log/format/entries.h"
+#include "tests/support/commands.h"
+
+namespace stele::log {
+namespace {
+
+using net::Outcome;
+
+/// A state with what was applied to it, and its index.
+struct Bench {
+  LogState::Applied apply(const std::vector<Slice>& commands, std::uint64_t elapsed_us = 0) {
+    const paxos::Value value = batch_of(commands, elapsed_us);
+    const auto applied = state.apply(state.numbers().chosen_end, value).value();
+    if (applied.row.count != 0) {
+      EntriesRead read;
+      read.lsn_begin = applied.row.first_lsn;
+      add_entries(value, applied.row, read.lsn_begin + applied.row.count, SIZE_MAX, read);
+      CHECK(read.count == applied.row.count);
+      for (std::string& text : payloads(read.entries)) log.push_back(std::move(text));
+    }
+    return applied;
+  }
+  SessionId open(std::uint64_t nonce = 1, std::uint32_t window = 100,
+                 std::uint64_t ttl_us = 60'000'000) {
+    const auto applied = apply({open_command(nonce, window, ttl_us)});
+    REQUIRE(applied.opened.size() == 1);
+    REQUIRE(applied.opened[0].outcome == Outcome::ok);
+    return applied.opened[0].session;
+  }
+
+  LogState state;
+  std::vector<std::string> log;
+};
+
+using Log = std::vector<std::string>;
+
+}  // namespace
+
+TEST_SUITE("log.log_state") {
+  TEST_CASE("open: the id of a session is its slot") {
+    Bench bench;
+    CHECK(bench.open(1) == SessionId{1});
+    CHECK(bench.open(2) == SessionId{2});
+    CHECK(bench.state.next_sequence({1}) == Sequence{1});
+    CHECK(bench.state.next_sequence({99}) == Sequence{});
+  }
+
+  // Invariant 11: LSNs are dense from 1.
+  TEST_CASE("append: entries get dense LSNs in their order") {
+    Bench bench;
+    const SessionId a = bench.open(1);
+    const SessionId b = bench.open(2);
+    const auto first =
+        bench.apply({append_command(a, {1}, {"a1", "a2"}), append_command(b, {1}, {"b1"})});
+    REQUIRE(first.results.size() == 2);
+    CHECK(first.results[0] == net::AppendResult{a, {1}, 2, Outcome::ok, {1}, {}});
+    CHECK(first.results[1] == net::AppendResult{b, {1}, 1, Outcome::ok, {3}, {}});
+    const auto second = bench.apply({append_command(a, {3}, {"a3"})});
+    CHECK(second.results[0].lsn == Lsn{4});
+    CHECK(bench.log == Log{"a1", "a2", "b1", "a3"});
+    CHECK(bench.state.numbers().next_lsn == Lsn{5});
+  }
+
+  // Invariant 9: a sequence is consumed once.
+  TEST_CASE("append: a duplicate is answered with the remembered LSN and appended once") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({append_command(a, {1}, {"x", "y"})});
+    const auto again = bench.apply({append_command(a, {1}, {"x", "y"})});
+    CHECK(again.row.count == 0);
+    REQUIRE(again.results.size() == 1);
+    CHECK(again.results[0] == net::AppendResult{a, {1}, 2, Outcome::ok, {1}, {}});
+    CHECK(bench.log == Log{"x", "y"});
+  }
+
+  TEST_CASE("append: of a command that is half a duplicate only the rest is appended") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({append_command(a, {1}, {"1", "2"})});
+    const auto mixed =
+        bench.apply({append_command(a, {2}, {"2", "3", "4"}), append_command(a, {5}, {"5"})});
+    CHECK(bench.log == Log{"1", "2", "3", "4", "5"});
+    REQUIRE(mixed.results.size() == 3);
+    CHECK(mixed.results[0] == net::AppendResult{a, {2}, 1, Outcome::ok, {2}, {}});
+    CHECK(mixed.results[1] == net::AppendResult{a, {3}, 2, Outcome::ok, {3}, {}});
+    CHECK(mixed.row.skipped == std::vector<IndexRow::Skipped>{{0, 1}});
+  }
+
+  // What Zab calls primary order: nothing is appended behind a hole of the same client.
+  TEST_CASE(
+      "append: behind a gap it is void, consumes nothing, and the client is told where to go on") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({append_command(a, {1}, {"1"})});
+    const auto gap = bench.apply({append_command(a, {3}, {"3"})});
+    CHECK(gap.results[0] == net::AppendResult{a, {3}, 1, Outcome::resend, {}, {2}});
+    CHECK(gap.row.count == 0);
+    bench.apply({append_command(a, {2}, {"2", "3"})});
+    CHECK(bench.log == Log{"1", "2", "3"});
+  }
+
+  TEST_CASE("skip: consumes sequences without entries; whichever is applied first wins") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({skip_command(a, {1})});
+    const auto late = bench.apply({append_command(a, {1}, {"late"})});
+    CHECK(late.results[0].outcome == Outcome::skipped);
+    bench.apply({append_command(a, {2}, {"2"})});
+    const auto too_late = bench.apply({skip_command(a, {2})});
+    CHECK(too_late.results[0] == net::AppendResult{a, {2}, 1, Outcome::ok, {1}, {}});
+    CHECK(bench.log == Log{"2"});
+  }
+
+  TEST_CASE("append: a condition that fails is remembered, and consumes") {
+    Bench bench;
+    const SessionId a = bench.open();
+    CHECK(bench.apply({append_command(a, {1}, {"1"}, {}, {1})}).results[0].outcome == Outcome::ok);
+    CHECK(bench.apply({append_command(a, {2}, {"2"}, {}, {1})}).results[0].outcome ==
+          Outcome::condition_failed);
+    CHECK(bench.apply({append_command(a, {2}, {"2"}, {}, {2})}).results[0].outcome ==
+          Outcome::condition_failed);
+    CHECK(bench.apply({append_command(a, {3}, {"3"}, {}, {2})}).results[0].lsn == Lsn{2});
+    CHECK(bench.log == Log{"1", "3"});
+  }
+
+  TEST_CASE("sessions: unknown, closed and expired ones append nothing") {
+    Bench bench;
+    const SessionId a = bench.open(1, 100, 1000);
+    CHECK(bench.apply({append_command({77}, {1}, {"x"})}).results[0].outcome ==
+          Outcome::session_expired);
+    CHECK(bench.apply({append_command(a, {1}, {"1"})}, 1000).results[0].outcome == Outcome::ok);
+    CHECK(bench.apply({append_command(a, {2}, {"2"})}, 1001).results[0].outcome ==
+          Outcome::session_expired);
+    const SessionId b = bench.open(2);
+    bench.apply({close_command(b, {1})});
+    CHECK(bench.apply({append_command(b, {1}, {"x"})}).results[0].outcome ==
+          Outcome::session_expired);
+    CHECK(bench.log == Log{"1"});
+    CHECK(bench.state.sessions() == 0);
+  }
+
+  TEST_CASE("log time: advances by what slots carry, and sweeps expired sessions") {
+    Bench bench;
+    bench.open(1, 100, 1'000'000);
+    bench.apply({}, 61'000'000);
+    CHECK(bench.state.numbers().log_time_us == 61'000'000);
+    CHECK(bench.state.sessions() == 0);
+  }
+
+  TEST_CASE("time stamps never go back") {
+    LogState state;
+    REQUIRE(state.apply({1}, batch_of({}, 0, 500)));
+    REQUIRE(state.apply({2}, batch_of({}, 0, 300)));
+    CHECK(state.numbers().stamp_us == 500);
+  }
+
+  TEST_CASE("a batch that cannot be read, and a noop, have no effect but on the slot") {
+    Bench bench;
+    const SessionId a = bench.open();
+    const auto before = bench.state.numbers();
+    REQUIRE(bench.state.apply({2}, paxos::value("garbage")));
+    REQUIRE(bench.state.apply({3}, paxos::Value{}));
+    CHECK(bench.state.numbers().next_lsn == before.next_lsn);
+    CHECK(bench.state.numbers().chosen_end == Slot{4});
+    CHECK(bench.state.next_sequence(a) == Sequence{1});
+  }
+
+  // Else nodes of different versions would differ, and nobody would know.
+  TEST_CASE("what this version does not know is not applied, and not passed over") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({append_command(a, {1}, {"1"})});
+    const StateNumbers before = bench.state.numbers();
+    const paxos::Value batch = batch_of({append_command(a, {2}, {"2"})});
+    constexpr std::size_t kCommand = BatchHeader::kBytes;
+    constexpr std::size_t kEntry = kCommand + Command::kHeaderBytes;
+    const auto of_kind = [](std::uint8_t kind) {
+      const auto bytes = to_slice({std::byte{1}});
+      return paxos::Value(static_cast<paxos::ValueKind>(kind), {bytes},
+                          net::value_digest(bytes.bytes));
+    };
+    const std::vector<std::pair<paxos::Value, std::string>> unknown{
+        {with_bytes(batch, 0, {kLogFormat + 1, 0}), "a batch of log format 3"},
+        {with_bytes(batch, 2, {1}), "a batch with flags"},
+        {with_bytes(batch, 4, {1}), "a batch with flags"},
+        {with_bytes(batch, 24, {1}), "a batch with flags"},
+        {with_bytes(batch, kCommand, {5}), "a command of kind 5"},
+        {with_bytes(batch, kCommand + 1, {1}), "a command with flags"},
+        {with_bytes(batch, kEntry + 4, {1}), "an entry with flags"},
+        {of_kind(2), "a stop-sign"},
+        {of_kind(7), "a value of kind 7"},
+    };
+    for (const auto& [value, what] : unknown) {
+      const auto applied = bench.state.apply(before.chosen_end, value);
+      CAPTURE(what);
+      REQUIRE_FALSE(applied.has_value());
+      CHECK(applied.error().code == Errc::newer_format);
+      const std::string says = "slot " + std::to_string(before.chosen_end.value) + " holds " + what;
+      CHECK_MESSAGE(applied.error().detail.starts_with(says), applied.error().detail);
+      CHECK(applied.error().detail.find("log formats up to 2") != std::string::npos);
+      CHECK(bench.state.numbers() == before);
+    }
+    CHECK(bench.state.apply(before.chosen_end, batch).has_value());
+  }
+
+  TEST_CASE("a full table lets go of the longest idle session, of several of the lowest") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 3, .idle_us = 1000});
+    const SessionId a = bench.open(1);
+    const SessionId b = bench.open(2);
+    const SessionId c = bench.open(3);
+    const auto open = [&](std::uint64_t nonce, std::uint64_t elapsed_us) {
+      return bench.apply({open_command(nonce)}, elapsed_us).opened.at(0);
+    };
+    CHECK(bench.state.refuses_sessions());
+    CHECK(open(4, 999).outcome == Outcome::overloaded);
+    bench.apply({append_command(a, {1}, {"a"})});  // At 999.
+    CHECK(open(5, 1).outcome == Outcome::ok);      // b and c have been idle since 0.
+    CHECK(bench.state.next_sequence(b) == Sequence{});
+    CHECK(bench.state.next_sequence(c) == Sequence{1});
+    CHECK(bench.state.sessions() == 3);
+    CHECK(open(6, 0).outcome == Outcome::ok);
+    CHECK(bench.state.next_sequence(c) == Sequence{});
+    CHECK(open(7, 998).outcome == Outcome::overloaded);
+    CHECK(open(8, 1).outcome == Outcome::ok);  // a, idle since 999.
+    CHECK(bench.state.next_sequence(a) == Sequence{});
+    // Gone as if they had expired: nothing of them gets into the log any more.
+    CHECK(bench.apply({append_command(a, {2}, {"late"})}).results[0].outcome ==
+          Outcome::session_expired);
+    CHECK(bench.log == Log{"a"});
+  }
+
+  TEST_CASE("a full table lets go of all that have expired, first") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 3, .idle_us = 1000});
+    const SessionId a = bench.open(1);
+    bench.open(2, 100, 10);
+    bench.open(3, 100, 10);
+    CHECK(bench.apply({open_command(4)}, 2000).opened[0].outcome == Outcome::ok);
+    CHECK(bench.state.sessions() == 2);
+    CHECK(bench.state.next_sequence(a) == Sequence{1});
+  }
+
+  // Decided by the version in the slot: an old log is applied as it was.
+  TEST_CASE("slots of log format 1 let nobody go and forget nothing") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 1, .idle_us = 1000, .runs_each = 1, .runs = 1});
+    const SessionId a = bench.open(1);
+    const auto old = [&](const std::vector<Slice>& commands, std::uint64_t elapsed_us) {
+      const paxos::Value value = with_bytes(batch_of(commands, elapsed_us), 0, {1, 0});
+      return bench.state.apply(bench.state.numbers().chosen_end, value).value();
+    };
+    CHECK(old({open_command(2)}, 5000).opened.at(0).outcome == Outcome::overloaded);
+    CHECK(bench.state.next_sequence(a) == Sequence{1});
+    old({append_command(a, {1}, {"1"}), skip_command(a, {2}), append_command(a, {3}, {"3"})}, 0);
+    const auto again = append_command(a, {1}, {"1"});
+    CHECK(bench.state.recall(*parse_command(again.bytes))[0].outcome == Outcome::ok);
+  }
+
+  TEST_CASE("what all sessions remember is bounded, and each remembers something") {
+    Bench bench;
+    bench.state = LogState({}, {}, {.sessions = 100, .runs_each = 2, .runs = 6});
+    const SessionId a = bench.open(1, 100);
+    const SessionId b = bench.open(2, 100);
+    const auto outcome_of = [&](SessionId session, std::uint64_t sequence) {
+      const auto command = skip_command(session, {sequence});
+      return bench.state.recall(*parse_command(command.bytes)).at(0).outcome;
+    };
+    // Runs of one sequence each: appends and skips in turn.
+    const auto alternate = [&](SessionId session, std::uint64_t from, std::uint64_t end) {
+      for (std::uint64_t at = from; at < end; ++at) {
+        bench.apply(
+            {at % 2 == 0 ? skip_command(session, {at}) : append_command(session, {at}, {"x"})});
+      }
+    };
+    alternate(a, 1, 11);
+    CHECK(outcome_of(a, 4) == Outcome::forgotten);
+    CHECK(outcome_of(a, 5) == Outcome::ok);
+    alternate(b, 1, 11);
+    CHECK(outcome_of(b, 8) == Outcome::forgotten);  // Who comes later has what is its own.
+    CHECK(outcome_of(b, 9) == Outcome::ok);
+    CHECK(outcome_of(a, 5) == Outcome::ok);  // Nobody takes it from others.
+    alternate(a, 11, 12);
+    CHECK(outcome_of(a, 8) == Outcome::skipped);
+    CHECK(outcome_of(a, 7) == Outcome::forgotten);
+    // What is closed makes room.
+    bench.apply({close_command(a, {12})});
+    alternate(b, 11, 15);
+    CHECK(outcome_of(b, 9) == Outcome::ok);
+    // The same after a restart.
+    std::unordered_map<SessionId, Session> loaded;
+    for (const SessionImage& image : bench.state.take_changed_sessions()) {
+      if (!image.bytes.empty()) loaded.emplace(image.id, *Session::parse(image.bytes));
+    }
+    bench.state = LogState(bench.state.numbers(), std::move(loaded),
+                           {.sessions = 100, .runs_each = 2, .runs = 6});
+    alternate(b, 15, 16);
+    CHECK(outcome_of(b, 9) == Outcome::forgotten);
+    CHECK(outcome_of(b, 10) == Outcome::skipped);
+  }
+
+  TEST_CASE("recall: answers only what is consumed as a whole") {
+    Bench bench;
+    const SessionId a = bench.open();
+    bench.apply({append_command(a, {1}, {"1", "2"})});
+    const auto all = append_command(a, {1}, {"1", "2"});
+    const auto more = append_command(a, {1}, {"1", "2", "3"});
+    CHECK(bench.state.recall(*parse_command(all.bytes)).size() == 1);
+    CHECK(bench.state.recall(*parse_command(more.bytes)).empty());
+  }
+
+  // Invariant 8: the hash at each slot is equal, also when the state was stored and loaded half
+  // way.
+  TEST_CASE(
+      "apply: a state restored from its records goes on exactly as the one it was taken from") {
+    std::mt19937_64 random(11);
+    Bench original;
+    std::vector<SessionId> sessions;
+    for (std::uint64_t i = 1; i <= 5; ++i) {
+      sessions.push_back(original.open(i, 8, 50'000'000 + i * 30'000'000));
+    }
+    std::unordered_map<SessionId, std::vector<std::byte>> stored;
+    const auto store = [&](LogState& state) {
+      for (const SessionImage& image : state.take_changed_sessions()) {
+        if (image.bytes.empty()) {
+          stored.erase(image.id);
+        } else {
+          stored[image.id] = image.bytes;
+        }
+      }
+    };
+    LogState replica = original.state;
+    store(replica);
+    for (int slot = 0; slot < 500; ++slot) {
+      std::vector<Slice> commands;
+      for (std::size_t k = 0; k < random() % 4; ++k) {
+        const SessionId session = sessions[random() % sessions.size()];
+        const std::uint64_t next =
+            std::max<std::uint64_t>(original.state.next_sequence(session).value, 1);
+        const std::uint64_t from = next > 3 ? next - random() % 3 : next + random() % 2;
+        commands.push_back(random() % 5 == 0
+                               ? skip_command(session, {from})
+                               : append_command(session, {from}, {"x", "y"}, {from - 1}));
+      }
+      const paxos::Value value = batch_of(commands, random() % 2'000'000);
+      const Slot at = original.state.numbers().chosen_end;
+      const auto a = original.state.apply(at, value).value();
+      const auto b = replica.apply(at, value).value();
+      store(replica);
+      CHECK(a.results == b.results);
+      CHECK(a.row == b.row);
+      REQUIRE(original.state.numbers() == replica.numbers());
+      if (slot % 50 == 49) {  // A restart.
+        std::unordered_map<SessionId, Session> loaded;
+        for (const auto& [id, bytes] : stored) loaded.emplace(id, *Session::parse(bytes));
+        replica = LogState(replica.numbers(), std::move(loaded));
+      }
+    }
+  }
+}
+
+}  // namespace stele::log

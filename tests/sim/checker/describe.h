@@ -1,0 +1,15 @@
+// Messages as people read them, for traces.
+#pragma once
+
+#include <string>
+
+#include "net/wire/message.h"
+
+namespace stele::sim {
+
+[[nodiscard]] std::string describe(const net::Message& message);
+[[nodiscard]] std::string describe(const paxos::Message& message);
+[[nodiscard]] std::string describe(Ballot ballot);
+[[nodiscard]] std::string_view name_of(net::Outcome outcome);
+
+}  // namespace stele::sim

@@ -1,0 +1,88 @@
+#include "tests/sim/disk/disk.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace stele::sim {
+namespace {
+
+void put(const paxos::Record& record, Image& image) {
+  image.slots[record.slot] = record;
+  image.rotten.erase(record.slot);
+}
+
+}  // namespace
+
+// In the order in which log::LmdbStore writes: the learner's records replace votes.
+void Txn::apply(Image& image) const {
+  if (identity || !votes.empty() || state) ++image.commits;
+  if (identity) image.identity = identity;
+  if (history) image.history = *history;
+  for (const paxos::Acceptor::Write& write : votes) {
+    if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
+      image.promised = std::max(image.promised, promise->ballot);
+    } else {
+      const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
+      image.promised = std::max(image.promised, record.ballot);
+      put(record, image);
+    }
+  }
+  if (!state) return;
+  for (const paxos::Record& record : state->learned) put(record, image);
+  for (const log::IndexRow& row : state->rows) image.index[row.first_lsn] = row;
+  for (const log::SessionImage& session : state->sessions) {
+    if (session.bytes.empty()) {
+      image.sessions.erase(session.id);
+    } else {
+      image.sessions[session.id] = session.bytes;
+    }
+  }
+  image.numbers = state->numbers;
+}
+
+void Txn::add_votes(std::vector<paxos::Acceptor::Write> writes) {
+  votes.insert(votes.end(), std::make_move_iterator(writes.begin()),
+               std::make_move_iterator(writes.end()));
+}
+
+void Txn::add_state(log::StateWrite write) {
+  if (!state) {
+    state = std::move(write);
+    return;
+  }
+  const auto append = [](auto& to, auto& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  state->numbers = write.numbers;
+  append(state->learned, write.learned);
+  append(state->rows, write.rows);
+  append(state->sessions, write.sessions);
+}
+
+void Disk::write(const Txn& txn) {
+  txn.apply(cached);
+  unsynced.push_back(txn);
+}
+
+void Disk::sync() {
+  for (const Txn& txn : std::exchange(unsynced, {})) {
+    txn.apply(synced);
+    if (on_durable) on_durable(txn);
+  }
+}
+
+void Disk::lose_power(std::size_t kept) {
+  unsynced.resize(std::min(kept, unsynced.size()));
+  sync();
+  cached = synced;
+}
+
+void Disk::rot(Slot slot) {
+  synced.rotten.insert(slot);
+  cached.rotten.insert(slot);
+}
+
+void Disk::rot_promise() { synced.promise_rotten = cached.promise_rotten = true; }
+
+}  // namespace stele::sim

@@ -1,0 +1,57 @@
+// What a simulated node keeps: tables, of which a part may be in the page cache only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "log/store/store.h"
+
+namespace stele::sim {
+
+/// The tables of one store.
+struct Image {
+  std::optional<log::Identity> identity;
+  log::History history;
+  std::uint64_t commits = 0;
+  Ballot promised;
+  std::map<Slot, paxos::Record> slots;
+  std::map<Lsn, log::IndexRow> index;
+  std::map<SessionId, std::vector<std::byte>> sessions;
+  log::StateNumbers numbers;
+  std::set<Slot> rotten;  ///< Records that do not match their checksum.
+  bool promise_rotten = false;
+};
+
+/// One transaction: all of it becomes visible, and durable, or nothing.
+struct Txn {
+  std::optional<log::Identity> identity;
+  std::optional<log::History> history;
+  std::vector<paxos::Acceptor::Write> votes;
+  std::optional<log::StateWrite> state;
+
+  void apply(Image& image) const;
+  void add_votes(std::vector<paxos::Acceptor::Write> writes);
+  void add_state(log::StateWrite write);
+};
+
+/// Outlives the processes that write to it.
+struct Disk {
+  Image synced;               ///< Survives a power failure.
+  Image cached;               ///< What a process sees: synced and then unsynced.
+  std::vector<Txn> unsynced;  ///< Survives the process only.
+  std::uint64_t free_bytes = UINT64_MAX;
+  std::function<void(const Txn&)> on_durable;  ///< Told of each transaction, in order.
+
+  void write(const Txn& txn);
+  /// Everything written so far becomes durable.
+  void sync();
+  /// Only the first `kept` of the unsynced transactions had reached the medium.
+  void lose_power(std::size_t kept);
+  void rot(Slot slot);
+  void rot_promise();
+};
+
+}  // namespace stele::sim

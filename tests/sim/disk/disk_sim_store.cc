@@ -1,0 +1,221 @@
+#include "tests/sim/disk/disk_sim_store.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "log/store/files/lmdb.h"
+#include "tests/sim/checker/violation.h"
+
+namespace stele::sim {
+namespace {
+
+constexpr std::uint64_t kMapBytes = 256 << 20;
+
+/// Small ones, so that the journal is often full and often passed by, and segments are many.
+log::StoreFiles::Options file_options(LmdbFiles& files) {
+  return {.map_bytes = kMapBytes,
+          .journal_bytes = 128 << 10,
+          .small_bytes_max = files.small_bytes_max,
+          .behind_bytes_max = files.behind_bytes_max,
+          .values = {.segment_bytes = 200 << 10,
+                     .cached_bytes_max = 300 << 10,
+                     .made = [&files](const std::string& path) { files.watched.watch(path); }}};
+}
+
+template <class T>
+T must(Result<T> result, const std::string& what) {
+  if (!result) throw Violation("3", what + ": " + result.error().detail);
+  return *std::move(result);
+}
+
+/// Everything that the files hold.
+Image read_image(const std::string& directory) {
+  auto lmdb = must(log::Lmdb::open(directory, {kMapBytes, true}), "the store cannot be opened");
+  auto txn = must(lmdb.begin(false), "the store cannot be read");
+  log::ValueReader values(directory);
+  using log::Table;
+  Image image;
+  if (const auto sealed = must(txn.get(Table::meta, log::kIdentityKey), "identity")) {
+    image.identity = must(log::unseal_identity(*sealed), "identity");
+  }
+  if (const auto sealed = must(txn.get(Table::meta, log::kHistoryKey), "history")) {
+    image.history = must(log::unseal_history(*sealed), "history");
+  }
+  if (const auto sealed = must(txn.get(Table::meta, log::kPromiseKey), "promise")) {
+    image.promised = must(log::unseal_promised(*sealed), "promise").ballot;
+  }
+  if (const auto sealed = must(txn.get(Table::meta, log::kNumbersKey), "numbers")) {
+    image.numbers = must(log::unseal_numbers(*sealed), "numbers");
+  }
+  const auto walk = [&](Table table, auto take) {
+    log::Lmdb::Cursor cursor(txn, table);
+    for (bool found = cursor.seek(0); found; found = cursor.next()) {
+      take(cursor.key(), cursor.value());
+    }
+    if (!cursor.status()) throw Violation("3", cursor.status().error().detail);
+  };
+  walk(Table::slots, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+    image.slots[{key}] = must(log::read_slot({key}, bytes, &values), "a slot");
+  });
+  walk(Table::index, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+    image.index[{key}] = must(log::unseal_row({key}, bytes), "a row");
+  });
+  walk(Table::sessions, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+    const auto content = must(log::unseal(Table::sessions, key, bytes), "a session");
+    image.sessions[{key}] = {content.begin(), content.end()};
+  });
+  return image;
+}
+
+bool same(const Image& a, const Image& b) {
+  const auto same_record = [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.ballot == y.second.ballot &&
+           x.second.epoch == y.second.epoch && x.second.value.kind() == y.second.value.kind() &&
+           x.second.value.size() == y.second.value.size() &&
+           x.second.value.digest() == y.second.value.digest();
+  };
+  return a.identity == b.identity && a.history == b.history && a.promised == b.promised &&
+         a.numbers == b.numbers && a.index == b.index && a.sessions == b.sessions &&
+         a.slots.size() == b.slots.size() &&
+         std::equal(a.slots.begin(), a.slots.end(), b.slots.begin(), same_record);
+}
+
+/// A start that does not come to its end.
+void recover_in_part(LmdbFiles& files, Random& random) {
+  files.watched.die_after(random.below(8));
+  must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
+  if (random.chance(50)) {
+    files.watched.lose_power(random);
+  } else {
+    files.watched.lose_process();
+  }
+}
+
+}  // namespace
+
+void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
+  if (files.watched.empty()) return;
+  while (random.chance(30)) recover_in_part(files, random);
+  must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
+  if (random.chance(30)) files.watched.lose_power(random);  // What a start has found stays found.
+  const Image found = read_image(files.directory);
+  // The most first: one that changes nothing looks like the one before.
+  std::vector<Image> states{disk.cached};
+  for (const Txn& txn : files.uncertain) txn.apply(states.emplace_back(states.back()));
+  while (!states.empty() && !same(found, states.back())) states.pop_back();
+  if (states.empty()) {
+    throw Violation("3",
+                    "after a crash the store holds neither the state before the commits "
+                    "under way nor one behind some of them");
+  }
+  for (std::size_t i = 0; i + 1 < states.size(); ++i) disk.write(files.uncertain[i]);
+  files.uncertain.clear();
+}
+
+std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
+                                                 MemoryStore::Hooks hooks, Random& random) {
+  check_files(disk, files, random);
+  std::unique_ptr<LmdbSimStore> store(
+      new LmdbSimStore(disk, files, std::move(hooks), random.fork(2)));
+  store->always_cached_ = random.chance(50);
+  log::LmdbStore::Options options;
+  options.files = file_options(files);
+  options.commit_wanted = [self = store.get()] { self->hooks_.commit_wanted(); };
+  auto directory = must(log::DataDirectory::open(files.directory), "the directory");
+  store->real_ =
+      must(log::LmdbStore::open(std::move(directory), options, loop,
+                                [](const Error& error) { throw Violation("3", error.detail); }),
+           "the store");
+  store->real_->keep_cached(store->always_cached_);
+  if (files.watched.empty()) {
+    files.watched.watch(files.directory + "/data.mdb");
+    files.watched.watch(files.directory + "/journal");
+  }
+  disk.sync();  // Opening has done so.
+  return store;
+}
+
+std::optional<std::size_t> LmdbSimStore::begin_commit() {
+  if (!real_->begin_commit()) return std::nullopt;
+  under_way_.push_back(std::exchange(waiting_, {}));
+  return 0;
+}
+
+std::size_t LmdbSimStore::finish_commit() {
+  sync_out_of_order(random_);
+  const std::size_t told = real_->finish_commit();
+  for (std::size_t i = 0; i < told; ++i) disk_.write(under_way_[i]);
+  under_way_.erase(under_way_.begin(), under_way_.begin() + static_cast<std::ptrdiff_t>(told));
+  disk_.sync();
+  return told;
+}
+
+void LmdbSimStore::sync_out_of_order(Random& random) {
+  while (under_way_.size() > 1 && random.chance(30)) {
+    real_->sync_commit(random.between(1, under_way_.size() - 1));
+  }
+}
+
+void LmdbSimStore::sync() {
+  if (!real_) return;
+  do {
+    while (!under_way_.empty()) finish_commit();
+    real_->flush();
+  } while (begin_commit());
+}
+
+void LmdbSimStore::crash(bool power, Random& random, Coverage& coverage) {
+  sync_out_of_order(random);
+  if (random.chance(70)) {
+    if (random.chance(50)) {
+      files_.watched.fail_sync_after(random.below(4), random.fork(1));
+    } else {
+      // A record of the journal takes two, a write and a sync.
+      files_.watched.die_after(random.chance(50) ? 1 : random.below(8));
+    }
+    static_cast<void>(begin_commit());
+    if (!under_way_.empty()) {
+      coverage.count(Path::failed_commits);
+      real_->finish_commit();
+    }
+  }
+  files_.uncertain = std::move(under_way_);
+  if (!files_.uncertain.empty()) {
+    coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
+  }
+  real_.reset();  // Nobody has the files open any more.
+  if (power) {
+    files_.watched.lose_power(random);
+  } else {
+    files_.watched.lose_process();
+  }
+}
+
+void LmdbSimStore::keep_cached(bool keep) {
+  if (real_) real_->keep_cached(keep || always_cached_);
+}
+
+void LmdbSimStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
+  waiting_.identity = identity;
+  real_->write_identity(identity, std::move(durable));
+}
+
+void LmdbSimStore::write_history(const log::History& history, std::function<void()> durable) {
+  if (!real_) return;
+  waiting_.history = history;
+  real_->write_history(history, std::move(durable));
+}
+
+void LmdbSimStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
+                               std::function<void()> durable) {
+  waiting_.add_votes(writes);
+  real_->write_votes(std::move(writes), std::move(durable));
+}
+
+void LmdbSimStore::write_state(log::StateWrite write) {
+  if (!real_) return;  // Crashed: what a process would have written when it ended is lost.
+  waiting_.add_state(write);
+  real_->write_state(std::move(write));
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,226 @@
+#include "tests/sim/disk/memory_store.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stele::sim {
+namespace {
+
+std::size_t bytes_of(const log::StateWrite& write) {
+  std::size_t bytes = 64 + write.rows.size() * 64;
+  for (const paxos::Record& record : write.learned) bytes += record.value.size() + 64;
+  for (const log::SessionImage& session : write.sessions) bytes += session.bytes.size() + 16;
+  return bytes;
+}
+
+}  // namespace
+
+// What a killed process left in the page cache must be durable before anything is answered.
+MemoryStore::MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks)
+    : loop_(loop), disk_(disk), hooks_(std::move(hooks)) {
+  disk_.sync();
+  identity_ = disk_.cached.identity;
+  history_ = disk_.cached.history;
+  commits_found_ = commits_ = disk_.cached.commits;
+}
+
+void MemoryStore::post(std::function<void()> task) {
+  loop_.post([alive = alive_, task = std::move(task)] {
+    if (*alive) task();
+  });
+}
+
+void MemoryStore::read_later(std::function<void()> task) {
+  if (!hooks_.read_later) return post(std::move(task));
+  hooks_.read_later([this, alive = alive_, task = std::move(task)] {
+    if (*alive && !failed_) task();
+  });
+}
+
+// --- Commits ---------------------------------------------------------------------------
+
+void MemoryStore::want_commit() {
+  if (!waiting_.urgent || failed_) return;
+  if (hooks_.commit_wanted) hooks_.commit_wanted();
+}
+
+std::optional<std::size_t> MemoryStore::begin_commit() {
+  if (failed_ || !dirty()) return std::nullopt;
+  committing_.push_back(std::exchange(waiting_, {}));
+  return committing_.back().bytes;
+}
+
+std::size_t MemoryStore::finish_commit() {
+  auto batch = std::make_shared<Batch>(std::move(committing_.front()));
+  committing_.pop_front();
+  disk_.write(batch->txn);
+  disk_.sync();
+  std::vector<log::SlotsRead> found;
+  for (const VoteRead& ask : batch->reads) {
+    found.push_back(
+        read(std::max(ask.begin, disk_.cached.numbers.chosen_end), ask.end, ask.bytes_max));
+  }
+  post([this, batch, found = std::move(found), lsn = disk_.cached.numbers.next_lsn,
+        commits = disk_.cached.commits]() mutable {
+    backlog_ -= batch->bytes;
+    commits_ = commits;
+    readable_lsn_ = lsn;
+    for (const auto& durable : batch->durable) durable();
+    for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
+  });
+  want_commit();
+  return 1;
+}
+
+void MemoryStore::fail_commit(const std::string& reason) {
+  failed_ = true;
+  post([this, reason] {
+    if (hooks_.failed) hooks_.failed({Errc::io, reason});
+  });
+}
+
+void MemoryStore::crash(bool power, Random& random, Coverage& coverage) {
+  failed_ = true;
+  if (committing_.empty()) return;
+  coverage.count(power ? Path::power_failures_within_a_commit : Path::kills_within_a_commit);
+  for (const Batch& batch : committing_) {
+    if (!power && random.chance(50)) return;
+    disk_.write(batch.txn);
+  }
+}
+
+// --- Writes ----------------------------------------------------------------------------
+
+void MemoryStore::write_identity(const log::Identity& identity, std::function<void()> durable) {
+  identity_ = identity;
+  waiting_.txn.identity = identity;
+  if (durable) waiting_.durable.push_back(std::move(durable));
+  waiting_.urgent = true;
+  want_commit();
+}
+
+void MemoryStore::write_history(const log::History& history, std::function<void()> durable) {
+  history_ = history;
+  waiting_.txn.history = history;
+  if (durable) waiting_.durable.push_back(std::move(durable));
+  waiting_.urgent = true;
+  want_commit();
+}
+
+Result<log::StoreContent> MemoryStore::load() {
+  const Image& image = disk_.cached;
+  log::StoreContent content;
+  content.numbers = image.numbers;
+  content.acceptor.chosen_end = image.numbers.chosen_end;
+  content.acceptor.promise_faulty = image.promise_rotten;
+  if (!image.promise_rotten) content.acceptor.promised = image.promised;
+  readable_lsn_ = image.numbers.next_lsn;
+  for (const auto& [id, bytes] : image.sessions) {
+    auto session = log::Session::parse(bytes);
+    if (!session) return tl::unexpected<Error>(session.error());
+    content.sessions.emplace(id, *std::move(session));
+  }
+  return content;
+}
+
+void MemoryStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
+                              std::function<void()> durable) {
+  if (writes.empty()) {
+    if (!waiting_.txn.votes.empty()) {
+      waiting_.durable.push_back(std::move(durable));
+    } else if (!committing_.empty()) {
+      committing_.back().durable.push_back(std::move(durable));
+    } else {
+      post(std::move(durable));
+    }
+    return;
+  }
+  for (const paxos::Acceptor::Write& write : writes) {
+    std::size_t bytes = 64;
+    if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
+      bytes += accepted->record.value.size();
+    }
+    waiting_.bytes += bytes;
+    backlog_ += bytes;
+  }
+  waiting_.txn.add_votes(std::move(writes));
+  if (durable) waiting_.durable.push_back(std::move(durable));
+  waiting_.urgent = true;
+  want_commit();
+}
+
+void MemoryStore::write_state(log::StateWrite write) {
+  const std::size_t bytes = bytes_of(write);
+  waiting_.bytes += bytes;
+  backlog_ += bytes;
+  waiting_.txn.add_state(std::move(write));
+}
+
+void MemoryStore::flush() {
+  if (!waiting_.txn.state) return;
+  waiting_.urgent = true;
+  want_commit();
+}
+
+// --- Reads -----------------------------------------------------------------------------
+
+log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) const {
+  const Image& image = disk_.cached;
+  log::SlotsRead read;
+  read.chosen_end = image.numbers.chosen_end;
+  std::size_t bytes = 0;
+  auto at = image.slots.lower_bound(begin);
+  for (; at != image.slots.end() && at->first < end; ++at) {
+    const std::size_t size = at->second.value.size() + log::kSlotHeaderBytes;
+    if (bytes != 0 && bytes + size > bytes_max) return read;
+    bytes += size;
+    if (image.rotten.contains(at->first)) {
+      read.faulty = at->first;
+      return read;
+    }
+    read.records.push_back(at->second);
+  }
+  read.last = at == image.slots.end();
+  return read;
+}
+
+void MemoryStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                             std::function<void(log::SlotsRead)> done) {
+  // The learner bounds what it asks for; a promise tells everything.
+  if (slot_end.value != UINT64_MAX) tell(Hooks::Reading::own_votes);
+  waiting_.reads.push_back({slot_begin, slot_end, bytes_max, std::move(done)});
+  waiting_.urgent = true;
+  want_commit();
+}
+
+void MemoryStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
+                              std::function<void(log::SlotsRead)> done) {
+  read_later([this, slot_begin, bytes_max, done = std::move(done)] {
+    done(read(slot_begin, disk_.cached.numbers.chosen_end, bytes_max));
+  });
+}
+
+void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                               std::function<void(log::EntriesRead)> done) {
+  tell(Hooks::Reading::old_entries);
+  read_later([this, lsn_begin, lsn_end, bytes_max, done = std::move(done)] {
+    const Image& image = disk_.cached;
+    log::EntriesRead read;
+    read.lsn_begin = lsn_begin;
+    const Lsn end = std::min(lsn_end, image.numbers.next_lsn);
+    auto row = image.index.upper_bound(lsn_begin);
+    if (row != image.index.begin()) --row;
+    for (; row != image.index.end() && read.lsn_end() < end; ++row) {
+      if (image.rotten.contains(row->second.slot)) {
+        read.fault = "rotten";
+        read.faulty_slot = row->second.slot;
+        break;
+      }
+      const paxos::Record& record = image.slots.at(row->second.slot);
+      if (!log::add_entries(record.value, row->second, end, bytes_max, read)) break;
+    }
+    done(read);
+  });
+}
+
+}  // namespace stele::sim

@@ -1,0 +1,118 @@
+// Real nodes on one loop in this process: LMDB, TCP on loopback, no child processes.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <memory>
+
+#include "log/client/client.h"
+#include "log/node/node.h"
+#include "net/link/tcp.h"
+#include "tests/support/directory.h"
+#include "tests/support/listen.h"
+
+namespace stele::log {
+
+/// Says nothing; remembers the names of the events.
+class QuietEvents final : public net::Events {
+ public:
+  void event(net::Level, std::string_view name, std::initializer_list<net::Field>) override {
+    ++counts[std::string(name)];
+  }
+  std::map<std::string, int> counts;
+};
+
+class NodesInProcess {
+ public:
+  explicit NodesInProcess(std::uint64_t count) {
+    // Ports first: a listener on a port that the system chooses, closed again at once.
+    for (std::uint64_t id = 1; id <= count; ++id) {
+      auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
+      REQUIRE(probe.has_value());
+      addresses[{id}] = {"127.0.0.1", (*probe)->port()};
+      probes_.push_back(*std::move(probe));
+    }
+    probes_.clear();
+    for (std::uint64_t id = 1; id <= count; ++id) start({id});
+  }
+  ~NodesInProcess() {
+    for (auto& [id, server] : servers_) server.node.reset();
+  }
+
+  void start(NodeId id) {
+    Server& server = servers_[id];
+    auto directory = DataDirectory::open(this->directory(id));
+    REQUIRE(directory.has_value());
+    auto store = LmdbStore::open(*std::move(directory), {.files = {.map_bytes = kTestMapBytes}},
+                                 loop, [](const Error& error) { FAIL(error.detail); });
+    REQUIRE(store.has_value());
+    Node::Options options;
+    options.self = id;
+    options.cluster = addresses;
+    options.entry_bytes_max = 64 << 10;
+    options.disk_reserve_bytes = 1 << 20;
+    auto node = Node::make(options, loop, dialer_, events, *std::move(store));
+    REQUIRE_MESSAGE(node.has_value(), node.error().detail);
+    server.node = *std::move(node);
+    auto listener = net::listen_at(loop, addresses[id], {},
+                                   [node = server.node.get()](std::unique_ptr<net::Link> link) {
+                                     node->on_link(std::move(link));
+                                   });
+    REQUIRE_MESSAGE(listener.has_value(), listener.error().detail);
+    server.listener = *std::move(listener);
+  }
+  /// Drops the node as a crash would: without a word to anybody.
+  void crash(NodeId id) { servers_.erase(id); }
+  [[nodiscard]] std::string directory(NodeId id) const {
+    return directory_.sub(std::to_string(id.value));
+  }
+  [[nodiscard]] Node& node(NodeId id) { return *servers_.at(id).node; }
+
+  [[nodiscard]] bool run(const std::function<bool()>& done) { return run_until(context, done); }
+  [[nodiscard]] NodeId leader() {
+    for (auto& [id, server] : servers_) {
+      const Replica* replica = server.node->replica();
+      if (replica != nullptr && replica->proposer().leads() && replica->caught_up()) return id;
+    }
+    return {};
+  }
+  [[nodiscard]] bool has_leader() {
+    return run([this] { return leader() != NodeId{}; });
+  }
+  [[nodiscard]] bool settle() {
+    return run([this] {
+      for (auto& [id, server] : servers_) {
+        const Replica* replica = server.node->replica();
+        if (replica == nullptr) return false;
+        if (replica->state().numbers() !=
+            servers_.begin()->second.node->replica()->state().numbers()) {
+          return false;
+        }
+      }
+      return true;
+    });
+  }
+  [[nodiscard]] ClientOptions client_options() const {
+    ClientOptions options;
+    for (const auto& [id, address] : addresses) options.addresses.push_back(address);
+    return options;
+  }
+
+  asio::io_context context{1};
+  net::AsioLoop loop{context};
+  QuietEvents events;
+  std::map<NodeId, net::Address> addresses;
+
+ private:
+  struct Server {
+    std::unique_ptr<Node> node;
+    std::unique_ptr<net::TcpListener> listener;
+  };
+  TestDirectory directory_;
+  net::TcpDialer dialer_{loop, {}};
+  std::vector<std::unique_ptr<net::TcpListener>> probes_;
+  std::map<NodeId, Server> servers_;
+};
+
+}  // namespace stele::log
