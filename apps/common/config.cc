@@ -160,7 +160,7 @@ Result<std::string> read_config(const std::string& path) {
 Result<Settings> read_settings(const std::string& path) {
   Settings settings;
   const auto content = read_config(path);
-  if (!content) return tl::unexpected<Error>(content.error());
+  if (!content) return forward(content);
   toml::table file;
   try {
     file = toml::parse(*content, path);
@@ -196,7 +196,7 @@ Result<Settings> read_settings(const std::string& path) {
         });
     if (name == "cluster") {
       auto cluster = cluster_of(path, node);
-      if (!cluster) return tl::unexpected<Error>(cluster.error());
+      if (!cluster) return forward(cluster);
       settings.cluster = *cluster;
     } else if (!known) {
       wrong = "there is no setting '" + name + "'";
@@ -214,7 +214,7 @@ Result<Config> make_config(const Settings& settings) {
   if (!settings.cluster) return missing("cluster");
   if (!settings.data) return missing("data");
   auto cluster = parse_cluster(*settings.cluster);
-  if (!cluster) return tl::unexpected<Error>(cluster.error());
+  if (!cluster) return forward(cluster);
 
   Config config;
   config.id = {*settings.id};

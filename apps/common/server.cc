@@ -70,16 +70,17 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
   server->listener_ = *std::move(listener);
 
   auto directory = log::DataDirectory::open(config.data);
-  if (!directory) return tl::unexpected<Error>(directory.error());
+  if (!directory) return forward(directory);
+  log::Node::Options node_options;
   auto store = log::LmdbStore::open(
       *std::move(directory),
       {.files = {.map_bytes = config.disk_bytes_max,
+                 .sections = log::tables_of(node_options.sections),
                  .reserve_bytes = std::min(kReserveBytes, config.disk_reserve_bytes / 2),
                  .node = config.id}},
       loop, on_failure);
-  if (!store) return tl::unexpected<Error>(store.error());
+  if (!store) return forward(store);
 
-  log::Node::Options node_options;
   node_options.self = config.id;
   node_options.cluster = config.cluster;
   node_options.cluster_name = config.cluster_name;
@@ -97,7 +98,7 @@ Result<std::unique_ptr<Server>> Server::start(const Config& config,
   node_options.timing.election_timeout = std::chrono::milliseconds(config.election_timeout_ms);
   auto node =
       log::Node::make(std::move(node_options), loop, server->dialer_, events, *std::move(store));
-  if (!node) return tl::unexpected<Error>(node.error());
+  if (!node) return forward(node);
   server->node_ = *std::move(node);
   return server;
 }

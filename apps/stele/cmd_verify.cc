@@ -28,7 +28,9 @@ int verify(const std::string& data) {
   std::printf("entries      %llu, from LSN %llu to before %llu; %llu bytes in slots\n",
               number(report->entries), number(report->numbers.first_lsn.value),
               number(report->numbers.next_lsn.value), number(report->value_bytes));
-  std::printf("sessions     %llu\n", number(report->sessions));
+  for (const auto& [name, rows] : report->rows) {
+    std::printf("%-12s %llu\n", name.c_str(), number(rows));
+  }
   std::printf("state hash   %016llx\n", number(report->numbers.hash));
   for (const std::string& fault : report->faults) std::printf("FAULT        %s\n", fault.c_str());
   if (report->faults_found > report->faults.size()) {

@@ -65,7 +65,7 @@ Result<std::vector<net::Address>> parse_addresses(const std::string& text) {
     std::string entry = text.substr(at, comma - at);
     entry = entry.substr(entry.find('=') + 1);
     auto address = net::parse_address(entry);
-    if (!address) return tl::unexpected<Error>(address.error());
+    if (!address) return forward(address);
     addresses.push_back(*std::move(address));
     at = comma + 1;
   }

@@ -94,7 +94,7 @@ int printed() {
 Result<Config> configure(Flags& flags) {
   if (flags.config_path) {
     const auto file = read_settings(*flags.config_path);
-    if (!file) return tl::unexpected<Error>(file.error());
+    if (!file) return forward(file);
     flags.settings.fill_from(*file);
   }
   return make_config(flags.settings);

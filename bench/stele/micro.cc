@@ -177,7 +177,7 @@ void apply(benchmark::State& state) {
     state.ResumeTiming();
     const auto applied = log.apply({++slot}, value);
     if (!applied || applied->row.count != entries) throw std::runtime_error("nothing was applied");
-    (void)log.take_changed_sessions();
+    (void)log.take_changed();
   }
   count_entries(state);
 }

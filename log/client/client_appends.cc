@@ -25,14 +25,14 @@ std::string overloaded(const std::string& node) {
 }
 
 /// The outcomes of an attempt that had no effect and never will have.
-bool is_refusal(net::Outcome outcome) {
+bool is_refusal(Outcome outcome) {
   switch (outcome) {
-    case net::Outcome::not_leader:
-    case net::Outcome::overloaded:
-    case net::Outcome::too_large:
-    case net::Outcome::no_space:
-    case net::Outcome::shutting_down:
-    case net::Outcome::resend: return true;
+    case Outcome::not_leader:
+    case Outcome::overloaded:
+    case Outcome::too_large:
+    case Outcome::no_space:
+    case Outcome::shutting_down:
+    case Outcome::resend: return true;
     default: return false;
   }
 }
@@ -96,23 +96,22 @@ void ClientCore::open_session(Connection& leader) {
 void ClientCore::on_session_opened(Connection& from, const net::SessionOpened& opened) {
   if (opening_nonce_ == 0 || opened.nonce != opening_nonce_) return;
   // A late refusal of another node speaks of an earlier try.
-  if (opened.outcome != net::Outcome::ok && &from != target()) return;
+  if (opened.outcome != Outcome::ok && &from != target()) return;
   opening_nonce_ = 0;
-  if (opened.outcome != net::Outcome::not_leader) on_append_progress();
-  if (opened.outcome == net::Outcome::ok) {
+  if (opened.outcome != Outcome::not_leader) on_append_progress();
+  if (opened.outcome == Outcome::ok) {
     target_leads_ = &from == target();
     session_ = opened.session;
     session_nonce_ = 0;
     first_ = next_send_ = Sequence{1};
     told_end_ = {};
     backoff_ = {};
-  } else if (opened.outcome == net::Outcome::not_leader ||
-             opened.outcome == net::Outcome::shutting_down ||
-             opened.outcome == net::Outcome::unknown) {
+  } else if (opened.outcome == Outcome::not_leader || opened.outcome == Outcome::shutting_down ||
+             opened.outcome == Outcome::unknown) {
     leave_target(opened.leader, from.name() + " does not lead");
-  } else if (opened.outcome == net::Outcome::no_space) {
+  } else if (opened.outcome == Outcome::no_space) {
     refuse_all(Errc::no_space, kDisksFull);
-  } else if (opened.outcome == net::Outcome::overloaded && opened.retry_ms == 0) {
+  } else if (opened.outcome == Outcome::overloaded && opened.retry_ms == 0) {
     refuse_all(Errc::overloaded,
                "the cluster's table of sessions is full, and all of them are in use");
   } else {
@@ -189,7 +188,7 @@ bool ClientCore::send_command(Connection& leader, std::size_t index, std::size_t
                   .count = static_cast<std::uint32_t>(count),
                   .acked = {first_.value - 1},
                   .condition = appends_[index].condition,
-                  .entries = {}};
+                  .body = {}};
   std::size_t entries_bytes = 0;
   if (command.kind == CommandKind::append) {
     for (std::size_t i = index; i < index + count; ++i) {
@@ -213,7 +212,7 @@ bool ClientCore::send_command(Connection& leader, std::size_t index, std::size_t
   return true;
 }
 
-ClientCore::Range ClientCore::range_of(const net::AppendResult& result) {
+ClientCore::Range ClientCore::range_of(const CommandResult& result) {
   const Sequence begin = std::max(result.sequence, first_);
   const Sequence end =
       std::max(begin, std::min(result.sequence + result.count, first_ + appends_.size()));
@@ -226,14 +225,14 @@ ClientCore::Range ClientCore::range_of(const net::AppendResult& result) {
 
 void ClientCore::on_results(Connection& from, const net::AppendResults& results) {
   // That a node does not lead is no sign that the one that does is quick.
-  const bool decides = std::ranges::any_of(results.results, [](const net::AppendResult& result) {
-    return result.outcome != net::Outcome::not_leader && result.outcome != net::Outcome::unknown;
+  const bool decides = std::ranges::any_of(results.results, [](const CommandResult& result) {
+    return result.outcome != Outcome::not_leader && result.outcome != Outcome::unknown;
   });
   if (&from == target() && decides) {
     target_leads_ = true;
     if (appends_owed()) on_append_progress();
   }
-  for (const net::AppendResult& result : results.results) {
+  for (const CommandResult& result : results.results) {
     if (result.session == session_) on_result(from, result, results);
   }
   drop_consumed();
@@ -242,7 +241,7 @@ void ClientCore::on_results(Connection& from, const net::AppendResults& results)
   wake();
 }
 
-void ClientCore::on_result(Connection& from, const net::AppendResult& result,
+void ClientCore::on_result(Connection& from, const CommandResult& result,
                            const net::AppendResults& all) {
   const bool from_target = &from == target();
   if (is_refusal(result.outcome)) {
@@ -252,10 +251,10 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
     }
   }
   switch (result.outcome) {
-    case net::Outcome::ok:
-    case net::Outcome::forgotten:
-    case net::Outcome::skipped:
-    case net::Outcome::condition_failed: {
+    case Outcome::ok:
+    case Outcome::forgotten:
+    case Outcome::skipped:
+    case Outcome::condition_failed: {
       backoff_ = {};
       last_failure_.clear();
       appends_served_at_ = loop_.now();
@@ -264,21 +263,21 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
       Sequence at = std::max(result.sequence, first_);
       for (Pending& entry : range_of(result)) {
         AppendResult told;
-        if (result.outcome == net::Outcome::ok) told.lsn = result.lsn + (at - result.sequence);
+        if (result.outcome == Outcome::ok) told.lsn = result.lsn + (at - result.sequence);
         std::optional<Errc> error;
-        if (result.outcome == net::Outcome::forgotten) {
+        if (result.outcome == Outcome::forgotten) {
           error = Errc::session_expired;
           told.may_be_appended = true;
           told.detail = kForgotten;
-        } else if (result.outcome == net::Outcome::condition_failed) {
+        } else if (result.outcome == Outcome::condition_failed) {
           error = Errc::condition_failed;
           told.detail = "the next entry's LSN is not the one asked for";
-        } else if (result.outcome == net::Outcome::skipped && entry.done && entry.skip) {
+        } else if (result.outcome == Outcome::skipped && entry.done && entry.skip) {
           // Taken back, and in time.
           const bool late = loop_.now() >= entry.deadline;
           error = late ? Errc::timed_out : Errc::stopped;
           told.detail = late ? "no answer in time" : stop_detail_;
-        } else if (result.outcome == net::Outcome::skipped && entry.done) {
+        } else if (result.outcome == Outcome::skipped && entry.done) {
           error = Errc::timed_out;
           told.may_be_appended = true;
           told.detail = "another client has used this session";
@@ -289,38 +288,38 @@ void ClientCore::on_result(Connection& from, const net::AppendResult& result,
       }
       return;
     }
-    case net::Outcome::resend:
+    case Outcome::resend:
       if (from_target) resend_from(result.resend_from);
       return;
-    case net::Outcome::overloaded:
+    case Outcome::overloaded:
       if (!from_target) return;
       resend_from(result.sequence);
       last_failure_ = overloaded(from.name());
       appends_again_at_ = loop_.now() + std::chrono::milliseconds(all.retry_ms);
       return;
-    case net::Outcome::no_space:
+    case Outcome::no_space:
       on_refused(result, Errc::no_space);
       last_failure_ = from.name() + ": " + kDisksFull;
       resend_from(result.sequence);
       appends_again_at_ = loop_.now() + kNoSpaceRetry;
       return;
-    case net::Outcome::too_large:
+    case Outcome::too_large:
       on_refused(result, Errc::too_large);
       resend_from(result.sequence);
       return;
-    case net::Outcome::session_expired: on_session_expired(result); return;
-    case net::Outcome::not_leader:
-    case net::Outcome::unknown:
-    case net::Outcome::shutting_down:
+    case Outcome::session_expired: on_session_expired(result); return;
+    case Outcome::not_leader:
+    case Outcome::unknown:
+    case Outcome::shutting_down:
       if (from_target) leave_target(all.leader, from.name() + " does not lead");
       return;
-    case net::Outcome::trimmed:
-    case net::Outcome::corrupt: return;
+    case Outcome::trimmed:
+    case Outcome::corrupt: return;
   }
 }
 
 // A refusal is definite only if no attempt may have been proposed.
-void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
+void ClientCore::on_refused(const CommandResult& result, Errc error) {
   const bool too_large = error == Errc::too_large;
   bool surely_not_appended = false;
   const auto tell = [&](Pending& entry) {
@@ -343,7 +342,7 @@ void ClientCore::on_refused(const net::AppendResult& result, Errc error) {
   }
 }
 
-void ClientCore::on_session_expired(const net::AppendResult& result) {
+void ClientCore::on_session_expired(const CommandResult& result) {
   session_ = {};
   std::deque<Pending> kept;
   // Sequences are consumed without gaps: behind one that surely was not, none was.
@@ -502,7 +501,7 @@ void ClientCore::close() {
                           .count = 1,
                           .acked = {first_.value - 1},
                           .condition = {},
-                          .entries = {}};
+                          .body = {}};
     auto bytes = std::make_shared<std::vector<std::byte>>();
     put_command_header(command, 0, *bytes);
     const std::span<const std::byte> view(*bytes);

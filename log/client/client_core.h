@@ -116,11 +116,11 @@ class ClientCore {
   void send_appends(Connection& connection);
   bool send_command(Connection& connection, std::size_t index, std::size_t count);
   void on_results(Connection& connection, const net::AppendResults& results);
-  void on_result(Connection& connection, const net::AppendResult& result,
+  void on_result(Connection& connection, const CommandResult& result,
                  const net::AppendResults& all);
-  void on_session_expired(const net::AppendResult& result);
+  void on_session_expired(const CommandResult& result);
   void refuse_all(Errc error, const char* why);
-  void on_refused(const net::AppendResult& result, Errc error);
+  void on_refused(const CommandResult& result, Errc error);
   void finish(Pending& entry, std::optional<Errc> error, AppendResult result);
   [[nodiscard]] bool needs_target() const;
   [[nodiscard]] bool target_owes() const;
@@ -139,7 +139,7 @@ class ClientCore {
   void expire_appends(Time now);
   void resend_from(Sequence sequence);
   using Range = std::ranges::subrange<std::deque<Pending>::iterator>;
-  Range range_of(const net::AppendResult& result);
+  Range range_of(const CommandResult& result);
   void end_statuses();
   void abort_operations(Errc error, const std::string& detail);
   void complete_later(std::unique_ptr<AppendDone> done, std::optional<Errc> error,

@@ -102,7 +102,7 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
   told.first_lsn = result.first_lsn;
   told.detail = result.detail;
   switch (result.outcome) {
-    case net::Outcome::ok: {
+    case Outcome::ok: {
       if (!add_entries(result.entries, result.lsn_begin, result.count, told)) {
         from.fail("it sent entries that cannot be read");
         return;
@@ -113,17 +113,17 @@ void ClientCore::on_read_result(Connection& from, const net::ReadResult& result)
       end_read(result.request, std::nullopt, std::move(told));
       return;
     }
-    case net::Outcome::trimmed:
+    case Outcome::trimmed:
       told.detail = "entries below " + std::to_string(result.first_lsn.value) + " are trimmed";
       end_read(result.request, Errc::trimmed, std::move(told));
       return;
-    case net::Outcome::corrupt: end_read(result.request, Errc::corrupt, std::move(told)); return;
-    case net::Outcome::not_leader:
+    case Outcome::corrupt: end_read(result.request, Errc::corrupt, std::move(told)); return;
+    case Outcome::not_leader:
       last_failure_ =
           from.name() + ": " + (result.detail.empty() ? "does not lead" : result.detail);
       if (read.options.node == NodeId{}) leave_target(result.leader, last_failure_);
       break;
-    case net::Outcome::shutting_down: last_failure_ = from.name() + " is shutting down"; break;
+    case Outcome::shutting_down: last_failure_ = from.name() + " is shutting down"; break;
     default: last_failure_ = from.name() + " has too many reads of this client"; break;
   }
   read.answered = true;
@@ -202,8 +202,8 @@ void ClientCore::send_tail_credit() {
 void ClientCore::on_tail_end(Connection& from, const net::TailEnd& end) {
   if (end.request != tail_.request || tail_.request == 0) return;
   tail_.request = 0;
-  const bool trimmed = end.outcome == net::Outcome::trimmed;
-  if ((trimmed || end.outcome == net::Outcome::corrupt) && tail_.waiting) {
+  const bool trimmed = end.outcome == Outcome::trimmed;
+  if ((trimmed || end.outcome == Outcome::corrupt) && tail_.waiting) {
     ReadResult result;
     result.first_lsn = end.first_lsn;
     result.detail = trimmed

@@ -176,7 +176,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
       if (found.empty()) return;
       const auto member = members_.find(found.mapped());
       if (member == members_.end()) return;
-      if (opened->outcome == net::Outcome::ok) set_session(*member->second, opened->session);
+      if (opened->outcome == Outcome::ok) set_session(*member->second, opened->session);
       member->second->on_message(std::move(message));
     } else if (auto* status = std::get_if<net::StatusAnswer>(&message)) {
       const auto found = asked_.extract(status->request);
@@ -309,7 +309,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
   void on_results(const net::AppendResults& all) {
     for (auto at = all.results.begin(); at != all.results.end();) {
       const SessionId session = at->session;
-      const auto end = std::find_if(at, all.results.end(), [&](const net::AppendResult& result) {
+      const auto end = std::find_if(at, all.results.end(), [&](const CommandResult& result) {
         return result.session != session;
       });
       if (const auto found = sessions_.find(session); found != sessions_.end()) {

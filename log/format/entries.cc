@@ -66,7 +66,7 @@ bool add_commands(const paxos::Value& value, const IndexRow& row, Lsn lsn_end,
     const Lsn from = std::max(at, out.lsn_end());
     const Lsn until = std::min(command_end, lsn_end);
     if (from < until) {
-      EntryCursor cursor(command.entries);
+      EntryCursor cursor(command.body);
       cursor.skip(leave_out + static_cast<std::uint32_t>(from - at));
       if (!take(value, cursor.rest(), until - from, bytes_max, out)) return false;
     }

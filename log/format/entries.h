@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "log/state/log_state.h"
+#include "log/format/rows.h"
 #include "paxos/base/value.h"
 
 namespace stele::log {

@@ -1,70 +1,12 @@
 #include "log/format/record.h"
 
 #include <cstring>
-#include <memory>
 #include <utility>
 
-#include "log/store/files/value_log.h"
 #include "net/wire/digest.h"
 #include "paxos/base/bytes.h"
 
 namespace stele::log {
-namespace {
-
-std::uint64_t seed(Table table, std::uint64_t key) {
-  return static_cast<std::uint64_t>(table) * 0x9e3779b97f4a7c15ULL + key;
-}
-
-const char* name_of(Table table) {
-  switch (table) {
-    case Table::meta: return "meta";
-    case Table::slots: return "slots";
-    case Table::index: return "index";
-    case Table::sessions: return "sessions";
-  }
-  return "?";
-}
-
-tl::unexpected<Error> corrupt(Table table, std::uint64_t key, const char* why) {
-  return fail(Errc::corrupt,
-              std::string("the record ") + name_of(table) + "/" + std::to_string(key) + " " + why);
-}
-
-template <class T, class Parse>
-Result<T> unseal_as(Table table, std::uint64_t key, std::span<const std::byte> sealed,
-                    Parse parse) {
-  const auto content = unseal(table, key, sealed);
-  if (!content) return tl::unexpected<Error>(content.error());
-  ByteReader reader(*content);
-  T read = parse(reader);
-  if (!reader.ok() || reader.left() != 0) return corrupt(table, key, "has the wrong length");
-  return read;
-}
-
-}  // namespace
-
-std::vector<std::byte> seal(Table table, std::uint64_t key, std::vector<std::byte> content) {
-  const std::uint64_t checksum = net::digest(content, seed(table, key));
-  ByteWriter(content).put(checksum);
-  return content;
-}
-
-void seal_in_place(Table table, std::uint64_t key, std::span<std::byte> sealed) {
-  const auto content = sealed.first(sealed.size() - kSealBytes);
-  const std::uint64_t checksum = net::digest(content, seed(table, key));
-  std::memcpy(sealed.data() + content.size(), &checksum, kSealBytes);
-}
-
-Result<std::span<const std::byte>> unseal(Table table, std::uint64_t key,
-                                          std::span<const std::byte> sealed) {
-  if (sealed.size() < sizeof(std::uint64_t)) return corrupt(table, key, "is cut off");
-  const auto content = sealed.first(sealed.size() - sizeof(std::uint64_t));
-  ByteReader reader(sealed.last(sizeof(std::uint64_t)));
-  if (reader.get<std::uint64_t>() != net::digest(content, seed(table, key))) {
-    return corrupt(table, key, "does not match its checksum");
-  }
-  return content;
-}
 
 std::vector<std::byte> seal_identity(const Identity& identity) {
   std::vector<std::byte> content;
@@ -76,7 +18,7 @@ std::vector<std::byte> seal_identity(const Identity& identity) {
   writer.put(identity.node.value);
   writer.put(identity.incarnation);
   writer.put(static_cast<std::uint32_t>(identity.members.size()));
-  for (const net::Member& member : identity.members) {
+  for (const Member& member : identity.members) {
     writer.put(member.node.value);
     writer.put(member.incarnation);
   }
@@ -87,7 +29,7 @@ std::vector<std::byte> seal_identity(const Identity& identity) {
 
 Result<Identity> unseal_identity(std::span<const std::byte> sealed) {
   const auto content = unseal(Table::meta, kIdentityKey, sealed);
-  if (!content) return tl::unexpected<Error>(content.error());
+  if (!content) return forward(content);
   const auto version = ByteReader(*content).get<std::uint32_t>();
   if (version != kFormatVersion) {
     return fail(Errc::newer_format, "the data directory has format " + std::to_string(version) +
@@ -132,31 +74,6 @@ Result<Promised> unseal_promised(std::span<const std::byte> sealed) {
   });
 }
 
-std::vector<std::byte> seal_numbers(const StateNumbers& numbers) {
-  std::vector<std::byte> content;
-  ByteWriter writer(content);
-  writer.put(numbers.chosen_end.value);
-  writer.put(numbers.next_lsn.value);
-  writer.put(numbers.first_lsn.value);
-  writer.put(numbers.log_time_us);
-  writer.put(numbers.stamp_us);
-  writer.put(numbers.hash);
-  return seal(Table::meta, kNumbersKey, std::move(content));
-}
-
-Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed) {
-  return unseal_as<StateNumbers>(Table::meta, kNumbersKey, sealed, [](ByteReader& reader) {
-    StateNumbers numbers;
-    numbers.chosen_end = {reader.get<std::uint64_t>()};
-    numbers.next_lsn = {reader.get<std::uint64_t>()};
-    numbers.first_lsn = {reader.get<std::uint64_t>()};
-    numbers.log_time_us = reader.get<std::uint64_t>();
-    numbers.stamp_us = reader.get<std::uint64_t>();
-    numbers.hash = reader.get<std::uint64_t>();
-    return numbers;
-  });
-}
-
 std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
   std::vector<std::byte> content;
   ByteWriter writer(content);
@@ -183,9 +100,9 @@ Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
 std::vector<std::byte> seal_history(const History& history) {
   std::vector<std::byte> content;
   ByteWriter writer(content);
-  const auto put_starts = [&](const std::vector<net::Start>& starts) {
+  const auto put_starts = [&](const std::vector<Start>& starts) {
     writer.put(static_cast<std::uint32_t>(starts.size()));
-    for (const net::Start& start : starts) {
+    for (const Start& start : starts) {
       writer.put(start.id);
       writer.put(start.commits_found);
     }
@@ -202,7 +119,7 @@ std::vector<std::byte> seal_history(const History& history) {
     writer.put(start_id);
   }
   writer.put(static_cast<std::uint32_t>(history.heard.size()));
-  for (const net::Sighting& seen : history.heard) {
+  for (const Sighting& seen : history.heard) {
     writer.put(seen.node.value);
     writer.put(seen.starts);
     writer.put(seen.commits);
@@ -215,7 +132,7 @@ std::vector<std::byte> seal_history(const History& history) {
 Result<History> unseal_history(std::span<const std::byte> sealed) {
   return unseal_as<History>(Table::meta, kHistoryKey, sealed, [](ByteReader& reader) {
     const auto get_starts = [&] {
-      std::vector<net::Start> starts;
+      std::vector<Start> starts;
       const auto count = reader.get<std::uint32_t>();
       for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
         const auto id = reader.get<std::uint64_t>();
@@ -237,7 +154,7 @@ Result<History> unseal_history(std::span<const std::byte> sealed) {
     }
     const auto heard = reader.get<std::uint32_t>();
     for (std::uint32_t i = 0; i < heard && reader.ok(); ++i) {
-      net::Sighting seen;
+      Sighting seen;
       seen.node = {reader.get<std::uint64_t>()};
       seen.starts = reader.get<std::uint64_t>();
       seen.commits = reader.get<std::uint64_t>();
@@ -247,32 +164,6 @@ Result<History> unseal_history(std::span<const std::byte> sealed) {
       if (!seen.recent.empty()) history.heard.push_back(std::move(seen));
     }
     return history;
-  });
-}
-
-std::vector<std::byte> seal_row(const IndexRow& row) {
-  std::vector<std::byte> content;
-  ByteWriter writer(content);
-  writer.put(row.slot.value);
-  writer.put(row.count);
-  for (const IndexRow::Skipped& skipped : row.skipped) {
-    writer.put(skipped.command);
-    writer.put(skipped.entries);
-  }
-  return seal(Table::index, row.first_lsn.value, std::move(content));
-}
-
-Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed) {
-  return unseal_as<IndexRow>(Table::index, first_lsn.value, sealed, [&](ByteReader& reader) {
-    IndexRow row;
-    row.first_lsn = first_lsn;
-    row.slot = {reader.get<std::uint64_t>()};
-    row.count = reader.get<std::uint32_t>();
-    while (reader.ok() && reader.left() != 0) {
-      const auto command = reader.get<std::uint32_t>();
-      row.skipped.push_back({command, reader.get<std::uint32_t>()});
-    }
-    return row;
   });
 }
 
@@ -295,9 +186,10 @@ void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHe
 }
 
 Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes) {
-  if (bytes.size() < kSlotHeaderBytes) return corrupt(Table::slots, slot.value, "is cut off");
+  if (bytes.size() < kSlotHeaderBytes)
+    return corrupt_record(Table::slots, slot.value, "is cut off");
   const auto header = unseal(Table::slots, slot.value, bytes.first(kSlotHeaderBytes));
-  if (!header) return tl::unexpected<Error>(header.error());
+  if (!header) return forward(header);
   ByteReader reader(*header);
   const auto version = reader.get<std::uint16_t>();
   const auto kind = reader.get<std::uint16_t>();
@@ -313,7 +205,7 @@ Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes)
   const std::uint64_t here = bytes.size() - kSlotHeaderBytes;
   if (version != kSlotFormatVersion || kind > UINT8_MAX ||
       here != (read.place.segment == 0 ? read.value_bytes : 0)) {
-    return corrupt(Table::slots, slot.value, "has a header that does not fit it");
+    return corrupt_record(Table::slots, slot.value, "has a header that does not fit it");
   }
   read.kind = static_cast<paxos::ValueKind>(kind);
   return read;
@@ -322,31 +214,11 @@ Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes)
 Result<paxos::Record> with_value(SlotHeader header, Slice value) {
   if (header.kind == paxos::ValueKind::noop) return std::move(header.record);
   if (net::value_digest(value.bytes) != header.digest) {
-    return corrupt(Table::slots, header.record.slot.value,
-                   "has a value that does not match its checksum");
+    return corrupt_record(Table::slots, header.record.slot.value,
+                          "has a value that does not match its checksum");
   }
   header.record.value = {header.kind, {std::move(value)}, header.digest};
   return std::move(header.record);
-}
-
-Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, ValueReader* values) {
-  auto header = read_slot_header(slot, bytes);
-  if (!header) return tl::unexpected<Error>(header.error());
-  if (header->place.segment == 0) {
-    const auto value = bytes.subspan(kSlotHeaderBytes);
-    const auto copy = std::make_shared<std::vector<std::byte>>(value.begin(), value.end());
-    return with_value(*std::move(header), {copy, *copy});
-  }
-  if (values == nullptr) {
-    return corrupt(Table::slots, slot.value, "has its value in a value log that is not there");
-  }
-  auto value = values->read(header->place, header->value_bytes);
-  // What could not even be looked at is not rotten.
-  if (!value && value.error().code == Errc::io) return tl::unexpected<Error>(value.error());
-  if (!value) {
-    return corrupt(Table::slots, slot.value, ("has no value: " + value.error().detail).c_str());
-  }
-  return with_value(*std::move(header), *std::move(value));
 }
 
 }  // namespace stele::log

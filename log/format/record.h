@@ -5,17 +5,15 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "log/node/lineage.h"
-#include "log/state/log_state.h"
-#include "net/wire/message.h"
+#include "log/format/rows.h"
+#include "paxos/base/identity.h"
 #include "paxos/base/result.h"
 #include "paxos/message.h"
 
 namespace stele::log {
-
-class ValueReader;
 
 /// Of a directory as a whole, and of a slot's record.
 inline constexpr std::uint32_t kFormatVersion = 5;
@@ -27,24 +25,34 @@ struct Identity {
   std::uint64_t cluster_id = 0;
   NodeId node;
   std::uint64_t incarnation = 0;
-  std::vector<net::Member> members;  ///< None before birth,
-  std::uint8_t q1 = 0;               ///< and no quorums.
+  std::vector<Member> members;  ///< None before birth,
+  std::uint8_t q1 = 0;          ///< and no quorums.
   std::uint8_t q2 = 0;
 
   bool operator==(const Identity&) const = default;
 };
 
-/// The tables. A checksum covers table, key and content: a record in the wrong place is as faulty
-/// as a damaged one.
-enum class Table : std::uint8_t { meta = 1, slots = 2, index = 3, sessions = 4 };
-inline constexpr std::size_t kTables = 4;
-
 /// Keys in the table `meta`.
 inline constexpr std::uint64_t kIdentityKey = 1;
 inline constexpr std::uint64_t kPromiseKey = 2;
-inline constexpr std::uint64_t kNumbersKey = 3;
 inline constexpr std::uint64_t kJournalKey = 4;
 inline constexpr std::uint64_t kHistoryKey = 5;
+
+/// What a directory keeps of its own starts, and of what other nodes have told
+/// (log/node/lineage.h).
+struct History {
+  std::uint64_t starts = 0;
+  std::vector<Start> recent;    ///< Of this directory, the newest first.
+  std::vector<Sighting> heard;  ///< Of the other nodes.
+  /// Which start of this directory another node has kept, as it said itself.
+  std::vector<std::pair<NodeId, std::uint64_t>> kept_by;
+  Slot diverged_at;  ///< Not {}: the state differed from a majority's there.
+  /// Not {}: others had another state there, and nobody had said who is right.
+  StatePoint disputed;
+  bool gone_back = false;  ///< Others have shown that this is an older copy.
+
+  bool operator==(const History&) const = default;
+};
 
 struct Promised {
   Epoch epoch{1};
@@ -68,28 +76,14 @@ struct JournalMark {
   std::uint64_t commits = 0;  ///< As of Store::commits, up to that record.
 };
 
-/// `content` and its checksum.
-[[nodiscard]] std::vector<std::byte> seal(Table table, std::uint64_t key,
-                                          std::vector<std::byte> content);
-/// The same in place: writes the checksum behind the content, into the last 8 bytes.
-void seal_in_place(Table table, std::uint64_t key, std::span<std::byte> sealed);
-inline constexpr std::size_t kSealBytes = 8;
-/// The content of a sealed record. Errors: corrupt, naming table and key.
-[[nodiscard]] Result<std::span<const std::byte>> unseal(Table table, std::uint64_t key,
-                                                        std::span<const std::byte> sealed);
-
 [[nodiscard]] std::vector<std::byte> seal_identity(const Identity& identity);
 [[nodiscard]] Result<Identity> unseal_identity(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_promised(const Promised& promised);
 [[nodiscard]] Result<Promised> unseal_promised(std::span<const std::byte> sealed);
-[[nodiscard]] std::vector<std::byte> seal_numbers(const StateNumbers& numbers);
-[[nodiscard]] Result<StateNumbers> unseal_numbers(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_journal_mark(const JournalMark& mark);
 [[nodiscard]] Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_history(const History& history);
 [[nodiscard]] Result<History> unseal_history(std::span<const std::byte> sealed);
-[[nodiscard]] std::vector<std::byte> seal_row(const IndexRow& row);
-[[nodiscard]] Result<IndexRow> unseal_row(Lsn first_lsn, std::span<const std::byte> sealed);
 
 /// A slot's record is this header and the value's bytes, or the header alone if they lie in the
 /// value log. The value's digest stands in the header, and the header's checksum covers the digest,
@@ -109,9 +103,4 @@ struct SlotHeader {
 [[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
 /// The record with its value. Errors: corrupt, if that is not what the header speaks of.
 [[nodiscard]] Result<paxos::Record> with_value(SlotHeader header, Slice value);
-/// Copies the value out of `bytes`, or out of the value log. Errors: corrupt; io, if the value log
-/// could not be looked at, which says nothing of the record.
-[[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes,
-                                              ValueReader* values = nullptr);
-
 }  // namespace stele::log

@@ -11,14 +11,14 @@ namespace {
 
 std::string name_of(NodeId node) { return "node " + std::to_string(node.value); }
 
-const net::Member* find(const std::vector<net::Member>& members, NodeId node) {
+const Member* find(const std::vector<Member>& members, NodeId node) {
   const auto found = std::find_if(members.begin(), members.end(),
-                                  [&](const net::Member& member) { return member.node == node; });
+                                  [&](const Member& member) { return member.node == node; });
   return found == members.end() ? nullptr : &*found;
 }
 
-bool lists(const std::vector<net::Member>& members, NodeId node, std::uint64_t incarnation) {
-  const net::Member* member = find(members, node);
+bool lists(const std::vector<Member>& members, NodeId node, std::uint64_t incarnation) {
+  const Member* member = find(members, node);
   return member != nullptr && member->incarnation == incarnation;
 }
 
@@ -34,10 +34,10 @@ std::string quorums(std::size_t q1, std::size_t q2) {
 
 }  // namespace
 
-std::uint64_t make_cluster_id(const std::vector<net::Member>& members) {
+std::uint64_t make_cluster_id(const std::vector<Member>& members) {
   std::vector<std::byte> bytes;
   ByteWriter writer(bytes);
-  for (const net::Member& member : members) {
+  for (const Member& member : members) {
     writer.put(member.node.value);
     writer.put(member.incarnation);
   }
@@ -57,7 +57,7 @@ Result<Membership> Membership::make(Identity identity, std::string cluster_name,
   }
   if (!identity.members.empty()) {
     std::vector<NodeId> born;
-    for (const net::Member& member : identity.members) born.push_back(member.node);
+    for (const Member& member : identity.members) born.push_back(member.node);
     if (born != configuration.members()) {
       return fail(
           Errc::foreign_directory,
@@ -105,7 +105,7 @@ Result<void> Membership::judge(const net::Hello& hello) const {
   if (hello.node == identity_.node || !configuration_.contains(hello.node)) {
     return fail(Errc::refused, name_of(hello.node) + " is not another member of this cluster");
   }
-  const auto same_id = [](const net::Member& member, NodeId node) { return member.node == node; };
+  const auto same_id = [](const Member& member, NodeId node) { return member.node == node; };
   if (!hello.members.empty() && !std::equal(hello.members.begin(), hello.members.end(),
                                             nodes.begin(), nodes.end(), same_id)) {
     return fail(

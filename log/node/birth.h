@@ -43,10 +43,10 @@ class Membership {
   Identity identity_;
   paxos::Configuration configuration_;
   std::map<NodeId, std::uint64_t> heard_;
-  std::vector<net::Member> others_list_;  // Before birth: the list of the first born node heard.
+  std::vector<Member> others_list_;  // Before birth: the list of the first born node heard.
 };
 
 /// A cluster's id, made of its members' incarnations.
-[[nodiscard]] std::uint64_t make_cluster_id(const std::vector<net::Member>& members);
+[[nodiscard]] std::uint64_t make_cluster_id(const std::vector<Member>& members);
 
 }  // namespace stele::log

@@ -12,15 +12,15 @@ constexpr const char* kWhatToDo =
     ": an older copy was put back, which has forgotten votes; put back the directory as it was "
     "after its last stop";
 
-std::optional<std::size_t> place_of(std::uint64_t id, const std::vector<net::Start>& starts) {
-  const auto found = std::ranges::find(starts, id, &net::Start::id);
+std::optional<std::size_t> place_of(std::uint64_t id, const std::vector<Start>& starts) {
+  const auto found = std::ranges::find(starts, id, &Start::id);
   if (found == starts.end()) return std::nullopt;
   return static_cast<std::size_t>(found - starts.begin());
 }
 
 /// What is wrong with a directory whose last starts are `recent`, if `seen` was heard of it; empty
 /// if nothing.
-std::string judge(const net::Sighting& seen, const std::vector<net::Start>& recent) {
+std::string judge(const Sighting& seen, const std::vector<Start>& recent) {
   const std::string whose = "the directory of " + name_of(seen.node);
   if (seen.forked) {
     return whose +
@@ -44,7 +44,7 @@ std::string judge(const net::Sighting& seen, const std::vector<net::Start>& rece
 /// A start stays known as long as another node may compare with it: the one that it has kept, and
 /// the one after that, which says what was found. Of the others the oldest go; the one after it
 /// then says what was found by either.
-void prune(std::vector<net::Start>& recent,
+void prune(std::vector<Start>& recent,
            const std::vector<std::pair<NodeId, std::uint64_t>>& kept_by) {
   const auto needed = [&](std::size_t at) {
     return at == 0 || std::ranges::any_of(kept_by, [&](const auto& kept) {
@@ -52,10 +52,10 @@ void prune(std::vector<net::Start>& recent,
              return place && (*place == at || *place == at + 1);
            });
   };
-  while (recent.size() > net::kRecentStartsMax) {
+  while (recent.size() > kRecentStartsMax) {
     std::size_t last = recent.size() - 1;
     while (last > 0 && needed(last)) --last;
-    net::Start& behind = recent[last - 1];
+    Start& behind = recent[last - 1];
     behind.commits_found = std::min(behind.commits_found, recent[last].commits_found);
     recent.erase(recent.begin() + static_cast<std::ptrdiff_t>(last));
   }
@@ -74,8 +74,8 @@ Lineage::Lineage(NodeId self, History history, std::uint64_t id, std::uint64_t c
   }
 }
 
-net::Sighting* Lineage::find(NodeId node) {
-  const auto found = std::ranges::find(history_.heard, node, &net::Sighting::node);
+Sighting* Lineage::find(NodeId node) {
+  const auto found = std::ranges::find(history_.heard, node, &Sighting::node);
   return found == history_.heard.end() ? nullptr : &*found;
 }
 
@@ -83,9 +83,9 @@ Result<bool> Lineage::admit(const net::Hello& hello) {
   if (hello.recent_starts.empty()) {
     return fail(Errc::refused, name_of(hello.node) + " does not say which start of it this is");
   }
-  const net::Sighting now{hello.node, hello.starts, hello.recent_starts,
-                          hello.recent_starts[0].commits_found, false};
-  net::Sighting* seen = find(hello.node);
+  const Sighting now{hello.node, hello.starts, hello.recent_starts,
+                     hello.recent_starts[0].commits_found, false};
+  Sighting* seen = find(hello.node);
   if (seen == nullptr) {
     history_.heard.push_back(now);
   } else {
@@ -101,34 +101,34 @@ Result<bool> Lineage::admit(const net::Hello& hello) {
 }
 
 void Lineage::on_kept(NodeId node, std::uint64_t start_id) {
-  const net::Sighting* seen = find(node);
+  const Sighting* seen = find(node);
   if (seen != nullptr && seen->recent[0].id == start_id) unkept_.erase(node);
 }
 
 void Lineage::told(NodeId node, std::uint64_t start_id, std::uint64_t commits) {
-  net::Sighting* seen = find(node);
+  Sighting* seen = find(node);
   if (seen == nullptr || seen->recent[0].id != start_id || commits <= seen->commits) return;
   seen->commits = commits;
   changed_ = true;
 }
 
-bool Lineage::merge(NodeId from, const std::vector<net::Sighting>& sightings) {
+bool Lineage::merge(NodeId from, const std::vector<Sighting>& sightings) {
   bool matters = false;
-  for (const net::Sighting& told : sightings) {
+  for (const Sighting& told : sightings) {
     const bool one = told.node == self_ ? merge_self(from, told) : merge_other(told);
     matters = matters || one;
   }
   return matters;
 }
 
-void Lineage::hear_of_self(const net::Sighting& told) {
+void Lineage::hear_of_self(const Sighting& told) {
   if (told.node != self_ || !gone_back_.empty()) return;
   gone_back_ = judge(told, history_.recent);
   if (gone_back_.empty()) return;
   history_.gone_back = changed_ = true;
 }
 
-bool Lineage::merge_self(NodeId from, const net::Sighting& told) {
+bool Lineage::merge_self(NodeId from, const Sighting& told) {
   hear_of_self(told);
   if (!gone_back_.empty()) return true;
   const auto kept = std::pair(from, told.recent[0].id);
@@ -145,8 +145,8 @@ bool Lineage::merge_self(NodeId from, const net::Sighting& told) {
   return false;
 }
 
-bool Lineage::merge_other(const net::Sighting& told) {
-  net::Sighting* seen = find(told.node);
+bool Lineage::merge_other(const Sighting& told) {
+  Sighting* seen = find(told.node);
   if (seen == nullptr) {
     history_.heard.push_back(told);
     unkept_.insert(told.node);
@@ -172,7 +172,7 @@ bool Lineage::merge_other(const net::Sighting& told) {
 }
 
 Result<void> Lineage::check(NodeId node, std::uint64_t start_id) const {
-  const auto seen = std::ranges::find(history_.heard, node, &net::Sighting::node);
+  const auto seen = std::ranges::find(history_.heard, node, &Sighting::node);
   if (seen == history_.heard.end()) return {};
   if (seen->forked) return fail(Errc::refused, judge(*seen, {}));
   if (seen->recent[0].id == start_id) return {};
@@ -180,19 +180,19 @@ Result<void> Lineage::check(NodeId node, std::uint64_t start_id) const {
 }
 
 void Lineage::forget(NodeId node) {
-  std::erase_if(history_.heard, [&](const net::Sighting& seen) { return seen.node == node; });
+  std::erase_if(history_.heard, [&](const Sighting& seen) { return seen.node == node; });
   unkept_.erase(node);
 }
 
-std::optional<net::Sighting> Lineage::seen(NodeId node) const {
-  const auto found = std::ranges::find(history_.heard, node, &net::Sighting::node);
+std::optional<Sighting> Lineage::seen(NodeId node) const {
+  const auto found = std::ranges::find(history_.heard, node, &Sighting::node);
   if (found == history_.heard.end()) return std::nullopt;
   return *found;
 }
 
-std::vector<net::Sighting> Lineage::sightings(std::uint64_t commits) const {
-  std::vector<net::Sighting> all{{self_, history_.starts, history_.recent, commits, false}};
-  for (const net::Sighting& seen : history_.heard) {
+std::vector<Sighting> Lineage::sightings(std::uint64_t commits) const {
+  std::vector<Sighting> all{{self_, history_.starts, history_.recent, commits, false}};
+  for (const Sighting& seen : history_.heard) {
     if (!unkept_.contains(seen.node)) all.push_back(seen);
   }
   return all;

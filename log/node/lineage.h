@@ -8,25 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "log/format/record.h"
 #include "net/wire/message.h"
 #include "paxos/base/result.h"
 
 namespace stele::log {
-
-/// What a directory keeps of this: one durable record.
-struct History {
-  std::uint64_t starts = 0;
-  std::vector<net::Start> recent;    ///< Of this directory, the newest first.
-  std::vector<net::Sighting> heard;  ///< Of the other nodes.
-  /// Which start of this directory another node has kept, as it said itself.
-  std::vector<std::pair<NodeId, std::uint64_t>> kept_by;
-  Slot diverged_at;  ///< Not {}: the state differed from a majority's there.
-  /// Not {}: others had another state there, and nobody had said who is right.
-  net::StatePoint disputed;
-  bool gone_back = false;  ///< Others have shown that this is an older copy.
-
-  bool operator==(const History&) const = default;
-};
 
 /// Compares what nodes say at their start with what was heard of them before. A copy of a directory
 /// that is put back lacks a start, or a commit, that others have heard of: votes are forgotten, and
@@ -47,13 +33,13 @@ class Lineage {
   void told(NodeId node, std::uint64_t start_id, std::uint64_t commits);
   /// What another node has heard of all. True if somebody must not be listened to any more: check()
   /// tells; or if gone_back() has become true.
-  bool merge(NodeId from, const std::vector<net::Sighting>& sightings);
+  bool merge(NodeId from, const std::vector<Sighting>& sightings);
 
   /// Somebody who refuses this node has heard that of it. No trust is needed: what it says is
   /// compared with what the directory holds.
-  void hear_of_self(const net::Sighting& told);
+  void hear_of_self(const Sighting& told);
   /// What was heard of a node, for it to hear when it is refused.
-  [[nodiscard]] std::optional<net::Sighting> seen(NodeId node) const;
+  [[nodiscard]] std::optional<Sighting> seen(NodeId node) const;
 
   /// Errors: two directories have spoken as that node, or a later start of it.
   [[nodiscard]] Result<void> check(NodeId node, std::uint64_t start_id) const;
@@ -67,7 +53,7 @@ class Lineage {
     history_.diverged_at = at;
     changed_ = true;
   }
-  void set_disputed(const net::StatePoint& point) {
+  void set_disputed(const StatePoint& point) {
     history_.disputed = point;
     changed_ = true;
   }
@@ -75,12 +61,12 @@ class Lineage {
   void forget(NodeId node);
   /// For a report: this node, which has made `commits` durable, and the others as far as what was
   /// heard of them is durable.
-  [[nodiscard]] std::vector<net::Sighting> sightings(std::uint64_t commits) const;
+  [[nodiscard]] std::vector<Sighting> sightings(std::uint64_t commits) const;
 
  private:
-  net::Sighting* find(NodeId node);
-  bool merge_self(NodeId from, const net::Sighting& told);
-  bool merge_other(const net::Sighting& told);
+  Sighting* find(NodeId node);
+  bool merge_self(NodeId from, const Sighting& told);
+  bool merge_other(const Sighting& told);
 
   NodeId self_;
   History history_;

@@ -86,8 +86,8 @@ class Node::Inbound final : public net::LinkHandler {
     return peer_ == node && node_.loop_.now() - heard_at_ < kUnreachedTold;
   }
   void refuse_silent() { turn_away("overloaded: too many connections say nothing"); }
-  [[nodiscard]] bool is_stranger_to(const std::vector<net::Member>& members) const {
-    const net::Member self{peer_, hello_.incarnation};
+  [[nodiscard]] bool is_stranger_to(const std::vector<Member>& members) const {
+    const Member self{peer_, hello_.incarnation};
     return peer_ != NodeId{} && std::find(members.begin(), members.end(), self) == members.end();
   }
 
@@ -171,7 +171,7 @@ class Node::Inbound final : public net::LinkHandler {
 Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::Dialer& dialer,
                                          net::Events& events, std::unique_ptr<Store> store) {
   const auto configuration = configuration_of(options);
-  if (!configuration) return tl::unexpected<Error>(configuration.error());
+  if (!configuration) return forward(configuration);
   if (!configuration->contains(options.self)) {
     return fail(Errc::invalid_argument, "this node's own id " + std::to_string(options.self.value) +
                                             " is not in the cluster");
@@ -191,7 +191,7 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
     identity = *known;
   }
   auto membership = Membership::make(identity, options.cluster_name, options.self, *configuration);
-  if (!membership) return tl::unexpected<Error>(membership.error());
+  if (!membership) return forward(membership);
   Lineage lineage(options.self, fresh ? History{} : store->history(), loop.random(),
                   store->commits_found());
 
@@ -201,9 +201,7 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   if (other) node->store_->write_history({}, nullptr);  // What another id has heard is not its own.
   if (fresh) node->store_->write_identity(identity, nullptr);
   if (node->membership_.born()) {
-    auto content = node->store_->load();
-    if (!content) return tl::unexpected<Error>(content.error());
-    node->start_replica(*std::move(content));
+    if (const auto started = node->start_replica(); !started) return forward(started);
   }
   // Nobody may hear of an incarnation, or of a start, that a crash could take back.
   node->keep_history([self = node.get()] { self->begin(); });
@@ -228,7 +226,7 @@ Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& e
               [this](const net::Hello& other) -> Result<void> {
                 // Nothing comes in over a connection that this node has opened.
                 if (const auto admitted = admit(other); !admitted) {
-                  return tl::unexpected<Error>(admitted.error());
+                  return forward(admitted);
                 }
                 return {};
               },
@@ -270,7 +268,7 @@ bool Node::reaches_all() const {
 /// All that was heard so far.
 void Node::keep_all_heard(std::function<void()> durable) {
   keep_history([this, heard = lineage_.history().heard, durable = std::move(durable)] {
-    for (const net::Sighting& seen : heard) lineage_.on_kept(seen.node, seen.recent[0].id);
+    for (const Sighting& seen : heard) lineage_.on_kept(seen.node, seen.recent[0].id);
     durable();
   });
 }
@@ -280,7 +278,7 @@ Result<bool> Node::admit(const net::Hello& hello) {
   // A process that was killed may be heard after the next one; it does not come again.
   int told_at = 5;
   if (const auto member = membership_.admit(hello); !member) {
-    admitted = tl::unexpected<Error>(member.error());
+    admitted = forward(member);
     told_at = 1;
   } else {
     // Before birth another directory may take a node's place, and there is nothing to lose; what
@@ -323,13 +321,17 @@ void Node::be_born() {
   // Who was heard goes with it.
   store_->write_identity(membership_.identity(), nullptr);
   keep_all_heard([this] {
-    auto content = store_->load();
-    STELE_CHECK(content.has_value(), content.error().detail);
-    start_replica(*std::move(content));
+    const auto started = start_replica();
+    STELE_CHECK(started.has_value(), started.error().detail);
   });
 }
 
-void Node::start_replica(StoreContent content) {
+/// With what the store holds. Errors: corrupt.
+Result<void> Node::start_replica() {
+  const auto content = store_->load();
+  if (!content) return forward(content);
+  auto state = LogState::load(options_.sections, content->numbers, content->rows);
+  if (!state) return forward(state);
   Replica::Options options{
       .self = options_.self,
       .configuration = *configuration_of(options_),
@@ -343,22 +345,21 @@ void Node::start_replica(StoreContent content) {
       .reserve_bytes = options_.disk_reserve_bytes,
       .piece_bytes_max = options_.piece_bytes_max,
       .fetch_bytes_per_second = options_.fetch_bytes_per_second,
-      .state_bounds = options_.state_bounds,
       .on_failure = options_.on_failure,
       .tap = options_.tap,
   };
   events_.event(net::Level::info, "replica_started",
-                {{"chosen_end", content.numbers.chosen_end.value},
-                 {"next_lsn", content.numbers.next_lsn.value},
-                 {"sessions", content.sessions.size()}});
+                {{"chosen_end", content->numbers.chosen_end.value},
+                 {"next_lsn", content->numbers.next_lsn.value},
+                 {"sessions", state->sessions().size()}});
   replica_ = std::make_unique<Replica>(std::move(options), loop_, *store_, peers_, events_,
-                                       std::move(content), service_);
+                                       content->acceptor, *std::move(state), service_);
   service_.attach(replica_.get());
-  if (const net::StatePoint& disputed = lineage_.history().disputed;
-      disputed.chosen_end != Slot{}) {
+  if (const StatePoint& disputed = lineage_.history().disputed; disputed.chosen_end != Slot{}) {
     comparison_.remember(disputed, loop_.now());
   }
   check_state();
+  return {};
 }
 
 // --- What the nodes tell each other of themselves (ADR 16) -------------------------------
@@ -377,16 +378,15 @@ void Node::on_report(NodeId from, const net::Report& report) {
     reports_before_birth_[from] = report;
     return;
   }
-  std::vector<net::Sighting> sightings = report.sightings;
-  std::erase_if(sightings, [this](const net::Sighting& seen) {
-    return !options_.cluster.contains(seen.node);
-  });
+  std::vector<Sighting> sightings = report.sightings;
+  std::erase_if(sightings,
+                [this](const Sighting& seen) { return !options_.cluster.contains(seen.node); });
   if (lineage_.merge(from, sightings)) {
     drop_forked();
     keep_all_heard([] {});
   }
   if (!replica_) return;
-  for (const net::StatePoint& point : report.points) {
+  for (const StatePoint& point : report.points) {
     comparison_.reported(from, point, replica_->trail(), loop_.now());
   }
   check_state();
@@ -399,7 +399,7 @@ void Node::on_report(NodeId from, const net::Report& report) {
 /// Somebody who refuses this node says what it has heard of it.
 void Node::on_refused_for(const net::Report& report) {
   if (!membership_.born()) return;
-  for (const net::Sighting& seen : report.sightings) lineage_.hear_of_self(seen);
+  for (const Sighting& seen : report.sightings) lineage_.hear_of_self(seen);
   if (lineage_.gone_back().empty() || !halted_.empty()) return;
   keep_history(nullptr);
   check_state();
@@ -425,8 +425,8 @@ void Node::check_state() {
     keep_history([] {});
   }
   // A restart must not make it sure.
-  const net::StatePoint disputed_now =
-      verdict == Verdict::unsure ? *comparison_.disputed() : net::StatePoint{};
+  const StatePoint disputed_now =
+      verdict == Verdict::unsure ? *comparison_.disputed() : StatePoint{};
   if (verdict != Verdict::diverged && lineage_.history().disputed != disputed_now) {
     lineage_.set_disputed(disputed_now);
     keep_history([] {});

@@ -41,7 +41,7 @@ class Node {
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
     std::size_t clients_max = ClientService::Options{}.connections_max;
     std::size_t inbound_max = 1024;  ///< Connections of other nodes, and of who has not said hello.
-    LogState::Bounds state_bounds = {};
+    Sections sections = known_sections();              ///< As of the store.
     std::function<void(Error)> on_failure = {};        ///< As of Replica.
     std::function<void(const paxos::Send&)> tap = {};  ///< The same.
   };
@@ -78,7 +78,7 @@ class Node {
   void be_born();
   [[nodiscard]] bool reaches_all() const;
   [[nodiscard]] std::string unreached() const;
-  void start_replica(StoreContent content);
+  Result<void> start_replica();
   void tick();
   void drop(Inbound& inbound);
   void tell_refused(const std::string& who, const std::string& reason);
@@ -121,8 +121,8 @@ class Node {
   bool begun_ = false;  // The own incarnation is durable.
   bool ready_told_ = false;
   std::string halted_;
-  std::optional<net::StatePoint> disputed_;  // As it was reported last.
-  std::set<NodeId> outvoted_;                // The same.
+  std::optional<StatePoint> disputed_;  // As it was reported last.
+  std::set<NodeId> outvoted_;           // The same.
   Time reported_at_{};
   Time kept_at_{};
   std::map<NodeId, net::Report> reports_before_birth_;

@@ -79,7 +79,7 @@ void LearnerActor::flush() {
 
 void LearnerActor::write_state() {
   write_.numbers = state_.numbers();
-  write_.sessions = state_.take_changed_sessions();
+  write_.rows = state_.take_changed();
   store_.write_state(std::exchange(write_, {}));
   dirty_ = true;
   unwritten_bytes_ = 0;
@@ -115,7 +115,7 @@ bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
     ports_.repaired_slot(record.slot);  // Should there have been a faulty vote.
   }
   if (outcome.row.count != 0) {
-    write_.rows.push_back(outcome.row);
+    write_.index.push_back(outcome.row);
     recent_.add(outcome.row, record.value);
   }
   ports_.applied(outcome);

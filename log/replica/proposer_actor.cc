@@ -11,13 +11,13 @@ ProposerActor::ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits l
       limits_(limits),
       ports_(std::move(ports)) {}
 
-net::Outcome ProposerActor::submit(CommandKind kind, Slice command) {
-  if (!proposer_.leads()) return net::Outcome::not_leader;
+Outcome ProposerActor::submit(CommandKind kind, Slice command) {
+  if (!proposer_.leads()) return Outcome::not_leader;
   // One command more than the bound at most: a large one must fit as well.
-  if (waiting_.bytes() >= limits_.waiting_bytes_max) return net::Outcome::overloaded;
+  if (waiting_.bytes() >= limits_.waiting_bytes_max) return Outcome::overloaded;
   waiting_.add(kind, std::move(command));
   wake();
-  return net::Outcome::ok;
+  return Outcome::ok;
 }
 
 void ProposerActor::read(std::uint64_t id) {
@@ -73,7 +73,7 @@ void ProposerActor::flush() {
   if (effects.slow_disk) ports_.slow_disk(*effects.slow_disk);
   for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
-    drop_waiting(net::Outcome::not_leader);
+    drop_waiting(Outcome::not_leader);
     ports_.stopped(effects.why_stopped);
   }
   if (effects.began) {
@@ -96,7 +96,7 @@ void ProposerActor::propose_waiting() {
   const bool none = room == paxos::Proposer::Room::none;
   // What a full disk keeps is not for new values.
   const bool lacks = room != paxos::Proposer::Room::enough && proposer_.anybody_full();
-  if (lacks || space_low_) drop_waiting(none ? net::Outcome::no_space : net::Outcome::overloaded);
+  if (lacks || space_low_) drop_waiting(none ? Outcome::no_space : Outcome::overloaded);
   // Others may choose without the own disk, which must keep up all the same: who waits is answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   std::size_t proposed = 0;  // On its way to the own acceptor.
@@ -107,7 +107,7 @@ void ProposerActor::propose_waiting() {
   }
 }
 
-void ProposerActor::drop_waiting(net::Outcome why) {
+void ProposerActor::drop_waiting(Outcome why) {
   for (const Slice& command : waiting_.take_all()) ports_.dropped(command, why);
 }
 

@@ -19,7 +19,7 @@ class ProposerActor final : public net::Actor<Letter> {
     std::function<void(paxos::Send)> send;
     std::function<void(Ballot)> began;  ///< Leads in this ballot.
     /// A command that was never proposed; before `stopped`.
-    std::function<void(const Slice&, net::Outcome why)> dropped;
+    std::function<void(const Slice&, Outcome why)> dropped;
     /// Does not lead any more; what was proposed may yet be chosen.
     std::function<void(std::string_view why)> stopped;
     std::function<void(paxos::Proposer::SlowDisk)> slow_disk;  ///< Why it hands over.
@@ -38,7 +38,7 @@ class ProposerActor final : public net::Actor<Letter> {
   ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits, Ports ports);
 
   /// Takes a valid command for one of the next batches. ok, or: not_leader, overloaded.
-  net::Outcome submit(CommandKind kind, Slice command);
+  Outcome submit(CommandKind kind, Slice command);
   /// Asks for a linearizable read; answered through the ports.
   void read(std::uint64_t id);
   void on_peer_gone(NodeId node) { proposer_.on_peer_gone(loop().now(), node); }
@@ -65,7 +65,7 @@ class ProposerActor final : public net::Actor<Letter> {
   void flush() override;
   void propose_waiting();
   std::size_t propose_batch();
-  void drop_waiting(net::Outcome why);
+  void drop_waiting(Outcome why);
 
   paxos::Proposer proposer_;
   Limits limits_;

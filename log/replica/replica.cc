@@ -18,14 +18,10 @@ constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
 /// Who lags for so long says so, and why.
 constexpr Duration kLagTold = std::chrono::seconds(2);
 
-paxos::Proposer make_proposer(const Replica::Options& options, const StoreContent& content,
-                              Time now) {
-  return {options.self,
-          options.configuration,
-          options.proposer,
-          content.acceptor.promised,
-          content.numbers.chosen_end,
-          now};
+paxos::Proposer make_proposer(const Replica::Options& options,
+                              const paxos::Acceptor::State& acceptor, Time now) {
+  return {options.self,      options.configuration, options.proposer,
+          acceptor.promised, acceptor.chosen_end,   now};
 }
 
 /// The own acceptor takes more than the proposer leaves for the disk (AcceptorActor::handle).
@@ -39,24 +35,25 @@ ProposerActor::Limits limits(const Replica::Options& options, const Store& store
 }  // namespace
 
 Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
-                 net::Events& events, StoreContent content, ReplicaListener& listener)
+                 net::Events& events, const paxos::Acceptor::State& acceptor, LogState state,
+                 ReplicaListener& listener)
     : options_(std::move(options)),
       loop_(loop),
       store_(store),
       transport_(transport),
       events_(events),
       listener_(listener),
-      acceptor_(loop, store, paxos::Acceptor(options_.configuration, content.acceptor),
+      acceptor_(loop, store, paxos::Acceptor(options_.configuration, acceptor),
                 options_.configuration.epoch(), options_.piece_bytes_max, acceptor_ports()),
       learner_(loop, store,
                paxos::Learner(
-                   options_.self, options_.configuration, content.numbers.chosen_end,
+                   options_.self, options_.configuration, acceptor.chosen_end,
                    {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
-               LogState(content.numbers, std::move(content.sessions), options_.state_bounds),
-               options_.configuration.epoch(), options_.piece_bytes_max, learner_ports()),
-      proposer_(loop, make_proposer(options_, content, loop.now()), limits(options_, store),
+               std::move(state), options_.configuration.epoch(), options_.piece_bytes_max,
+               learner_ports()),
+      proposer_(loop, make_proposer(options_, acceptor, loop.now()), limits(options_, store),
                 proposer_ports()) {
-  if (content.acceptor.promise_faulty) {
+  if (acceptor.promise_faulty) {
     events_.event(net::Level::error, "promise_faulty", {{"reason", fault()}});
   }
   let_loop_commit();
@@ -103,7 +100,7 @@ ProposerActor::Ports Replica::proposer_ports() {
                           {{"ballot", std::to_string(ballot.round) + "." +
                                           std::to_string(ballot.node.value)}});
           },
-          [this](const Slice& command, net::Outcome why) { listener_.on_dropped(command, why); },
+          [this](const Slice& command, Outcome why) { listener_.on_dropped(command, why); },
           [this](std::string_view why) {
             let_loop_commit();
             events_.event(net::Level::info, "leader_stopped", {{"reason", std::string(why)}});
@@ -170,13 +167,13 @@ void Replica::hear_of(NodeId node, Slot chosen_end) {
   learner_.tell({node, {options_.configuration.epoch(), paxos::ChosenEnd{chosen_end}}});
 }
 
-net::Outcome Replica::submit(CommandKind kind, Slice command) {
-  if (!proposer_.role().leads()) return net::Outcome::not_leader;
+Outcome Replica::submit(CommandKind kind, Slice command) {
+  if (!proposer_.role().leads()) return Outcome::not_leader;
   using Room = paxos::Proposer::Room;
   const Room room = proposer_.role().room(loop_.now());
-  if (room == Room::none) return net::Outcome::no_space;
+  if (room == Room::none) return Outcome::no_space;
   // Another node takes over, or comes back, in a moment.
-  if (room == Room::unknown || space_low_) return net::Outcome::overloaded;
+  if (room == Room::unknown || space_low_) return Outcome::overloaded;
   return proposer_.submit(kind, std::move(command));
 }
 
@@ -349,8 +346,8 @@ std::string Replica::fault() const {
     if (proposer_.role().disk_is_slow(loop_.now())) {
       return slow_disk_ + ": another node leads, if one can";
     }
-    if (!state().refuses_sessions()) return lag();
-    return "the table of sessions is full (" + std::to_string(state().sessions()) +
+    if (!state().sessions().refuses(state().numbers())) return lag();
+    return "the table of sessions is full (" + std::to_string(state().sessions().size()) +
            "), and all are in use: clients that open one get overloaded";
   }
   return "the record of slot " + std::to_string(faulty_slots_.begin()->value) +

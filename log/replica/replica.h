@@ -26,7 +26,7 @@ class ReplicaListener {
   /// After the last on_applied of a turn.
   virtual void on_turn_end() = 0;
   /// A command that was submitted and never proposed (not_leader, before on_stopped; or no_space).
-  virtual void on_dropped(const Slice& command, net::Outcome why) = 0;
+  virtual void on_dropped(const Slice& command, Outcome why) = 0;
   /// No longer leads: what was submitted may yet be chosen.
   virtual void on_stopped() = 0;
 };
@@ -43,7 +43,6 @@ class Replica {
     /// Of a promise or of chosen values in one message; one record may exceed it.
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
-    LogState::Bounds state_bounds = {};
     /// The node must end: newer_format, if this program does not know what was chosen. Without it,
     /// the process ends.
     std::function<void(Error)> on_failure = {};
@@ -52,14 +51,15 @@ class Replica {
   };
 
   Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
-          net::Events& events, StoreContent content, ReplicaListener& listener);
+          net::Events& events, const paxos::Acceptor::State& acceptor, LogState state,
+          ReplicaListener& listener);
 
   /// A message from another node (or this one).
   void deliver(NodeId from, paxos::Message message);
 
   /// Takes a valid command. ok: its outcome comes by on_applied, or on_stopped. Else: not_leader,
   /// overloaded, no_space.
-  net::Outcome submit(CommandKind kind, Slice command);
+  Outcome submit(CommandKind kind, Slice command);
   /// Calls back once a linearizable read may be served from the applied state; with false if this
   /// node does not lead, or leads no more.
   void read_barrier(std::function<void(bool)> done);

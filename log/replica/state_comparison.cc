@@ -4,11 +4,11 @@
 
 namespace stele::log {
 
-void StateComparison::remember(const net::StatePoint& own, Time now) {
+void StateComparison::remember(const StatePoint& own, Time now) {
   dispute_ = Dispute{own, now - kPatience, true, {}};
 }
 
-void StateComparison::reported(NodeId node, const net::StatePoint& point, const StateTrail& own,
+void StateComparison::reported(NodeId node, const StatePoint& point, const StateTrail& own,
                                Time now) {
   if (const auto hash = own.at(point.chosen_end)) {
     compared_[node] = point.chosen_end;
@@ -36,7 +36,7 @@ void StateComparison::compare_waiting(const StateTrail& own, Time now) {
   }
 }
 
-void StateComparison::compare(NodeId node, const net::StatePoint& point, std::uint64_t own_hash,
+void StateComparison::compare(NodeId node, const StatePoint& point, std::uint64_t own_hash,
                               Time now) {
   const bool equal = point.hash == own_hash;
   if (outvoted_.contains(node)) {
@@ -74,8 +74,8 @@ void StateComparison::settle() {
   dispute_.reset();
 }
 
-std::vector<net::StatePoint> StateComparison::points(const StateTrail& own) const {
-  std::vector<net::StatePoint> points{own.newest()};
+std::vector<StatePoint> StateComparison::points(const StateTrail& own) const {
+  std::vector<StatePoint> points{own.newest()};
   const Slot common{own.newest().chosen_end.value / kCommonEvery * kCommonEvery};
   if (const auto hash = own.at(common); hash && common != own.newest().chosen_end) {
     points.push_back({common, *hash});
@@ -85,7 +85,7 @@ std::vector<net::StatePoint> StateComparison::points(const StateTrail& own) cons
   // Who asks at an older slot may have no other one in common any more.
   for (const auto& [node, slot] : compared_) {
     const auto hash = own.at(slot);
-    const bool told = std::ranges::find(points, slot, &net::StatePoint::chosen_end) != points.end();
+    const bool told = std::ranges::find(points, slot, &StatePoint::chosen_end) != points.end();
     if (hash && !told) points.push_back({slot, *hash});
   }
   return points;
@@ -127,7 +127,7 @@ std::string StateComparison::sentence() const {
          std::to_string(dispute_->own.chosen_end.value - 1);
 }
 
-std::optional<net::StatePoint> StateComparison::disputed() const {
+std::optional<StatePoint> StateComparison::disputed() const {
   if (!dispute_) return std::nullopt;
   return dispute_->own;
 }

@@ -58,23 +58,23 @@ void ClientService::Client::on_message(net::Message message) {
   }
 }
 
-void ClientService::Client::add_result(const net::AppendResult& result) {
+void ClientService::Client::add_result(const CommandResult& result) {
   service_.answered_.insert(id_);
   results_.push_back(result);
 }
 
 void ClientService::Client::flush_results() {
-  const std::vector<net::AppendResult> results = std::exchange(results_, {});
+  const std::vector<CommandResult> results = std::exchange(results_, {});
   for (std::size_t at = 0; at < results.size() && !dropped_; at += kResultsMax) {
     net::AppendResults message;
     const auto begin = results.begin() + static_cast<std::ptrdiff_t>(at);
     const std::size_t count = std::min(kResultsMax, results.size() - at);
     message.results.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
-    for (const net::AppendResult& result : message.results) {
-      if (result.outcome == net::Outcome::not_leader || result.outcome == net::Outcome::unknown) {
+    for (const CommandResult& result : message.results) {
+      if (result.outcome == Outcome::not_leader || result.outcome == Outcome::unknown) {
         message.leader = service_.ports_.leader_address();
       }
-      if (result.outcome != net::Outcome::ok) message.retry_ms = kRetryMs;
+      if (result.outcome != Outcome::ok) message.retry_ms = kRetryMs;
     }
     send(message);
   }
@@ -139,7 +139,7 @@ void ClientService::Client::go_on() {
   if (!tails_.empty()) pump_tails();
 }
 
-void ClientService::Client::end_tails(net::Outcome outcome) {
+void ClientService::Client::end_tails(Outcome outcome) {
   for (const auto& [request, tail] : std::exchange(tails_, {})) {
     send(net::TailEnd{request, outcome, {}, {}, service_.ports_.leader_address()});
   }
@@ -151,10 +151,10 @@ void ClientService::Client::end_tails(net::Outcome outcome) {
 // which may be large, are read a few at a time.
 void ClientService::Client::on_read(const net::Read& read) {
   if (confirming_ + reads_.size() >= kReadsWaitingMax) {
-    return send(refused(read, net::Outcome::overloaded));
+    return send(refused(read, Outcome::overloaded));
   }
-  if (service_.shutting_down_) return send(refused(read, net::Outcome::shutting_down));
-  if (!service_.serves()) return send(refused(read, net::Outcome::not_leader));
+  if (service_.shutting_down_) return send(refused(read, Outcome::shutting_down));
+  if (!service_.serves()) return send(refused(read, Outcome::not_leader));
   if (!read.linearizable) {
     reads_.push_back(read);
     return serve_waiting_reads();
@@ -164,7 +164,7 @@ void ClientService::Client::on_read(const net::Read& read) {
       [this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
         if (!alive.lock()) return;
         --confirming_;
-        if (!confirmed) return send(refused(read, net::Outcome::not_leader));
+        if (!confirmed) return send(refused(read, Outcome::not_leader));
         reads_.push_back(read);
         serve_waiting_reads();
       });
@@ -204,20 +204,20 @@ void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadRe
 
 void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) {
   if (!service_.serves()) {
-    return finish_read(bytes_max, refused(read, net::Outcome::not_leader));
+    return finish_read(bytes_max, refused(read, Outcome::not_leader));
   }
   const StateNumbers& numbers = service_.replica_->state().numbers();
   const Lsn applied_end = numbers.next_lsn;
   const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
   if (read.lsn_begin < numbers.first_lsn) {
-    return finish_read(bytes_max, refused(read, net::Outcome::trimmed));
+    return finish_read(bytes_max, refused(read, Outcome::trimmed));
   }
   service_.replica_->read(
       read.lsn_begin, end, bytes_max,
       [this, read, bytes_max, applied_end, alive = std::weak_ptr<bool>(alive_)](EntriesRead found) {
         if (!alive.lock()) return;
         if (!service_.serves()) {  // It has found meanwhile that it may be wrong.
-          return finish_read(bytes_max, refused(read, net::Outcome::not_leader));
+          return finish_read(bytes_max, refused(read, Outcome::not_leader));
         }
         net::ReadResult result = blank(read);
         result.count = found.count;
@@ -225,14 +225,14 @@ void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) 
         result.entries = std::move(found.entries);
         if (found.count == 0 && found.fault) {
           service_.events_.event(net::Level::error, "read_failed", {{"reason", *found.fault}});
-          result.outcome = net::Outcome::corrupt;
+          result.outcome = Outcome::corrupt;
           result.detail = *found.fault;
         }
         finish_read(bytes_max, result);
       });
 }
 
-net::ReadResult ClientService::Client::refused(const net::Read& read, net::Outcome outcome) const {
+net::ReadResult ClientService::Client::refused(const net::Read& read, Outcome outcome) const {
   net::ReadResult result = blank(read);
   result.outcome = outcome;
   result.leader = service_.ports_.leader_address();
@@ -257,17 +257,16 @@ void ClientService::Client::on_tail(const net::Tail& tail) {
   const Replica* replica = service_.replica_;
   const bool leads = service_.serves() && replica->proposer().leads() && replica->caught_up();
   if (service_.shutting_down_ || !leads) {
-    const net::Outcome outcome =
-        service_.shutting_down_ ? net::Outcome::shutting_down : net::Outcome::not_leader;
+    const Outcome outcome = service_.shutting_down_ ? Outcome::shutting_down : Outcome::not_leader;
     return send(net::TailEnd{tail.request, outcome, {}, {}, service_.ports_.leader_address()});
   }
   const StateNumbers& numbers = replica->state().numbers();
   const Lsn next = tail.lsn_begin == Lsn{} ? numbers.next_lsn : tail.lsn_begin;
   if (next < numbers.first_lsn) {
-    return send(net::TailEnd{tail.request, net::Outcome::trimmed, numbers.first_lsn, {}, {}});
+    return send(net::TailEnd{tail.request, Outcome::trimmed, numbers.first_lsn, {}, {}});
   }
   if (tails_.size() >= kTailsMax) {  // The oldest one ends: the client has left it, most likely.
-    send(net::TailEnd{tails_.begin()->first, net::Outcome::overloaded, {}, {}, {}});
+    send(net::TailEnd{tails_.begin()->first, Outcome::overloaded, {}, {}, {}});
     tails_.erase(tails_.begin());
   }
   TailState& state = tails_[tail.request];
@@ -315,11 +314,11 @@ void ClientService::Client::on_tail_read(std::uint64_t request, EntriesRead read
   tail.reading = false;
   if (!service_.serves()) {  // It has found meanwhile that it may be wrong.
     tails_.erase(found);
-    return send(net::TailEnd{request, net::Outcome::not_leader, {}, {}, {}});
+    return send(net::TailEnd{request, Outcome::not_leader, {}, {}, {}});
   }
   if (read.count == 0) {
     if (!read.fault) return;  // The next applied slot pumps again.
-    send(net::TailEnd{request, net::Outcome::corrupt, {}, *read.fault, {}});
+    send(net::TailEnd{request, Outcome::corrupt, {}, *read.fault, {}});
     tails_.erase(request);
     return;
   }

@@ -25,7 +25,7 @@ class ClientService::Client final : public net::LinkHandler {
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] bool guest() const { return guest_; }
   /// Told together at the end of the turn.
-  void add_result(const net::AppendResult& result);
+  void add_result(const CommandResult& result);
   void flush_results();
   /// Tells what there is if that is a message's worth; false if the client is gone for it.
   [[nodiscard]] bool takes_results();
@@ -44,7 +44,7 @@ class ClientService::Client final : public net::LinkHandler {
   [[nodiscard]] bool waits() const { return !reads_.empty() || !tails_.empty(); }
   /// There may be room for what waits.
   void go_on();
-  void end_tails(net::Outcome outcome);
+  void end_tails(Outcome outcome);
 
  private:
   struct TailState {
@@ -63,7 +63,7 @@ class ClientService::Client final : public net::LinkHandler {
   /// The answer to a read that serve() began.
   void finish_read(std::size_t bytes_max, const net::ReadResult& result);
   void serve(const net::Read& read, std::size_t bytes_max);
-  net::ReadResult refused(const net::Read& read, net::Outcome outcome) const;
+  net::ReadResult refused(const net::Read& read, Outcome outcome) const;
   net::ReadResult blank(const net::Read& read) const;
 
   // --- Tails ---------------------------------------------------------------------------
@@ -78,7 +78,7 @@ class ClientService::Client final : public net::LinkHandler {
   bool guest_;
   Time came_at_;
   std::unique_ptr<net::Link> link_;
-  std::vector<net::AppendResult> results_;
+  std::vector<CommandResult> results_;
   std::size_t confirming_ = 0;     // Reads that are not confirmed yet,
   std::deque<net::Read> reads_;    // that wait for room in the link's queue,
   std::size_t reading_ = 0;        // and that are being served:

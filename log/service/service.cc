@@ -144,14 +144,14 @@ void ClientService::on_born() {
 
 void ClientService::shut_down() {
   shutting_down_ = true;
-  for_each_client([](Client& client) { client.end_tails(net::Outcome::shutting_down); });
+  for_each_client([](Client& client) { client.end_tails(Outcome::shutting_down); });
 }
 
 /// Why nothing can be submitted here now; ok if it can.
-net::Outcome ClientService::refusal() const {
-  if (shutting_down_) return net::Outcome::shutting_down;
-  if (!serves() || !replica_->proposer().leads()) return net::Outcome::not_leader;
-  return net::Outcome::ok;
+Outcome ClientService::refusal() const {
+  if (shutting_down_) return Outcome::shutting_down;
+  if (!serves() || !replica_->proposer().leads()) return Outcome::not_leader;
+  return Outcome::ok;
 }
 
 void ClientService::on_open(Client& client, const net::OpenSession& open) {
@@ -166,26 +166,26 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
                         .count = std::max<std::uint32_t>(open.window, 1),
                         .acked = {std::uint64_t{open.ttl_ms} * 1000},
                         .condition = {},
-                        .entries = {}};
+                        .body = {}};
   auto bytes = std::make_shared<std::vector<std::byte>>();
   put_command_header(command, 0, *bytes);
 
-  net::Outcome outcome = refusal();
+  Outcome outcome = refusal();
   std::uint32_t retry_ms = kRetryMs;
-  if (outcome == net::Outcome::ok && replica_->state().refuses_sessions()) {
+  if (outcome == Outcome::ok && replica_->state().sessions().refuses(replica_->state().numbers())) {
     on_sessions_full();
-    outcome = net::Outcome::overloaded;
+    outcome = Outcome::overloaded;
     retry_ms = 0;
   }
   // Each takes a slot of its own: a flood must not stand before everybody's appends.
-  if (outcome == net::Outcome::ok && opening_.size() >= kOpeningMax) {
-    outcome = net::Outcome::overloaded;
+  if (outcome == Outcome::ok && opening_.size() >= kOpeningMax) {
+    outcome = Outcome::overloaded;
   }
-  if (outcome == net::Outcome::ok) {
+  if (outcome == Outcome::ok) {
     const std::span<const std::byte> view(*bytes);
     outcome = replica_->submit(command.kind, {std::move(bytes), view});
   }
-  if (outcome == net::Outcome::ok) {
+  if (outcome == Outcome::ok) {
     opening_[open.nonce] = &client;
   } else {
     client.send(net::SessionOpened{open.nonce, outcome, {}, ports_.leader_address(), retry_ms});
@@ -194,7 +194,7 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
 
 void ClientService::on_sessions_full() {
   tell_now_and_then(sessions_full_told_at_, "sessions_full",
-                    {{"sessions", replica_->state().sessions()},
+                    {{"sessions", replica_->state().sessions().size()},
                      {"reason", "none of them has been idle for a minute of log time"}});
 }
 
@@ -214,6 +214,10 @@ void ClientService::on_append(Client& client, const Slice& commands) {
     const std::span<const std::byte> begin = rest;
     const auto command = parse_next_command(rest);
     if (!command) return client.refuse(command.error().detail);
+    if (const auto known = replica_ ? replica_->state().check_command(*command) : Result<void>();
+        !known) {
+      return client.refuse(known.error().detail);
+    }
     if (command->kind == CommandKind::open_session)
       return client.refuse("sessions are opened otherwise");
     const Slice bytes{commands.owner, begin.first(begin.size() - rest.size())};
@@ -225,22 +229,21 @@ void ClientService::on_append(Client& client, const Slice& commands) {
 
 /// True if there is something to tell at once.
 bool ClientService::on_command(Client& client, const Command& command, Slice bytes) {
-  const auto answer = [&](net::Outcome outcome, Sequence resend_from) {
+  const auto answer = [&](Outcome outcome, Sequence resend_from) {
     client.add_result({command.session, command.sequence, command.count, outcome, {}, resend_from});
     return true;
   };
-  if (const net::Outcome refused = refusal(); refused != net::Outcome::ok)
-    return answer(refused, {});
-  if (command.largest_bytes > options_.entry_bytes_max) return answer(net::Outcome::too_large, {});
+  if (const Outcome refused = refusal(); refused != Outcome::ok) return answer(refused, {});
+  if (command.largest_bytes > options_.entry_bytes_max) return answer(Outcome::too_large, {});
 
   // What is long decided needs no slot: the outcome is final, and known here.
   const bool plain = command.kind != CommandKind::close_session;
-  const Sequence applied_end = replica_->state().next_sequence(command.session);
+  const Sequence applied_end = replica_->state().sessions().next_sequence(command.session);
   const Sequence end = command.sequence + command.count;
   SessionClient& session = sessions_[command.session];
   if (plain && applied_end != Sequence{} && end <= applied_end) {
     session.owner = &client;
-    for (const net::AppendResult& result : replica_->state().recall(command)) {
+    for (const CommandResult& result : replica_->state().sessions().recall(command)) {
       client.add_result(result);
     }
     return true;
@@ -252,7 +255,7 @@ bool ClientService::on_command(Client& client, const Command& command, Slice byt
   const bool knows = replica_->caught_up() || on_its_way;
   if (knows && next != Sequence{} && command.sequence > next) {
     drop_if_unused(sessions_.find(command.session));
-    return answer(net::Outcome::resend, next);
+    return answer(Outcome::resend, next);
   }
   session.owner = &client;
   // On its way in this leadership: its outcome comes, to the connection that asked last.
@@ -261,10 +264,10 @@ bool ClientService::on_command(Client& client, const Command& command, Slice byt
   }
 
   // Whether an unknown session has expired is for apply to say: this node may lead no more.
-  const bool full = under_way_ >= replica_->state().bounds().sessions;
-  const net::Outcome outcome =
-      full ? net::Outcome::overloaded : replica_->submit(command.kind, std::move(bytes));
-  if (outcome != net::Outcome::ok) {
+  const bool full = under_way_ >= replica_->state().sessions().bounds().sessions;
+  const Outcome outcome =
+      full ? Outcome::overloaded : replica_->submit(command.kind, std::move(bytes));
+  if (outcome != Outcome::ok) {
     // Who makes up sessions must not make memory grow.
     if (applied_end == Sequence{} && !on_its_way) {
       session.owner = nullptr;
@@ -278,11 +281,11 @@ bool ClientService::on_command(Client& client, const Command& command, Slice byt
 
 /// A command that is partly applied and partly on its way: nobody else tells the first part.
 bool ClientService::tell_applied_part(Client& client, const Command& command) {
-  const Sequence next = replica_->state().next_sequence(command.session);
+  const Sequence next = replica_->state().sessions().next_sequence(command.session);
   if (command.sequence >= next) return false;
   Command applied = command;
   applied.count = static_cast<std::uint32_t>(next - command.sequence);
-  for (const net::AppendResult& result : replica_->state().recall(applied))
+  for (const CommandResult& result : replica_->state().sessions().recall(applied))
     client.add_result(result);
   return true;
 }
@@ -303,40 +306,43 @@ void ClientService::on_applied(const LogState::Applied& applied) {
   // A void in an earlier leader's slot says nothing of what was submitted here.
   const auto own_begin = replica_->proposer().recovered_slot();
   const bool own_slot = own_begin && applied.row.slot >= *own_begin;
-  for (const net::AppendResult& result : applied.results) {
+  for (const CommandResult& result : applied.results) {
     const auto found = sessions_.find(result.session);
     if (found == sessions_.end()) continue;
     SessionClient& session = found->second;
     if (session.submitted_end != Sequence{}) {
       const bool all_answered = result.sequence + result.count >= session.submitted_end ||
-                                result.outcome == net::Outcome::session_expired;
+                                result.outcome == Outcome::session_expired;
       if (all_answered) {
         set_submitted_end(session, {});
-      } else if (own_slot && result.outcome == net::Outcome::resend) {
+      } else if (own_slot && result.outcome == Outcome::resend) {
         // The rest is void, too.
         set_submitted_end(session, std::min(session.submitted_end, result.resend_from));
       }
     }
     if (session.owner != nullptr) {
       // A void speaks of no attempt in particular: it may be of an earlier leader's slot.
-      net::AppendResult told = result;
+      CommandResult told = result;
       if (!serves())
-        told = {result.session, result.sequence, result.count, net::Outcome::unknown, {}, {}};
-      if (told.outcome == net::Outcome::resend) told.count = 0;
+        told = {result.session, result.sequence, result.count, Outcome::unknown, {}, {}};
+      if (told.outcome == Outcome::resend) told.count = 0;
       session.owner->add_result(told);
       // Closed, or expired.
-      if (result.lsn == Lsn{} && replica_->state().next_sequence(result.session) == Sequence{}) {
+      if (result.lsn == Lsn{} &&
+          replica_->state().sessions().next_sequence(result.session) == Sequence{}) {
         session.owner = nullptr;
       }
     }
     drop_if_unused(found);
   }
-  for (net::SessionOpened opened : applied.opened) {
+  for (const LogState::Opened& opened : applied.opened) {
     const auto opener = opening_.find(opened.nonce);
     if (opener == opening_.end()) continue;
     // Refused by the log: the table is full.
-    if (opened.outcome == net::Outcome::overloaded) on_sessions_full();
-    if (opener->second != nullptr) opener->second->send(opened);
+    if (opened.outcome == Outcome::overloaded) on_sessions_full();
+    if (opener->second != nullptr) {
+      opener->second->send(net::SessionOpened{opened.nonce, opened.outcome, opened.session, {}, 0});
+    }
     opening_.erase(opener);
   }
 }
@@ -354,7 +360,7 @@ void ClientService::on_turn_end() {
   each(tailing_, [](Client& client) { client.pump_tails(); });
 }
 
-void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {
+void ClientService::on_dropped(const Slice& bytes, Outcome why) {
   const auto command = parse_command(bytes.bytes);
   if (!command) return;
   if (command->kind == CommandKind::open_session) {
@@ -375,7 +381,7 @@ void ClientService::on_dropped(const Slice& bytes, net::Outcome why) {
   // Nor is anything behind it on its way.
   if (session.submitted_end == Sequence{}) return;
   const Sequence end = std::min(session.submitted_end, command->sequence);
-  const Sequence next = replica_->state().next_sequence(command->session);
+  const Sequence next = replica_->state().sessions().next_sequence(command->session);
   set_submitted_end(session, end <= next ? Sequence{} : end);
   drop_if_unused(found);
 }
@@ -387,18 +393,18 @@ void ClientService::on_stopped() {
     auto& [owner, submitted_end] = session->second;
     if (submitted_end == Sequence{}) continue;
     if (owner != nullptr) {
-      owner->add_result({session->first, {}, 0, net::Outcome::unknown, {}, {}});
+      owner->add_result({session->first, {}, 0, Outcome::unknown, {}, {}});
     }
     set_submitted_end(session->second, {});
     drop_if_unused(session);
   }
   for (const auto& [nonce, opener] : std::exchange(opening_, {})) {
     if (opener == nullptr) continue;
-    opener->send(net::SessionOpened{nonce, net::Outcome::unknown, {}, {}, kRetryMs});
+    opener->send(net::SessionOpened{nonce, Outcome::unknown, {}, {}, kRetryMs});
   }
   for_each_client([](Client& client) {
     client.flush_results();
-    client.end_tails(net::Outcome::not_leader);
+    client.end_tails(Outcome::not_leader);
   });
 }
 

@@ -46,7 +46,7 @@ class ClientService final : public ReplicaListener {
 
   void on_applied(const LogState::Applied& applied) override;
   void on_turn_end() override;
-  void on_dropped(const Slice& command, net::Outcome why) override;
+  void on_dropped(const Slice& command, Outcome why) override;
   void on_stopped() override;
 
   static constexpr std::size_t kReadBytesMax = 1 << 20;
@@ -68,7 +68,7 @@ class ClientService final : public ReplicaListener {
   void tell_now_and_then(Time& told_at, std::string_view event,
                          std::initializer_list<net::Field> fields);
   bool tell_applied_part(Client& client, const Command& command);
-  net::Outcome refusal() const;
+  Outcome refusal() const;
   [[nodiscard]] bool serves() const { return replica_ != nullptr && !replica_->halted(); }
   void tick();
   void drop(Client& client);

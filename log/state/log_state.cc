@@ -1,7 +1,6 @@
 #include "log/state/log_state.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "net/wire/digest.h"
@@ -12,8 +11,12 @@
 namespace stele::log {
 namespace {
 
-constexpr std::uint64_t kSweepEveryUs = 60'000'000;
-constexpr std::size_t kResultsMax = 65536;
+bool is_core(CommandKind kind) { return kind == CommandKind::append || kind == CommandKind::skip; }
+
+/// Opening and closing are about a session, everything else happens in one.
+bool in_session(CommandKind kind) {
+  return kind != CommandKind::open_session && kind != CommandKind::close_session;
+}
 
 tl::unexpected<Error> unknown(Slot slot, const std::string& what) {
   return fail(Errc::newer_format,
@@ -24,10 +27,37 @@ tl::unexpected<Error> unknown(Slot slot, const std::string& what) {
 
 }  // namespace
 
-LogState::LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions,
-                   Bounds bounds)
-    : bounds_(bounds), numbers_(numbers), sessions_(std::move(sessions)) {
-  for (const auto& [id, session] : sessions_) runs_ += session.remembered();
+Sections known_sections(const Sessions::Bounds& bounds) { return {sessions_section(bounds)}; }
+
+std::vector<SectionTable> tables_of(const Sections& sections) {
+  std::vector<SectionTable> tables;
+  for (const SectionType& type : sections) tables.push_back(type.table);
+  return tables;
+}
+
+LogState::LogState(const Sections& sections) {
+  for (const SectionType& type : sections) {
+    Section* section = sections_.emplace_back(type.table.table, type.make()).second.get();
+    for (const CommandKind kind : type.kinds) {
+      STELE_CHECK(!is_core(kind) && section_of(kind) == nullptr);
+      by_kind_[static_cast<std::uint8_t>(kind)] = section;
+    }
+  }
+  STELE_CHECK(!sections_.empty());
+  sessions_ = dynamic_cast<Sessions*>(sections_.front().second.get());
+  STELE_CHECK(sessions_ != nullptr);
+}
+
+Result<LogState> LogState::load(const Sections& sections, const StateNumbers& numbers,
+                                const std::vector<Row>& rows) {
+  LogState state(sections);
+  state.numbers_ = numbers;
+  for (const Row& row : rows) {
+    Section* owner = state.find(row.table);
+    if (owner == nullptr) return fail(Errc::corrupt, "a row is of a table that no section has");
+    if (const auto done = owner->load(row); !done) return forward(done);
+  }
+  return state;
 }
 
 Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) {
@@ -38,10 +68,11 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
 
   if (value.kind() == paxos::ValueKind::batch) {
     const auto batch = parse_batch(value);
-    if (batch) {
-      apply_batch(slot, *batch, out);
-    } else if (batch.error().code == Errc::newer_format) {
-      return unknown(slot, batch.error().detail);
+    const auto known = batch ? check_batch(*batch) : Result<void>(forward(batch));
+    if (known) {
+      apply_batch(*batch, {slot, batch->header.format, numbers_.log_time_us}, out);
+    } else if (known.error().code == Errc::newer_format) {
+      return unknown(slot, known.error().detail);
     }  // One that is no batch at all has no effect, on any node.
   } else if (value.kind() == paxos::ValueKind::stop_sign) {
     return unknown(slot, "a stop-sign");
@@ -50,7 +81,11 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
     return unknown(slot, "a value of kind " + std::to_string(kind));
   }
   ++numbers_.chosen_end;
+  mix_into_hash(value, slot);
+  return out;
+}
 
+void LogState::mix_into_hash(const paxos::Value& value, Slot slot) {
   std::vector<std::byte> bytes;
   ByteWriter writer(bytes);
   writer.put(numbers_.hash);
@@ -58,200 +93,125 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
   writer.put(value.digest());
   writer.put(numbers_.next_lsn.value);
   writer.put(numbers_.log_time_us);
-  writer.put(static_cast<std::uint64_t>(sessions_.size()));
+  for (const auto& [table, section] : sections_) writer.put(section->fingerprint());
   numbers_.hash = net::digest(bytes, static_cast<std::uint64_t>(value.kind()));
-  return out;
 }
 
-void LogState::apply_batch(Slot slot, const Batch& batch, Applied& out) {
-  format_ = batch.header.format;
-  const std::uint64_t period = numbers_.log_time_us / kSweepEveryUs;
+/// Whether there is such a kind, and its body is as it should be.
+Result<void> LogState::check_kind(const Command& command) const {
+  if (command.kind == CommandKind::append) return {};
+  if (command.kind == CommandKind::skip) {
+    if (command.body.empty()) return {};
+    return fail(Errc::malformed, "bytes in a command without any");
+  }
+  if (const Section* section = section_of(command.kind)) return section->check_command(command);
+  return fail(Errc::newer_format,
+              "a command of kind " + std::to_string(static_cast<unsigned>(command.kind)) +
+                  ", which log format " + std::to_string(kLogFormat) + " does not have");
+}
+
+Result<void> LogState::check_batch(const Batch& batch) const {
+  for (const Command& command : batch.commands) {
+    if (auto known = check_kind(command); !known) return known;
+  }
+  return {};
+}
+
+Result<void> LogState::check_command(const Command& command) const {
+  if (auto known = check_kind(command); !known) return known;
+  // Sequences and their ends stay far from where a counter wraps around.
+  constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
+  // What a section applies is never cut, so it is one sequence.
+  const bool many = is_core(command.kind) || !in_session(command.kind);
+  const std::uint32_t count_max = many ? Command::kCountMax : 1;
+  if (command.count == 0 || command.count > count_max || command.sequence.value >= kSequenceMax) {
+    return fail(Errc::malformed, "a command that consumes nothing, or out of range");
+  }
+  if (command.kind != CommandKind::open_session && command.sequence == Sequence{}) {
+    return fail(Errc::malformed, "sequence 0");
+  }
+  return {};
+}
+
+void LogState::apply_batch(const Batch& batch, Applying at, Applied& out) {
   numbers_.log_time_us += batch.header.elapsed_us;
   numbers_.stamp_us = std::max(numbers_.stamp_us, batch.header.stamp_us);
-  if (numbers_.log_time_us / kSweepEveryUs != period) drop_expired();
-  bool opened = false;
+  const std::uint64_t before_us = std::exchange(at.log_time_us, numbers_.log_time_us);
+  for (const auto& [table, section] : sections_) section->advance(before_us, at);
   std::uint32_t index = 0;
-  for (const Command& command : batch.commands) {
-    switch (command.kind) {
-      case CommandKind::append:
-      case CommandKind::skip: on_append(command, index, out); break;
-      case CommandKind::open_session:
-        on_open(command, slot, !std::exchange(opened, true), out);
-        break;
-      case CommandKind::close_session: on_close(command, out); break;
-    }
-    ++index;
+  for (const Command& command : batch.commands) apply_command(command, index++, at, out);
+}
+
+void LogState::apply_command(const Command& command, std::uint32_t index, const Applying& at,
+                             Applied& out) {
+  if (in_session(command.kind)) return apply_in_session(command, index, at, out);
+  const Outcome outcome = section_of(command.kind)->apply(command, at);
+  if (command.kind == CommandKind::open_session) {
+    const bool opened = outcome == Outcome::ok;
+    out.opened.push_back(
+        {command.session.value, outcome, opened ? SessionId{at.slot.value} : SessionId{}});
+  } else {
+    out.results.push_back({command.session, command.sequence, command.count, outcome, {}, {}});
   }
 }
 
-// Sessions (docs/protocol.md): duplicates are recognised, gaps are void, refusals consume.
-void LogState::on_append(const Command& command, std::uint32_t index, Applied& out) {
+/// The sessions judge first: a duplicate has no effect, and what it had is told again.
+void LogState::apply_in_session(const Command& command, std::uint32_t index, const Applying& at,
+                                Applied& out) {
   const bool is_append = command.kind == CommandKind::append;
-  const auto refuse = [&](net::Outcome outcome, Sequence resend_from) {
+  const Sessions::Admission admitted = sessions_->admit(command, at, out.results);
+  if (admitted.outcome != Outcome::ok) {
     out.results.push_back(
-        {command.session, command.sequence, command.count, outcome, {}, resend_from});
+        {command.session, command.sequence, command.count, admitted.outcome, {}, admitted.next});
     if (is_append) out.row.skipped.push_back({index, command.count});
-  };
-  Session* session = find(command.session);
-  if (session == nullptr) return refuse(net::Outcome::session_expired, {});
-  session->touch(numbers_.log_time_us);
-  mark_changed(command.session, *session);
-  const Sequence next = session->last() + 1;
-  if (command.sequence > next) return refuse(net::Outcome::resend, next);
-
-  const auto duplicates =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(next - command.sequence, command.count));
-  // Who sends nothing but duplicates gets some answers, and the rest when it asks again.
-  if (duplicates != 0 && out.results.size() < kResultsMax) {
-    session->recall(command.session, command.sequence, duplicates, out.results);
+    return;
   }
-  const std::size_t remembered = session->remembered();
-  const std::uint32_t fresh = command.count - duplicates;
-  std::uint32_t skipped = duplicates;
-  if (fresh != 0) {
-    net::Outcome outcome = net::Outcome::ok;
-    if (!is_append) {
-      outcome = net::Outcome::skipped;
-    } else if (command.condition != Lsn{} && command.condition != numbers_.next_lsn) {
-      outcome = net::Outcome::condition_failed;
+  Outcome outcome = Outcome::ok;
+  std::uint32_t skipped = command.count - admitted.fresh;
+  const Lsn next_lsn = numbers_.next_lsn;
+  if (admitted.fresh != 0) {
+    switch (command.kind) {
+      case CommandKind::append: outcome = append(command, admitted.fresh, out); break;
+      case CommandKind::skip: outcome = Outcome::skipped; break;
+      default: outcome = section_of(command.kind)->apply(command, at); break;
     }
-    const bool appended = outcome == net::Outcome::ok;
-    const Lsn lsn = appended ? numbers_.next_lsn : Lsn{};
-    session->consume(fresh, outcome, lsn);
-    out.results.push_back({command.session, next, fresh, outcome, lsn, {}});
-    if (appended) {
-      numbers_.next_lsn = numbers_.next_lsn + fresh;
-      out.row.count += fresh;
-    } else {
-      skipped = command.count;
-    }
+    if (outcome != Outcome::ok) skipped = command.count;
   }
-  session->forget(command.acked);
-  runs_ = runs_ - remembered + session->remembered();
-  while (format_ >= 2 && runs_ > bounds_.runs && session->remembered() > bounds_.runs_each) {
-    session->forget_oldest();
-    --runs_;
+  const Lsn lsn = is_append && outcome == Outcome::ok ? next_lsn : Lsn{};
+  sessions_->settle(admitted, command, at, outcome, lsn);
+  if (admitted.fresh != 0) {
+    out.results.push_back({command.session, admitted.next, admitted.fresh, outcome, lsn, {}});
   }
   if (is_append && skipped != 0) out.row.skipped.push_back({index, skipped});
 }
 
-void LogState::on_open(const Command& command, Slot slot, bool first, Applied& out) {
-  net::SessionOpened opened;
-  opened.nonce = command.session.value;
-  if (format_ >= 2 && first && sessions_.size() >= bounds_.sessions) make_room();
-  // The id is the slot, so a batch opens one session; the builder ends batches accordingly.
-  if (!first || sessions_.size() >= bounds_.sessions) {
-    opened.outcome = net::Outcome::overloaded;
-  } else {
-    opened.session = {slot.value};
-    const std::uint32_t window = std::clamp<std::uint32_t>(command.count, 1, kWindowMax);
-    const std::uint64_t ttl_us = std::min(command.acked.value, kTtlMaxUs);
-    const auto made =
-        sessions_.emplace(opened.session, Session(window, ttl_us, numbers_.log_time_us));
-    mark_changed(opened.session, made.first->second);
+/// Gives the last `fresh` entries of an append their LSNs, if its condition holds.
+Outcome LogState::append(const Command& command, std::uint32_t fresh, Applied& out) {
+  if (command.condition != Lsn{} && command.condition != numbers_.next_lsn) {
+    return Outcome::condition_failed;
   }
-  out.opened.push_back(opened);
+  numbers_.next_lsn = numbers_.next_lsn + fresh;
+  out.row.count += fresh;
+  return Outcome::ok;
 }
 
-void LogState::on_close(const Command& command, Applied& out) {
-  const bool known = find(command.session) != nullptr;
-  if (known) drop(command.session);
-  out.results.push_back({command.session,
-                         command.sequence,
-                         command.count,
-                         known ? net::Outcome::ok : net::Outcome::session_expired,
-                         {},
-                         {}});
+Section* LogState::find(Table table) const {
+  const auto found = std::ranges::find(sections_, table, [](const auto& one) { return one.first; });
+  return found == sections_.end() ? nullptr : found->second.get();
 }
 
-Session* LogState::find(SessionId id) {
-  const auto found = sessions_.find(id);
-  if (found == sessions_.end()) return nullptr;
-  if (found->second.expired(numbers_.log_time_us)) {
-    drop(id);
-    return nullptr;
+std::vector<Row> LogState::take_changed() {
+  std::vector<Row> rows;
+  for (const auto& [table, section] : sections_) section->take_changed(rows);
+  return rows;
+}
+
+std::string LogState::check() const {
+  for (const auto& [table, section] : sections_) {
+    if (std::string wrong = section->check(); !wrong.empty()) return wrong;
   }
-  return &found->second;
-}
-
-void LogState::drop(SessionId id) {
-  const auto found = sessions_.find(id);
-  mark_changed(id, found->second);
-  runs_ -= found->second.remembered();
-  sessions_.erase(found);
-}
-
-bool LogState::is_idle(const Session& session) const {
-  return session.expired(numbers_.log_time_us) ||
-         numbers_.log_time_us - session.active_at_us() >= bounds_.idle_us;
-}
-
-/// The longest idle one goes, of several the one with the lowest id; who has expired anyhow.
-void LogState::make_room() {
-  drop_expired();
-  if (sessions_.size() < bounds_.sessions) return;
-  const auto longest = std::ranges::min_element(sessions_, {}, [](const auto& known) {
-    return std::pair(known.second.active_at_us(), known.first);
-  });
-  if (longest != sessions_.end() && is_idle(longest->second)) drop(longest->first);
-}
-
-bool LogState::refuses_sessions() const {
-  if (sessions_.size() < bounds_.sessions) return false;
-  // Asked again and again, by clients and status.
-  if (refuses_.first != numbers_.chosen_end) {
-    refuses_ = {numbers_.chosen_end, std::ranges::none_of(sessions_, [this](const auto& known) {
-                  return is_idle(known.second);
-                })};
-  }
-  return refuses_.second;
-}
-
-void LogState::mark_changed(SessionId id, Session& session) {
-  if (session.changed()) return;
-  session.set_changed(true);
-  changed_.push_back(id);
-}
-
-// Expired sessions nobody asks for go now and then; when depends on log time only, as on every
-// node.
-void LogState::drop_expired() {
-  std::vector<SessionId> expired;
-  for (const auto& [id, session] : sessions_) {
-    if (session.expired(numbers_.log_time_us)) expired.push_back(id);
-  }
-  for (SessionId id : expired) drop(id);
-}
-
-Sequence LogState::next_sequence(SessionId id) const {
-  const auto found = sessions_.find(id);
-  return found == sessions_.end() ? Sequence{} : found->second.last() + 1;
-}
-
-std::vector<net::AppendResult> LogState::recall(const Command& command) const {
-  std::vector<net::AppendResult> results;
-  const auto found = sessions_.find(command.session);
-  if (found == sessions_.end()) return results;
-  if (command.sequence + command.count > found->second.last() + 1) return results;
-  found->second.recall(command.session, command.sequence, command.count, results);
-  return results;
-}
-
-std::vector<SessionImage> LogState::take_changed_sessions() {
-  std::vector<SessionImage> images;
-  images.reserve(changed_.size());
-  std::sort(changed_.begin(), changed_.end());  // The order in which tables are written fastest.
-  for (SessionId id : changed_) {
-    const auto found = sessions_.find(id);
-    if (found == sessions_.end()) {
-      images.push_back({id, {}});
-      continue;
-    }
-    found->second.set_changed(false);
-    images.push_back({id, found->second.serialize()});
-  }
-  changed_.clear();
-  return images;
+  if (numbers_.first_lsn > numbers_.next_lsn) return "the log begins after its end";
+  return {};
 }
 
 }  // namespace stele::log

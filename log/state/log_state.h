@@ -1,122 +1,85 @@
 // The replicated state: what applying the chosen slots in order makes of them.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <map>
-#include <optional>
-#include <unordered_map>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "log/format/batch.h"
-#include "log/state/session.h"
-#include "net/wire/message.h"
-#include "paxos/base/ids.h"
+#include "log/state/section.h"
+#include "log/state/sessions.h"
 #include "paxos/base/value.h"
 
 namespace stele::log {
 
-/// The numbers of the state; one durable record.
-struct StateNumbers {
-  Slot chosen_end{1};  ///< All slots below are applied.
-  Lsn next_lsn{1};
-  Lsn first_lsn{1};               ///< The trim point: entries below are gone.
-  std::uint64_t log_time_us = 0;  ///< Advances only by the leaders' elapsed time.
-  std::uint64_t stamp_us = 0;     ///< The last time stamp; never goes back.
-  std::uint64_t hash = 0;         ///< Over all slots applied and what became of them.
+/// What a state is made of. The sessions are always there, and the first.
+using Sections = std::vector<SectionType>;
+/// All sections that this program knows: the one list to add to.
+[[nodiscard]] Sections known_sections(const Sessions::Bounds& bounds = {});
+/// Their tables, for a store.
+[[nodiscard]] std::vector<SectionTable> tables_of(const Sections& sections);
 
-  bool operator==(const StateNumbers&) const = default;
-};
-
-/// The entries of one slot that got an LSN: all of its batch, but for the first `entries` of some
-/// commands (duplicates, voids, refusals).
-struct IndexRow {
-  struct Skipped {
-    std::uint32_t command;
-    std::uint32_t entries;
-
-    bool operator==(const Skipped&) const = default;
-  };
-
-  Lsn first_lsn;
-  Slot slot;
-  std::uint32_t count = 0;
-  std::vector<Skipped> skipped;  ///< In ascending order of commands.
-
-  bool operator==(const IndexRow&) const = default;
-};
-
-/// A session as it must be stored; without bytes it is gone.
-struct SessionImage {
-  SessionId id;
-  std::vector<std::byte> bytes;
-};
-
-/// Applying depends only on the state before and on the slot's bytes.
+/// Applying depends only on the state before and on the slot's bytes. One thread; move-only.
 class LogState {
  public:
-  /// What is remembered of clients. Equal on all nodes and for ever; others are for tests.
-  struct Bounds {
-    std::size_t sessions = 16384;
-    /// A full table lets go of who has been idle for so long in log time, the longest first.
-    std::uint64_t idle_us = 60'000'000;
-    /// Runs of equal outcomes: so many of each session in any case, and of all together so many.
-    /// Whoever adds to more forgets its own oldest.
-    std::size_t runs_each = 16;
-    std::size_t runs = std::size_t{1} << 18;
+  /// A session that a client has asked for by its nonce.
+  struct Opened {
+    std::uint64_t nonce = 0;
+    Outcome outcome = Outcome::ok;
+    SessionId session;  ///< {} unless ok.
   };
 
   struct Applied {
-    IndexRow row;                            ///< count 0: no entries.
-    std::vector<net::AppendResult> results;  ///< What to tell the clients of appends and skips.
-    std::vector<net::SessionOpened> opened;
+    IndexRow row;                        ///< count 0: no entries.
+    std::vector<CommandResult> results;  ///< What to tell the clients of all other commands.
+    std::vector<Opened> opened;
   };
 
-  LogState() = default;
-  LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions,
-           Bounds bounds);
-  LogState(const StateNumbers& numbers, std::unordered_map<SessionId, Session> sessions)
-      : LogState(numbers, std::move(sessions), Bounds()) {}
+  /// An empty state. `sections`: the sessions first, no table and no kind twice.
+  explicit LogState(const Sections& sections = known_sections());
+  /// As it was stored. Errors: corrupt, also if a row is of no section.
+  [[nodiscard]] static Result<LogState> load(const Sections& sections, const StateNumbers& numbers,
+                                             const std::vector<Row>& rows);
 
   /// Applies the next slot. Requires slot == numbers().chosen_end. Errors: newer_format, as a
   /// sentence: this program does not know what the slot says. Nothing has changed then, and nothing
   /// may be applied any more: what is unknown is not nothing.
   Result<Applied> apply(Slot slot, const paxos::Value& value);
+  /// Whether a client's command may be proposed: a kind that is known, and what it says is in
+  /// range. Errors: malformed; newer_format, if there is no such kind.
+  [[nodiscard]] Result<void> check_command(const Command& command) const;
 
   [[nodiscard]] const StateNumbers& numbers() const { return numbers_; }
-  /// The session's next sequence, or {} if there is no such session.
-  [[nodiscard]] Sequence next_sequence(SessionId id) const;
-  /// The answer to a command all of whose sequences were consumed long ago; empty if some were not.
-  [[nodiscard]] std::vector<net::AppendResult> recall(const Command& command) const;
-  [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
-  /// Whether who opens a session now is refused: the table is full, and all are in use.
-  [[nodiscard]] bool refuses_sessions() const;
-  [[nodiscard]] const Bounds& bounds() const { return bounds_; }
+  [[nodiscard]] const Sessions& sessions() const { return *sessions_; }
+  /// Null if there is none.
+  [[nodiscard]] const Section* section(Table table) const { return find(table); }
 
-  /// The sessions changed since the last call.
-  [[nodiscard]] std::vector<SessionImage> take_changed_sessions();
-
-  static constexpr std::uint32_t kWindowMax = 65536;
-  static constexpr std::uint64_t kTtlMaxUs = 3600ULL * 1000000;
+  /// The rows changed since the last call, for the store.
+  [[nodiscard]] std::vector<Row> take_changed();
+  /// States the invariants of all sections: the first that does not hold, as a sentence; else
+  /// empty.
+  [[nodiscard]] std::string check() const;
 
  private:
-  void apply_batch(Slot slot, const Batch& batch, Applied& out);
-  void on_append(const Command& command, std::uint32_t index, Applied& out);
-  void on_open(const Command& command, Slot slot, bool first, Applied& out);
-  void on_close(const Command& command, Applied& out);
-  Session* find(SessionId id);
-  void drop(SessionId id);
-  void make_room();
-  [[nodiscard]] bool is_idle(const Session& session) const;
-  void mark_changed(SessionId id, Session& session);
-  void drop_expired();
+  [[nodiscard]] Result<void> check_kind(const Command& command) const;
+  [[nodiscard]] Result<void> check_batch(const Batch& batch) const;
+  void apply_batch(const Batch& batch, Applying at, Applied& out);
+  void apply_command(const Command& command, std::uint32_t index, const Applying& at, Applied& out);
+  void apply_in_session(const Command& command, std::uint32_t index, const Applying& at,
+                        Applied& out);
+  [[nodiscard]] Outcome append(const Command& command, std::uint32_t fresh, Applied& out);
+  [[nodiscard]] Section* section_of(CommandKind kind) const {
+    return by_kind_[static_cast<std::uint8_t>(kind)];
+  }
+  [[nodiscard]] Section* find(Table table) const;
+  void mix_into_hash(const paxos::Value& value, Slot slot);
 
-  Bounds bounds_;
   StateNumbers numbers_;
-  std::unordered_map<SessionId, Session> sessions_;
-  std::vector<SessionId> changed_;         // Each once.
-  mutable std::pair<Slot, bool> refuses_;  // As of that slot.
-  std::size_t runs_ = 0;                   // That all sessions remember.
-  std::uint16_t format_ = kLogFormat;      // Of the batch that is being applied.
+  std::vector<std::pair<Table, std::unique_ptr<Section>>> sections_;  // As they were listed.
+  std::array<Section*, 256> by_kind_{};  // Null: no such kind, or append or skip.
+  Sessions* sessions_ = nullptr;         // The first of sections_.
 };
 
 }  // namespace stele::log

@@ -1,7 +1,5 @@
 #include "log/store/redo.h"
 
-#include <unordered_map>
-
 #include "paxos/base/bytes.h"
 
 namespace stele::log {
@@ -15,20 +13,6 @@ void put_header(Change::Kind kind, Table table, std::uint64_t key, std::size_t b
   writer.put(std::uint16_t{0});
   writer.put(static_cast<std::uint32_t>(bytes));
   writer.put(key);
-}
-
-/// Where the last change of each session begins: a thousand clients change theirs in every slot,
-/// and only what is behind the last one counts.
-Result<std::unordered_map<std::uint64_t, const std::byte*>> last_of_sessions(
-    std::span<const std::byte> redo) {
-  std::unordered_map<std::uint64_t, const std::byte*> last;
-  while (!redo.empty()) {
-    const std::byte* at = redo.data();
-    const auto change = next_change(redo);
-    if (!change) return tl::unexpected<Error>(change.error());
-    if (change->table == Table::sessions) last[change->key] = at;
-  }
-  return last;
 }
 
 }  // namespace
@@ -58,28 +42,12 @@ Result<Change> next_change(std::span<const std::byte>& redo) {
   change.key = reader.get<std::uint64_t>();
   change.value = reader.get_bytes(size);
   const bool known = change.kind == Change::Kind::put || change.kind == Change::Kind::erase;
-  if (!reader.ok() || !known || zero != 0 || table == 0 || table > kTables) {
+  if (!reader.ok() || !known || zero != 0 || table == 0 || table >= kTablesEnd) {
     return fail(Errc::corrupt, "the journal holds a change that cannot be read");
   }
   change.table = Table{table};
   redo = redo.last(reader.left());
   return change;
-}
-
-Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn) {
-  const auto last = last_of_sessions(redo);
-  if (!last) return tl::unexpected<Error>(last.error());
-  while (!redo.empty()) {
-    const std::byte* at = redo.data();
-    const auto change = next_change(redo);
-    if (!change) return tl::unexpected<Error>(change.error());
-    if (change->table == Table::sessions && last->at(change->key) != at) continue;
-    const auto done = change->kind == Change::Kind::put
-                          ? txn.put(change->table, change->key, change->value)
-                          : txn.erase(change->table, change->key);
-    if (!done) return done;
-  }
-  return {};
 }
 
 }  // namespace stele::log

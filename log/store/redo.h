@@ -6,12 +6,12 @@
 #include <span>
 #include <vector>
 
-#include "log/store/files/lmdb.h"
+#include "log/format/rows.h"
 #include "paxos/base/result.h"
 
 namespace stele::log {
 
-/// Takes the same calls as Lmdb::Txn that change something, and writes them down.
+/// Writes down what is to be put and erased in which table, in that order.
 /// docs/storage-format.md has the layout.
 class Redo {
  public:
@@ -38,8 +38,4 @@ struct Change {
 
 /// Takes the first change off `redo`, which is not empty. Errors: corrupt.
 [[nodiscard]] Result<Change> next_change(std::span<const std::byte>& redo);
-/// Makes all changes, in their order, but for those of sessions that a later one undoes. Errors:
-/// corrupt, io.
-Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn);
-
 }  // namespace stele::log

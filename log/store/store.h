@@ -9,8 +9,7 @@
 
 #include "log/format/entries.h"
 #include "log/format/record.h"
-#include "log/node/lineage.h"
-#include "log/state/log_state.h"
+#include "log/format/rows.h"
 #include "paxos/acceptor.h"
 #include "paxos/message.h"
 
@@ -20,8 +19,8 @@ namespace stele::log {
 struct StateWrite {
   StateNumbers numbers;
   std::vector<paxos::Record> learned;  ///< Chosen records that are not the own votes.
-  std::vector<IndexRow> rows;
-  std::vector<SessionImage> sessions;
+  std::vector<IndexRow> index;
+  std::vector<Row> rows;  ///< Of the sections; of several changes of one the last counts.
 };
 
 /// Records read back, ascending. `faulty` is the first slot whose record failed its checksum, if
@@ -37,7 +36,7 @@ struct SlotsRead {
 struct StoreContent {
   paxos::Acceptor::State acceptor;
   StateNumbers numbers;
-  std::unordered_map<SessionId, Session> sessions;
+  std::vector<Row> rows;  ///< Of all sections, by table and key.
 };
 
 struct Space {

@@ -42,17 +42,17 @@ void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& pro
 
 void write_state(const StateWrite& state, ValuesAside& aside, Redo& redo) {
   for (const paxos::Record& record : state.learned) write_record(record, aside, redo);
-  for (const IndexRow& row : state.rows) {
-    redo.put(Table::index, row.first_lsn.value, seal_row(row));
+  for (const IndexRow& row : state.index) {
+    redo.put(Table::index, row.first_lsn.value, seal_index_row(row));
   }
-  for (const SessionImage& session : state.sessions) {
-    if (session.bytes.empty()) {
-      redo.erase(Table::sessions, session.id.value);
+  for (const Row& row : state.rows) {
+    const std::uint64_t key = number_of(row.key);
+    if (row.bytes.empty()) {
+      redo.erase(row.table, key);
     } else {
-      const auto room =
-          redo.reserve(Table::sessions, session.id.value, session.bytes.size() + kSealBytes);
-      std::copy(session.bytes.begin(), session.bytes.end(), room.begin());
-      seal_in_place(Table::sessions, session.id.value, room);
+      const auto room = redo.reserve(row.table, key, row.bytes.size() + kSealBytes);
+      std::copy(row.bytes.begin(), row.bytes.end(), room.begin());
+      seal_in_place(row.table, key, room);
     }
   }
   redo.put(Table::meta, kNumbersKey, seal_numbers(state.numbers));
@@ -71,10 +71,10 @@ void Transaction::add(std::vector<paxos::Acceptor::Write> writes) {
 }
 
 void Transaction::add(StateWrite write) {
-  std::size_t more = 64 + write.rows.size() * 64;
-  for (const IndexRow& row : write.rows) more += row.skipped.size() * sizeof(row.skipped[0]);
+  std::size_t more = 64 + write.index.size() * 64;
+  for (const IndexRow& row : write.index) more += row.skipped.size() * sizeof(row.skipped[0]);
   for (const paxos::Record& record : write.learned) more += record.value.size() + kSlotHeaderBytes;
-  for (const SessionImage& session : write.sessions) more += session.bytes.size() + 16;
+  for (const Row& row : write.rows) more += row.bytes.size() + 16;
   bytes += more;
   state_bytes += more;
   if (!state) {
@@ -83,8 +83,8 @@ void Transaction::add(StateWrite write) {
   }
   state->numbers = write.numbers;
   append(state->learned, std::move(write.learned));
+  append(state->index, std::move(write.index));
   append(state->rows, std::move(write.rows));
-  append(state->sessions, std::move(write.sessions));
 }
 
 void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo) {

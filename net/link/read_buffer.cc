@@ -105,7 +105,7 @@ Result<std::optional<InFrame>> ReadBuffer::next() {
   const std::byte* at = chunk_.get() + begin_;
   const auto prefix = parse_prefix(
       std::span<const std::byte, FramePrefix::kBytes>(at, FramePrefix::kBytes), frame_bytes_max_);
-  if (!prefix) return tl::unexpected<Error>(prefix.error());
+  if (!prefix) return forward(prefix);
   frame_bytes_ = prefix->frame_bytes();
   if (pending < frame_bytes_) return std::optional<InFrame>();
 

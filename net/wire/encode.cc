@@ -224,7 +224,7 @@ struct Encoder {
     auto b = to.initAppendResults();
     auto list = b.initResults(static_cast<unsigned>(m.results.size()));
     for (unsigned i = 0; i < m.results.size(); ++i) {
-      const AppendResult& result = m.results[i];
+      const CommandResult& result = m.results[i];
       list[i].setSession(result.session.value);
       list[i].setSequence(result.sequence.value);
       list[i].setCount(result.count);

@@ -8,29 +8,15 @@
 #include <variant>
 #include <vector>
 
+#include "paxos/base/identity.h"
 #include "paxos/base/ids.h"
+#include "paxos/base/outcome.h"
 #include "paxos/base/value.h"
 #include "paxos/message.h"
 
 namespace stele::net {
 
 inline constexpr std::uint16_t kProtocolVersion = 3;
-
-struct Member {
-  NodeId node;
-  std::uint64_t incarnation = 0;
-
-  bool operator==(const Member&) const = default;
-};
-
-/// One start of a process over a node's directory: a number drawn at random, and the store's last
-/// commit that it found there.
-struct Start {
-  std::uint64_t id = 0;
-  std::uint64_t commits_found = 0;
-
-  bool operator==(const Start&) const = default;
-};
 
 /// The other side of a connection: what it may say depends on it.
 enum class Speaker : std::uint8_t {
@@ -70,30 +56,6 @@ struct Refused {
   bool operator==(const Refused&) const = default;
 };
 
-/// What a node was last heard to have: log/node/lineage.h.
-struct Sighting {
-  NodeId node;
-  std::uint64_t starts = 0;
-  std::vector<Start> recent;  // The newest first: the one that was heard.
-  std::uint64_t commits = 0;  // The store's last one that it has told as durable.
-  bool forked = false;        // Two directories have spoken as this node.
-
-  bool operator==(const Sighting&) const = default;
-};
-
-/// So many starts are told, and kept.
-inline constexpr std::size_t kRecentStartsMax = 256;
-/// So many points are in a report at most.
-inline constexpr std::size_t kStatePointsMax = 16;
-
-/// The hash of the state with all slots below `chosen_end` applied.
-struct StatePoint {
-  Slot chosen_end;
-  std::uint64_t hash = 0;
-
-  bool operator==(const StatePoint&) const = default;
-};
-
 /// Now and then, from node to node: what it has heard of all, itself first, and hashes of its
 /// state.
 struct Report {
@@ -102,26 +64,6 @@ struct Report {
 
   bool operator==(const Report&) const = default;
 };
-
-/// What became of an operation, as a node tells it; docs/outcomes.md.
-enum class Outcome : std::uint8_t {
-  ok = 0,
-  not_leader = 1,
-  overloaded = 2,
-  too_large = 3,
-  no_space = 4,
-  condition_failed = 5,
-  trimmed = 6,
-  session_expired = 7,
-  shutting_down = 8,
-  unknown = 9,     // It was proposed; it may yet be chosen.
-  resend = 10,     // Void: an earlier sequence is missing. Send again from `resend_from`, in order.
-  skipped = 11,    // The sequence was consumed by a skip.
-  forgotten = 12,  // Applied before; its LSN is no longer remembered.
-  corrupt = 13,    // The node cannot read what was asked for; others may.
-};
-
-inline constexpr Outcome kOutcomeLast = Outcome::corrupt;
 
 struct OpenSession {
   std::uint64_t nonce = 0;   // Drawn by the client; the answer repeats it.
@@ -147,19 +89,8 @@ struct Append {
   Slice commands;
 };
 
-struct AppendResult {
-  SessionId session;
-  Sequence sequence;        // The first,
-  std::uint32_t count = 0;  // and how many have this same result.
-  Outcome outcome = Outcome::ok;
-  Lsn lsn;               // Of the first; the others follow densely.
-  Sequence resend_from;  // With `resend`.
-
-  bool operator==(const AppendResult&) const = default;
-};
-
 struct AppendResults {
-  std::vector<AppendResult> results;
+  std::vector<CommandResult> results;
   std::string leader;  // "host:port" or empty.
   std::uint32_t retry_ms = 0;
 

@@ -27,4 +27,24 @@ std::string_view to_string(Errc code) {
   return "unknown";
 }
 
+std::optional<Errc> error_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::not_leader:
+    case Outcome::overloaded:
+    case Outcome::too_large:
+    case Outcome::no_space:
+    case Outcome::condition_failed:
+    case Outcome::trimmed:
+    case Outcome::session_expired:
+    case Outcome::shutting_down:
+    case Outcome::corrupt: return static_cast<Errc>(outcome);
+    case Outcome::ok:
+    case Outcome::unknown:
+    case Outcome::resend:
+    case Outcome::skipped:
+    case Outcome::forgotten: break;
+  }
+  return std::nullopt;
+}
+
 }  // namespace stele

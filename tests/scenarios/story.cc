@@ -11,6 +11,7 @@
 #include "tests/sim/disk/memory_store.h"
 #include "tests/sim/nodes/sim_loop.h"
 #include "tests/support/commands.h"
+#include "tests/support/state.h"
 
 namespace stele::sim {
 namespace {
@@ -64,7 +65,7 @@ class SimNode final : public net::Transport, public log::ReplicaListener {
   [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
   void on_applied(const log::LogState::Applied& applied) override;
   void on_turn_end() override {}
-  void on_dropped(const Slice&, net::Outcome) override {}
+  void on_dropped(const Slice&, Outcome) override {}
   void on_stopped() override {}
 
   Disk disk;
@@ -80,7 +81,7 @@ class SimNode final : public net::Transport, public log::ReplicaListener {
 struct ClientSession {
   SessionId id;
   Sequence next{1};
-  std::vector<net::AppendResult> results;
+  std::vector<CommandResult> results;
 };
 
 class World {
@@ -123,7 +124,7 @@ void SimNode::start(SimLoop& loop, const paxos::Configuration& configuration) {
                                 .limits = {},
                                 .reserve_bytes = 1000};
   replica = std::make_unique<log::Replica>(std::move(options), loop, *store, *this, events_,
-                                           *store->load(), *this);
+                                           store->load()->acceptor, log::state_of(*store), *this);
 }
 
 void SimNode::send(NodeId to, const paxos::Message& message) {
@@ -132,12 +133,12 @@ void SimNode::send(NodeId to, const paxos::Message& message) {
 
 void SimNode::on_applied(const log::LogState::Applied& applied) {
   if (!replica || !replica->proposer().leads()) return;
-  for (const net::SessionOpened& opened : applied.opened) {
+  for (const log::LogState::Opened& opened : applied.opened) {
     world_.sessions[world_.opening.at(opened.nonce)].id = opened.session;
   }
   for (auto& [name, session] : world_.sessions) {
     bool first = true;
-    for (const net::AppendResult& result : applied.results) {
+    for (const CommandResult& result : applied.results) {
       if (result.session != session.id) continue;
       if (std::exchange(first, false)) session.results.clear();
       session.results.push_back(result);
@@ -237,7 +238,7 @@ std::function<bool(const InFlight&)> World::selection(const Words& words) const 
 }
 
 void World::submit(const std::string& node, log::CommandKind kind, Slice bytes) {
-  if (live(node).replica->submit(kind, std::move(bytes)) != net::Outcome::ok) {
+  if (live(node).replica->submit(kind, std::move(bytes)) != Outcome::ok) {
     throw Wrong(node + " refuses");
   }
   loop.run();
@@ -260,16 +261,14 @@ std::vector<std::string> World::log_of(SimNode& node) {
 
 void World::expect_session(const std::string& name, const Words& words) {
   std::string told;
-  for (const net::AppendResult& result : sessions.at(name).results) {
+  for (const CommandResult& result : sessions.at(name).results) {
     for (std::uint32_t i = 0; i < result.count; ++i) {
       told += " ";
       switch (result.outcome) {
-        case net::Outcome::ok: told += std::to_string(result.lsn.value + i); break;
-        case net::Outcome::resend:
-          told += "resend=" + std::to_string(result.resend_from.value);
-          break;
-        case net::Outcome::skipped: told += "skipped"; break;
-        case net::Outcome::session_expired: told += "session_expired"; break;
+        case Outcome::ok: told += std::to_string(result.lsn.value + i); break;
+        case Outcome::resend: told += "resend=" + std::to_string(result.resend_from.value); break;
+        case Outcome::skipped: told += "skipped"; break;
+        case Outcome::session_expired: told += "session_expired"; break;
         default: told += "other"; break;
       }
     }

@@ -9,6 +9,7 @@
 
 #include "log/store/disk/disk_store.h"
 #include "net/loop/asio_loop.h"
+#include "tests/support/state.h"
 
 namespace stele::log {
 

@@ -25,7 +25,8 @@ class QuietEvents final : public net::Events {
 
 class NodesInProcess {
  public:
-  explicit NodesInProcess(std::uint64_t count) {
+  explicit NodesInProcess(std::uint64_t count, Sections sections = known_sections())
+      : sections_(std::move(sections)) {
     // Ports first: a listener on a port that the system chooses, closed again at once.
     for (std::uint64_t id = 1; id <= count; ++id) {
       auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
@@ -44,14 +45,17 @@ class NodesInProcess {
     Server& server = servers_[id];
     auto directory = DataDirectory::open(this->directory(id));
     REQUIRE(directory.has_value());
-    auto store = LmdbStore::open(*std::move(directory), {.files = {.map_bytes = kTestMapBytes}},
-                                 loop, [](const Error& error) { FAIL(error.detail); });
+    auto store =
+        LmdbStore::open(*std::move(directory),
+                        {.files = {.map_bytes = kTestMapBytes, .sections = tables_of(sections_)}},
+                        loop, [](const Error& error) { FAIL(error.detail); });
     REQUIRE(store.has_value());
     Node::Options options;
     options.self = id;
     options.cluster = addresses;
     options.entry_bytes_max = 64 << 10;
     options.disk_reserve_bytes = 1 << 20;
+    options.sections = sections_;
     auto node = Node::make(options, loop, dialer_, events, *std::move(store));
     REQUIRE_MESSAGE(node.has_value(), node.error().detail);
     server.node = *std::move(node);
@@ -109,6 +113,7 @@ class NodesInProcess {
     std::unique_ptr<Node> node;
     std::unique_ptr<net::TcpListener> listener;
   };
+  Sections sections_;
   TestDirectory directory_;
   net::TcpDialer dialer_{loop, {}};
   std::vector<std::unique_ptr<net::TcpListener>> probes_;

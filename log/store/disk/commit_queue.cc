@@ -253,12 +253,12 @@ Result<void> Committer::commit(Commit& commit) {
 Result<void> Committer::read_votes(Commit& commit) {
   if (commit.reads.empty()) return {};
   auto snapshot = files_->lmdb().begin(false);
-  if (!snapshot) return tl::unexpected<Error>(snapshot.error());
+  if (!snapshot) return forward(snapshot);
   for (VoteRead& read : commit.reads) {
     auto records =
         get_records(*snapshot, files_->values(), std::max(read.begin, commit.found.chosen_end),
                     read.end, read.bytes_max);
-    if (!records) return tl::unexpected<Error>(records.error());
+    if (!records) return forward(records);
     read.result = *std::move(records);
   }
   return {};

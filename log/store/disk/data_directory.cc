@@ -79,7 +79,7 @@ Result<DataDirectory> DataDirectory::open(const std::string& path) {
                               (error ? error.message() : "it is not a directory"));
   }
   const auto found = look(path);
-  if (!found) return tl::unexpected<Error>(found.error());
+  if (!found) return forward(found);
   const std::string lock_path = path + "/" + kLockName;
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (lock < 0) {
@@ -97,7 +97,7 @@ Result<DataDirectory> DataDirectory::open_to_read(const std::string& path) {
                 there ? path + " is not a directory" : "there is no directory '" + path + "'");
   }
   const auto found = look(path);
-  if (!found) return tl::unexpected<Error>(found.error());
+  if (!found) return forward(found);
   const std::string lock_path = path + "/" + kLockName;
   int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (file < 0) file = ::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -103,7 +103,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     }
     enqueue_read([self = shared_from_this(), get = std::move(get), done = std::move(done)] {
       auto snapshot = self->files().lmdb().begin(false);
-      auto result = snapshot ? get(*snapshot) : tl::unexpected<Error>(snapshot.error());
+      auto result = snapshot ? get(*snapshot) : forward(snapshot);
       if (!result) {
         self->loop.post([self, error = result.error()] {
           if (self->on_failure && !self->closed) self->on_failure(error);
@@ -129,6 +129,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
   net::Loop& loop;
   std::function<void(Error)> on_failure;
   std::uint64_t map_bytes = 0;
+  std::vector<SectionTable> sections;
   std::optional<Identity> identity;
   History history;
   bool closed = false;    // Loop's thread: no callback any more.
@@ -157,25 +158,26 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
                                                    std::function<void(Error)> on_failure) {
   const bool fresh = directory.fresh();
   auto files = StoreFiles::open(directory.path(), options.files);
-  if (!files) return tl::unexpected<Error>(files.error());
+  if (!files) return forward(files);
   auto impl = std::make_shared<Impl>(std::move(directory), *std::move(files), loop,
                                      std::move(on_failure), options.commit_wanted);
   impl->map_bytes = options.files.map_bytes;
+  impl->sections = options.files.sections;
   {
     auto txn = impl->files().lmdb().begin(false);
-    if (!txn) return tl::unexpected<Error>(txn.error());
+    if (!txn) return forward(txn);
     const auto sealed = txn->get(Table::meta, kIdentityKey);
-    if (!sealed) return tl::unexpected<Error>(sealed.error());
+    if (!sealed) return forward(sealed);
     if (*sealed) {
       auto identity = unseal_identity(**sealed);
-      if (!identity) return tl::unexpected<Error>(identity.error());
+      if (!identity) return forward(identity);
       impl->identity = *std::move(identity);
     }
     const auto history = txn->get(Table::meta, kHistoryKey);
-    if (!history) return tl::unexpected<Error>(history.error());
+    if (!history) return forward(history);
     if (*history) {
       auto known = unseal_history(**history);
-      if (!known) return tl::unexpected<Error>(known.error());
+      if (!known) return forward(known);
       impl->history = *std::move(known);
     }
     if (!*sealed && !fresh) {
@@ -232,12 +234,12 @@ void LmdbStore::write_history(const History& history, std::function<void()> dura
 Result<StoreContent> LmdbStore::load() {
   StoreContent content;
   auto txn = impl_->files().lmdb().begin(false);
-  if (!txn) return tl::unexpected<Error>(txn.error());
+  if (!txn) return forward(txn);
   content.numbers = impl_->readable;
   content.acceptor.chosen_end = content.numbers.chosen_end;
 
   const auto sealed = txn->get(Table::meta, kPromiseKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!sealed) return forward(sealed);
   if (*sealed) {
     if (const auto promised = unseal_promised(**sealed)) {
       content.acceptor.promised = promised->ballot;
@@ -245,15 +247,9 @@ Result<StoreContent> LmdbStore::load() {
       content.acceptor.promise_faulty = true;
     }
   }
-  Lmdb::Cursor cursor(*txn, Table::sessions);
-  for (bool found = cursor.seek(0); found; found = cursor.next()) {
-    const auto bytes = unseal(Table::sessions, cursor.key(), cursor.value());
-    if (!bytes) return tl::unexpected<Error>(bytes.error());
-    auto session = Session::parse(*bytes);
-    if (!session) return tl::unexpected<Error>(session.error());
-    content.sessions.emplace(SessionId{cursor.key()}, *std::move(session));
-  }
-  if (!cursor.status()) return tl::unexpected<Error>(cursor.status().error());
+  auto rows = get_rows(*txn, impl_->sections);
+  if (!rows) return forward(rows);
+  content.rows = *std::move(rows);
   return content;
 }
 
@@ -311,7 +307,7 @@ void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
       [values = &impl_->files().values(), slot_begin,
        bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
         const auto numbers = get_numbers(txn);
-        if (!numbers) return tl::unexpected<Error>(numbers.error());
+        if (!numbers) return forward(numbers);
         return get_records(txn, *values, slot_begin, numbers->chosen_end, bytes_max);
       },
       std::move(done));

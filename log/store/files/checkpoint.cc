@@ -20,7 +20,7 @@ void Checkpoint::begin(std::vector<std::byte>& redo, const JournalMark& mark,
 
 Result<void> Checkpoint::write(const Lmdb& lmdb) {
   auto txn = lmdb.begin(true);
-  if (!txn) return tl::unexpected<Error>(txn.error());
+  if (!txn) return forward(txn);
   auto done = apply_redo(redo_, *txn);
   if (done) done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark_));
   if (done) done = txn->commit();
@@ -49,7 +49,7 @@ Result<std::optional<StateNumbers>> Checkpoint::end(const Lmdb& lmdb) {
   static_cast<void>(run(lmdb));
   std::unique_lock lock(mutex_);
   no_longer_running_.wait(lock, [this] { return state_ != State::running; });
-  if (!outcome_) return tl::unexpected<Error>(outcome_.error());
+  if (!outcome_) return forward(outcome_);
   if (std::exchange(state_, State::none) == State::none) return std::optional<StateNumbers>();
   return std::optional(numbers_);
 }

@@ -57,7 +57,7 @@ Result<DirectFile> DirectFile::open(const std::string& path, bool create) {
   if (!create) return opened;
   if (::fsync(opened.file_) != 0) return opened.error("sync");
   if (const auto done = sync_directory(std::filesystem::path(path).parent_path().string()); !done) {
-    return tl::unexpected<Error>(done.error());
+    return forward(done);
   }
   return opened;
 }

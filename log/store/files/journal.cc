@@ -72,28 +72,28 @@ Result<void> check_journal(std::span<const std::byte> file, const std::string& p
 
 Result<Journal> Journal::create(const std::string& path, std::uint64_t id, std::uint64_t bytes) {
   auto file = DirectFile::open(path, true);
-  if (!file) return tl::unexpected<Error>(file.error());
+  if (!file) return forward(file);
   // Written, not only reserved: a sync of a record then has nothing else to write.
   const std::size_t pages = 1 + bytes / kPageBytes;
   std::vector<std::byte> whole = bytes_of({.pages = static_cast<std::uint32_t>(pages), .id = id});
   whole.resize(pages * kPageBytes);
   const std::array<std::span<const std::byte>, 1> parts{whole};
   auto done = file->write(0, parts);
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done) return forward(done);
   return Journal(*std::move(file), id, whole.size());
 }
 
 Result<Journal> Journal::open(const std::string& path, std::uint64_t id) {
   {
     const auto mapped = MappedFile::open(path);
-    if (!mapped) return tl::unexpected<Error>(mapped.error());
+    if (!mapped) return forward(mapped);
     const auto known = check_journal(mapped->bytes(), path, id);
-    if (!known) return tl::unexpected<Error>(known.error());
+    if (!known) return forward(known);
   }
   auto file = DirectFile::open(path, false);
-  if (!file) return tl::unexpected<Error>(file.error());
+  if (!file) return forward(file);
   const auto size = file->size();
-  if (!size) return tl::unexpected<Error>(size.error());
+  if (!size) return forward(size);
   return Journal(*std::move(file), id, *size / kPageBytes * kPageBytes);
 }
 

@@ -8,12 +8,23 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <unordered_map>
 #include <utility>
+
+#include "log/store/redo.h"
 
 namespace stele::log {
 namespace {
 
-constexpr std::array<const char*, kTables> kTableNames{"meta", "slots", "index", "sessions"};
+bool is_of_section(Table table) { return table > Table::index; }
+
+/// All tables that an environment must have, and no others.
+std::vector<SectionTable> all_tables(const std::vector<SectionTable>& sections) {
+  std::vector<SectionTable> all{
+      {Table::meta, "meta"}, {Table::slots, "slots"}, {Table::index, "index"}};
+  all.insert(all.end(), sections.begin(), sections.end());
+  return all;
+}
 
 tl::unexpected<Error> lmdb_error(int code, const char* doing) {
   if (code == ENOSPC || code == EDQUOT) {
@@ -47,16 +58,26 @@ tl::unexpected<Error> no_store(const std::string& file, const std::string& why) 
   return fail(Errc::foreign_directory, file + " is not a store of Stele: " + why);
 }
 
+/// What is unknown is not nothing. `names`: of the environment's own table of tables.
+Result<void> check_no_others(const MDB_stat& names, const std::vector<SectionTable>& tables,
+                             const std::string& file) {
+  if (names.ms_entries <= tables.size()) return {};
+  return fail(Errc::newer_format, file + " has " + std::to_string(names.ms_entries) +
+                                      " tables, and this program knows " +
+                                      std::to_string(tables.size()) + " of them");
+}
+
 /// Looks at an environment before anything is made in it: it has all of Stele's tables, or nothing
 /// at all, as a first start leaves it that was killed.
-Result<void> check_tables(const std::string& directory, const std::string& file) {
+Result<void> check_tables(const std::string& directory, const std::string& file,
+                          const std::vector<SectionTable>& tables) {
   std::error_code none;
   if (std::filesystem::file_size(file, none) == 0 || none) return {};
   MDB_env* env = nullptr;
   int code = mdb_env_create(&env);
   if (code != 0) return lmdb_error(code, "cannot create an LMDB environment");
   const std::unique_ptr<MDB_env, void (*)(MDB_env*)> closes(env, &mdb_env_close);
-  mdb_env_set_maxdbs(env, 8);
+  mdb_env_set_maxdbs(env, kTablesEnd);
   // Nobody else has it open: the directory is locked.
   code = mdb_env_open(env, directory.c_str(), MDB_RDONLY | MDB_NOLOCK, 0640);
   if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH) {
@@ -73,15 +94,32 @@ Result<void> check_tables(const std::string& directory, const std::string& file)
   if (code == 0) code = mdb_stat(txn, names, &stat);
   if (code != 0) return lmdb_error(code, ("cannot read " + file).c_str());
   if (stat.ms_entries == 0) return {};
-  for (const char* table : kTableNames) {
+  for (const SectionTable& table : tables) {
     MDB_dbi dbi = 0;
-    code = mdb_dbi_open(txn, table, MDB_INTEGERKEY, &dbi);
+    code = mdb_dbi_open(txn, table.name.c_str(), MDB_INTEGERKEY, &dbi);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
-      return no_store(file, std::string("it has no table ") + table);
+      return no_store(file, "it has no table " + table.name);
     }
     if (code != 0) return lmdb_error(code, "cannot open a table");
   }
-  return {};
+  return check_no_others(stat, tables, file);
+}
+
+using LastChanges = std::array<std::unordered_map<std::uint64_t, const std::byte*>, kTablesEnd>;
+
+/// Where the last change of each row of a section begins: a thousand clients change their sessions
+/// in every slot, and only what the last change leaves counts.
+Result<LastChanges> last_changes(std::span<const std::byte> redo) {
+  LastChanges last;
+  while (!redo.empty()) {
+    const std::byte* at = redo.data();
+    const auto change = next_change(redo);
+    if (!change) return forward(change);
+    if (is_of_section(change->table)) {
+      last[static_cast<std::size_t>(change->table)][change->key] = at;
+    }
+  }
+  return last;
 }
 
 }  // namespace
@@ -90,21 +128,21 @@ Lmdb::~Lmdb() {
   if (env_ != nullptr) mdb_env_close(env_);
 }
 
-Lmdb::Lmdb(Lmdb&& other) noexcept : env_(std::exchange(other.env_, nullptr)) {
-  std::copy(std::begin(other.tables_), std::end(other.tables_), std::begin(tables_));
-}
+Lmdb::Lmdb(Lmdb&& other) noexcept
+    : env_(std::exchange(other.env_, nullptr)), tables_(other.tables_) {}
 
 Lmdb& Lmdb::operator=(Lmdb&& other) noexcept {
   std::swap(env_, other.env_);
-  std::copy(std::begin(other.tables_), std::end(other.tables_), std::begin(tables_));
+  tables_ = other.tables_;
   return *this;
 }
 
 Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   const std::string file = directory + "/data.mdb";
+  const std::vector<SectionTable> tables = all_tables(options.sections);
   if (!options.read_only) {
-    if (const auto known = check_tables(directory, file); !known) {
-      return tl::unexpected<Error>(known.error());
+    if (const auto known = check_tables(directory, file, tables); !known) {
+      return forward(known);
     }
   }
   std::error_code none;
@@ -112,7 +150,7 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   Lmdb lmdb;
   int code = mdb_env_create(&lmdb.env_);
   if (code != 0) return lmdb_error(code, "cannot create an LMDB environment");
-  mdb_env_set_maxdbs(lmdb.env_, 8);
+  mdb_env_set_maxdbs(lmdb.env_, kTablesEnd);
   mdb_env_set_maxreaders(lmdb.env_, 126);
   code = mdb_env_set_mapsize(lmdb.env_, options.map_bytes);
   if (code != 0) return lmdb_error(code, "cannot set the size of the map");
@@ -134,27 +172,34 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   if (mdb_env_get_fd(lmdb.env_, &descriptor) == 0) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 
   auto txn = lmdb.begin(!options.read_only);
-  if (!txn) return tl::unexpected<Error>(txn.error());
-  for (std::size_t i = 0; i < kTableNames.size(); ++i) {
+  if (!txn) return forward(txn);
+  for (const SectionTable& table : tables) {
     const unsigned create = options.read_only ? 0U : unsigned{MDB_CREATE};
-    code = mdb_dbi_open(txn->txn_, kTableNames[i], MDB_INTEGERKEY | create, &lmdb.tables_[i]);
+    MDB_dbi& dbi = lmdb.tables_.at(static_cast<std::size_t>(table.table));
+    code = mdb_dbi_open(txn->txn_, table.name.c_str(), MDB_INTEGERKEY | create, &dbi);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
-      return no_store(file, std::string("it has no table ") + kTableNames[i]);
+      return no_store(file, "it has no table " + table.name);
     }
     if (code != 0) return lmdb_error(code, "cannot open a table");
   }
+  MDB_dbi names = 0;
+  MDB_stat stat{};
+  code = mdb_dbi_open(txn->txn_, nullptr, 0, &names);
+  if (code == 0) code = mdb_stat(txn->txn_, names, &stat);
+  if (code != 0) return lmdb_error(code, ("cannot read " + file).c_str());
+  if (const auto known = check_no_others(stat, tables, file); !known) return forward(known);
   if (const auto committed = txn->commit(); !committed) {
-    return tl::unexpected<Error>(committed.error());
+    return forward(committed);
   }
   if (options.read_only) return lmdb;
 
   // A vote that a killed process left in the page cache must be durable before it is repeated.
-  if (const auto synced = lmdb.sync(); !synced) return tl::unexpected<Error>(synced.error());
+  if (const auto synced = lmdb.sync(); !synced) return forward(synced);
   // LMDB syncs data, never the directory that names it; nor may the process that made it have come
   // so far.
   const auto parent = std::filesystem::absolute(directory).parent_path().string();
   for (const std::string& path : {file, directory, parent}) {
-    if (const auto synced = sync_path(path); !synced) return tl::unexpected<Error>(synced.error());
+    if (const auto synced = sync_path(path); !synced) return forward(synced);
   }
   return lmdb;
 }
@@ -257,5 +302,28 @@ bool Lmdb::Cursor::seek_last_at(std::uint64_t key) {
 }
 
 bool Lmdb::Cursor::next() { return move(MDB_NEXT, 0); }
+
+Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn) {
+  const auto last = last_changes(redo);
+  if (!last) return forward(last);
+  while (!redo.empty()) {
+    const std::byte* at = redo.data();
+    const auto change = next_change(redo);
+    if (!change) return forward(change);
+    if (!txn.has(change->table)) {
+      return fail(Errc::newer_format, "the journal holds a change of table " +
+                                          std::to_string(static_cast<unsigned>(change->table)) +
+                                          ", which this program does not know");
+    }
+    if (is_of_section(change->table) &&
+        last->at(static_cast<std::size_t>(change->table)).at(change->key) != at)
+      continue;
+    const auto done = change->kind == Change::Kind::put
+                          ? txn.put(change->table, change->key, change->value)
+                          : txn.erase(change->table, change->key);
+    if (!done) return done;
+  }
+  return {};
+}
 
 }  // namespace stele::log

@@ -3,28 +3,31 @@
 
 #include <lmdb.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "log/format/record.h"
+#include "log/format/rows.h"
 #include "paxos/base/result.h"
 
 namespace stele::log {
 
-/// An environment with Stele's four tables. Move-only. Any thread; one writer at a time.
+/// An environment with the store's tables and those of the sections. Move-only. Any thread; one
+/// writer at a time.
 class Lmdb {
  public:
   struct Options {
     std::uint64_t map_bytes = 1ULL << 40;
+    std::vector<SectionTable> sections = {};  ///< Their tables; no other may be there.
     bool read_only = false;
   };
 
   Lmdb() = default;
   /// Opens the store in `directory`, makes an empty one if there is none (not if read_only).
-  /// Errors: corrupt, foreign_directory, io.
+  /// Errors: corrupt, foreign_directory, newer_format (a table that is none of these), io.
   static Result<Lmdb> open(const std::string& directory, const Options& options);
   ~Lmdb();
   Lmdb(Lmdb&& other) noexcept;
@@ -45,6 +48,8 @@ class Lmdb {
     [[nodiscard]] Result<std::span<std::byte>> reserve(Table table, std::uint64_t key,
                                                        std::size_t bytes);
     Result<void> erase(Table table, std::uint64_t key);
+    /// Whether there is such a table; what asks for one that is not there fails as corrupt.
+    [[nodiscard]] bool has(Table table) const { return lmdb_->dbi(table) != 0; }
     /// Durable when it returns. Errors are final: what was written is unknown.
     Result<void> commit();
 
@@ -88,10 +93,12 @@ class Lmdb {
 
  private:
   MDB_env* env_ = nullptr;
-  MDB_dbi tables_[kTables] = {};
-  [[nodiscard]] MDB_dbi dbi(Table table) const {
-    return tables_[static_cast<std::size_t>(table) - 1];
-  }
+  std::array<MDB_dbi, kTablesEnd> tables_{};  // By their numbers; 0: there is none.
+  [[nodiscard]] MDB_dbi dbi(Table table) const { return tables_[static_cast<std::size_t>(table)]; }
 };
+
+/// Makes all changes of `redo`, in their order, but for those of sections' rows that a later one
+/// undoes. Errors: corrupt, io; newer_format if it is of a table that is not there.
+Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn);
 
 }  // namespace stele::log

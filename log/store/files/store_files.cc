@@ -25,10 +25,10 @@ constexpr std::uint64_t kBehindMost = 8;
 
 Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn) {
   const auto sealed = txn.get(Table::meta, kJournalKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!sealed) return forward(sealed);
   if (!*sealed) return std::optional<JournalMark>();
   const auto mark = unseal_journal_mark(**sealed);
-  if (!mark) return tl::unexpected<Error>(mark.error());
+  if (!mark) return forward(mark);
   return std::optional(*mark);
 }
 
@@ -40,10 +40,10 @@ std::uint64_t random_id() {
 /// A store of another format, or of another node, must not be changed.
 Result<void> check_identity(Lmdb::Txn& txn, NodeId node) {
   const auto sealed = txn.get(Table::meta, kIdentityKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!sealed) return forward(sealed);
   if (!*sealed) return {};
   const auto identity = unseal_identity(**sealed);
-  if (!identity) return tl::unexpected<Error>(identity.error());
+  if (!identity) return forward(identity);
   // Before birth nothing is lost if it becomes another one.
   if (node != NodeId{} && identity->node != node && !identity->members.empty()) {
     return fail(Errc::foreign_directory, "the data directory belongs to node " +
@@ -110,7 +110,7 @@ Result<void> sync_segments(const std::string& directory, ValuePlace at) {
   if (at.segment == 0) at = {1, 0};
   for (; exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
     auto file = DirectFile::open(segment_path(directory, at.segment), false);
-    if (!file) return tl::unexpected<Error>(file.error());
+    if (!file) return forward(file);
     if (auto done = file->sync(); !done) return done;
   }
   return {};
@@ -131,43 +131,43 @@ Result<Slice> read_segment(const std::string& directory, ValuePlace at) {
 Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
   Journaled journaled;
   const auto mark = get_mark(txn);
-  if (!mark) return tl::unexpected<Error>(mark.error());
+  if (!mark) return forward(mark);
   if (!*mark) {
     if (auto unused = check_unused(directory, txn); !unused) {
-      return tl::unexpected<Error>(unused.error());
+      return forward(unused);
     }
     return journaled;
   }
   const auto [id, applied, values_end, commits] = **mark;
   // It is made before there is an identity.
   const auto identity = txn.get(Table::meta, kIdentityKey);
-  if (!identity) return tl::unexpected<Error>(identity.error());
+  if (!identity) return forward(identity);
   if (std::error_code none;
       *identity && !std::filesystem::is_directory(values_directory(directory), none)) {
     return fail(Errc::corrupt, values_directory(directory) + " is missing");
   }
   const std::string path = journal_path(directory);
   auto journal = MappedFile::open(path);
-  if (!journal) return tl::unexpected<Error>(journal.error());
+  if (!journal) return forward(journal);
   if (const auto known = check_journal(journal->bytes(), path, id); !known) {
-    return tl::unexpected<Error>(known.error());
+    return forward(known);
   }
   const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
   find_records(pages, 0, kPageBytes, id, applied, journaled.records);
   journaled.journal.emplace(*std::move(journal));
   if (auto there = check_segments(directory, values_end, id); !there) {
-    return tl::unexpected<Error>(there.error());
+    return forward(there);
   }
   ValuePlace at = values_end;
   if (at.segment == 0) at = {1, 0};
   for (; at.offset != 0 || exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
     auto segment = read_segment(directory, at);
-    if (!segment) return tl::unexpected<Error>(segment.error());
+    if (!segment) return forward(segment);
     find_records(segment->bytes, at.segment, at.offset, id, applied, journaled.records);
     journaled.segments.push_back(*std::move(segment));
   }
   if (const auto sorted = put_in_order(journaled.records, applied); !sorted) {
-    return tl::unexpected<Error>(sorted.error());
+    return forward(sorted);
   }
   journaled.values_end = values_end;
   for (const FoundRecord& record : journaled.records) {
@@ -190,58 +190,57 @@ Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options&
 }
 
 Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Options& options) {
-  auto lmdb = Lmdb::open(directory, {options.map_bytes, false});
-  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+  auto lmdb = Lmdb::open(directory, {.map_bytes = options.map_bytes, .sections = options.sections});
+  if (!lmdb) return forward(lmdb);
   auto txn = lmdb->begin(true);
-  if (!txn) return tl::unexpected<Error>(txn.error());
-  if (const auto known = check_identity(*txn, options.node); !known)
-    return tl::unexpected<Error>(known.error());
+  if (!txn) return forward(txn);
+  if (const auto known = check_identity(*txn, options.node); !known) return forward(known);
   const auto found = get_mark(*txn);
-  if (!found) return tl::unexpected<Error>(found.error());
+  if (!found) return forward(found);
   // A journal that the tables do not know yet has never held anything.
   JournalMark mark = found->value_or(JournalMark{random_id(), 0, {}, 0});
   if (const auto synced = sync_segments(directory, mark.values_end); !synced) {
-    return tl::unexpected<Error>(synced.error());
+    return forward(synced);
   }
   const auto journaled = read_journaled(directory, *txn);
-  if (!journaled) return tl::unexpected<Error>(journaled.error());
+  if (!journaled) return forward(journaled);
   for (const FoundRecord& record : journaled->records) {
     const auto done = apply_redo(record.redo, *txn);
-    if (!done) return tl::unexpected<Error>(done.error());
+    if (!done) return forward(done);
     if (counts(record.redo)) ++mark.commits;
   }
 
   const std::string path = journal_path(directory);
   auto journal =
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);
-  if (!journal) return tl::unexpected<Error>(journal.error());
+  if (!journal) return forward(journal);
   // So many numbers are left out: they may stand on records that are torn, or behind such ones, and
   // must not be used again.
   mark.applied += journaled->records.size() + kUnsyncedMax;
   mark.values_end = journaled->values_end;
   auto done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark));
   if (done) done = txn->commit();
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done) return forward(done);
   auto values = ValueLog::open(directory, mark.id, mark.values_end, options.values);
-  if (!values) return tl::unexpected<Error>(values.error());
+  if (!values) return forward(values);
 
   StoreFiles files(options, *std::move(lmdb), *std::move(journal), *std::move(values),
                    std::make_unique<ValueReader>(directory));
   files.mark_ = files.written_ = mark;
   files.told_ = files.in_lmdb_ = files.begun_ = mark.applied;
   files.commits_found_ = mark.commits;
-  if (const auto loaded = files.load(); !loaded) return tl::unexpected<Error>(loaded.error());
+  if (const auto loaded = files.load(); !loaded) return forward(loaded);
   return files;
 }
 
 Result<void> StoreFiles::load() {
   auto txn = lmdb_.begin(false);
-  if (!txn) return tl::unexpected<Error>(txn.error());
+  if (!txn) return forward(txn);
   const auto numbers = get_numbers(*txn);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  if (!numbers) return forward(numbers);
   durable_ = readable_ = *numbers;
   const auto sealed = txn->get(Table::meta, kPromiseKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!sealed) return forward(sealed);
   // A promise that cannot be read makes the node one that never votes: nothing follows it.
   if (*sealed) promised_ = unseal_promised(**sealed).value_or(Promised{});
   return {};
@@ -263,7 +262,7 @@ Result<FileSync> StoreFiles::begin(const Transaction& transaction, bool aside) {
   STELE_CHECK(unsynced_.size() < kUnsyncedMax);
   FileSync sync;
   auto done = write(transaction, aside, &sync);
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done) return forward(done);
   return sync;
 }
 
@@ -330,14 +329,14 @@ Result<void> StoreFiles::append_small(const Transaction& transaction, Promised& 
     return done;
   }
   const auto begin = values_.begin();
-  if (!begin) return tl::unexpected<Error>(begin.error());
+  if (!begin) return forward(begin);
   return values_.append(next_number(), {}, redo_.bytes(), apart);
 }
 
 Result<void> StoreFiles::append_large(const Transaction& transaction, Promised& promised,
                                       FileSync* apart) {
   const auto begin = values_.begin();
-  if (!begin) return tl::unexpected<Error>(begin.error());
+  if (!begin) return forward(begin);
   ValuesAside aside{*begin, {}};
   stele::log::write(transaction, promised, aside, redo_);
   auto done = values_.append(next_number(), aside.values, redo_.bytes(), apart);
@@ -359,7 +358,7 @@ Result<void> StoreFiles::begin_checkpoint() {
 
 Result<void> StoreFiles::end_checkpoint() {
   const auto numbers = checkpoint_->end(lmdb_);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  if (!numbers) return forward(numbers);
   readable_ = numbers->value_or(readable_);
   in_lmdb_ = begun_;
   return {};

@@ -29,6 +29,7 @@ class StoreFiles {
  public:
   struct Options {
     std::uint64_t map_bytes = 1ULL << 40;      ///< The bound of LMDB's file.
+    std::vector<SectionTable> sections = {};   ///< As of Lmdb.
     std::uint64_t journal_bytes = 2 << 20;     ///< Of a new journal; as much memory at most.
     std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
     std::uint64_t behind_bytes_max = 4 << 20;  ///< LMDB takes over so much at once, at most.

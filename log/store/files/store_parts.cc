@@ -46,7 +46,7 @@ Result<void> check_owner(const std::string& path, std::uint64_t id, bool after_e
   const std::uint64_t owner = has_page ? record_id(std::as_bytes(std::span(head))) : 0;
   if (owner == id || (after_end && owner == 0)) return {};
   const auto mapped = MappedFile::open(path);
-  if (!mapped) return tl::unexpected<Error>(mapped.error());
+  if (!mapped) return forward(mapped);
   if (holds_record(mapped->bytes(), id)) return {};
   return fail(Errc::corrupt, path + (has_page ? " holds no record of this store" : " is empty") +
                                  ": it is damaged, or that of another one; nothing is changed");
@@ -63,7 +63,9 @@ Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
                                    "store: " +
                                    what + "; nothing is changed");
   };
-  for (const Table table : {Table::meta, Table::slots, Table::index, Table::sessions}) {
+  for (std::size_t number = 1; number < kTablesEnd; ++number) {
+    const Table table{static_cast<std::uint8_t>(number)};
+    if (!txn.has(table)) continue;
     Lmdb::Cursor cursor(txn, table);
     if (cursor.seek(0)) return lost("it knows of no journal, but holds records");
     if (!cursor.status()) return cursor.status();
@@ -75,7 +77,7 @@ Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
   }
   if (!exists(journal_path(directory))) return {};
   const auto journal = MappedFile::open(journal_path(directory));
-  if (!journal) return tl::unexpected<Error>(journal.error());
+  if (!journal) return forward(journal);
   // That of a newer version is there for a reason, whatever it holds.
   if (auto known = check_journal(journal->bytes(), journal_path(directory), 0);
       !known && known.error().code == Errc::newer_format) {

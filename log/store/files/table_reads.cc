@@ -14,17 +14,17 @@ namespace {
 constexpr std::uint64_t kGapBytesMax = 16 << 10;
 
 /// A slot's record in its table.
-struct Row {
+struct Found {
   std::span<const std::byte> bytes;
   SlotHeader header;
 };
 
 /// What the first of the rows needs of the value log, and its neighbours with it: slots that were
 /// written one after the other lie so. Nothing if that cannot be read.
-ValueStretch read_ahead(ValueReader& values, std::span<const Row> rows) {
+ValueStretch read_ahead(ValueReader& values, std::span<const Found> rows) {
   const ValuePlace begin = rows.front().header.place;
   std::uint64_t end = begin.offset + rows.front().header.value_bytes;
-  for (const Row& row : rows.subspan(1)) {
+  for (const Found& row : rows.subspan(1)) {
     const ValuePlace place = row.header.place;
     if (place.segment == 0) continue;
     if (place.segment != begin.segment || place.offset < end || place.offset - end > kGapBytesMax) {
@@ -40,7 +40,7 @@ ValueStretch read_ahead(ValueReader& values, std::span<const Row> rows) {
 
 Result<StateNumbers> get_numbers(Lmdb::Txn& txn) {
   const auto sealed = txn.get(Table::meta, kNumbersKey);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!sealed) return forward(sealed);
   if (!*sealed) return StateNumbers{};
   return unseal_numbers(**sealed);
 }
@@ -49,10 +49,10 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
                               std::size_t bytes_max) {
   SlotsRead read;
   const auto numbers = get_numbers(txn);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  if (!numbers) return forward(numbers);
   read.chosen_end = numbers->chosen_end;
   Lmdb::Cursor cursor(txn, Table::slots);
-  std::vector<Row> rows;
+  std::vector<Found> rows;
   std::size_t bytes = 0;
   bool found = cursor.seek(begin.value);
   for (; found && Slot{cursor.key()} < end; found = cursor.next()) {
@@ -65,7 +65,7 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
     if (!rows.empty() && bytes > bytes_max) break;
     rows.push_back({cursor.value(), *std::move(header)});
   }
-  if (!cursor.status()) return tl::unexpected<Error>(cursor.status().error());
+  if (!cursor.status()) return forward(cursor.status());
   read.last = !found;
 
   ValueStretch stretch;
@@ -81,7 +81,7 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
     }
     auto record =
         value ? with_value(header, *std::move(value)) : read_slot(slot, rows[i].bytes, &values);
-    if (!record && record.error().code == Errc::io) return tl::unexpected<Error>(record.error());
+    if (!record && record.error().code == Errc::io) return forward(record);
     if (!record) {
       read.faulty = slot;
       read.last = false;
@@ -97,24 +97,24 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
   EntriesRead read;
   read.lsn_begin = begin;
   const auto numbers = get_numbers(txn);
-  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  if (!numbers) return forward(numbers);
   end = std::min(end, numbers->next_lsn);
   Lmdb::Cursor cursor(txn, Table::index);
   bool found = begin < end && cursor.seek_last_at(begin.value);
   for (; found && read.lsn_end() < end; found = cursor.next()) {
-    const auto row = unseal_row({cursor.key()}, cursor.value());
+    const auto row = unseal_index_row({cursor.key()}, cursor.value());
     if (!row) {
       read.fault = row.error().detail;
       return read;
     }
     const auto bytes = txn.get(Table::slots, row->slot.value);
-    if (!bytes) return tl::unexpected<Error>(bytes.error());
+    if (!bytes) return forward(bytes);
     const auto record =
         *bytes ? read_slot(row->slot, **bytes, &values)
                : Result<paxos::Record>(
                      fail(Errc::corrupt,
                           "the record slots/" + std::to_string(row->slot.value) + " is missing"));
-    if (!record && record.error().code == Errc::io) return tl::unexpected<Error>(record.error());
+    if (!record && record.error().code == Errc::io) return forward(record);
     if (!record) {
       read.fault = record.error().detail;
       read.faulty_slot = row->slot;
@@ -122,8 +122,22 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
     }
     if (!add_entries(record->value, *row, end, bytes_max, read)) return read;
   }
-  if (!cursor.status()) return tl::unexpected<Error>(cursor.status().error());
+  if (!cursor.status()) return forward(cursor.status());
   return read;
+}
+
+Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<SectionTable>& sections) {
+  std::vector<Row> rows;
+  for (const SectionTable& section : sections) {
+    Lmdb::Cursor cursor(txn, section.table);
+    for (bool found = cursor.seek(0); found; found = cursor.next()) {
+      auto row = unseal_row(section.table, cursor.key(), cursor.value());
+      if (!row) return forward(row);
+      rows.push_back(*std::move(row));
+    }
+    if (!cursor.status()) return forward(cursor.status());
+  }
+  return rows;
 }
 
 }  // namespace stele::log

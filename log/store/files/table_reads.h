@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "log/format/entries.h"
 #include "log/store/files/lmdb.h"
@@ -19,5 +20,9 @@ namespace stele::log {
 /// one.
 [[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,
                                               Lsn end, std::size_t bytes_max);
+
+/// All rows of these sections, by table and key. Errors: corrupt, also if they cannot be read.
+[[nodiscard]] Result<std::vector<Row>> get_rows(Lmdb::Txn& txn,
+                                                const std::vector<SectionTable>& sections);
 
 }  // namespace stele::log

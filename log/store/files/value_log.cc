@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -32,7 +33,7 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   namespace fs = std::filesystem;
   std::error_code error;
   if (fs::create_directory(values_directory(directory), error)) {
-    if (auto done = sync_directory(directory); !done) return tl::unexpected<Error>(done.error());
+    if (auto done = sync_directory(directory); !done) return forward(done);
   }
   if (error) {
     const bool full = error == std::errc::no_space_on_device;
@@ -52,13 +53,13 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   }
   if (end.segment == 0) return log;
   auto file = DirectFile::open(segment_path(directory, end.segment), false);
-  if (!file) return tl::unexpected<Error>(file.error());
+  if (!file) return forward(file);
   const auto size = file->size();
-  if (!size) return tl::unexpected<Error>(size.error());
+  if (!size) return forward(size);
   if (*size < end.offset) return fail(Errc::corrupt, file->path() + " is too short");
   if (*size > end.offset) {
     log.size_ -= *size - end.offset;
-    if (auto done = file->truncate(end.offset); !done) return tl::unexpected<Error>(done.error());
+    if (auto done = file->truncate(end.offset); !done) return forward(done);
   }
   log.file_ = *std::move(file);
   return log;
@@ -68,7 +69,7 @@ Result<ValuePlace> ValueLog::begin() {
   if (end_.segment == 0 || end_.offset >= options_.segment_bytes) {
     const std::string path = segment_path(directory_, end_.segment + 1);
     auto file = DirectFile::open(path, true);
-    if (!file) return tl::unexpected<Error>(file.error());
+    if (!file) return forward(file);
     file_ = *std::move(file);
     end_ = {end_.segment + 1, 0};
     if (options_.made) options_.made(path);
@@ -166,15 +167,15 @@ Result<std::shared_ptr<ValueReader::Segment>> ValueReader::segment(std::uint32_t
 Result<Slice> ValueReader::read(ValuePlace place, std::uint64_t count) {
   if (!believes_cache_) {
     const auto stretch = read_stretch(place, count);
-    if (!stretch) return tl::unexpected<Error>(stretch.error());
+    if (!stretch) return forward(stretch);
     return *stretch->find(place, count);
   }
   const auto found = segment(place.segment);
-  if (!found) return tl::unexpected<Error>(found.error());
+  if (!found) return forward(found);
   const auto bytes = std::make_shared_for_overwrite<std::byte[]>(count);
   const std::span<std::byte> target(bytes.get(), count);
   const auto done = (*found)->read((*found)->cached, place.offset, target);
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done) return forward(done);
   return Slice{bytes, target};
 }
 
@@ -221,7 +222,7 @@ std::size_t ValueReader::read_cached(const Segment& file, const Range& range,
 
 Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count) {
   const auto found = segment(begin.segment);
-  if (!found) return tl::unexpected<Error>(found.error());
+  if (!found) return forward(found);
   const Segment& file = **found;
   const std::uint64_t from = begin.offset / kPageBytes * kPageBytes;
   const std::uint64_t bytes = whole_pages(begin.offset + count) - from;
@@ -232,8 +233,30 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
   const std::size_t cached = read_cached(file, {begin.segment, from, from + bytes}, target);
   const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from + cached,
                               target.subspan(cached));
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done) return forward(done);
   return ValueStretch{{begin.segment, from}, {buffer, target}};
+}
+
+Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, ValueReader* values) {
+  auto header = read_slot_header(slot, bytes);
+  if (!header) return forward(header);
+  if (header->place.segment == 0) {
+    const auto value = bytes.subspan(kSlotHeaderBytes);
+    const auto copy = std::make_shared<std::vector<std::byte>>(value.begin(), value.end());
+    return with_value(*std::move(header), {copy, *copy});
+  }
+  if (values == nullptr) {
+    return corrupt_record(Table::slots, slot.value,
+                          "has its value in a value log that is not there");
+  }
+  auto value = values->read(header->place, header->value_bytes);
+  // What could not even be looked at is not rotten.
+  if (!value && value.error().code == Errc::io) return forward(value);
+  if (!value) {
+    return corrupt_record(Table::slots, slot.value,
+                          ("has no value: " + value.error().detail).c_str());
+  }
+  return with_value(*std::move(header), *std::move(value));
 }
 
 }  // namespace stele::log

@@ -124,4 +124,9 @@ class ValueReader {
   std::uint64_t cached_reads_ = 0;                          // and this.
 };
 
+/// A slot's record. Copies the value out of `bytes`, or out of the value log. Errors: corrupt; io,
+/// if the value log could not be looked at, which says nothing of the record.
+[[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes,
+                                              ValueReader* values = nullptr);
+
 }  // namespace stele::log

@@ -25,13 +25,13 @@ template <class T, class Unseal>
 Result<void> read_meta(Lmdb::Txn& txn, std::uint64_t key, Unseal unseal, T& to,
                        VerifyReport& report) {
   const auto sealed = txn.get(Table::meta, key);
-  if (!sealed) return tl::unexpected<Error>(sealed.error());
+  if (!sealed) return forward(sealed);
   if (!*sealed) return {};
   auto read = unseal(**sealed);
   if (read) {
     to = *std::move(read);
   } else if (read.error().code == Errc::newer_format) {
-    return tl::unexpected<Error>(read.error());
+    return forward(read);
   } else {
     found(report, read.error().detail);
   }
@@ -72,7 +72,7 @@ void check_index(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
   Lsn expected = report.numbers.first_lsn;
   for (bool more = cursor.seek(0); more; more = cursor.next()) {
     const Lsn lsn{cursor.key()};
-    const auto row = unseal_row(lsn, cursor.value());
+    const auto row = unseal_index_row(lsn, cursor.value());
     if (!row) {
       found(report, row.error().detail);
       continue;
@@ -107,31 +107,40 @@ void check_index(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
   }
 }
 
-void check_sessions(Lmdb::Txn& txn, VerifyReport& report) {
-  Lmdb::Cursor cursor(txn, Table::sessions);
-  for (bool more = cursor.seek(0); more; more = cursor.next()) {
-    ++report.sessions;
-    const auto bytes = unseal(Table::sessions, cursor.key(), cursor.value());
-    if (!bytes) {
-      found(report, bytes.error().detail);
-    } else if (const auto session = Session::parse(*bytes); !session) {
-      found(report, session.error().detail);
+/// Each row can be read, and all of them together are a state that a node can start with.
+void check_sections(Lmdb::Txn& txn, const Sections& sections, VerifyReport& report) {
+  std::vector<Row> rows;
+  const std::uint64_t faults_before = report.faults_found;
+  for (const SectionTable& section : tables_of(sections)) {
+    std::uint64_t& count = report.rows.emplace_back(section.name, 0).second;
+    Lmdb::Cursor cursor(txn, section.table);
+    for (bool more = cursor.seek(0); more; more = cursor.next()) {
+      ++count;
+      if (auto row = unseal_row(section.table, cursor.key(), cursor.value())) {
+        rows.push_back(*std::move(row));
+      } else {
+        found(report, row.error().detail);
+      }
     }
+    if (!cursor.status()) found(report, cursor.status().error().detail);
   }
-  if (!cursor.status()) found(report, cursor.status().error().detail);
+  if (report.faults_found != faults_before) return;  // What is missing is no second fault.
+  const auto state = LogState::load(sections, report.numbers, rows);
+  const std::string wrong = state ? state->check() : state.error().detail;
+  if (!wrong.empty()) found(report, wrong);
 }
 
-Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values) {
+Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values, const Sections& sections) {
   VerifyReport report;
   auto done = read_meta(txn, kIdentityKey, unseal_identity, report.identity, report);
   if (done) done = read_meta(txn, kHistoryKey, unseal_history, report.history, report);
   if (done) done = read_meta(txn, kPromiseKey, unseal_promised, report.promised, report);
   if (done) done = read_meta(txn, kNumbersKey, unseal_numbers, report.numbers, report);
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done) return forward(done);
   if (report.identity.node == NodeId{}) found(report, "there is no identity");
   check_slots(txn, values, report);
   check_index(txn, values, report);
-  check_sessions(txn, report);
+  check_sections(txn, sections, report);
   return report;
 }
 
@@ -169,45 +178,46 @@ class Copy {
   std::string path_;
 };
 
-Result<Journaled> journaled_beside(const std::string& path, std::uint64_t map_bytes) {
-  auto lmdb = Lmdb::open(path, {.map_bytes = map_bytes, .read_only = true});
-  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+Result<Journaled> journaled_beside(const std::string& path, std::uint64_t map_bytes,
+                                   const std::vector<SectionTable>& tables) {
+  auto lmdb = Lmdb::open(path, {.map_bytes = map_bytes, .sections = tables, .read_only = true});
+  if (!lmdb) return forward(lmdb);
   auto txn = lmdb->begin(false);
-  if (!txn) return tl::unexpected<Error>(txn.error());
+  if (!txn) return forward(txn);
   return read_journaled(path, *txn);
 }
 
 }  // namespace
 
-Result<VerifyReport> verify_directory(const std::string& path) {
+Result<VerifyReport> verify_directory(const std::string& path, const Sections& sections) {
+  const std::vector<SectionTable> tables = tables_of(sections);
   const auto directory = DataDirectory::open_to_read(path);
-  if (!directory) return tl::unexpected<Error>(directory.error());
+  if (!directory) return forward(directory);
   if (directory->fresh()) return fail(Errc::foreign_directory, path + " holds no store of Stele");
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(path + "/data.mdb", error);
-  const auto journaled = journaled_beside(path, std::max<std::uint64_t>(size, 1 << 20));
-  if (!journaled) return tl::unexpected<Error>(journaled.error());
+  const auto journaled = journaled_beside(path, std::max<std::uint64_t>(size, 1 << 20), tables);
+  if (!journaled) return forward(journaled);
 
   // As the next start will find it: what only the journal has is added, in a transaction that is
   // never committed; to a copy if need be.
   const bool adds = !journaled->records.empty();
   Copy copy;
   if (adds && !directory->writable()) {
-    if (auto made = copy.make(path + "/data.mdb"); !made)
-      return tl::unexpected<Error>(made.error());
+    if (auto made = copy.make(path + "/data.mdb"); !made) return forward(made);
   }
   auto lmdb = Lmdb::open(copy.path().empty() ? path : copy.path(),
-                         {.map_bytes = size + kRoomBytes, .read_only = !adds});
-  if (!lmdb) return tl::unexpected<Error>(lmdb.error());
+                         {.map_bytes = size + kRoomBytes, .sections = tables, .read_only = !adds});
+  if (!lmdb) return forward(lmdb);
   auto txn = lmdb->begin(adds);
-  if (!txn) return tl::unexpected<Error>(txn.error());
+  if (!txn) return forward(txn);
   for (const FoundRecord& record : journaled->records) {
     if (const auto done = apply_redo(record.redo, *txn); !done) {
-      return tl::unexpected<Error>(done.error());
+      return forward(done);
     }
   }
   ValueReader values(path, /*believes_cache=*/false);
-  return verify_tables(*txn, values);
+  return verify_tables(*txn, values, sections);
 }
 
 }  // namespace stele::log

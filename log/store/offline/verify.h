@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "log/format/record.h"
@@ -20,7 +21,8 @@ struct VerifyReport {
   std::uint64_t votes = 0;    ///< of which at or above chosen_end.
   std::uint64_t value_bytes = 0;
   std::uint64_t entries = 0;
-  std::uint64_t sessions = 0;
+  /// The rows of each section, by its name.
+  std::vector<std::pair<std::string, std::uint64_t>> rows;
   std::vector<std::string> faults;  ///< One sentence each, the first kFaultsMax.
   std::uint64_t faults_found = 0;
 
@@ -29,6 +31,7 @@ struct VerifyReport {
 
 /// Needs the directory for itself. Errors: in_use, foreign_directory, newer_format, io; corrupt if
 /// the journal cannot be read. What is wrong with single records is in the report.
-[[nodiscard]] Result<VerifyReport> verify_directory(const std::string& path);
+[[nodiscard]] Result<VerifyReport> verify_directory(const std::string& path,
+                                                    const Sections& sections = known_sections());
 
 }  // namespace stele::log

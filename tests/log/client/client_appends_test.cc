@@ -7,7 +7,6 @@
 namespace stele::log::client_bench {
 namespace {
 
-using net::Outcome;
 using Commands = std::vector<std::string>;
 
 constexpr SessionId kSession{5};

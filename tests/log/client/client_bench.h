@@ -16,7 +16,6 @@
 
 namespace stele::log::client_bench {
 
-using net::Outcome;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -70,7 +69,7 @@ class Bench {
     if (link.handler != nullptr) link.handler->on_message(std::move(message));
     run();
   }
-  void answer(FakeLink& link, net::AppendResult result, const std::string& hint = {}) {
+  void answer(FakeLink& link, CommandResult result, const std::string& hint = {}) {
     say(link, net::AppendResults{{result}, hint, 10});
   }
   /// Grants the session that the client asks for.
@@ -96,7 +95,7 @@ class Bench {
       REQUIRE(command);
       std::string text = command->kind == CommandKind::append ? "append" : "skip";
       text += " " + std::to_string(command->sequence.value);
-      for (const std::string& payload : payloads(command->entries)) text += " " + payload;
+      for (const std::string& payload : payloads(command->body)) text += " " + payload;
       if (command->kind == CommandKind::skip) text += " x" + std::to_string(command->count);
       found.push_back(text);
     }

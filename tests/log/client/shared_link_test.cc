@@ -11,8 +11,6 @@
 namespace stele::log {
 namespace {
 
-using net::Outcome;
-
 /// A client as the connection sees it.
 struct User final : net::LinkHandler {
   void on_message(net::Message message) override {
@@ -74,7 +72,7 @@ struct Bench {
     }
     return found;
   }
-  static net::AppendResult ok(std::uint64_t session, std::uint64_t sequence, std::uint64_t lsn) {
+  static CommandResult ok(std::uint64_t session, std::uint64_t sequence, std::uint64_t lsn) {
     return {{session}, {sequence}, 1, Outcome::ok, {lsn}, {}};
   }
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "log/store/files/value_log.h"
 #include "tests/support/nodes.h"
 
 namespace stele::log {
@@ -27,7 +28,7 @@ TEST_SUITE("log.record") {
     const StateNumbers numbers{{7}, {8}, {2}, 9, 10, 11};
     CHECK(*unseal_numbers(seal_numbers(numbers)) == numbers);
     const IndexRow row{{5}, {6}, 7, {{0, 1}, {3, 2}}};
-    CHECK(*unseal_row({5}, seal_row(row)) == row);
+    CHECK(*unseal_index_row({5}, seal_index_row(row)) == row);
     const paxos::Record record = paxos::record(4, {3, kN1}, "value");
     CHECK(*read_slot({4}, slot_bytes(record)) == record);
     const paxos::Record noop{{4}, {1}, {3, kN1}, {}};
@@ -57,7 +58,7 @@ TEST_SUITE("log.record") {
 
   TEST_CASE("a record in another's place is faulty, though it is whole") {
     CHECK_FALSE(read_slot({5}, slot_bytes(paxos::record(4, {3, kN1}, "value"))).has_value());
-    CHECK_FALSE(unseal_row({6}, seal_row({{5}, {6}, 7, {}})).has_value());
+    CHECK_FALSE(unseal_index_row({6}, seal_index_row({{5}, {6}, 7, {}})).has_value());
     CHECK_FALSE(unseal(Table::sessions, 4, seal(Table::index, 4, {})).has_value());
   }
 

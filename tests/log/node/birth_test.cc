@@ -44,7 +44,7 @@ TEST_SUITE("log.membership") {
     REQUIRE(one.admit(fresh(kN3, 103).hello()));
     CHECK(one.take_birth());
     CHECK_FALSE(one.take_birth());
-    CHECK(one.identity().members == std::vector<net::Member>{{kN1, 101}, {kN2, 102}, {kN3, 103}});
+    CHECK(one.identity().members == std::vector<Member>{{kN1, 101}, {kN2, 102}, {kN3, 103}});
 
     const Born born;
     CHECK(born.one.identity().cluster_id == born.two.identity().cluster_id);

@@ -87,7 +87,7 @@ TEST_SUITE("log.lineage") {
       bench.directory.history = process.history();
     }
     for (std::uint64_t id = 102; id < 900; ++id) static_cast<void>(bench.directory.start(id));
-    CHECK(bench.directory.history.recent.size() == net::kRecentStartsMax);
+    CHECK(bench.directory.history.recent.size() == kRecentStartsMax);
     CHECK(bench.hear(bench.directory, 900).has_value());
   }
 
@@ -241,7 +241,7 @@ TEST_SUITE("log.lineage") {
     Bench bench;
     REQUIRE(bench.hear(bench.directory, 100));
     CHECK(bench.one.check(kN3, 100).has_value());
-    const net::Sighting later{kN3, 2, {{101, 5}, {100, 0}}, 9, false};
+    const Sighting later{kN3, 2, {{101, 5}, {100, 0}}, 9, false};
     CHECK(bench.one.merge(kN2, {later}));
     CHECK_FALSE(bench.one.check(kN3, 100).has_value());
     // What it told later than that counts for nothing.
@@ -267,14 +267,14 @@ TEST_SUITE("log.lineage") {
     REQUIRE(bench.hear(bench.directory, 100));
     CHECK(bench.one.take_changed());
     const History kept = bench.one.history();
-    CHECK(kept.heard == std::vector<net::Sighting>{{kN3, 1, {{100, 0}}, 0, false}});
+    CHECK(kept.heard == std::vector<Sighting>{{kN3, 1, {{100, 0}}, 0, false}});
     bench.one.told(kN3, 100, 0);
     CHECK_FALSE(bench.one.merge(kN2, kept.heard));
     CHECK_FALSE(bench.one.take_changed());
     // It goes on from there.
     Lineage again(kN1, kept, 12, 4);
     CHECK(again.history().starts == 2);
-    CHECK(again.history().recent == std::vector<net::Start>{{12, 4}, {11, 0}});
+    CHECK(again.history().recent == std::vector<Start>{{12, 4}, {11, 0}});
     CHECK(again.history().heard == kept.heard);
   }
 }

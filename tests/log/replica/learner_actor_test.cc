@@ -5,6 +5,7 @@
 #include "tests/sim/disk/memory_store.h"
 #include "tests/sim/nodes/sim_loop.h"
 #include "tests/support/commands.h"
+#include "tests/support/state.h"
 
 namespace stele::log {
 namespace {
@@ -20,7 +21,7 @@ struct Bench {
     loop.advance(milliseconds(1000));
     vote(batch_of({open_command(1)}));
     sync();
-    REQUIRE(store.load()->sessions.size() == 1);
+    REQUIRE(state_of(store).sessions().size() == 1);
   }
 
   paxos::Value append(const std::string& entry) {
@@ -53,8 +54,8 @@ struct Bench {
   std::vector<std::string> ended;
   paxos::Progress progress;
   std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
-      loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
-      LogState({}, {}), Epoch{1}, 1 << 20,
+      loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}), LogState(),
+      Epoch{1}, 1 << 20,
       LearnerActor::Ports{[this](const paxos::Send& send) { sent.push_back(send); },
                           [this](const Error& error) { ended.push_back(error.detail); },
                           [](const LogState::Applied&) {}, [](Slot) {}, [] {}, [](Slot) {},
@@ -81,7 +82,7 @@ TEST_SUITE("log.learner_actor") {
     const auto content = bench.store.load();
     CHECK(content->numbers.next_lsn == Lsn{4});
     CHECK(content->numbers.chosen_end == Slot{5});
-    CHECK(content->sessions.at({1}).last() == Sequence{3});
+    CHECK(state_of(*content).sessions().next_sequence({1}) == Sequence{4});
     CHECK(bench.disk.synced.index.size() == 3);
   }
 

@@ -25,7 +25,7 @@ struct Bench {
               {kN1, paxos::three_nodes(), {.timing = {}, .seed = 1}, {}, {1}, milliseconds(0)}, {},
               {.send = [this](const paxos::Send& send) { sends.push_back(send); },
                .began = [](Ballot) {},
-               .dropped = [this](const Slice&, net::Outcome why) { dropped.push_back(why); },
+               .dropped = [this](const Slice&, Outcome why) { dropped.push_back(why); },
                .stopped = [](std::string_view) {},
                .slow_disk = [](paxos::Proposer::SlowDisk) {},
                .read_ready = [](std::uint64_t, Slot) {},
@@ -64,13 +64,13 @@ struct Bench {
     }
   }
   void submit(const std::string& text) {
-    CHECK(actor.submit(CommandKind::append, append_command({5}, {1}, {text})) == net::Outcome::ok);
+    CHECK(actor.submit(CommandKind::append, append_command({5}, {1}, {text})) == Outcome::ok);
     loop.advance(milliseconds(1));
   }
 
   sim::SimLoop loop{1};
   std::vector<paxos::Send> sends;
-  std::vector<net::Outcome> dropped;
+  std::vector<Outcome> dropped;
   ProposerActor actor;
 };
 
@@ -83,7 +83,7 @@ TEST_SUITE("log.proposer_actor") {
     REQUIRE(bench.actor.role().room(bench.loop.now()) == paxos::Proposer::Room::none);
     bench.sends.clear();
     bench.submit("a");
-    CHECK(bench.dropped == std::vector{net::Outcome::no_space});
+    CHECK(bench.dropped == std::vector{Outcome::no_space});
     CHECK(all_of<paxos::Accept>(bench.sends).empty());
     for (int i = 0; i < 10; ++i) bench.answer(false);
     bench.submit("b");

@@ -15,7 +15,8 @@ struct Bench {
 
   void append(const Texts& entries) {
     const Slot slot = state.numbers().chosen_end;
-    const paxos::Value value = batch_of({append_command({1}, state.next_sequence({1}), entries)});
+    const paxos::Value value =
+        batch_of({append_command({1}, state.sessions().next_sequence({1}), entries)});
     recent.add(state.apply(slot, value).value().row, value);
   }
 

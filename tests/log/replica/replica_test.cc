@@ -7,6 +7,7 @@
 #include "tests/support/commands.h"
 #include "tests/support/nodes.h"
 #include "tests/support/nodes_in_process.h"
+#include "tests/support/state.h"
 
 namespace stele::log {
 namespace {
@@ -23,7 +24,7 @@ class Bench final : public net::Transport, public ReplicaListener {
   [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
   void on_applied(const LogState::Applied&) override {}
   void on_turn_end() override {}
-  void on_dropped(const Slice&, net::Outcome) override {}
+  void on_dropped(const Slice&, Outcome) override {}
   void on_stopped() override {}
 
   void pass(Duration lasts) {
@@ -73,7 +74,8 @@ class Bench final : public net::Transport, public ReplicaListener {
                   store,
                   *this,
                   events,
-                  *store.load(),
+                  store.load()->acceptor,
+                  state_of(store),
                   *this};
 };
 
@@ -114,7 +116,7 @@ TEST_SUITE("log.replica") {
     const Slice command = append_command({1}, {1}, {std::string(1000, 'x')});
     const auto submit = [&] {
       for (int i = 0; i < 10; ++i) {
-        CHECK(bench.replica.submit(CommandKind::append, command) == net::Outcome::ok);
+        CHECK(bench.replica.submit(CommandKind::append, command) == Outcome::ok);
         bench.others_answer();
       }
     };

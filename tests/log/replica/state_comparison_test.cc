@@ -32,7 +32,7 @@ struct Teller {
     comparison.compare_waiting(trail, kNow);
   }
   void hear(const Teller& other, Time now = kNow) {
-    for (const net::StatePoint& point : other.comparison.points(other.trail)) {
+    for (const StatePoint& point : other.comparison.points(other.trail)) {
       comparison.reported(other.id, point, trail, now);
     }
   }
@@ -68,7 +68,7 @@ TEST_SUITE("log.state_comparison") {
 
   TEST_CASE("what is reported are points of the own state, and no others") {
     Teller one(kN1);
-    CHECK(one.comparison.points(one.trail) == std::vector<net::StatePoint>{{}});
+    CHECK(one.comparison.points(one.trail) == std::vector<StatePoint>{{}});
     one.apply_to(63);
     CHECK(one.comparison.points(one.trail).size() == 1);
     one.apply_to(65);
@@ -121,7 +121,7 @@ TEST_SUITE("log.state_comparison") {
       two.apply_to(55);
       talk({&one, &two});
       REQUIRE(one.comparison.verdict(kLater) == Verdict::unsure);
-      const net::StatePoint disputed = *one.comparison.disputed();
+      const StatePoint disputed = *one.comparison.disputed();
       Teller again(kN1);
       again.trail.add(one.trail.newest());
       again.comparison.remember(disputed, kNow);

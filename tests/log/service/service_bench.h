@@ -14,6 +14,7 @@
 #include "tests/support/commands.h"
 #include "tests/support/fake_link.h"
 #include "tests/support/nodes_in_process.h"
+#include "tests/support/state.h"
 
 namespace stele::log {
 
@@ -25,8 +26,8 @@ class NoTransport final : public net::Transport {
 /// One node that leads, over a disk that is synced when the test says so; clients are fake links.
 class ServiceBench {
  public:
-  explicit ServiceBench(LogState::Bounds bounds = {}, std::size_t connections = 4096)
-      : state_bounds(bounds), connections_max(connections) {
+  explicit ServiceBench(const Sessions::Bounds& bounds = {}, std::size_t connections = 4096)
+      : session_bounds(bounds), connections_max(connections) {
     service.attach(&replica);
     for (int i = 0; i < 200 && !replica.caught_up(); ++i) {
       loop.advance(std::chrono::milliseconds(10));
@@ -66,18 +67,16 @@ class ServiceBench {
     for (const net::Message& message : std::exchange(link.sent, {})) {
       const auto* results = std::get_if<net::AppendResults>(&message);
       if (results == nullptr) continue;
-      for (const net::AppendResult& result : results->results) {
+      for (const CommandResult& result : results->results) {
         std::string text =
             std::to_string(result.sequence.value) + "x" + std::to_string(result.count) + "=";
         switch (result.outcome) {
-          case net::Outcome::ok: text += "ok@" + std::to_string(result.lsn.value); break;
-          case net::Outcome::resend:
-            text += "resend@" + std::to_string(result.resend_from.value);
-            break;
-          case net::Outcome::session_expired: text += "session_expired"; break;
-          case net::Outcome::shutting_down: text += "shutting_down"; break;
-          case net::Outcome::too_large: text += "too_large"; break;
-          case net::Outcome::not_leader: text += "not_leader"; break;
+          case Outcome::ok: text += "ok@" + std::to_string(result.lsn.value); break;
+          case Outcome::resend: text += "resend@" + std::to_string(result.resend_from.value); break;
+          case Outcome::session_expired: text += "session_expired"; break;
+          case Outcome::shutting_down: text += "shutting_down"; break;
+          case Outcome::too_large: text += "too_large"; break;
+          case Outcome::not_leader: text += "not_leader"; break;
           default: text += "other"; break;
         }
         found.push_back(text);
@@ -88,7 +87,7 @@ class ServiceBench {
   std::uint64_t entries() const { return replica.state().numbers().next_lsn.value - 1; }
   std::uint64_t slots() const { return replica.state().numbers().chosen_end.value; }
 
-  LogState::Bounds state_bounds;
+  Sessions::Bounds session_bounds;
   std::size_t connections_max;
   sim::SimLoop loop{1};
   sim::Disk disk;
@@ -105,13 +104,13 @@ class ServiceBench {
                    .configuration = *paxos::Configuration::make({{1}}),
                    .proposer = {},
                    .limits = {},
-                   .reserve_bytes = 0,
-                   .state_bounds = state_bounds},
+                   .reserve_bytes = 0},
                   loop,
                   store,
                   transport,
                   events,
-                  *store.load(),
+                  store.load()->acceptor,
+                  state_of(store, known_sections(session_bounds)),
                   service};
   SessionId session;
 };

@@ -7,7 +7,6 @@
 namespace stele::log {
 namespace {
 
-using net::Outcome;
 using std::chrono::milliseconds;
 using Bench = ServiceBench;
 
@@ -167,7 +166,7 @@ TEST_SUITE("log.client_service") {
     bench.append(link, 2, {"b"});
     bench.sync();
     CHECK(open(4).outcome == Outcome::ok);
-    CHECK(bench.replica.state().next_sequence(bench.session) == Sequence{3});
+    CHECK(bench.replica.state().sessions().next_sequence(bench.session) == Sequence{3});
   }
 
   // Otherwise clients that lose patience fill the queue with sessions that nobody waits for any
@@ -249,7 +248,7 @@ TEST_SUITE("log.client_service") {
     });
     REQUIRE(ended != tailer.sent.end());
     CHECK(std::get<net::TailEnd>(*ended).request == 1);
-    CHECK(std::get<net::TailEnd>(*ended).outcome == net::Outcome::overloaded);
+    CHECK(std::get<net::TailEnd>(*ended).outcome == Outcome::overloaded);
   }
 
   // However many clients are slow, what is queued for them is bounded.

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <random>
 
 #include "log/format/entries.h"
@@ -9,8 +10,6 @@
 
 namespace stele::log {
 namespace {
-
-using net::Outcome;
 
 /// A state with what was applied to it, and its index.
 struct Bench {
@@ -47,8 +46,8 @@ TEST_SUITE("log.log_state") {
     Bench bench;
     CHECK(bench.open(1) == SessionId{1});
     CHECK(bench.open(2) == SessionId{2});
-    CHECK(bench.state.next_sequence({1}) == Sequence{1});
-    CHECK(bench.state.next_sequence({99}) == Sequence{});
+    CHECK(bench.state.sessions().next_sequence({1}) == Sequence{1});
+    CHECK(bench.state.sessions().next_sequence({99}) == Sequence{});
   }
 
   // Invariant 11: LSNs are dense from 1.
@@ -59,8 +58,8 @@ TEST_SUITE("log.log_state") {
     const auto first =
         bench.apply({append_command(a, {1}, {"a1", "a2"}), append_command(b, {1}, {"b1"})});
     REQUIRE(first.results.size() == 2);
-    CHECK(first.results[0] == net::AppendResult{a, {1}, 2, Outcome::ok, {1}, {}});
-    CHECK(first.results[1] == net::AppendResult{b, {1}, 1, Outcome::ok, {3}, {}});
+    CHECK(first.results[0] == CommandResult{a, {1}, 2, Outcome::ok, {1}, {}});
+    CHECK(first.results[1] == CommandResult{b, {1}, 1, Outcome::ok, {3}, {}});
     const auto second = bench.apply({append_command(a, {3}, {"a3"})});
     CHECK(second.results[0].lsn == Lsn{4});
     CHECK(bench.log == Log{"a1", "a2", "b1", "a3"});
@@ -75,7 +74,7 @@ TEST_SUITE("log.log_state") {
     const auto again = bench.apply({append_command(a, {1}, {"x", "y"})});
     CHECK(again.row.count == 0);
     REQUIRE(again.results.size() == 1);
-    CHECK(again.results[0] == net::AppendResult{a, {1}, 2, Outcome::ok, {1}, {}});
+    CHECK(again.results[0] == CommandResult{a, {1}, 2, Outcome::ok, {1}, {}});
     CHECK(bench.log == Log{"x", "y"});
   }
 
@@ -87,8 +86,8 @@ TEST_SUITE("log.log_state") {
         bench.apply({append_command(a, {2}, {"2", "3", "4"}), append_command(a, {5}, {"5"})});
     CHECK(bench.log == Log{"1", "2", "3", "4", "5"});
     REQUIRE(mixed.results.size() == 3);
-    CHECK(mixed.results[0] == net::AppendResult{a, {2}, 1, Outcome::ok, {2}, {}});
-    CHECK(mixed.results[1] == net::AppendResult{a, {3}, 2, Outcome::ok, {3}, {}});
+    CHECK(mixed.results[0] == CommandResult{a, {2}, 1, Outcome::ok, {2}, {}});
+    CHECK(mixed.results[1] == CommandResult{a, {3}, 2, Outcome::ok, {3}, {}});
     CHECK(mixed.row.skipped == std::vector<IndexRow::Skipped>{{0, 1}});
   }
 
@@ -99,7 +98,7 @@ TEST_SUITE("log.log_state") {
     const SessionId a = bench.open();
     bench.apply({append_command(a, {1}, {"1"})});
     const auto gap = bench.apply({append_command(a, {3}, {"3"})});
-    CHECK(gap.results[0] == net::AppendResult{a, {3}, 1, Outcome::resend, {}, {2}});
+    CHECK(gap.results[0] == CommandResult{a, {3}, 1, Outcome::resend, {}, {2}});
     CHECK(gap.row.count == 0);
     bench.apply({append_command(a, {2}, {"2", "3"})});
     CHECK(bench.log == Log{"1", "2", "3"});
@@ -113,7 +112,7 @@ TEST_SUITE("log.log_state") {
     CHECK(late.results[0].outcome == Outcome::skipped);
     bench.apply({append_command(a, {2}, {"2"})});
     const auto too_late = bench.apply({skip_command(a, {2})});
-    CHECK(too_late.results[0] == net::AppendResult{a, {2}, 1, Outcome::ok, {1}, {}});
+    CHECK(too_late.results[0] == CommandResult{a, {2}, 1, Outcome::ok, {1}, {}});
     CHECK(bench.log == Log{"2"});
   }
 
@@ -142,7 +141,7 @@ TEST_SUITE("log.log_state") {
     CHECK(bench.apply({append_command(b, {1}, {"x"})}).results[0].outcome ==
           Outcome::session_expired);
     CHECK(bench.log == Log{"1"});
-    CHECK(bench.state.sessions() == 0);
+    CHECK(bench.state.sessions().size() == 0);
   }
 
   TEST_CASE("log time: advances by what slots carry, and sweeps expired sessions") {
@@ -150,7 +149,7 @@ TEST_SUITE("log.log_state") {
     bench.open(1, 100, 1'000'000);
     bench.apply({}, 61'000'000);
     CHECK(bench.state.numbers().log_time_us == 61'000'000);
-    CHECK(bench.state.sessions() == 0);
+    CHECK(bench.state.sessions().size() == 0);
   }
 
   TEST_CASE("time stamps never go back") {
@@ -168,7 +167,7 @@ TEST_SUITE("log.log_state") {
     REQUIRE(bench.state.apply({3}, paxos::Value{}));
     CHECK(bench.state.numbers().next_lsn == before.next_lsn);
     CHECK(bench.state.numbers().chosen_end == Slot{4});
-    CHECK(bench.state.next_sequence(a) == Sequence{1});
+    CHECK(bench.state.sessions().next_sequence(a) == Sequence{1});
   }
 
   // Else nodes of different versions would differ, and nobody would know.
@@ -211,25 +210,25 @@ TEST_SUITE("log.log_state") {
 
   TEST_CASE("a full table lets go of the longest idle session, of several of the lowest") {
     Bench bench;
-    bench.state = LogState({}, {}, {.sessions = 3, .idle_us = 1000});
+    bench.state = LogState(known_sections({.sessions = 3, .idle_us = 1000}));
     const SessionId a = bench.open(1);
     const SessionId b = bench.open(2);
     const SessionId c = bench.open(3);
     const auto open = [&](std::uint64_t nonce, std::uint64_t elapsed_us) {
       return bench.apply({open_command(nonce)}, elapsed_us).opened.at(0);
     };
-    CHECK(bench.state.refuses_sessions());
+    CHECK(bench.state.sessions().refuses(bench.state.numbers()));
     CHECK(open(4, 999).outcome == Outcome::overloaded);
     bench.apply({append_command(a, {1}, {"a"})});  // At 999.
     CHECK(open(5, 1).outcome == Outcome::ok);      // b and c have been idle since 0.
-    CHECK(bench.state.next_sequence(b) == Sequence{});
-    CHECK(bench.state.next_sequence(c) == Sequence{1});
-    CHECK(bench.state.sessions() == 3);
+    CHECK(bench.state.sessions().next_sequence(b) == Sequence{});
+    CHECK(bench.state.sessions().next_sequence(c) == Sequence{1});
+    CHECK(bench.state.sessions().size() == 3);
     CHECK(open(6, 0).outcome == Outcome::ok);
-    CHECK(bench.state.next_sequence(c) == Sequence{});
+    CHECK(bench.state.sessions().next_sequence(c) == Sequence{});
     CHECK(open(7, 998).outcome == Outcome::overloaded);
     CHECK(open(8, 1).outcome == Outcome::ok);  // a, idle since 999.
-    CHECK(bench.state.next_sequence(a) == Sequence{});
+    CHECK(bench.state.sessions().next_sequence(a) == Sequence{});
     // Gone as if they had expired: nothing of them gets into the log any more.
     CHECK(bench.apply({append_command(a, {2}, {"late"})}).results[0].outcome ==
           Outcome::session_expired);
@@ -238,39 +237,40 @@ TEST_SUITE("log.log_state") {
 
   TEST_CASE("a full table lets go of all that have expired, first") {
     Bench bench;
-    bench.state = LogState({}, {}, {.sessions = 3, .idle_us = 1000});
+    bench.state = LogState(known_sections({.sessions = 3, .idle_us = 1000}));
     const SessionId a = bench.open(1);
     bench.open(2, 100, 10);
     bench.open(3, 100, 10);
     CHECK(bench.apply({open_command(4)}, 2000).opened[0].outcome == Outcome::ok);
-    CHECK(bench.state.sessions() == 2);
-    CHECK(bench.state.next_sequence(a) == Sequence{1});
+    CHECK(bench.state.sessions().size() == 2);
+    CHECK(bench.state.sessions().next_sequence(a) == Sequence{1});
   }
 
   // Decided by the version in the slot: an old log is applied as it was.
   TEST_CASE("slots of log format 1 let nobody go and forget nothing") {
     Bench bench;
-    bench.state = LogState({}, {}, {.sessions = 1, .idle_us = 1000, .runs_each = 1, .runs = 1});
+    bench.state =
+        LogState(known_sections({.sessions = 1, .idle_us = 1000, .runs_each = 1, .runs = 1}));
     const SessionId a = bench.open(1);
     const auto old = [&](const std::vector<Slice>& commands, std::uint64_t elapsed_us) {
       const paxos::Value value = with_bytes(batch_of(commands, elapsed_us), 0, {1, 0});
       return bench.state.apply(bench.state.numbers().chosen_end, value).value();
     };
     CHECK(old({open_command(2)}, 5000).opened.at(0).outcome == Outcome::overloaded);
-    CHECK(bench.state.next_sequence(a) == Sequence{1});
+    CHECK(bench.state.sessions().next_sequence(a) == Sequence{1});
     old({append_command(a, {1}, {"1"}), skip_command(a, {2}), append_command(a, {3}, {"3"})}, 0);
     const auto again = append_command(a, {1}, {"1"});
-    CHECK(bench.state.recall(*parse_command(again.bytes))[0].outcome == Outcome::ok);
+    CHECK(bench.state.sessions().recall(*parse_command(again.bytes))[0].outcome == Outcome::ok);
   }
 
   TEST_CASE("what all sessions remember is bounded, and each remembers something") {
     Bench bench;
-    bench.state = LogState({}, {}, {.sessions = 100, .runs_each = 2, .runs = 6});
+    bench.state = LogState(known_sections({.sessions = 100, .runs_each = 2, .runs = 6}));
     const SessionId a = bench.open(1, 100);
     const SessionId b = bench.open(2, 100);
     const auto outcome_of = [&](SessionId session, std::uint64_t sequence) {
       const auto command = skip_command(session, {sequence});
-      return bench.state.recall(*parse_command(command.bytes)).at(0).outcome;
+      return bench.state.sessions().recall(*parse_command(command.bytes)).at(0).outcome;
     };
     // Runs of one sequence each: appends and skips in turn.
     const auto alternate = [&](SessionId session, std::uint64_t from, std::uint64_t end) {
@@ -294,15 +294,39 @@ TEST_SUITE("log.log_state") {
     alternate(b, 11, 15);
     CHECK(outcome_of(b, 9) == Outcome::ok);
     // The same after a restart.
-    std::unordered_map<SessionId, Session> loaded;
-    for (const SessionImage& image : bench.state.take_changed_sessions()) {
-      if (!image.bytes.empty()) loaded.emplace(image.id, *Session::parse(image.bytes));
+    std::vector<Row> rows;
+    for (Row& row : bench.state.take_changed()) {
+      if (!row.bytes.empty()) rows.push_back(std::move(row));
     }
-    bench.state = LogState(bench.state.numbers(), std::move(loaded),
-                           {.sessions = 100, .runs_each = 2, .runs = 6});
+    const Sections sections = known_sections({.sessions = 100, .runs_each = 2, .runs = 6});
+    bench.state = LogState::load(sections, bench.state.numbers(), rows).value();
     alternate(b, 15, 16);
     CHECK(outcome_of(b, 9) == Outcome::forgotten);
     CHECK(outcome_of(b, 10) == Outcome::skipped);
+  }
+
+  TEST_CASE("check_command: what clients may not say is refused before it is proposed") {
+    const LogState state;
+    const auto check = [&](const Slice& command) {
+      const auto checked = state.check_command(*parse_command(command.bytes));
+      return checked ? Outcome::ok : Outcome::corrupt;
+    };
+    CHECK(check(append_command({7}, {3}, {"x"})) == Outcome::ok);
+    CHECK(check(skip_command({7}, {3}, 65536)) == Outcome::ok);
+    CHECK(check(close_command({7}, {3})) == Outcome::ok);
+    CHECK(check(append_command({7}, {0}, {"x"})) == Outcome::corrupt);  // Sequence 0.
+    CHECK(check(append_command({7}, {1}, {})) == Outcome::corrupt);     // Consumes nothing.
+    CHECK(check(append_command({7}, {1ULL << 62}, {"x"})) == Outcome::corrupt);
+    CHECK(check(skip_command({7}, {3}, 65537)) == Outcome::corrupt);
+    Command unknown = *parse_command(skip_command({7}, {3}).bytes);
+    unknown.kind = static_cast<CommandKind>(99);
+    CHECK(state.check_command(unknown).error().code == Errc::newer_format);
+    Command with_body = *parse_command(skip_command({7}, {3}).bytes);
+    const std::byte body[1]{};
+    with_body.body = body;
+    CHECK(state.check_command(with_body).error().code == Errc::malformed);
+    with_body.kind = CommandKind::close_session;
+    CHECK(state.check_command(with_body).error().code == Errc::malformed);
   }
 
   TEST_CASE("recall: answers only what is consumed as a whole") {
@@ -311,8 +335,8 @@ TEST_SUITE("log.log_state") {
     bench.apply({append_command(a, {1}, {"1", "2"})});
     const auto all = append_command(a, {1}, {"1", "2"});
     const auto more = append_command(a, {1}, {"1", "2", "3"});
-    CHECK(bench.state.recall(*parse_command(all.bytes)).size() == 1);
-    CHECK(bench.state.recall(*parse_command(more.bytes)).empty());
+    CHECK(bench.state.sessions().recall(*parse_command(all.bytes)).size() == 1);
+    CHECK(bench.state.sessions().recall(*parse_command(more.bytes)).empty());
   }
 
   // Invariant 8: the hash at each slot is equal, also when the state was stored and loaded half
@@ -325,24 +349,29 @@ TEST_SUITE("log.log_state") {
     for (std::uint64_t i = 1; i <= 5; ++i) {
       sessions.push_back(original.open(i, 8, 50'000'000 + i * 30'000'000));
     }
-    std::unordered_map<SessionId, std::vector<std::byte>> stored;
+    std::map<std::vector<std::byte>, Row> stored;
     const auto store = [&](LogState& state) {
-      for (const SessionImage& image : state.take_changed_sessions()) {
-        if (image.bytes.empty()) {
-          stored.erase(image.id);
+      for (Row& row : state.take_changed()) {
+        if (row.bytes.empty()) {
+          stored.erase(row.key);
         } else {
-          stored[image.id] = image.bytes;
+          stored[row.key] = std::move(row);
         }
       }
     };
-    LogState replica = original.state;
-    store(replica);
+    const auto restarted = [&](const StateNumbers& numbers) {
+      std::vector<Row> rows;
+      for (const auto& [key, row] : stored) rows.push_back(row);
+      return LogState::load(known_sections(), numbers, rows).value();
+    };
+    store(original.state);
+    LogState replica = restarted(original.state.numbers());
     for (int slot = 0; slot < 500; ++slot) {
       std::vector<Slice> commands;
       for (std::size_t k = 0; k < random() % 4; ++k) {
         const SessionId session = sessions[random() % sessions.size()];
         const std::uint64_t next =
-            std::max<std::uint64_t>(original.state.next_sequence(session).value, 1);
+            std::max<std::uint64_t>(original.state.sessions().next_sequence(session).value, 1);
         const std::uint64_t from = next > 3 ? next - random() % 3 : next + random() % 2;
         commands.push_back(random() % 5 == 0
                                ? skip_command(session, {from})
@@ -356,11 +385,8 @@ TEST_SUITE("log.log_state") {
       CHECK(a.results == b.results);
       CHECK(a.row == b.row);
       REQUIRE(original.state.numbers() == replica.numbers());
-      if (slot % 50 == 49) {  // A restart.
-        std::unordered_map<SessionId, Session> loaded;
-        for (const auto& [id, bytes] : stored) loaded.emplace(id, *Session::parse(bytes));
-        replica = LogState(replica.numbers(), std::move(loaded));
-      }
+      CHECK(replica.check().empty());
+      if (slot % 50 == 49) replica = restarted(replica.numbers());
     }
   }
 }

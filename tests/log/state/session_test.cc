@@ -5,8 +5,7 @@
 namespace stele::log {
 namespace {
 
-using net::Outcome;
-using Results = std::vector<net::AppendResult>;
+using Results = std::vector<CommandResult>;
 
 constexpr SessionId kId{9};
 

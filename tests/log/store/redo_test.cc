@@ -38,7 +38,7 @@ TEST_SUITE("log.redo") {
     redo.put(Table::index, 2, {});
 
     TestDirectory directory;
-    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables});
     auto txn = lmdb->begin(true);
     REQUIRE(apply_redo(redo.bytes(), *txn));
     CHECK(get(*txn, Table::meta, 9) == "second");
@@ -52,7 +52,7 @@ TEST_SUITE("log.redo") {
     Redo redo;
     redo.put(Table::meta, 9, bytes_of("value"));
     TestDirectory directory;
-    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables});
     for (const std::size_t at : {0UL, 1UL, 2UL, 5UL}) {
       std::vector<std::byte> bytes(redo.bytes().begin(), redo.bytes().end());
       bytes[at] ^= std::byte{0x70};

@@ -103,6 +103,7 @@ class LmdbBench : public StoreBench {
                      bool loop_commits = false)
       : files_(std::move(files)), loop_commits_(loop_commits) {
     files_.map_bytes = kTestMapBytes;
+    files_.sections = kTestTables;
     LmdbBench::open();
     if (with_identity) be(identity());
   }
@@ -125,7 +126,8 @@ class LmdbBench : public StoreBench {
     store.reset();
     ValuePlace place;
     {
-      auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+      auto lmdb =
+          Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables});
       auto txn = lmdb->begin(false);
       place = read_slot_header(slot, **txn->get(Table::slots, slot.value))->place;
     }
@@ -140,7 +142,7 @@ class LmdbBench : public StoreBench {
   /// One bit of one byte.
   void damage(Table table, std::uint64_t key, std::size_t at) {
     store.reset();
-    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+    auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables});
     REQUIRE(lmdb);
     {
       auto txn = lmdb->begin(true);

@@ -140,7 +140,7 @@ TEST_SUITE("log.store") {
       const paxos::Value value = batch_of(commands);
       records.push_back({slot, {1}, {1, kN1}, value});
       const auto applied = state.apply(slot, value).value();
-      if (applied.row.count != 0) write.rows.push_back(applied.row);
+      if (applied.row.count != 0) write.index.push_back(applied.row);
     };
     apply({open_command(1)});
     apply({append_command({1}, {1}, {"a", "b"})});
@@ -150,7 +150,7 @@ TEST_SUITE("log.store") {
     apply({append_command({1}, {5}, {"e"})});
     bench.vote(records);
     write.numbers = state.numbers();
-    write.sessions = state.take_changed_sessions();
+    write.rows = state.take_changed();
     bench.state(std::move(write));
 
     using Texts = std::vector<std::string>;
@@ -160,7 +160,7 @@ TEST_SUITE("log.store") {
     CHECK(bench.entries(6, 100).count == 0);
     bench.restart();
     CHECK(payloads(bench.entries(4, 100).entries) == Texts{"d", "e"});
-    CHECK(bench.content.sessions.at({1}).last() == Sequence{5});
+    CHECK(state_of(bench.content).sessions().next_sequence({1}) == Sequence{6});
   }
 
   // Protocol-Aware Recovery: faulty is not absent.

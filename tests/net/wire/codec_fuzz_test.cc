@@ -45,7 +45,7 @@ Bytes bytes_of(const Message& message) {
 /// Bytes that a message holds in vectors of its own; slices are of the frame.
 std::size_t built_bytes(const Message& message) {
   if (const auto* results = std::get_if<AppendResults>(&message)) {
-    return results->results.capacity() * sizeof(AppendResult);
+    return results->results.capacity() * sizeof(CommandResult);
   }
   if (const auto* report = std::get_if<Report>(&message)) {
     std::size_t bytes = report->sightings.capacity() * sizeof(Sighting);

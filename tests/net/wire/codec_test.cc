@@ -229,7 +229,7 @@ TEST_SUITE("net.codec") {
     const std::uint32_t elements = 3000;
     const std::vector<paxos::Record> records(elements, paxos::record(1, {1, {1}}, ""));
     const std::vector<Message> lists{
-        AppendResults{std::vector<AppendResult>(elements), "", 0},
+        AppendResults{std::vector<CommandResult>(elements), "", 0},
         paxos::Message{{1}, paxos::Promise{{7, {2}}, {1}, {9}, true, {1}, records}},
         paxos::Message{{1}, paxos::Fetched{{1}, {9}, records}}};
     for (const Message& message : lists) {

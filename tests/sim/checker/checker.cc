@@ -179,7 +179,7 @@ void Checker::on_state(NodeId node, const log::StateWrite& state) {
     const auto [first, fresh] = states_.try_emplace(numbers.chosen_end, numbers);
     if (!fresh && first->second != numbers) wrong(8, "another node has another state there");
   }
-  for (const log::IndexRow& row : state.rows) {
+  for (const log::IndexRow& row : state.index) {
     for (std::uint32_t i = 0; i < row.count; ++i) {
       const std::size_t at = row.first_lsn.value + i - 1;
       if (at < log_.slots().size() && log_.slots()[at] == row.slot) continue;
@@ -446,7 +446,9 @@ void Checker::check_disk(NodeId node) const {
     next_lsn += row.count;
   }
   if (image.numbers.chosen_end == log_.slot_end()) {
-    for (const auto& [session, bytes] : image.sessions) {
+    for (const auto& [at, bytes] : image.rows) {
+      if (at.first != log::Table::sessions) continue;
+      const SessionId session{log::number_of(at.second)};
       if (log_.closed(session)) {
         violated(9, node_name(node) + " keeps the session " + std::to_string(session.value) +
                         ", which is closed");
@@ -465,7 +467,7 @@ void Checker::check_equal(NodeId a, NodeId b) const {
   if (x.numbers.chosen_end != y.numbers.chosen_end) return;
   const std::string both = node_name(a) + " and " + node_name(b);
   if (x.numbers != y.numbers) violated(8, both + " have different states");
-  if (x.sessions != y.sessions) violated(8, both + " remember different things of sessions");
+  if (x.rows != y.rows) violated(8, both + " have different rows of their sections");
   if (x.index != y.index) violated(8, both + " have different indexes");
 }
 

@@ -89,11 +89,11 @@ struct DescribeMessage {
   }
   std::string operator()(const net::Report& m) const {
     std::string text = "report";
-    for (const net::Sighting& seen : m.sightings) {
+    for (const Sighting& seen : m.sightings) {
       text += " n" + std::to_string(seen.node.value) + " start " + std::to_string(seen.starts) +
               " commit " + std::to_string(seen.commits) + (seen.forked ? " forked" : "");
     }
-    for (const net::StatePoint& point : m.points) {
+    for (const StatePoint& point : m.points) {
       text += " " + std::to_string(point.chosen_end.value) + ":" + std::to_string(point.hash);
     }
     return text;
@@ -116,12 +116,12 @@ struct DescribeMessage {
   }
   std::string operator()(const net::AppendResults& m) const {
     std::string text = "append_results";
-    for (const net::AppendResult& result : m.results) {
+    for (const CommandResult& result : m.results) {
       text += " " + std::to_string(result.session.value) + "/" +
               std::to_string(result.sequence.value) + " × " + std::to_string(result.count) + " " +
               std::string(name_of(result.outcome)) + " " +
-              std::to_string(result.outcome == net::Outcome::resend ? result.resend_from.value
-                                                                    : result.lsn.value);
+              std::to_string(result.outcome == Outcome::resend ? result.resend_from.value
+                                                               : result.lsn.value);
     }
     return text;
   }
@@ -163,7 +163,7 @@ std::string describe(const paxos::Message& message) {
 
 std::string describe(const net::Message& message) { return std::visit(DescribeMessage{}, message); }
 
-std::string_view name_of(net::Outcome outcome) {
+std::string_view name_of(Outcome outcome) {
   static constexpr std::array<std::string_view, 14> kNames = {
       "ok",        "not_leader",      "overloaded",    "too_large", "no_space", "condition_failed",
       "trimmed",   "session_expired", "shutting_down", "unknown",   "resend",   "skipped",

@@ -73,7 +73,7 @@ void ModelLog::apply(const paxos::Value& value) {
       if (command.sequence.value > next || end <= next) continue;  // Void, or all duplicates.
       const bool appends = command.kind == log::CommandKind::append;
       const bool met = command.condition == Lsn{} || command.condition == numbers_.next_lsn;
-      log::EntryCursor cursor(command.entries);
+      log::EntryCursor cursor(command.body);
       cursor.skip(static_cast<std::uint32_t>(next - command.sequence.value));
       for (std::uint64_t at = next; at < end; ++at) {
         if (!appends || !met) {

@@ -30,12 +30,12 @@ void Txn::apply(Image& image) const {
   }
   if (!state) return;
   for (const paxos::Record& record : state->learned) put(record, image);
-  for (const log::IndexRow& row : state->rows) image.index[row.first_lsn] = row;
-  for (const log::SessionImage& session : state->sessions) {
-    if (session.bytes.empty()) {
-      image.sessions.erase(session.id);
+  for (const log::IndexRow& row : state->index) image.index[row.first_lsn] = row;
+  for (const log::Row& row : state->rows) {
+    if (row.bytes.empty()) {
+      image.rows.erase({row.table, row.key});
     } else {
-      image.sessions[session.id] = session.bytes;
+      image.rows[{row.table, row.key}] = row.bytes;
     }
   }
   image.numbers = state->numbers;
@@ -56,8 +56,8 @@ void Txn::add_state(log::StateWrite write) {
   };
   state->numbers = write.numbers;
   append(state->learned, write.learned);
+  append(state->index, write.index);
   append(state->rows, write.rows);
-  append(state->sessions, write.sessions);
 }
 
 void Disk::write(const Txn& txn) {

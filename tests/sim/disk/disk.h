@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "log/store/store.h"
@@ -19,7 +20,7 @@ struct Image {
   Ballot promised;
   std::map<Slot, paxos::Record> slots;
   std::map<Lsn, log::IndexRow> index;
-  std::map<SessionId, std::vector<std::byte>> sessions;
+  std::map<std::pair<log::Table, std::vector<std::byte>>, std::vector<std::byte>> rows;
   log::StateNumbers numbers;
   std::set<Slot> rotten;  ///< Records that do not match their checksum.
   bool promise_rotten = false;

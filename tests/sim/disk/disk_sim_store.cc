@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "log/state/log_state.h"
 #include "log/store/files/lmdb.h"
 #include "tests/sim/checker/violation.h"
 
@@ -14,6 +15,7 @@ constexpr std::uint64_t kMapBytes = 256 << 20;
 /// Small ones, so that the journal is often full and often passed by, and segments are many.
 log::StoreFiles::Options file_options(LmdbFiles& files) {
   return {.map_bytes = kMapBytes,
+          .sections = log::tables_of(log::known_sections()),
           .journal_bytes = 128 << 10,
           .small_bytes_max = files.small_bytes_max,
           .behind_bytes_max = files.behind_bytes_max,
@@ -30,7 +32,10 @@ T must(Result<T> result, const std::string& what) {
 
 /// Everything that the files hold.
 Image read_image(const std::string& directory) {
-  auto lmdb = must(log::Lmdb::open(directory, {kMapBytes, true}), "the store cannot be opened");
+  const std::vector<log::SectionTable> sections = log::tables_of(log::known_sections());
+  auto lmdb = must(
+      log::Lmdb::open(directory, {.map_bytes = kMapBytes, .sections = sections, .read_only = true}),
+      "the store cannot be opened");
   auto txn = must(lmdb.begin(false), "the store cannot be read");
   log::ValueReader values(directory);
   using log::Table;
@@ -58,12 +63,14 @@ Image read_image(const std::string& directory) {
     image.slots[{key}] = must(log::read_slot({key}, bytes, &values), "a slot");
   });
   walk(Table::index, [&](std::uint64_t key, std::span<const std::byte> bytes) {
-    image.index[{key}] = must(log::unseal_row({key}, bytes), "a row");
+    image.index[{key}] = must(log::unseal_index_row({key}, bytes), "a row of the index");
   });
-  walk(Table::sessions, [&](std::uint64_t key, std::span<const std::byte> bytes) {
-    const auto content = must(log::unseal(Table::sessions, key, bytes), "a session");
-    image.sessions[{key}] = {content.begin(), content.end()};
-  });
+  for (const log::SectionTable& section : sections) {
+    walk(section.table, [&](std::uint64_t key, std::span<const std::byte> bytes) {
+      log::Row row = must(log::unseal_row(section.table, key, bytes), "a row of a section");
+      image.rows[{row.table, row.key}] = std::move(row.bytes);
+    });
+  }
   return image;
 }
 
@@ -75,7 +82,7 @@ bool same(const Image& a, const Image& b) {
            x.second.value.digest() == y.second.value.digest();
   };
   return a.identity == b.identity && a.history == b.history && a.promised == b.promised &&
-         a.numbers == b.numbers && a.index == b.index && a.sessions == b.sessions &&
+         a.numbers == b.numbers && a.index == b.index && a.rows == b.rows &&
          a.slots.size() == b.slots.size() &&
          std::equal(a.slots.begin(), a.slots.end(), b.slots.begin(), same_record);
 }

@@ -7,9 +7,9 @@ namespace stele::sim {
 namespace {
 
 std::size_t bytes_of(const log::StateWrite& write) {
-  std::size_t bytes = 64 + write.rows.size() * 64;
+  std::size_t bytes = 64 + write.index.size() * 64;
   for (const paxos::Record& record : write.learned) bytes += record.value.size() + 64;
-  for (const log::SessionImage& session : write.sessions) bytes += session.bytes.size() + 16;
+  for (const log::Row& row : write.rows) bytes += row.bytes.size() + 16;
   return bytes;
 }
 
@@ -115,10 +115,8 @@ Result<log::StoreContent> MemoryStore::load() {
   content.acceptor.promise_faulty = image.promise_rotten;
   if (!image.promise_rotten) content.acceptor.promised = image.promised;
   readable_lsn_ = image.numbers.next_lsn;
-  for (const auto& [id, bytes] : image.sessions) {
-    auto session = log::Session::parse(bytes);
-    if (!session) return tl::unexpected<Error>(session.error());
-    content.sessions.emplace(id, *std::move(session));
+  for (const auto& [at, bytes] : image.rows) {
+    content.rows.push_back({at.first, at.second, bytes});
   }
   return content;
 }

@@ -95,7 +95,7 @@ void SimNode::start() {
   options.limits.time_slot_every = ms(plan.time_slot_every_ms);
   options.piece_bytes_max = plan.piece_bytes_max;
   if (plan.sessions_max != 0) {
-    options.state_bounds = {plan.sessions_max, plan.session_idle_ms * 1000, 1, 2};
+    options.sections = log::known_sections({plan.sessions_max, plan.session_idle_ms * 1000, 1, 2});
   }
   options.tap = [this](const paxos::Send& send) { world_.checker.on_send(id_, send); };
   world_.network.up(host(), process_, world_.cluster.at(id_), [this](auto link) {
@@ -305,11 +305,11 @@ void SimNode::wipe() {
 }
 
 bool SimNode::knows_more(NodeId of, const Image& copy) const {
-  for (const net::Sighting& seen : disk_.synced.history.heard) {
+  for (const Sighting& seen : disk_.synced.history.heard) {
     if (seen.node != of) continue;
     // That the copy has had later starts, too, than the one heard of here says nothing.
-    const std::vector<net::Start>& starts = copy.history.recent;
-    const auto known = std::ranges::find(starts, seen.recent.at(0).id, &net::Start::id);
+    const std::vector<Start>& starts = copy.history.recent;
+    const auto known = std::ranges::find(starts, seen.recent.at(0).id, &Start::id);
     if (known == starts.begin() && known != starts.end()) return seen.commits > copy.commits;
     return known == starts.end();
   }

@@ -236,21 +236,21 @@ void World::start_client(std::size_t index) {
 /// What clients are told, for coverage.
 void World::witness(Host from, Host to, const net::Message& message) {
   if (const auto* results = std::get_if<net::AppendResults>(&message)) {
-    for (const net::AppendResult& result : results->results) {
+    for (const CommandResult& result : results->results) {
       switch (result.outcome) {
-        case net::Outcome::ok:
+        case Outcome::ok:
           if (!told_.insert({result.session, result.sequence}).second) {
             coverage_.count(Path::duplicates_answered);
           }
           break;
-        case net::Outcome::resend: coverage_.count(Path::voids_and_resends); break;
-        case net::Outcome::skipped: coverage_.count(Path::skips); break;
-        case net::Outcome::session_expired: coverage_.count(Path::sessions_expired); break;
-        case net::Outcome::no_space: coverage_.count(Path::refused_no_space); break;
-        case net::Outcome::overloaded: coverage_.count(Path::refused_overloaded); break;
-        case net::Outcome::shutting_down: coverage_.count(Path::refused_shutting_down); break;
-        case net::Outcome::unknown: coverage_.count(Path::told_unknown); break;
-        case net::Outcome::not_leader: coverage_.count(Path::told_not_leader); break;
+        case Outcome::resend: coverage_.count(Path::voids_and_resends); break;
+        case Outcome::skipped: coverage_.count(Path::skips); break;
+        case Outcome::session_expired: coverage_.count(Path::sessions_expired); break;
+        case Outcome::no_space: coverage_.count(Path::refused_no_space); break;
+        case Outcome::overloaded: coverage_.count(Path::refused_overloaded); break;
+        case Outcome::shutting_down: coverage_.count(Path::refused_shutting_down); break;
+        case Outcome::unknown: coverage_.count(Path::told_unknown); break;
+        case Outcome::not_leader: coverage_.count(Path::told_not_leader); break;
         default: break;
       }
     }
@@ -258,7 +258,7 @@ void World::witness(Host from, Host to, const net::Message& message) {
   } else if (const auto* paxos = std::get_if<paxos::Message>(&message)) {
     checker_->on_receive({from}, {to}, *paxos);
   } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
-    if (opened->outcome == net::Outcome::ok) coverage_.count(Path::sessions_opened);
+    if (opened->outcome == Outcome::ok) coverage_.count(Path::sessions_opened);
   } else if (const auto* read = std::get_if<net::Read>(&message)) {
     // Asked again and again, each may be answered as of the first time. A local read promises
     // nothing.
@@ -276,7 +276,7 @@ void World::witness(Host from, Host to, const net::Message& message) {
 /// question reached it.
 void World::check_confirmed(Host node, Host client, const net::ReadResult& result) {
   const auto read = reads_.find({node, client, result.request});
-  if (read == reads_.end() || result.outcome != net::Outcome::ok) return;
+  if (read == reads_.end() || result.outcome != Outcome::ok) return;
   if (checker_->last_ballot_won({node}) >= read->second) return;
   throw Violation("10", sim::name_of(node) +
                             " served a linearizable read, but a quorum had promised " +
@@ -286,19 +286,19 @@ void World::check_confirmed(Host node, Host client, const net::ReadResult& resul
 /// What is told of a sequence is what the chosen slots made of it.
 void World::check_told(const net::AppendResults& results) const {
   using Kind = ModelLog::Fate::Kind;
-  for (const net::AppendResult& result : results.results) {
+  for (const CommandResult& result : results.results) {
     Kind kind{};
     switch (result.outcome) {
-      case net::Outcome::ok: kind = Kind::appended; break;
-      case net::Outcome::skipped: kind = Kind::skipped; break;
-      case net::Outcome::condition_failed: kind = Kind::condition_failed; break;
+      case Outcome::ok: kind = Kind::appended; break;
+      case Outcome::skipped: kind = Kind::skipped; break;
+      case Outcome::condition_failed: kind = Kind::condition_failed; break;
       default: continue;
     }
     for (std::uint32_t i = 0; i < result.count; ++i) {
       const Sequence sequence = result.sequence + i;
       const ModelLog::Fate* fate = checker_->log().fate(result.session, sequence);
       // The answer to a close has the first sequence that its client did not know the fate of.
-      const bool closes = result.outcome == net::Outcome::ok && result.lsn == Lsn{};
+      const bool closes = result.outcome == Outcome::ok && result.lsn == Lsn{};
       if (closes && result.count == 1) continue;
       const bool right = fate != nullptr && fate->kind == kind &&
                          (kind != Kind::appended || fate->lsn == result.lsn + i);

@@ -39,15 +39,17 @@ TEST_SUITE("log.lmdb_store") {
   TEST_CASE("open: slots without an identity are no directory of ours") {
     TestDirectory directory;
     {
-      auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes});
+      auto lmdb =
+          Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables});
       auto txn = lmdb->begin(true);
       REQUIRE(txn->put(Table::slots, 1, std::vector<std::byte>(8)));
       REQUIRE(txn->commit());
     }
     asio::io_context context;
     net::AsioLoop loop(context);
-    const auto opened = LmdbStore::open(*DataDirectory::open(directory.path()),
-                                        {.files = {.map_bytes = kTestMapBytes}}, loop, {});
+    const auto opened =
+        LmdbStore::open(*DataDirectory::open(directory.path()),
+                        {.files = {.map_bytes = kTestMapBytes, .sections = kTestTables}}, loop, {});
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == Errc::corrupt);
   }

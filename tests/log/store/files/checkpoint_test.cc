@@ -15,7 +15,7 @@ namespace {
 /// Parts that put one session each.
 struct Bench {
   explicit Bench(std::uint64_t map_bytes = kTestMapBytes)
-      : lmdb(*Lmdb::open(directory.path(), {.map_bytes = map_bytes})) {}
+      : lmdb(*Lmdb::open(directory.path(), {.map_bytes = map_bytes, .sections = kTestTables})) {}
   void begin(std::uint64_t number, std::size_t bytes = 10) {
     Redo redo;
     redo.put(Table::sessions, number, std::vector<std::byte>(bytes));

@@ -21,6 +21,7 @@ using paxos::record;
 /// Each half of the journal has room for four small transactions, a segment for two large ones.
 StoreFiles::Options options() {
   return {.map_bytes = kTestMapBytes,
+          .sections = kTestTables,
           .journal_bytes = 8 * kPageBytes,
           .small_bytes_max = 1000,
           .behind_bytes_max = 1 << 20,
@@ -362,7 +363,7 @@ TEST_SUITE("log.store_files") {
     bench.commit(vote(1), true);
     bench.files.reset();
     {
-      auto lmdb = Lmdb::open(bench.path(""), {.map_bytes = kTestMapBytes});
+      auto lmdb = Lmdb::open(bench.path(""), {.map_bytes = kTestMapBytes, .sections = kTestTables});
       REQUIRE(lmdb);
       auto txn = lmdb->begin(true);
       auto mark = unseal_journal_mark(**txn->get(Table::meta, kJournalKey));
@@ -419,7 +420,7 @@ TEST_SUITE("log.store_files") {
                             std::filesystem::copy_options::overwrite_existing);
     };
     TestDirectory fresh;
-    { REQUIRE(Lmdb::open(fresh.path(), {.map_bytes = kTestMapBytes})); }
+    { REQUIRE(Lmdb::open(fresh.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables})); }
     unchanged([&] { put_back(fresh.sub("data.mdb").c_str()); });
     Bench other;
     other.commit(vote(1));
@@ -491,7 +492,9 @@ TEST_SUITE("log.store_files") {
 
   TEST_CASE("a first start that ended before LMDB knew of its journal begins anew") {
     TestDirectory directory;
-    { REQUIRE(Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes})); }
+    {
+      REQUIRE(Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables}));
+    }
     std::ofstream(directory.path() + "/journal") << "half made";
     CHECK(StoreFiles::open(directory.path(), options()).has_value());
   }

@@ -23,9 +23,10 @@ struct Bench {
   Bench() { open(); }
   void open() {
     files.reset();
-    auto opened = StoreFiles::open(
-        directory.path(),
-        {.map_bytes = kTestMapBytes, .small_bytes_max = 1000, .values = {.segment_bytes = 12'000}});
+    auto opened = StoreFiles::open(directory.path(), {.map_bytes = kTestMapBytes,
+                                                      .sections = kTestTables,
+                                                      .small_bytes_max = 1000,
+                                                      .values = {.segment_bytes = 12'000}});
     REQUIRE_MESSAGE(opened.has_value(), opened.error().detail);
     files.emplace(*std::move(opened));
   }
