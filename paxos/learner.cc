@@ -178,6 +178,11 @@ std::optional<Ballot> Learner::chosen_ballot(Slot slot) const {
   return lowest;
 }
 
+void Learner::set_held(Time now, bool held, Effects& out) {
+  held_ = held;
+  if (!held) advance(now, out);
+}
+
 void Learner::advance(Time now, Effects& out) {
   while (apply_own_vote(out)) {
   }
@@ -186,6 +191,7 @@ void Learner::advance(Time now, Effects& out) {
 }
 
 bool Learner::apply_own_vote(Effects& out) {
+  if (held_) return false;
   const std::optional<Ballot> ballot = chosen_ballot(chosen_end_);
   if (!ballot) return false;
   const auto found = votes_.find(chosen_end_);
@@ -239,7 +245,7 @@ void Learner::fetch(Time now, Effects& out) {
 bool Learner::may_fetch(Time now) {
   // Who has fetched less than the pace allows may make up for a little of it.
   fetched_until_ = std::max(fetched_until_, now - kPaceSlack);
-  return !paused_ && now >= fetch_again_at_ && now >= fetched_until_;
+  return !paused_ && !held_ && now >= fetch_again_at_ && now >= fetched_until_;
 }
 
 void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {

@@ -66,7 +66,11 @@ class Learner {
   /// While paused (the disk is behind), nothing is fetched.
   void set_paused(bool paused) { paused_ = paused; }
 
-  /// All slots below are applied.
+  /// While held (what applies waits for a disk), nothing more of the own votes is handed on; votes
+  /// that memory has no room for meanwhile are read back later.
+  void set_held(Time now, bool held, Effects& out);
+
+  /// All slots below are handed on.
   [[nodiscard]] Slot chosen_end() const { return chosen_end_; }
   /// The largest chosen_end heard of from anyone.
   [[nodiscard]] Slot known_end() const { return known_end_; }
@@ -132,6 +136,7 @@ class Learner {
       fetch_patience_;    // So long an answer may take; more after one that did not come in time.
   Time fetched_until_{};  // When what has been fetched would have come at the allowed pace.
   bool paused_ = false;
+  bool held_ = false;
 };
 
 }  // namespace stele::paxos

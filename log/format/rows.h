@@ -24,9 +24,17 @@ inline constexpr std::size_t kTablesEnd = 16;
 /// The table of a section. Rows of the last change alone count, whatever came between.
 struct SectionTable {
   Table table{};
-  std::string name;  ///< In the store, and for people: `sessions`.
+  std::string name;       ///< In the store, and for people: `sessions`.
+  bool in_memory = true;  ///< All its rows are loaded at the start; else as they are needed.
 
   bool operator==(const SectionTable&) const = default;
+};
+
+struct RowKey {
+  Table table{};
+  std::vector<std::byte> key;
+
+  auto operator<=>(const RowKey&) const = default;
 };
 
 /// A part of a section: a key of its own making, and what it says.

@@ -1,5 +1,7 @@
 #include "log/replica/learner_actor.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace stele::log {
@@ -45,16 +47,9 @@ void LearnerActor::tick() {
 void LearnerActor::flush() {
   if (ended_) return;
   paxos::Learner::Effects effects = std::exchange(effects_, {});
-  for (const paxos::Learner::Applied& applied : effects.applied) {
-    if (!apply(applied)) return;
-  }
-  if (!effects.applied.empty()) {
-    const bool much = !write_.learned.empty() || unwritten_bytes_ >= kWriteStateBytes;
-    if (much || write_is_due()) write_state();
-    recent_.on_durable(store_.readable_lsn());
-    set_paused();
-    ports_.chosen_end(learner_.chosen_end());
-  }
+  std::ranges::move(effects.applied, std::back_inserter(waiting_));
+  apply_waiting();
+  if (ended_) return;
   if (!effects.repaired.empty()) {
     for (const paxos::Record& record : effects.repaired) {
       write_.learned.push_back(record);
@@ -75,6 +70,47 @@ void LearnerActor::flush() {
                       });
   }
   if (effects.fetch_failed) ports_.fetch_failed();
+}
+
+/// As far as the rows are in memory that the slots need.
+void LearnerActor::apply_waiting() {
+  const Slot before = state_.numbers().chosen_end;
+  while (!waiting_.empty() && !reading_rows_) {
+    if (auto keys = state_.missing(waiting_.front().record.value); !keys.empty()) {
+      read_rows(std::move(keys));
+      break;
+    }
+    const paxos::Learner::Applied next = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (!apply(next)) return;
+  }
+  if (state_.numbers().chosen_end == before) return;
+  const bool much = !write_.learned.empty() || unwritten_bytes_ >= kWriteStateBytes;
+  if (much || write_is_due()) write_state();
+  recent_.on_durable(store_.readable().next_lsn);
+  state_.on_readable(store_.readable().chosen_end);
+  set_paused();
+  ports_.chosen_end(state_.numbers().chosen_end);
+}
+
+/// Nothing is applied until they are there; nor is more handed on meanwhile.
+void LearnerActor::read_rows(std::vector<RowKey> keys) {
+  reading_rows_ = true;
+  learner_.set_held(loop().now(), true, effects_);
+  store_.read_rows(std::move(keys), [this](const std::vector<Row>& rows) {
+    if (ended_) return;
+    if (const auto taken = state_.take(rows); !taken) return end(taken.error());
+    reading_rows_ = false;
+    apply_waiting();
+    if (ended_ || reading_rows_) return;
+    learner_.set_held(loop().now(), false, effects_);
+    flush();
+  });
+}
+
+void LearnerActor::end(Error error) {
+  ended_ = true;
+  ports_.cannot_go_on(std::move(error));
 }
 
 void LearnerActor::write_state() {
@@ -103,8 +139,7 @@ bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
   const paxos::Record& record = applied.record;
   const auto made = state_.apply(record.slot, record.value);
   if (!made) {
-    ended_ = true;
-    ports_.cannot_go_on(made.error());
+    end(made.error());
     return false;
   }
   const LogState::Applied& outcome = *made;

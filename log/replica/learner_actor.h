@@ -1,6 +1,7 @@
 // The learner on its loop: applies chosen slots to the state and hands out what came of them.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -72,7 +73,10 @@ class LearnerActor final : public net::Actor<Letter> {
  private:
   void handle(Letter& letter) override;
   void flush() override;
+  void apply_waiting();
+  void read_rows(std::vector<RowKey> keys);
   [[nodiscard]] bool apply(const paxos::Learner::Applied& applied);
+  void end(Error error);
   void serve(const paxos::Learner::Serve& serve);
   void set_paused();
   void on_faulty(Slot slot);
@@ -89,6 +93,8 @@ class LearnerActor final : public net::Actor<Letter> {
   paxos::Learner::Effects effects_;
   RecentLog recent_;
   StateWrite write_;
+  std::deque<paxos::Learner::Applied> waiting_;  // To be applied; what one turn has handed on.
+  bool reading_rows_ = false;                    // Which the first of these needs.
   bool space_full_ = false;
   Slot written_end_;                 // The store has been given the state up to there;
   std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie behind it.

@@ -42,6 +42,7 @@ LogState::LogState(const Sections& sections) {
       STELE_CHECK(!is_core(kind) && section_of(kind) == nullptr);
       by_kind_[static_cast<std::uint8_t>(kind)] = section;
     }
+    if (!type.table.in_memory) tabled_.push_back(section);
   }
   STELE_CHECK(!sections_.empty());
   sessions_ = dynamic_cast<Sessions*>(sections_.front().second.get());
@@ -52,12 +53,34 @@ Result<LogState> LogState::load(const Sections& sections, const StateNumbers& nu
                                 const std::vector<Row>& rows) {
   LogState state(sections);
   state.numbers_ = numbers;
-  for (const Row& row : rows) {
-    Section* owner = state.find(row.table);
-    if (owner == nullptr) return fail(Errc::corrupt, "a row is of a table that no section has");
-    if (const auto done = owner->load(row); !done) return forward(done);
-  }
+  if (const auto done = state.take(rows); !done) return forward(done);
   return state;
+}
+
+Result<void> LogState::take(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    Section* owner = find(row.table);
+    if (owner == nullptr) return fail(Errc::corrupt, "a row is of a table that no section has");
+    if (auto done = owner->load(row); !done) return done;
+  }
+  return {};
+}
+
+std::vector<RowKey> LogState::missing(const paxos::Value& value) const {
+  std::vector<RowKey> keys;
+  if (tabled_.empty() || value.kind() != paxos::ValueKind::batch) return keys;
+  const auto batch = parse_batch(value);
+  if (!batch || !check_batch(*batch)) return keys;
+  for (const Command& command : batch->commands) {
+    if (const Section* section = section_of(command.kind)) section->add_missing(command, keys);
+  }
+  std::ranges::sort(keys);
+  keys.erase(std::ranges::unique(keys).begin(), keys.end());
+  return keys;
+}
+
+void LogState::on_readable(Slot readable_end) {
+  for (Section* section : tabled_) section->on_readable(readable_end);
 }
 
 Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) {

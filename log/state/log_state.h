@@ -56,6 +56,13 @@ class LogState {
   /// Null if there is none.
   [[nodiscard]] const Section* section(Table table) const { return find(table); }
 
+  /// The rows that must be read from the store before the next slot, which holds `value`, can be
+  /// applied; mostly none. take() gives them.
+  [[nodiscard]] std::vector<RowKey> missing(const paxos::Value& value) const;
+  /// Errors: corrupt.
+  Result<void> take(const std::vector<Row>& rows);
+  /// What slots below `readable_end` changed can be read from the store.
+  void on_readable(Slot readable_end);
   /// The rows changed since the last call, for the store.
   [[nodiscard]] std::vector<Row> take_changed();
   /// States the invariants of all sections: the first that does not hold, as a sentence; else
@@ -80,6 +87,7 @@ class LogState {
   std::vector<std::pair<Table, std::unique_ptr<Section>>> sections_;  // As they were listed.
   std::array<Section*, 256> by_kind_{};  // Null: no such kind, or append or skip.
   Sessions* sessions_ = nullptr;         // The first of sections_.
+  std::vector<Section*> tabled_;         // Those whose rows are in the tables.
 };
 
 }  // namespace stele::log

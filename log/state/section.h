@@ -44,6 +44,12 @@ class Section {
   virtual Result<void> load(const Row& row) = 0;
   /// Goes into the hash of the state after each slot: a number in which a mistake would show.
   [[nodiscard]] virtual std::uint64_t fingerprint() const = 0;
+  /// Of a section that keeps its rows in the tables (SectionTable::in_memory, RowCache): adds the
+  /// keys that the command needs and that are not in memory. They are given to load() before it is
+  /// applied; one that is not there comes without bytes.
+  virtual void add_missing(const Command& /*command*/, std::vector<RowKey>& /*keys*/) const {}
+  /// The rows that slots below changed can be read back from the tables: they may leave memory.
+  virtual void on_readable(Slot /*readable_end*/) {}
   /// States its invariants: the first that does not hold, as a sentence; else empty. Takes time in
   /// proportion to what it holds.
   [[nodiscard]] virtual std::string check() const = 0;

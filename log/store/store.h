@@ -103,8 +103,13 @@ class Store {
   virtual void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                             std::function<void(EntriesRead)> done) = 0;
 
-  /// Entries below are durable, and read back at once; those above may have to be made readable.
-  [[nodiscard]] virtual Lsn readable_lsn() const = 0;
+  /// Reads rows of sections, in the order of the keys; one that is not there comes without bytes.
+  /// They are as of readable() or later: whoever asks knows that they have not changed since.
+  virtual void read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) = 0;
+
+  /// The state up to which everything is durable, and read back at once; what is above may have to
+  /// be made readable.
+  [[nodiscard]] virtual const StateNumbers& readable() const = 0;
   /// Bytes queued for the next commits.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.

@@ -348,6 +348,22 @@ TEST_SUITE("paxos.learner") {
     bench.learner.step(bench.now, kN1, {{2}, Chosen{kB1, {1}, {2}}}, bench.out);
     CHECK(bench.applied().empty());
   }
+
+  TEST_CASE("set_held: nothing is handed on or fetched meanwhile, and then everything, in order") {
+    Bench bench;
+    bench.learner.set_held(bench.now, true, bench.out);
+    bench.vote(1, kB1, "a");
+    bench.vote(2, kB1, "b");
+    bench.hear(kN1, Chosen{kB1, {1}, {3}});
+    bench.hear_leader(kN1, {100});
+    bench.tick(milliseconds(500));
+    CHECK(bench.applied().empty());
+    CHECK(bench.learner.chosen_end() == Slot{1});
+    CHECK(bench.fetches().empty());
+    bench.learner.set_held(bench.now, false, bench.out);
+    CHECK(bench.applied() == Texts{"a", "b"});
+    CHECK(bench.fetches().size() == 1);
+  }
 }
 
 }  // namespace stele::paxos

@@ -25,8 +25,11 @@ class QuietEvents final : public net::Events {
 
 class NodesInProcess {
  public:
-  explicit NodesInProcess(std::uint64_t count, Sections sections = known_sections())
-      : sections_(std::move(sections)) {
+  explicit NodesInProcess(std::uint64_t count, Sections sections = known_sections(),
+                          StoreFiles::Options files = {})
+      : sections_(std::move(sections)), files_(std::move(files)) {
+    files_.map_bytes = kTestMapBytes;
+    files_.sections = tables_of(sections_);
     // Ports first: a listener on a port that the system chooses, closed again at once.
     for (std::uint64_t id = 1; id <= count; ++id) {
       auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
@@ -45,10 +48,8 @@ class NodesInProcess {
     Server& server = servers_[id];
     auto directory = DataDirectory::open(this->directory(id));
     REQUIRE(directory.has_value());
-    auto store =
-        LmdbStore::open(*std::move(directory),
-                        {.files = {.map_bytes = kTestMapBytes, .sections = tables_of(sections_)}},
-                        loop, [](const Error& error) { FAIL(error.detail); });
+    auto store = LmdbStore::open(*std::move(directory), {.files = files_}, loop,
+                                 [](const Error& error) { FAIL(error.detail); });
     REQUIRE(store.has_value());
     Node::Options options;
     options.self = id;
@@ -114,6 +115,7 @@ class NodesInProcess {
     std::unique_ptr<net::TcpListener> listener;
   };
   Sections sections_;
+  StoreFiles::Options files_;
   TestDirectory directory_;
   net::TcpDialer dialer_{loop, {}};
   std::vector<std::unique_ptr<net::TcpListener>> probes_;

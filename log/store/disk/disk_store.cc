@@ -324,7 +324,13 @@ void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
       std::move(done));
 }
 
-Lsn LmdbStore::readable_lsn() const { return impl_->readable.next_lsn; }
+void LmdbStore::read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) {
+  impl_->read(
+      false, [keys = std::move(keys)](Lmdb::Txn& txn) { return get_rows(txn, keys); },
+      std::move(done));
+}
+
+const StateNumbers& LmdbStore::readable() const { return impl_->readable; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->committer->backlog_bytes(); }
 
 void LmdbStore::measure_space() {

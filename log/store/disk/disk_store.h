@@ -49,7 +49,8 @@ class LmdbStore final : public Store {
                    std::function<void(SlotsRead)> done) override;
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                     std::function<void(EntriesRead)> done) override;
-  [[nodiscard]] Lsn readable_lsn() const override;
+  void read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) override;
+  [[nodiscard]] const StateNumbers& readable() const override;
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
   void measure_space() override;

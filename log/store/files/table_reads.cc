@@ -129,6 +129,7 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
 Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<SectionTable>& sections) {
   std::vector<Row> rows;
   for (const SectionTable& section : sections) {
+    if (!section.in_memory) continue;
     Lmdb::Cursor cursor(txn, section.table);
     for (bool found = cursor.seek(0); found; found = cursor.next()) {
       auto row = unseal_row(section.table, cursor.key(), cursor.value());
@@ -136,6 +137,18 @@ Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<SectionTable
       rows.push_back(*std::move(row));
     }
     if (!cursor.status()) return forward(cursor.status());
+  }
+  return rows;
+}
+
+Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<RowKey>& keys) {
+  std::vector<Row> rows;
+  for (const auto& [table, key] : keys) {
+    const auto sealed = txn.get(table, number_of(key));
+    if (!sealed) return forward(sealed);
+    auto row = *sealed ? unseal_row(table, number_of(key), **sealed) : Row{table, key, {}};
+    if (!row) return forward(row);
+    rows.push_back(*std::move(row));
   }
   return rows;
 }

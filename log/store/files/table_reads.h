@@ -21,8 +21,11 @@ namespace stele::log {
 [[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,
                                               Lsn end, std::size_t bytes_max);
 
-/// All rows of these sections, by table and key. Errors: corrupt, also if they cannot be read.
+/// All rows of these sections that keep theirs in memory, by table and key. Errors: corrupt, also
+/// if they cannot be read.
 [[nodiscard]] Result<std::vector<Row>> get_rows(Lmdb::Txn& txn,
                                                 const std::vector<SectionTable>& sections);
+/// These rows; one that is not there has no bytes. Errors as above.
+[[nodiscard]] Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<RowKey>& keys);
 
 }  // namespace stele::log

@@ -6,6 +6,7 @@
 #include "tests/sim/nodes/sim_loop.h"
 #include "tests/support/commands.h"
 #include "tests/support/state.h"
+#include "tests/support/tabled_counters.h"
 
 namespace stele::log {
 namespace {
@@ -17,11 +18,11 @@ constexpr Ballot kBallot{1, {2}};
 /// The learner of node 1, whose votes are durable at once. Slot 1 opens a session, each later one
 /// holds an append in it.
 struct Bench {
-  Bench() {
+  explicit Bench(Sections with = known_sections()) : sections(std::move(with)) {
     loop.advance(milliseconds(1000));
     vote(batch_of({open_command(1)}));
     sync();
-    REQUIRE(state_of(store).sessions().size() == 1);
+    REQUIRE(state_of(store, sections).sessions().size() == 1);
   }
 
   paxos::Value append(const std::string& entry) {
@@ -47,15 +48,27 @@ struct Bench {
     return found;
   }
 
+  Sections sections;
   sim::SimLoop loop{1};
   sim::Disk disk;
-  sim::MemoryStore store{loop, disk};
+  /// Reads are held back while there is a list for them.
+  std::optional<std::vector<std::function<void()>>> reads;
+  sim::MemoryStore store{loop,
+                         disk,
+                         {.commit_wanted = {},
+                          .read_later =
+                              [this](std::function<void()> read) {
+                                if (reads) return reads->push_back(std::move(read));
+                                loop.post(std::move(read));
+                              },
+                          .failed = {},
+                          .reads = {}}};
   std::vector<paxos::Send> sent;
   std::vector<std::string> ended;
   paxos::Progress progress;
   std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
-      loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}), LogState(),
-      Epoch{1}, 1 << 20,
+      loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
+      LogState(sections), Epoch{1}, 1 << 20,
       LearnerActor::Ports{[this](const paxos::Send& send) { sent.push_back(send); },
                           [this](const Error& error) { ended.push_back(error.detail); },
                           [](const LogState::Applied&) {}, [](Slot) {}, [] {}, [](Slot) {},
@@ -73,7 +86,7 @@ TEST_SUITE("log.learner_actor") {
     bench.vote(bench.append("b"));
     bench.sync();
     CHECK_FALSE(bench.store.dirty());
-    CHECK(bench.store.readable_lsn() == Lsn{1});
+    CHECK(bench.store.readable().next_lsn == Lsn{1});
     CHECK(bench.read() == std::vector<std::string>{"a", "b"});
     bench.loop.advance(LearnerActor::kWriteStateEvery);
     bench.vote(bench.append("c"));
@@ -91,11 +104,11 @@ TEST_SUITE("log.learner_actor") {
     bench.vote(bench.append("a"));
     bench.actor->tick();
     bench.sync();
-    CHECK(bench.store.readable_lsn() == Lsn{1});
+    CHECK(bench.store.readable().next_lsn == Lsn{1});
     bench.loop.advance(LearnerActor::kWriteStateEvery);
     bench.actor->tick();
     bench.sync();
-    CHECK(bench.store.readable_lsn() == Lsn{2});
+    CHECK(bench.store.readable().next_lsn == Lsn{2});
   }
 
   TEST_CASE("state: nothing is left out at a clean end") {
@@ -103,7 +116,7 @@ TEST_SUITE("log.learner_actor") {
     bench.vote(bench.append("a"));
     bench.actor.reset();
     bench.sync();
-    CHECK(bench.store.readable_lsn() == Lsn{2});
+    CHECK(bench.store.readable().next_lsn == Lsn{2});
   }
 
   TEST_CASE("state: waits no longer beside large values") {
@@ -111,10 +124,10 @@ TEST_SUITE("log.learner_actor") {
     const std::string half(LearnerActor::kWriteStateBytes / 2, 'x');
     bench.vote(bench.append(half));
     bench.sync();
-    CHECK(bench.store.readable_lsn() == Lsn{1});
+    CHECK(bench.store.readable().next_lsn == Lsn{1});
     bench.vote(bench.append(half));
     bench.sync();
-    CHECK(bench.store.readable_lsn() == Lsn{3});
+    CHECK(bench.store.readable().next_lsn == Lsn{3});
   }
 
   TEST_CASE("a chosen value that this version does not know ends the node, and nothing is said") {
@@ -147,7 +160,7 @@ TEST_SUITE("log.learner_actor") {
     CHECK(bench.store.dirty());
     bench.actor->tick();  // Nobody else makes it durable.
     bench.sync();
-    CHECK(bench.store.readable_lsn() == Lsn{3});
+    CHECK(bench.store.readable().next_lsn == Lsn{3});
     CHECK(bench.disk.synced.slots.at({3}) == fetched);
   }
 
@@ -178,6 +191,36 @@ TEST_SUITE("log.learner_actor") {
     CHECK(bench.sent.empty());
     bench.progress.arrived = 1000;
     CHECK(ask() == 1);
+  }
+
+  // Invariant 8: slots are applied in order, whatever they have to wait for.
+  TEST_CASE("rows: a slot whose rows are on the disk waits for them, and all after it wait, too") {
+    Bench bench(with_tabled_counters());
+    const auto count = [&](std::uint64_t counter) {
+      return batch_of({count_command({1}, {++bench.sequence}, counter)});
+    };
+    const auto end = [&] { return bench.actor->state().numbers().chosen_end.value; };
+    bench.reads.emplace();
+    bench.vote(count(7));
+    REQUIRE(bench.reads->size() == 1);
+    bench.vote(bench.append("after"));
+    bench.vote(count(8));
+    CHECK(end() == 2);
+    CHECK(bench.reads->size() == 1);  // One at a time.
+    auto first = std::exchange(*bench.reads, {});
+    first.at(0)();
+    bench.loop.run();
+    CHECK(end() == 4);  // The append, and then counter 8 is missing.
+    REQUIRE(bench.reads->size() == 1);
+    auto second = std::exchange(*bench.reads, {});
+    second.at(0)();
+    bench.loop.run();
+    CHECK(end() == 5);
+    bench.vote(count(7));  // Still in memory.
+    CHECK(end() == 6);
+    CHECK(bench.reads->empty());
+    bench.reads.reset();
+    CHECK(bench.read() == std::vector<std::string>{"after"});
   }
 }
 

@@ -72,7 +72,11 @@ class LmdbSimStore final : public SimStore {
                     std::function<void(log::EntriesRead)> done) override {
     real_->read_entries(lsn_begin, lsn_end, bytes_max, std::move(done));
   }
-  [[nodiscard]] Lsn readable_lsn() const override { return real_->readable_lsn(); }
+  void read_rows(std::vector<log::RowKey> keys,
+                 std::function<void(std::vector<log::Row>)> done) override {
+    real_->read_rows(std::move(keys), std::move(done));
+  }
+  [[nodiscard]] const log::StateNumbers& readable() const override { return real_->readable(); }
   [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
   /// Whatever the machine's disk says: a run must not depend on it.
   [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }

@@ -60,11 +60,11 @@ std::size_t MemoryStore::finish_commit() {
     found.push_back(
         read(std::max(ask.begin, disk_.cached.numbers.chosen_end), ask.end, ask.bytes_max));
   }
-  post([this, batch, found = std::move(found), lsn = disk_.cached.numbers.next_lsn,
+  post([this, batch, found = std::move(found), numbers = disk_.cached.numbers,
         commits = disk_.cached.commits]() mutable {
     backlog_ -= batch->bytes;
     commits_ = commits;
-    readable_lsn_ = lsn;
+    readable_ = numbers;
     for (const auto& durable : batch->durable) durable();
     for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
   });
@@ -114,7 +114,7 @@ Result<log::StoreContent> MemoryStore::load() {
   content.acceptor.chosen_end = image.numbers.chosen_end;
   content.acceptor.promise_faulty = image.promise_rotten;
   if (!image.promise_rotten) content.acceptor.promised = image.promised;
-  readable_lsn_ = image.numbers.next_lsn;
+  readable_ = image.numbers;
   for (const auto& [at, bytes] : image.rows) {
     content.rows.push_back({at.first, at.second, bytes});
   }
@@ -218,6 +218,19 @@ void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max
       if (!log::add_entries(record.value, row->second, end, bytes_max, read)) break;
     }
     done(read);
+  });
+}
+
+void MemoryStore::read_rows(std::vector<log::RowKey> keys,
+                            std::function<void(std::vector<log::Row>)> done) {
+  read_later([this, keys = std::move(keys), done = std::move(done)] {
+    std::vector<log::Row> rows;
+    for (const auto& [table, key] : keys) {
+      const auto found = disk_.cached.rows.find({table, key});
+      const bool there = found != disk_.cached.rows.end();
+      rows.push_back({table, key, there ? found->second : std::vector<std::byte>()});
+    }
+    done(std::move(rows));
   });
 }
 

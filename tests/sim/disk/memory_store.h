@@ -59,7 +59,9 @@ class MemoryStore final : public SimStore {
                    std::function<void(log::SlotsRead)> done) override;
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                     std::function<void(log::EntriesRead)> done) override;
-  [[nodiscard]] Lsn readable_lsn() const override { return readable_lsn_; }
+  void read_rows(std::vector<log::RowKey> keys,
+                 std::function<void(std::vector<log::Row>)> done) override;
+  [[nodiscard]] const log::StateNumbers& readable() const override { return readable_; }
   [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
@@ -97,7 +99,7 @@ class MemoryStore final : public SimStore {
   Batch waiting_;
   std::deque<Batch> committing_;
   std::size_t backlog_ = 0;
-  Lsn readable_lsn_{1};
+  log::StateNumbers readable_;
   bool failed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
