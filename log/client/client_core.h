@@ -14,6 +14,7 @@
 
 #include "log/client/client_types.h"
 #include "log/format/packer.h"
+#include "net/link/link.h"
 #include "net/loop/loop.h"
 
 namespace stele::log {

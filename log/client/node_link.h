@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "log/client/client_core.h"
+#include "net/link/link.h"
 #include "net/loop/loop.h"
 
 namespace stele::log {

@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 
+#include "net/link/link.h"
 #include "net/loop/loop.h"
 
 namespace stele::log {

@@ -14,6 +14,7 @@
 #include "log/replica/state_comparison.h"
 #include "log/service/service.h"
 #include "log/store/store.h"
+#include "net/link/link.h"
 #include "net/link/peers.h"
 #include "net/loop/events.h"
 #include "net/loop/loop.h"

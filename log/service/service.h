@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "log/replica/replica.h"
+#include "net/link/link.h"
 #include "net/loop/loop.h"
 
 namespace stele::log {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "net/link/link.h"
 #include "net/loop/events.h"
 #include "net/loop/loop.h"
 

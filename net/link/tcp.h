@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/link/link.h"
 #include "net/link/receive_memory.h"
 #include "net/link/resolver.h"
 #include "net/loop/asio_loop.h"

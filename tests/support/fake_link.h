@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "net/loop/loop.h"
+#include "net/link/link.h"
 
 namespace stele::log {
 

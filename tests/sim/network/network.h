@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "net/link/link.h"
 #include "net/loop/loop.h"
 #include "tests/sim/checker/coverage.h"
 #include "tests/sim/checker/trace.h"
