@@ -100,8 +100,8 @@ void Settings::fill_from(const Settings& below) {
   take(log_format, below.log_format);
 }
 
-Result<std::map<NodeId, net::Address>> parse_cluster(const std::string& text) {
-  std::map<NodeId, net::Address> cluster;
+Result<std::map<NodeId, Address>> parse_cluster(const std::string& text) {
+  std::map<NodeId, Address> cluster;
   std::string_view rest = text;
   while (true) {
     const std::size_t comma = rest.find(',');
@@ -120,7 +120,7 @@ Result<std::map<NodeId, net::Address>> parse_cluster(const std::string& text) {
         id.value > kNodeIdMax) {
       return bad("has an id that is not a number from 1 to " + text_of(kNodeIdMax));
     }
-    const auto address = net::parse_address(entry.substr(equals + 1));
+    const auto address = parse_address(entry.substr(equals + 1));
     if (!address) return bad("has a bad address: " + address.error().detail);
     if (cluster.contains(id)) return bad("names id " + text_of(id.value) + " a second time");
     for (const auto& [other, taken] : cluster) {
@@ -228,7 +228,7 @@ Result<Config> make_config(const Settings& settings) {
   }
   config.listen = self->second;
   if (settings.listen) {
-    const auto listen = net::parse_address(*settings.listen);
+    const auto listen = parse_address(*settings.listen);
     if (!listen) return fail(Errc::invalid_argument, "--listen: " + listen.error().detail);
     config.listen = *listen;
   }

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "net/link/address.h"
+#include <stele/address.h>
 #include "paxos/base/ids.h"
 #include "paxos/base/result.h"
 
@@ -39,9 +39,9 @@ struct Settings {
 /// Checked and complete.
 struct Config {
   NodeId id;
-  std::map<NodeId, net::Address> cluster;
+  std::map<NodeId, Address> cluster;
   std::string data;
-  net::Address listen;
+  Address listen;
   std::string cluster_name;
   std::uint64_t entry_bytes_max = 0;
   std::uint64_t disk_bytes_max = 0;
@@ -57,7 +57,7 @@ struct Config {
 };
 
 /// "1=host:port,2=host:port". Errors: invalid_argument, naming the entry that is wrong.
-[[nodiscard]] Result<std::map<NodeId, net::Address>> parse_cluster(const std::string& text);
+[[nodiscard]] Result<std::map<NodeId, Address>> parse_cluster(const std::string& text);
 
 /// Reads the keys of the flags, `cluster` as a table. Errors: invalid_argument, with line numbers.
 [[nodiscard]] Result<Settings> read_settings(const std::string& path);

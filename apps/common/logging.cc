@@ -23,12 +23,12 @@
 namespace stele::apps {
 namespace {
 
-std::string_view word(net::Level level) {
+std::string_view word(EventLevel level) {
   switch (level) {
-    case net::Level::debug: return "debug";
-    case net::Level::info: return "info";
-    case net::Level::warning: return "warning";
-    case net::Level::error: return "error";
+    case EventLevel::debug: return "debug";
+    case EventLevel::info: return "info";
+    case EventLevel::warning: return "warning";
+    case EventLevel::error: return "error";
   }
   return "?";
 }
@@ -126,7 +126,7 @@ struct EventLog::Impl {
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<StandardError> sink = std::make_shared<StandardError>();
   std::shared_ptr<spdlog::async_logger> logger;
-  net::Level least = net::Level::info;
+  EventLevel least = EventLevel::info;
   bool json = false;
 };
 
@@ -138,8 +138,8 @@ Result<std::unique_ptr<EventLog>> EventLog::make(const std::string& level,
                                                  const std::string& format) {
   auto impl = std::make_unique<Impl>();
   bool known = false;
-  for (const net::Level each :
-       {net::Level::debug, net::Level::info, net::Level::warning, net::Level::error}) {
+  for (const EventLevel each :
+       {EventLevel::debug, EventLevel::info, EventLevel::warning, EventLevel::error}) {
     if (word(each) != level) continue;
     impl->least = each;
     known = true;
@@ -161,15 +161,15 @@ Result<std::unique_ptr<EventLog>> EventLog::make(const std::string& level,
   return std::unique_ptr<EventLog>(new EventLog(std::move(impl)));
 }
 
-void EventLog::event(net::Level level, std::string_view name,
-                     std::initializer_list<net::Field> fields) {
+void EventLog::event(EventLevel level, std::string_view name,
+                     std::initializer_list<EventField> fields) {
   if (level < impl_->least) return;
   std::string line;
   if (impl_->json) {
     line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(word(level)) +
            "\",\"event\":";
     append_json(line, name);
-    for (const net::Field& field : fields) {
+    for (const EventField& field : fields) {
       line += ',';
       append_json(line, field.key);
       line += ':';
@@ -178,7 +178,7 @@ void EventLog::event(net::Level level, std::string_view name,
     line += '}';
   } else {
     line = timestamp() + ' ' + std::string(word(level)) + ' ' + std::string(name);
-    for (const net::Field& field : fields) {
+    for (const EventField& field : fields) {
       line += ' ';
       line += field.key;
       line += '=';

@@ -55,7 +55,7 @@ Server::Server(net::AsioLoop& loop, const Config& config) : dialer_(loop, tcp_op
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config,
                                               const net::Resolver::Endpoints& listen,
-                                              net::AsioLoop& loop, net::Events& events,
+                                              net::AsioLoop& loop, Events& events,
                                               std::function<void(Error)> on_failure) {
   auto server = std::unique_ptr<Server>(new Server(loop, config));
   // The port first: a second node with the same flags should say so before it touches the

@@ -4,11 +4,11 @@
 #include <functional>
 #include <memory>
 
+#include <stele/events.h>
 #include "apps/common/config.h"
 #include "log/node/node.h"
 #include "net/link/tcp.h"
 #include "net/loop/asio_loop.h"
-#include "net/loop/events.h"
 
 namespace stele::apps {
 
@@ -20,7 +20,7 @@ class Server {
   /// `listen`: what the address to listen on stands for.
   static Result<std::unique_ptr<Server>> start(const Config& config,
                                                const net::Resolver::Endpoints& listen,
-                                               net::AsioLoop& loop, net::Events& events,
+                                               net::AsioLoop& loop, Events& events,
                                                std::function<void(Error)> on_failure);
 
   /// Stops accepting, hands over, answers what is in flight, then calls `done`.

@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "log/client/client_types.h"
+#include <stele/client_types.h>
 
 namespace stele::apps {
 
 /// What stands before or after any subcommand.
 struct Common {
-  std::vector<net::Address> cluster;
+  std::vector<Address> cluster;
   std::string cluster_name;
 };
 

@@ -19,11 +19,11 @@
 #include <mutex>
 #include <thread>
 
+#include <stele/client.h>
 #include "apps/common/exit_codes.h"
 #include "apps/stele/cli.h"
 #include "apps/stele/entry_source.h"
 #include "apps/stele/output.h"
-#include "log/client/client.h"
 
 namespace stele::apps {
 namespace {

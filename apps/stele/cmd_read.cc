@@ -10,10 +10,10 @@
 #include <cstring>
 #include <utility>
 
+#include <stele/client.h>
 #include "apps/common/exit_codes.h"
 #include "apps/stele/cli.h"
 #include "apps/stele/output.h"
-#include "log/client/client.h"
 
 namespace stele::apps {
 namespace {

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include <stele/client.h>
 #include "apps/common/exit_codes.h"
 #include "apps/stele/cli.h"
-#include "log/client/client.h"
 
 namespace stele::apps {
 namespace {
@@ -18,13 +18,13 @@ std::string text_of(Ballot ballot) {
 nlohmann::ordered_json to_json(const NodeStatus& node) {
   nlohmann::ordered_json line;
   line["id"] = node.answer.node.value;
-  line["address"] = net::to_string(node.address);
+  line["address"] = to_string(node.address);
   line["reachable"] = node.reachable;
   if (!node.reachable) {
     line["fault"] = node.detail;
     return line;
   }
-  const net::StatusAnswer& answer = node.answer;
+  const NodeReport& answer = node.answer;
   line["role"] = answer.role;
   line["ballot"] = text_of(answer.ballot);
   line["leader"] = answer.leader.value;
@@ -34,7 +34,7 @@ nlohmann::ordered_json to_json(const NodeStatus& node) {
   line["disk_bytes"] = answer.disk_bytes;
   line["version"] = answer.version;
   line["uptime_s"] = answer.uptime_s;
-  line["state_hash"] = net::to_hex(answer.state_hash);
+  line["state_hash"] = to_hex(answer.state_hash);
   line["fault"] = answer.fault;
   return line;
 }
@@ -44,9 +44,9 @@ void print_table(const std::vector<NodeStatus>& nodes) {
               "ballot", "leader", "chosen_end", "applied_lsn", "first_lsn", "disk_mib", "uptime_s",
               "fault");
   for (const NodeStatus& node : nodes) {
-    const net::StatusAnswer& answer = node.answer;
+    const NodeReport& answer = node.answer;
     const std::string id = answer.node == NodeId{} ? "?" : std::to_string(answer.node.value);
-    const std::string address = net::to_string(node.address);
+    const std::string address = to_string(node.address);
     if (!node.reachable) {
       std::printf("%-3s %-22s %-10s %s\n", id.c_str(), address.c_str(), "-", node.detail.c_str());
       continue;
@@ -83,20 +83,20 @@ int status(const Common& common, const StatusFlags& flags) {
   }
   if (flags.json) {
     nlohmann::ordered_json whole;
-    whole["cluster_id"] = net::to_hex(cluster_id);
+    whole["cluster_id"] = to_hex(cluster_id);
     whole["nodes"] = nlohmann::ordered_json::array();
     for (const NodeStatus& node : nodes) whole["nodes"].push_back(to_json(node));
     std::printf("%s\n",
                 whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     const std::string unborn = any ? "not born yet" : "not reached";
-    std::printf("cluster %s\n", cluster_id == 0 ? unborn.c_str() : net::to_hex(cluster_id).c_str());
+    std::printf("cluster %s\n", cluster_id == 0 ? unborn.c_str() : to_hex(cluster_id).c_str());
     print_table(nodes);
   }
   if (leads) return kDone;
   std::fflush(stdout);
   for (const NodeStatus& node : nodes) {
-    const std::string why = net::to_string(node.address) + ": " + node.detail;
+    const std::string why = to_string(node.address) + ": " + node.detail;
     const bool refused = node.detail.starts_with("it refused: ");
     if (any) break;
     if (node.detail.find("belongs to the cluster ") != std::string::npos)

@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
+#include <stele/client_types.h>
 #include "apps/stele/cli.h"
-#include "log/client/client_types.h"
 
 namespace stele::apps {
 

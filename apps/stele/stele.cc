@@ -13,11 +13,11 @@
 #include <map>
 #include <utility>
 
+#include <stele/version.h>
 #include "apps/common/config.h"
 #include "apps/common/descriptors.h"
 #include "apps/common/exit_codes.h"
 #include "apps/stele/cli.h"
-#include "paxos/base/version.h"
 
 namespace stele::apps {
 
@@ -57,14 +57,14 @@ void add_format(CLI::App& sub, Format& format) {
 }
 
 /// "host:port,host:port"; "1=host:port" as steled has it will do, too.
-Result<std::vector<net::Address>> parse_addresses(const std::string& text) {
-  std::vector<net::Address> addresses;
+Result<std::vector<Address>> parse_addresses(const std::string& text) {
+  std::vector<Address> addresses;
   std::size_t at = 0;
   while (at <= text.size()) {
     const std::size_t comma = std::min(text.find(',', at), text.size());
     std::string entry = text.substr(at, comma - at);
     entry = entry.substr(entry.find('=') + 1);
-    auto address = net::parse_address(entry);
+    auto address = parse_address(entry);
     if (!address) return forward(address);
     addresses.push_back(*std::move(address));
     at = comma + 1;

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include <stele/version.h>
 #include "apps/common/config.h"
 #include "apps/common/descriptors.h"
 #include "apps/common/disk_fault.h"
@@ -21,7 +22,6 @@
 #include "apps/common/logging.h"
 #include "apps/common/server.h"
 #include "paxos/base/check.h"
-#include "paxos/base/version.h"
 
 namespace stele::apps {
 namespace {
@@ -107,7 +107,7 @@ int run(const Config& config) {
   EventLog& log = **events;
   end_on_disk_fault();
   set_check_handler([&log](const std::string& line) {
-    log.event(net::Level::error, "check_failed", {{"reason", line}});
+    log.event(EventLevel::error, "check_failed", {{"reason", line}});
     log.flush();
   });
 
@@ -116,7 +116,7 @@ int run(const Config& config) {
   int exit_code = kDone;
   std::unique_ptr<Server> server;
   const auto fail_with = [&](std::string_view event, const Error& error) {
-    log.event(net::Level::error, event,
+    log.event(EventLevel::error, event,
               {{"code", std::string(to_string(error.code))}, {"reason", error.detail}});
     exit_code = exit_code_of(error.code);
     context.stop();
@@ -125,19 +125,19 @@ int run(const Config& config) {
     Ending ending(
         context,
         [&](int signal) {
-          log.event(net::Level::info, "stopping", {{"signal", std::to_string(signal)}});
+          log.event(EventLevel::info, "stopping", {{"signal", std::to_string(signal)}});
           if (!server) return context.stop();
           server->stop([&] { context.stop(); });
         },
         [&](const std::string& why) {
-          log.event(net::Level::error, "ends_at_once", {{"reason", why}});
+          log.event(EventLevel::error, "ends_at_once", {{"reason", why}});
           log.flush();
         });
-    log.event(net::Level::info, "starting",
+    log.event(EventLevel::info, "starting",
               {{"node", config.id.value},
                {"version", kVersion},
                {"data", config.data},
-               {"listen", net::to_string(config.listen)}});
+               {"listen", to_string(config.listen)}});
     auto work = std::optional(asio::make_work_guard(context));  // Until there is a server.
     net::Resolver resolver(context);
     // Not waited for: a name server that does not answer must not hold up the end.
@@ -145,7 +145,7 @@ int run(const Config& config) {
                                         const std::string& failure) {
       if (found.empty()) {
         return fail_with("cannot_start", {Errc::invalid_argument,
-                                          "cannot listen on " + net::to_string(config.listen) +
+                                          "cannot listen on " + to_string(config.listen) +
                                               ": the host name cannot be resolved: " + failure});
       }
       auto started = Server::start(config, found, loop, log, [&](const Error& error) {
@@ -160,7 +160,7 @@ int run(const Config& config) {
     const bool started = server != nullptr;
     server.reset();
     if (started || exit_code == kDone) {
-      log.event(net::Level::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
+      log.event(EventLevel::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
     }
     log.flush();
   }

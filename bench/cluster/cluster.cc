@@ -87,12 +87,12 @@ void Cluster::kill(std::uint64_t id) {
   processes_[id].wait();
 }
 
-net::Address Cluster::address(std::uint64_t id) const { return {"127.0.0.1", ports_.at(id)}; }
+Address Cluster::address(std::uint64_t id) const { return {"127.0.0.1", ports_.at(id)}; }
 
 std::string Cluster::addresses() const {
   std::string all;
   for (const auto& [id, port] : ports_) {
-    all += (all.empty() ? "" : ",") + net::to_string(address(id));
+    all += (all.empty() ? "" : ",") + to_string(address(id));
   }
   return all;
 }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <stele/client.h>
 #include "bench/cluster/process.h"
-#include "log/client/client.h"
 
 namespace stele::test {
 
@@ -39,7 +39,7 @@ class Cluster {
   [[nodiscard]] std::vector<std::string> arguments(std::uint64_t id) const;
   [[nodiscard]] std::string data(std::uint64_t id) const;
   [[nodiscard]] std::string log(std::uint64_t id) const;
-  [[nodiscard]] net::Address address(std::uint64_t id) const;
+  [[nodiscard]] Address address(std::uint64_t id) const;
   /// "127.0.0.1:port,…" for the tools.
   [[nodiscard]] std::string addresses() const;
   [[nodiscard]] ClientOptions client_options() const;

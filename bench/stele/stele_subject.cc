@@ -45,7 +45,7 @@ SteleSubject::SteleSubject(std::size_t nodes, const std::string& directory)
 
 SteleSubject::SteleSubject(const std::vector<std::string>& addresses) {
   for (const std::string& text : addresses) {
-    const auto address = net::parse_address(text);
+    const auto address = parse_address(text);
     if (!address) throw std::runtime_error(address.error().detail);
     options_.addresses.push_back(*address);
   }

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
+#include <stele/client.h>
 #include "bench/cluster/cluster.h"
 #include "bench/measure/subject.h"
-#include "log/client/client.h"
 
 namespace stele::bench {
 

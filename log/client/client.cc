@@ -1,4 +1,4 @@
-#include "log/client/client.h"
+#include <stele/client.h>
 
 #include <string>
 
@@ -9,14 +9,6 @@
 
 namespace stele {
 namespace {
-
-class Category final : public asio::error_category {
- public:
-  [[nodiscard]] const char* name() const noexcept override { return "stele"; }
-  [[nodiscard]] std::string message(int value) const override {
-    return std::string(to_string(static_cast<Errc>(value)));
-  }
-};
 
 /// Buffers that are used again, whatever the program's allocator does with large blocks, and no
 /// bound: what a client receives is what it has asked for. (A node that stops in the middle of a
@@ -46,13 +38,6 @@ struct ContextConnections final : asio::execution_context::service {
 };
 
 }  // namespace
-
-const asio::error_category& error_category() {
-  static const Category category;
-  return category;
-}
-
-asio::error_code make_error_code(Errc code) { return {static_cast<int>(code), error_category()}; }
 
 struct Client::Impl {
   Impl(asio::io_context& context, ClientOptions options)

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <stele/version.h>
 #include "log/client/node_link.h"
-#include "paxos/base/version.h"
 
 namespace stele::log {
 namespace {
@@ -325,7 +325,7 @@ bool ClientCore::target_owes() const {
 
 // --- Connections and the leader --------------------------------------------------------
 
-ClientCore::Connection& ClientCore::connection(const net::Address& address) {
+ClientCore::Connection& ClientCore::connection(const Address& address) {
   auto& found = connections_[address];
   if (!found) found = std::make_unique<Connection>(*this, address);
   return *found;
@@ -346,7 +346,7 @@ ClientCore::Connection* ClientCore::target() {
 }
 
 void ClientCore::learn(const std::string& address) {
-  const auto parsed = net::parse_address(address);
+  const auto parsed = parse_address(address);
   if (!parsed || std::find(addresses_.begin(), addresses_.end(), *parsed) != addresses_.end())
     return;
   addresses_.push_back(*parsed);
@@ -360,8 +360,8 @@ void ClientCore::on_ready(Connection& ready) {
   // Sessions and LSNs of one cluster mean nothing in another.
   if (ready.cluster_id() != 0 && cluster_id_ != 0 && ready.cluster_id() != cluster_id_) {
     return on_wrong_cluster(
-        ready, "it belongs to the cluster " + net::to_hex(ready.cluster_id()) +
-                   ", another one than this client has spoken to, " + net::to_hex(cluster_id_) +
+        ready, "it belongs to the cluster " + to_hex(ready.cluster_id()) +
+                   ", another one than this client has spoken to, " + to_hex(cluster_id_) +
                    ": that was made anew, or the addresses are of several clusters");
   }
   if (ready.cluster_id() != 0) cluster_id_ = ready.cluster_id();
@@ -399,11 +399,11 @@ bool ClientCore::addresses_are_checked() {
   const Time now = loop_.now();
   if (checked_since_ == Time{}) {
     checked_since_ = now;
-    for (const net::Address& address : options_.addresses) {
+    for (const Address& address : options_.addresses) {
       if (connection(address).down()) connection(address).dial();
     }
   }
-  const bool waits = std::ranges::any_of(options_.addresses, [this](const net::Address& address) {
+  const bool waits = std::ranges::any_of(options_.addresses, [this](const Address& address) {
     return connection(address).shaking_hands();
   });
   if (waits && now - checked_since_ < kCheckWithin) {
@@ -450,8 +450,8 @@ void ClientCore::on_lost(Connection& lost, const std::string& reason) {
   wake();
 }
 
-bool ClientCore::is_silent(const net::Address& address) const {
-  const auto found = silent_.find(net::to_string(address));
+bool ClientCore::is_silent(const Address& address) const {
+  const auto found = silent_.find(to_string(address));
   return found != silent_.end() && loop_.now() - found->second < 4 * options_.attempt_timeout;
 }
 
@@ -472,7 +472,7 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   target_leads_ = false;
   leader_hint_ = leader;
   hint_from_ = nullptr;
-  const auto hinted = net::parse_address(leader);
+  const auto hinted = parse_address(leader);
   if (hinted) learn(leader);
   const auto found =
       hinted ? std::find(addresses_.begin(), addresses_.end(), *hinted) : addresses_.end();

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "log/client/client_types.h"
+#include <stele/client_types.h>
 #include "log/format/packer.h"
 #include "net/link/link.h"
 #include "net/loop/loop.h"
@@ -24,7 +24,7 @@ namespace stele::log {
 class ClientCore {
  public:
   /// Gets called once, on the loop, never from within the call that took it.
-  using AppendDone = Completion<AppendResult>;
+  using AppendDone = detail::Completion<AppendResult>;
   using ReadDone = std::function<void(std::optional<Errc>, ReadResult)>;
   using StatusDone = std::function<void(std::vector<NodeStatus>)>;
 
@@ -95,7 +95,7 @@ class ClientCore {
 
   // Connections and the leader.
   Connection* target();
-  Connection& connection(const net::Address& address);
+  Connection& connection(const Address& address);
   void learn(const std::string& address);
   void on_ready(Connection& connection);
   void on_lost(Connection& connection, const std::string& reason);
@@ -104,7 +104,7 @@ class ClientCore {
   [[nodiscard]] bool addresses_are_checked();
   void tell_waiting(Time now);
   void leave_target(const std::string& leader, const std::string& reason);
-  [[nodiscard]] bool is_silent(const net::Address& address) const;
+  [[nodiscard]] bool is_silent(const Address& address) const;
   void wake();
   void turn();
   void tick();
@@ -168,7 +168,7 @@ class ClientCore {
   Connection* target_ = nullptr;
   std::size_t target_index_ = 0;
   std::size_t target_known_ = SIZE_MAX;  // Whose connection `target_` is, among the addresses.
-  std::vector<net::Address> addresses_;  // Known nodes; the user's first.
+  std::vector<Address> addresses_;       // Known nodes; the user's first.
   Time appends_since_{};    // Since when the target has owed answers to appends and told none,
   Time tail_since_{};       // and nothing of the tail.
   Duration appends_gap_{};  // The longest such time of late after which one came.
@@ -212,7 +212,7 @@ class ClientCore {
   ClientOptions options_;
   Time tick_at_{};
   std::map<NodeId, std::string> members_;
-  std::map<net::Address, std::unique_ptr<Connection>> connections_;
+  std::map<Address, std::unique_ptr<Connection>> connections_;
   std::uint64_t cluster_id_ = 0;  // Of the first node that told one.
   bool ever_connected_ = false;
   bool addresses_checked_ = false;

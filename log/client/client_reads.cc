@@ -54,10 +54,10 @@ ClientCore::Connection* ClientCore::connection_for(const PendingRead& read) {
   if (read.options.node == NodeId{}) return target();
   const auto member = members_.find(read.options.node);
   if (member != members_.end()) {
-    if (const auto address = net::parse_address(member->second)) return &connection(*address);
+    if (const auto address = parse_address(member->second)) return &connection(*address);
   }
   // Not known yet: every node that can be reached tells the members.
-  for (const net::Address& address : std::vector<net::Address>(addresses_)) {
+  for (const Address& address : std::vector<Address>(addresses_)) {
     Connection& any = connection(address);
     if (any.ready() && any.node() == read.options.node) return &any;
     if (any.may_dial()) any.dial();
@@ -236,8 +236,8 @@ void ClientCore::send_status() {
   std::vector<std::uint64_t> finished;
   for (auto& [request, status] : statuses_) {
     bool all = true;
-    for (const net::Address& address : std::vector<net::Address>(addresses_)) {
-      const std::string name = net::to_string(address);
+    for (const Address& address : std::vector<Address>(addresses_)) {
+      const std::string name = to_string(address);
       const bool fresh = !status.nodes.contains(name);
       NodeStatus& node = status.nodes[name];
       node.address = address;
@@ -278,16 +278,16 @@ void ClientCore::send_status() {
 }
 
 void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
-  if (&from == target() && answer.role == "leader") target_leads_ = true;
-  for (const net::MemberAddress& member : answer.members) {
+  if (&from == target() && answer.report.role == "leader") target_leads_ = true;
+  for (const MemberAddress& member : answer.report.members) {
     members_[member.node] = member.address;
     learn(member.address);
   }
   if (&from == target() && std::exchange(asks_whether_it_leads_, false)) {
-    if (answer.role == "leader") {
+    if (answer.report.role == "leader") {
       allowance_ = std::min(2 * allowance_, kAllowanceMax);
     } else {
-      const auto leader = members_.find(answer.leader);
+      const auto leader = members_.find(answer.report.leader);
       leave_target(leader == members_.end() ? "" : leader->second, from.name() + " does not lead");
     }
   }
@@ -295,7 +295,7 @@ void ClientCore::on_status(Connection& from, const net::StatusAnswer& answer) {
   if (found != statuses_.end()) {
     const std::string name = from.name();
     NodeStatus& node = found->second.nodes[name];
-    node.answer = answer;
+    node.answer = answer.report;
     node.detail.clear();
     found->second.answered[name] = true;
   }

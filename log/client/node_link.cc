@@ -1,12 +1,12 @@
 #include "log/client/node_link.h"
 
+#include <stele/version.h>
 #include "net/wire/frame.h"
-#include "paxos/base/version.h"
 
 namespace stele::log {
 
-ClientCore::Connection::Connection(ClientCore& core, net::Address address)
-    : core_(core), address_(std::move(address)), name_(net::to_string(address_)) {}
+ClientCore::Connection::Connection(ClientCore& core, Address address)
+    : core_(core), address_(std::move(address)), name_(to_string(address_)) {}
 
 void ClientCore::Connection::dial() {
   dialled_at_ = core_.loop_.now();

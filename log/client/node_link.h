@@ -16,7 +16,7 @@ namespace stele::log {
 class ClientCore::Connection final : public net::LinkHandler {
  public:
   /// Tells `core` what comes; it may be destroyed from within.
-  Connection(ClientCore& core, net::Address address);
+  Connection(ClientCore& core, Address address);
 
   void dial();
   bool send(const net::Message& message) { return ready_ && link_->send(message); }
@@ -36,7 +36,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   [[nodiscard]] bool overdue(Time now, Duration limit) const {
     return shaking_hands() && now - dialled_at_ >= limit;
   }
-  [[nodiscard]] const net::Address& address() const { return address_; }
+  [[nodiscard]] const Address& address() const { return address_; }
   /// "host:port".
   [[nodiscard]] const std::string& name() const { return name_; }
   /// Of the node, as it said in its handshake; {} and 0 before.
@@ -67,7 +67,7 @@ class ClientCore::Connection final : public net::LinkHandler {
   bool ready_ = false;
   Time dialled_at_{};
   net::Hello hello_;
-  net::Address address_;
+  Address address_;
   std::string name_;
 };
 

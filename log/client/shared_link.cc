@@ -24,8 +24,7 @@ constexpr std::size_t kBuffersKeptMax = 8;
 /// One client's end of a connection.
 class SharedConnections::Member final : public net::Link {
  public:
-  Member(SharedConnections& all, net::Address address, std::uint32_t group,
-         net::LinkHandler& handler)
+  Member(SharedConnections& all, Address address, std::uint32_t group, net::LinkHandler& handler)
       : handler_(&handler), own_(*this), all_(all), address_(std::move(address)), group_(group) {}
   ~Member() override { leave(false); }
   Member(const Member&) = delete;
@@ -45,7 +44,7 @@ class SharedConnections::Member final : public net::Link {
     leave(true);
   }
   void expect(net::Speaker, std::size_t) override {}  // They take any from a node.
-  [[nodiscard]] std::string peer_name() const override { return net::to_string(address_); }
+  [[nodiscard]] std::string peer_name() const override { return to_string(address_); }
 
   // From the shared connection. The client may destroy its end from within each.
   void on_message(net::Message message) {
@@ -82,7 +81,7 @@ class SharedConnections::Member final : public net::Link {
   std::shared_ptr<Shared> shared_;
   Own own_;
   SharedConnections& all_;
-  net::Address address_;
+  Address address_;
   std::uint32_t group_;
   net::Hello hello_;
 };
@@ -100,7 +99,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
            (hello_->node == other.node && (born_since || hello_->cluster_id == other.cluster_id));
   }
   void dial(const net::Hello& hello) {
-    link_ = all_.dialer_.dial(std::get<net::Address>(key_), *this);
+    link_ = all_.dialer_.dial(std::get<Address>(key_), *this);
     link_->expect(net::Speaker::server, net::kFrameBytesMax);
     link_->send(hello);
   }
@@ -410,7 +409,7 @@ std::shared_ptr<SharedConnections::Shared> SharedConnections::join(const Key& ke
 class SharedConnections::GroupDialer final : public net::Dialer {
  public:
   GroupDialer(SharedConnections& all, std::uint32_t group) : all_(all), group_(group) {}
-  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const Address& address,
                                                 net::LinkHandler& handler) override {
     return std::make_unique<Member>(all_, address, group_, handler);
   }

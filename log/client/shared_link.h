@@ -28,7 +28,7 @@ class SharedConnections {
   class Shared;
   class Member;
   class GroupDialer;
-  using Key = std::tuple<net::Address, std::string, std::uint32_t>;  // Address, cluster, group.
+  using Key = std::tuple<Address, std::string, std::uint32_t>;  // Address, cluster, group.
 
   std::shared_ptr<Shared> join(const Key& key, const net::Hello& hello);
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <stele/version.h>
 #include "net/wire/frame.h"
 #include "paxos/base/check.h"
-#include "paxos/base/version.h"
 
 namespace stele::log {
 namespace {
@@ -169,7 +169,7 @@ class Node::Inbound final : public net::LinkHandler {
 };
 
 Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::Dialer& dialer,
-                                         net::Events& events, std::unique_ptr<Store> store) {
+                                         Events& events, std::unique_ptr<Store> store) {
   const auto configuration = configuration_of(options);
   if (!configuration) return forward(configuration);
   if (!configuration->contains(options.self)) {
@@ -208,7 +208,7 @@ Result<std::unique_ptr<Node>> Node::make(Options options, net::Loop& loop, net::
   return node;
 }
 
-Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& events,
+Node::Node(Options options, net::Loop& loop, net::Dialer& dialer, Events& events,
            std::unique_ptr<Store> store, Membership membership, Lineage lineage)
     : options_(std::move(options)),
       loop_(loop),
@@ -293,7 +293,7 @@ Result<bool> Node::admit(const net::Hello& hello) {
     const bool again = refusal.reason == admitted.error().detail;
     refusal = {admitted.error().detail, again ? refusal.times + 1 : 1};
     if (refusal.times == told_at) {
-      events_.event(net::Level::error, "peer_refused", {{"reason", refusal.reason}});
+      events_.event(EventLevel::error, "peer_refused", {{"reason", refusal.reason}});
     }
     return admitted;
   }
@@ -310,8 +310,8 @@ void Node::be_born() {
     if (inbound->is_stranger_to(membership_.identity().members)) strangers.push_back(inbound.get());
   }
   for (Inbound* stranger : strangers) drop(*stranger);
-  events_.event(net::Level::info, "cluster_born",
-                {{"cluster_id", net::to_hex(membership_.identity().cluster_id)},
+  events_.event(EventLevel::info, "cluster_born",
+                {{"cluster_id", to_hex(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
   service_.on_born();
   // It votes only once the list is durable: until then a crash would make it unborn again.
@@ -348,7 +348,7 @@ Result<void> Node::start_replica() {
       .on_failure = options_.on_failure,
       .tap = options_.tap,
   };
-  events_.event(net::Level::info, "replica_started",
+  events_.event(EventLevel::info, "replica_started",
                 {{"chosen_end", content->numbers.chosen_end.value},
                  {"next_lsn", content->numbers.next_lsn.value},
                  {"sessions", state->sessions().size()}});
@@ -443,7 +443,7 @@ void Node::check_state() {
   if (const auto disputed = comparison_.disputed(); disputed != disputed_) {
     disputed_ = disputed;
     if (disputed) {
-      events_.event(net::Level::error, "states_differ", {{"reason", comparison_.sentence()}});
+      events_.event(EventLevel::error, "states_differ", {{"reason", comparison_.sentence()}});
       report();
     }
   }
@@ -452,7 +452,7 @@ void Node::check_state() {
     std::string nodes;
     for (NodeId node : outvoted_) nodes += (nodes.empty() ? "" : ", ") + std::to_string(node.value);
     if (!nodes.empty()) {
-      events_.event(net::Level::error, "states_differ",
+      events_.event(EventLevel::error, "states_differ",
                     {{"reason", "the state of node " + nodes +
                                     " differs from a majority's: it takes no part any more"}});
     }
@@ -465,10 +465,10 @@ void Node::check_state() {
   if (why == halted_) return;
   halted_ = why;
   if (halted_.empty()) {
-    events_.event(net::Level::warning, "goes_on", {{"reason", "a majority has the same state"}});
+    events_.event(EventLevel::warning, "goes_on", {{"reason", "a majority has the same state"}});
   } else {
     const bool gone_back = !lineage_.gone_back().empty();
-    events_.event(net::Level::error, gone_back ? "gone_back" : "diverged", {{"reason", halted_}});
+    events_.event(EventLevel::error, gone_back ? "gone_back" : "diverged", {{"reason", halted_}});
   }
 }
 
@@ -488,13 +488,13 @@ void Node::tick() {
   if (!replica_) {
     if (now - waiting_told_at_ >= kWaitingToldEvery && !membership_.born()) {
       waiting_told_at_ = now;
-      events_.event(net::Level::info, "unborn", {{"reason", status().fault}});
+      events_.event(EventLevel::info, "unborn", {{"reason", status().fault}});
     }
   } else if (const auto leader = replica_->leader(); leader && *leader != leader_told_) {
     leader_told_ = *leader;
-    events_.event(net::Level::info, "leader_known", {{"leader", leader->value}});
+    events_.event(EventLevel::info, "leader_known", {{"leader", leader->value}});
     if (!std::exchange(ready_told_, true)) {
-      events_.event(net::Level::info, "ready",
+      events_.event(EventLevel::info, "ready",
                     {{"node", options_.self.value}, {"address", address_of(options_.self)}});
     }
   }
@@ -521,7 +521,7 @@ void Node::tell_refused(const std::string& who, const std::string& reason) {
   const Time now = loop_.now();
   if (now - refusal_told_at_ < kRefusalToldEvery) return;
   refusal_told_at_ = now;
-  events_.event(net::Level::warning, "connection_refused", {{"from", who}, {"reason", reason}});
+  events_.event(EventLevel::warning, "connection_refused", {{"from", who}, {"reason", reason}});
 }
 
 void Node::on_link(std::unique_ptr<net::Link> link) {
@@ -561,7 +561,7 @@ net::Hello Node::hello() const {
 
 std::string Node::address_of(NodeId node) const {
   const auto found = options_.cluster.find(node);
-  return found == options_.cluster.end() ? std::string() : net::to_string(found->second);
+  return found == options_.cluster.end() ? std::string() : to_string(found->second);
 }
 
 std::string Node::leader_address() const {
@@ -570,8 +570,8 @@ std::string Node::leader_address() const {
   return leader ? address_of(*leader) : std::string();
 }
 
-net::StatusAnswer Node::status() const {
-  net::StatusAnswer answer;
+NodeReport Node::status() const {
+  NodeReport answer;
   answer.cluster_id = membership_.identity().cluster_id;
   answer.cluster_name = options_.cluster_name;
   answer.node = options_.self;
@@ -583,7 +583,7 @@ net::StatusAnswer Node::status() const {
   answer.uptime_s = static_cast<std::uint64_t>(uptime.count());
   answer.version = kVersion;
   for (const auto& [node, address] : options_.cluster) {
-    answer.members.push_back({node, net::to_string(address)});
+    answer.members.push_back({node, to_string(address)});
   }
   if (!replica_) {
     answer.fault = "not born yet: waits to hear from";
@@ -638,7 +638,7 @@ std::string Node::unreached() const {
     const std::string why = peers_.trouble(node, kUnreachedTold);
     if (why.empty()) continue;
     all += "; node " + std::to_string(node.value) + " is heard, but cannot be reached at " +
-           net::to_string(address) + ": " + why;
+           to_string(address) + ": " + why;
   }
   return all;
 }

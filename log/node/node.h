@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include <stele/events.h>
 #include "log/node/birth.h"
 #include "log/node/lineage.h"
 #include "log/replica/replica.h"
@@ -16,7 +17,6 @@
 #include "log/store/store.h"
 #include "net/link/link.h"
 #include "net/link/peers.h"
-#include "net/loop/events.h"
 #include "net/loop/loop.h"
 
 namespace stele::log {
@@ -26,7 +26,7 @@ class Node {
  public:
   struct Options {
     NodeId self;
-    std::map<NodeId, net::Address> cluster;  ///< All members, this one too.
+    std::map<NodeId, Address> cluster;  ///< All members, this one too.
     std::string cluster_name = "stele";
     std::size_t entry_bytes_max = 1 << 20;
     std::uint64_t disk_reserve_bytes = 256ULL << 20;
@@ -49,7 +49,7 @@ class Node {
 
   /// Takes an open store. Errors: foreign_directory, corrupt, invalid_argument.
   static Result<std::unique_ptr<Node>> make(Options options, net::Loop& loop, net::Dialer& dialer,
-                                            net::Events& events, std::unique_ptr<Store> store);
+                                            Events& events, std::unique_ptr<Store> store);
   ~Node();
 
   /// A connection that somebody has opened to this node.
@@ -58,7 +58,7 @@ class Node {
   /// after kStopWithin.
   void stop(std::function<void()> done);
 
-  [[nodiscard]] net::StatusAnswer status() const;
+  [[nodiscard]] NodeReport status() const;
   [[nodiscard]] const Replica* replica() const { return replica_.get(); }
   [[nodiscard]] bool connected(NodeId node) const { return peers_.connected(node); }
   /// Why it neither votes nor serves, as a sentence; empty if it may.
@@ -73,7 +73,7 @@ class Node {
   class Inbound;
   friend class Inbound;
 
-  Node(Options options, net::Loop& loop, net::Dialer& dialer, net::Events& events,
+  Node(Options options, net::Loop& loop, net::Dialer& dialer, Events& events,
        std::unique_ptr<Store> store, Membership membership, Lineage lineage);
   void begin();
   void be_born();
@@ -98,7 +98,7 @@ class Node {
 
   Options options_;
   net::Loop& loop_;
-  net::Events& events_;
+  Events& events_;
   std::unique_ptr<Store> store_;
   Membership membership_;
   Lineage lineage_;

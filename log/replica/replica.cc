@@ -35,7 +35,7 @@ ProposerActor::Limits limits(const Replica::Options& options, const Store& store
 }  // namespace
 
 Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
-                 net::Events& events, const paxos::Acceptor::State& acceptor, LogState state,
+                 Events& events, const paxos::Acceptor::State& acceptor, LogState state,
                  ReplicaListener& listener)
     : options_(std::move(options)),
       loop_(loop),
@@ -54,7 +54,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       proposer_(loop, make_proposer(options_, acceptor, loop.now()), limits(options_, store),
                 proposer_ports()) {
   if (acceptor.promise_faulty) {
-    events_.event(net::Level::error, "promise_faulty", {{"reason", fault()}});
+    events_.event(EventLevel::error, "promise_faulty", {{"reason", fault()}});
   }
   let_loop_commit();
   check_space();
@@ -83,7 +83,7 @@ LearnerActor::Ports Replica::learner_ports() {
           [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
           [this](Slot chosen_end) { on_chosen_end(chosen_end); },
           [this] {
-            events_.event(net::Level::warning, "chosen_slot_unserved",
+            events_.event(EventLevel::warning, "chosen_slot_unserved",
                           {{"slot", state().numbers().chosen_end.value}});
             proposer_.on_fetch_failed();
           },
@@ -96,14 +96,14 @@ ProposerActor::Ports Replica::proposer_ports() {
   return {[this](paxos::Send message) { send(std::move(message)); },
           [this](Ballot ballot) {
             let_loop_commit();
-            events_.event(net::Level::info, "leader_began",
+            events_.event(EventLevel::info, "leader_began",
                           {{"ballot", std::to_string(ballot.round) + "." +
                                           std::to_string(ballot.node.value)}});
           },
           [this](const Slice& command, Outcome why) { listener_.on_dropped(command, why); },
           [this](std::string_view why) {
             let_loop_commit();
-            events_.event(net::Level::info, "leader_stopped", {{"reason", std::string(why)}});
+            events_.event(EventLevel::info, "leader_stopped", {{"reason", std::string(why)}});
             for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
             listener_.on_stopped();
           },
@@ -232,7 +232,7 @@ void Replica::check_space() {
   if (low != space_low_) {
     space_low_ = low;
     events_.event(
-        low ? net::Level::error : net::Level::info, low ? "space_low" : "space_back",
+        low ? EventLevel::error : EventLevel::info, low ? "space_low" : "space_back",
         {{"free_bytes", store_.space().free_bytes}, {"reserve_bytes", options_.reserve_bytes}});
   }
   acceptor_.set_space(low, full);
@@ -263,7 +263,7 @@ void Replica::on_faulty_slot(Slot slot) {
     hand_overs_ = 0;
   }
   if (faulty_slots_.size() >= kFaultySlotsMax || !faulty_slots_.insert(slot).second) return;
-  events_.event(net::Level::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});
+  events_.event(EventLevel::error, "slot_faulty", {{"slot", slot.value}, {"reason", fault()}});
 }
 
 /// A chosen record that nobody else can serve either: the others know of no chosen value there, but
@@ -277,7 +277,7 @@ void Replica::check_faulty_slots() {
   learner_.mend(*faulty_slots_.begin());
   if (!proposer_.role().leads()) return;
   hand_overs_ = std::min(hand_overs_ + 1, kHandOversMax);
-  events_.event(net::Level::warning, "hands_over",
+  events_.event(EventLevel::warning, "hands_over",
                 {{"reason", "nobody repairs the record of slot " +
                                 std::to_string(faulty_slots_.begin()->value)}});
   hand_over();
@@ -290,7 +290,7 @@ void Replica::on_slow_disk(paxos::Proposer::SlowDisk disk) {
   slow_disk_ = "the disk answered " + std::to_string(ms(disk.own)) +
                " ms late, those of enough others at most " + std::to_string(ms(disk.others)) +
                " ms";
-  events_.event(net::Level::warning, "hands_over_slow_disk", {{"reason", slow_disk_}});
+  events_.event(EventLevel::warning, "hands_over_slow_disk", {{"reason", slow_disk_}});
 }
 
 void Replica::check_lag() {
@@ -301,7 +301,7 @@ void Replica::check_lag() {
   const bool lags = now - level_at_ >= kLagTold;
   if (lags == lags_ || halted()) return;
   lags_ = lags;
-  events_.event(lags ? net::Level::warning : net::Level::info, lags ? "lags" : "caught_up",
+  events_.event(lags ? EventLevel::warning : EventLevel::info, lags ? "lags" : "caught_up",
                 {{"chosen_end", state().numbers().chosen_end.value}, {"reason", lag()}});
 }
 
@@ -330,7 +330,7 @@ std::string Replica::lag() const {
 
 void Replica::on_repaired_slot(Slot slot) {
   if (faulty_slots_.erase(slot) == 0) return;
-  events_.event(net::Level::warning, "slot_repaired", {{"slot", slot.value}});
+  events_.event(EventLevel::warning, "slot_repaired", {{"slot", slot.value}});
 }
 
 std::string Replica::fault() const {

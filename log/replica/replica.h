@@ -9,12 +9,12 @@
 #include <set>
 #include <string>
 
+#include <stele/events.h>
 #include "log/replica/acceptor_actor.h"
 #include "log/replica/learner_actor.h"
 #include "log/replica/proposer_actor.h"
 #include "log/store/store.h"
 #include "net/link/peers.h"
-#include "net/loop/events.h"
 
 namespace stele::log {
 
@@ -50,9 +50,8 @@ class Replica {
     std::function<void(const paxos::Send&)> tap = {};
   };
 
-  Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
-          net::Events& events, const paxos::Acceptor::State& acceptor, LogState state,
-          ReplicaListener& listener);
+  Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport, Events& events,
+          const paxos::Acceptor::State& acceptor, LogState state, ReplicaListener& listener);
 
   /// A message from another node (or this one).
   void deliver(NodeId from, paxos::Message message);
@@ -119,7 +118,7 @@ class Replica {
   net::Loop& loop_;
   Store& store_;
   net::Transport& transport_;
-  net::Events& events_;
+  Events& events_;
   ReplicaListener& listener_;
 
   AcceptorActor acceptor_;

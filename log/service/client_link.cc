@@ -50,9 +50,7 @@ void ClientService::Client::on_message(net::Message message) {
   } else if (const auto* credit = std::get_if<net::TailCredit>(&message)) {
     on_credit(*credit);
   } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
-    net::StatusAnswer answer = service_.ports_.status();
-    answer.request = ask->request;
-    send(answer);
+    send(net::StatusAnswer{ask->request, service_.ports_.status()});
   } else if (!std::holds_alternative<net::KeepAlive>(message)) {
     refuse("a client does not send this kind of message");
   }
@@ -92,7 +90,7 @@ void ClientService::Client::send(const net::Message& message) {
 void ClientService::Client::refuse(const std::string& reason) {
   if (std::exchange(dropped_, true)) return;
   if (!guest_) {
-    service_.events_.event(net::Level::warning, "client_refused",
+    service_.events_.event(EventLevel::warning, "client_refused",
                            {{"client", link_->peer_name()}, {"reason", reason}});
   }
   // Who does not read its answers does not hear why, either: it ends with this object.
@@ -224,7 +222,7 @@ void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) 
         result.lsn_end = applied_end;
         result.entries = std::move(found.entries);
         if (found.count == 0 && found.fault) {
-          service_.events_.event(net::Level::error, "read_failed", {{"reason", *found.fault}});
+          service_.events_.event(EventLevel::error, "read_failed", {{"reason", *found.fault}});
           result.outcome = Outcome::corrupt;
           result.detail = *found.fault;
         }

@@ -29,7 +29,7 @@ Slice own_if_small(const Slice& command, std::size_t message_bytes) {
 
 }  // namespace
 
-ClientService::ClientService(Options options, net::Loop& loop, net::Events& events, Ports ports)
+ClientService::ClientService(Options options, net::Loop& loop, Events& events, Ports ports)
     : options_(options), loop_(loop), events_(events), ports_(std::move(ports)) {
   tick();
 }
@@ -200,11 +200,11 @@ void ClientService::on_sessions_full() {
 
 /// One line a minute: who asks again and again must not fill the disk with lines.
 void ClientService::tell_now_and_then(Time& told_at, std::string_view event,
-                                      std::initializer_list<net::Field> fields) {
+                                      std::initializer_list<EventField> fields) {
   const Time now = loop_.now();
   if (told_at != Time{} && now - told_at < kFullToldEvery) return;
   told_at = now;
-  events_.event(net::Level::error, event, fields);
+  events_.event(EventLevel::error, event, fields);
 }
 
 void ClientService::on_append(Client& client, const Slice& commands) {

@@ -28,10 +28,10 @@ class ClientService final : public ReplicaListener {
   };
   struct Ports {
     std::function<std::string()> leader_address;  ///< "host:port", or empty if unknown.
-    std::function<net::StatusAnswer()> status;
+    std::function<NodeReport()> status;
   };
 
-  ClientService(Options options, net::Loop& loop, net::Events& events, Ports ports);
+  ClientService(Options options, net::Loop& loop, Events& events, Ports ports);
   ~ClientService() override;
 
   /// The replica to serve from; until then, and after nullptr, there is no leader here.
@@ -67,7 +67,7 @@ class ClientService final : public ReplicaListener {
   bool on_command(Client& client, const Command& command, Slice bytes);
   void on_sessions_full();
   void tell_now_and_then(Time& told_at, std::string_view event,
-                         std::initializer_list<net::Field> fields);
+                         std::initializer_list<EventField> fields);
   bool tell_applied_part(Client& client, const Command& command);
   Outcome refusal() const;
   [[nodiscard]] bool serves() const { return replica_ != nullptr && !replica_->halted(); }
@@ -82,7 +82,7 @@ class ClientService final : public ReplicaListener {
 
   Options options_;
   net::Loop& loop_;
-  net::Events& events_;
+  Events& events_;
   Ports ports_;
   Replica* replica_ = nullptr;
   bool shutting_down_ = false;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <stele/version.h>
 #include "net/wire/digest.h"
 #include "paxos/base/bytes.h"
 #include "paxos/base/check.h"
-#include "paxos/base/version.h"
 
 namespace stele::log {
 namespace {

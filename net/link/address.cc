@@ -1,11 +1,12 @@
-#include "net/link/address.h"
+#include <stele/address.h>
 
 #include <algorithm>
 #include <asio/ip/address_v6.hpp>
 #include <charconv>
-#include <cstdio>
 
-namespace stele::net {
+#include "paxos/base/result.h"
+
+namespace stele {
 namespace {
 
 /// One host has one name: letters count alike, and so do the ways to write an address of version 6.
@@ -51,15 +52,9 @@ Result<Address> parse_address(std::string_view text) {
   return address;
 }
 
-std::string to_hex(std::uint64_t id) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(id));
-  return text;
-}
-
 std::string to_string(const Address& address) {
   const bool v6 = address.host.find(':') != std::string::npos;
   return (v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
 }
 
-}  // namespace stele::net
+}  // namespace stele

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "net/link/address.h"
+#include <stele/address.h>
 #include "net/wire/message.h"
 
 namespace stele::net {

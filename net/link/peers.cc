@@ -99,7 +99,7 @@ class Peers::Peer final {
     complained_ = false;
     hurried_ = false;
     backoff_ = kBackoffMin;
-    peers_.events_.event(Level::info, "peer_connected",
+    peers_.events_.event(EventLevel::info, "peer_connected",
                          {{"node", node_.value}, {"address", to_string(address_)}});
     peers_.handshake_.connected(node_);
   }
@@ -121,7 +121,7 @@ class Peers::Peer final {
     if (was_ready || !complained_) {
       complained_ = true;  // Once until it works again, not once a try.
       peers_.events_.event(
-          Level::warning, was_ready ? "peer_lost" : "peer_unreachable",
+          EventLevel::warning, was_ready ? "peer_lost" : "peer_unreachable",
           {{"node", node_.value}, {"address", to_string(address_)}, {"reason", reason}});
     }
     // Dialled again at once: a process that has ended refuses.

@@ -5,8 +5,8 @@
 #include <map>
 #include <memory>
 
+#include <stele/events.h>
 #include "net/link/link.h"
-#include "net/loop/events.h"
 #include "net/loop/loop.h"
 
 namespace stele::net {

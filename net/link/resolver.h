@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "net/link/address.h"
+#include <stele/address.h>
 
 namespace stele::net {
 

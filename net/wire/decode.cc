@@ -297,8 +297,7 @@ class Decoder {
   }
 
   StatusAnswer status(wire::Status::Reader from) {
-    StatusAnswer read;
-    read.request = from.getRequest();
+    NodeReport read;
     read.cluster_id = from.getClusterId();
     read.cluster_name = text(from.getClusterName());
     read.node = node_id(from.getNode());
@@ -317,7 +316,7 @@ class Decoder {
     for (const auto member : from.getMembers()) {
       read.members.push_back({node_id(member.getNode()), text(member.getAddress())});
     }
-    return read;
+    return {from.getRequest(), std::move(read)};
   }
 
   AppendResults append_results(Frame::AppendResults::Reader from) {

@@ -285,9 +285,10 @@ struct Encoder {
     b.setLeader(m.leader);
   }
   void operator()(const StatusAsk& m) { to.setStatusAsk(m.request); }
-  void operator()(const StatusAnswer& m) {
+  void operator()(const StatusAnswer& answer) {
     auto b = to.initStatus();
-    b.setRequest(m.request);
+    b.setRequest(answer.request);
+    const NodeReport& m = answer.report;
     b.setClusterId(m.cluster_id);
     b.setClusterName(m.cluster_name);
     b.setNode(static_cast<std::uint8_t>(m.node.value));

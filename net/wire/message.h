@@ -3,6 +3,8 @@
 // and back.
 #pragma once
 
+#include <stele/status.h>
+
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -163,30 +165,9 @@ struct StatusAsk {
   bool operator==(const StatusAsk&) const = default;
 };
 
-struct MemberAddress {
-  NodeId node;
-  std::string address;
-
-  bool operator==(const MemberAddress&) const = default;
-};
-
 struct StatusAnswer {
   std::uint64_t request = 0;
-  std::uint64_t cluster_id = 0;
-  std::string cluster_name;
-  NodeId node;
-  std::string role;  // "leader", "follower", "candidate", "unborn", "diverged", "gone_back".
-  Ballot ballot;     // The acceptor's promise.
-  NodeId leader;     // {}: none known.
-  Slot chosen_end;
-  Lsn applied_lsn;  // The last applied; {} if none.
-  Lsn first_lsn;
-  std::uint64_t disk_bytes = 0;
-  std::uint64_t uptime_s = 0;
-  std::uint64_t state_hash = 0;
-  std::string version;
-  std::string fault;
-  std::vector<MemberAddress> members;
+  NodeReport report;
 
   bool operator==(const StatusAnswer&) const = default;
 };

@@ -1,6 +1,17 @@
 #include "paxos/base/result.h"
 
 namespace stele {
+namespace {
+
+class Category final : public std::error_category {
+ public:
+  [[nodiscard]] const char* name() const noexcept override { return "stele"; }
+  [[nodiscard]] std::string message(int value) const override {
+    return std::string(to_string(static_cast<Errc>(value)));
+  }
+};
+
+}  // namespace
 
 std::string_view to_string(Errc code) {
   switch (code) {
@@ -26,6 +37,13 @@ std::string_view to_string(Errc code) {
   }
   return "unknown";
 }
+
+const std::error_category& error_category() {
+  static const Category category;
+  return category;
+}
+
+std::error_code make_error_code(Errc code) { return {static_cast<int>(code), error_category()}; }
 
 std::optional<Errc> error_of(Outcome outcome) {
   switch (outcome) {

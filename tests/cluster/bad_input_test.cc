@@ -267,7 +267,7 @@ TEST_SUITE("cluster.bad_input") {
   TEST_CASE("random bytes, huge lengths, silence, strangers: the node lives, and serves") {
     Cluster cluster(3);
     cluster.start_all();
-    const net::Address address = cluster.address(cluster.leader());
+    const Address address = cluster.address(cluster.leader());
     std::mt19937_64 random(9);
     std::vector<std::unique_ptr<RawSocket>> silent;
     for (int i = 0; i < 300; ++i) silent.push_back(std::make_unique<RawSocket>(address));

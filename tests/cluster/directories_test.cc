@@ -30,7 +30,7 @@ void put(const std::string& from, const std::string& to) {
 }
 
 /// How a node stands, by its own word; empty if it cannot be asked.
-net::StatusAnswer status_of(const Cluster& cluster, std::uint64_t id) {
+NodeReport status_of(const Cluster& cluster, std::uint64_t id) {
   for (const NodeStatus& node : cluster.status()) {
     if (node.reachable && node.answer.node.value == id) return node.answer;
   }

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "log/client/client.h"
+#include <stele/client.h>
 #include "tests/history/history.h"
 
 namespace stele::test {

@@ -10,7 +10,7 @@
 
 namespace stele::test {
 
-RawSocket::RawSocket(const net::Address& address) {
+RawSocket::RawSocket(const Address& address) {
   descriptor_ = ::socket(AF_INET, SOCK_STREAM, 0);
   const timeval minute{60, 0};
   ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &minute, sizeof minute);

@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "net/link/address.h"
+#include <stele/address.h>
 #include "net/wire/codec.h"
 
 namespace stele::test {
 
 class RawSocket {
  public:
-  explicit RawSocket(const net::Address& address);
+  explicit RawSocket(const Address& address);
   ~RawSocket();
   RawSocket(const RawSocket&) = delete;
   RawSocket& operator=(const RawSocket&) = delete;

@@ -37,8 +37,8 @@ paxos::Message through_the_wire(const paxos::Message& message) {
   return std::get<paxos::Message>(*read);
 }
 
-class NoEvents final : public net::Events {
-  void event(net::Level, std::string_view, std::initializer_list<net::Field>) override {}
+class NoEvents final : public Events {
+  void event(EventLevel, std::string_view, std::initializer_list<EventField>) override {}
 };
 
 struct InFlight {

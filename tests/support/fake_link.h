@@ -13,7 +13,7 @@ namespace stele::log {
 /// Keeps what is sent; the test speaks through `handler`. Lists itself in `all` while it lives.
 class FakeLink final : public net::Link {
  public:
-  FakeLink(net::Address to, net::LinkHandler* h, std::vector<FakeLink*>& all)
+  FakeLink(Address to, net::LinkHandler* h, std::vector<FakeLink*>& all)
       : address(std::move(to)), handler(h), all_(all) {
     all_.push_back(this);
   }
@@ -32,7 +32,7 @@ class FakeLink final : public net::Link {
   void expect(net::Speaker, std::size_t) override {}
   [[nodiscard]] std::string peer_name() const override { return "fake"; }
 
-  net::Address address;
+  Address address;
   net::LinkHandler* handler;
   std::vector<net::Message> sent;
   std::size_t queued = 0;
@@ -50,7 +50,7 @@ class FakeLink final : public net::Link {
 /// Every connection is there at once; `links` are those that live.
 class FakeDialer final : public net::Dialer {
  public:
-  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const Address& address,
                                                 net::LinkHandler& handler) override {
     ++dials;
     return std::make_unique<FakeLink>(address, &handler, links);

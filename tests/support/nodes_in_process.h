@@ -6,7 +6,7 @@
 #include <map>
 #include <memory>
 
-#include "log/client/client.h"
+#include <stele/client.h>
 #include "log/node/node.h"
 #include "net/link/tcp.h"
 #include "tests/support/directory.h"
@@ -15,9 +15,9 @@
 namespace stele::log {
 
 /// Says nothing; remembers the names of the events.
-class QuietEvents final : public net::Events {
+class QuietEvents final : public Events {
  public:
-  void event(net::Level, std::string_view name, std::initializer_list<net::Field>) override {
+  void event(EventLevel, std::string_view name, std::initializer_list<EventField>) override {
     ++counts[std::string(name)];
   }
   std::map<std::string, int> counts;
@@ -107,7 +107,7 @@ class NodesInProcess {
   asio::io_context context{1};
   net::AsioLoop loop{context};
   QuietEvents events;
-  std::map<NodeId, net::Address> addresses;
+  std::map<NodeId, Address> addresses;
 
  private:
   struct Server {

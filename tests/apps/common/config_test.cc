@@ -23,7 +23,7 @@ TEST_SUITE("apps.config") {
   TEST_CASE("make_config: defaults, and the own address to listen on") {
     const auto config = make_config(enough());
     REQUIRE(config);
-    CHECK(config->listen == net::Address{"localhost", 7101});
+    CHECK(config->listen == Address{"localhost", 7101});
     CHECK(config->cluster_name == "stele");
     CHECK(config->entry_bytes_max == 1 << 20);
     CHECK(config->election_timeout_ms == 400);
@@ -84,7 +84,7 @@ TEST_SUITE("apps.config") {
     CHECK(config->id == NodeId{1});
     CHECK(config->cluster_name == "mine");
     CHECK(config->entry_bytes_max == 5000);
-    CHECK(config->cluster.at({2}) == net::Address{"b", 2});
+    CHECK(config->cluster.at({2}) == Address{"b", 2});
   }
 }
 

@@ -152,7 +152,7 @@ TEST_SUITE("log.client_core") {
     bench.answer(old, {kSession, {}, 0, Outcome::unknown, {}, {}}, "z:9");
     bench.run(milliseconds(100));
     FakeLink& link = bench.leader();
-    CHECK(link.address == net::Address{"z", 9});
+    CHECK(link.address == Address{"z", 9});
     CHECK(bench.commands(link) == Commands{"append 1 a b"});
     CHECK(bench.told.empty());
   }
@@ -223,7 +223,7 @@ TEST_SUITE("log.client_core") {
   TEST_CASE("silence: another node is asked") {
     Bench bench;
     bench.append("a");
-    const net::Address silent = bench.ready().address;
+    const Address silent = bench.ready().address;
     bench.run(seconds(1));
     FakeLink& link = bench.leader();
     CHECK_FALSE(link.address == silent);
@@ -237,7 +237,7 @@ TEST_SUITE("log.client_core") {
     Bench bench;
     bench.append("a");
     FakeLink& link = bench.ready();
-    const net::Address silent = link.address;
+    const Address silent = link.address;
     for (std::size_t i = 0; i < 40; ++i) {
       link.queued = 1 << 20;
       link.left += 1000;
@@ -256,7 +256,7 @@ TEST_SUITE("log.client_core") {
     Bench bench;
     bench.append("a");
     FakeLink& link = bench.ready();
-    const net::Address slow = link.address;
+    const Address slow = link.address;
     int asked = 0;
     int waited = 0;
     const auto here = [&] {
@@ -268,7 +268,7 @@ TEST_SUITE("log.client_core") {
         if (ask == nullptr) continue;
         ++asked;
         net::StatusAnswer answer;
-        answer.role = "leader";
+        answer.report.role = "leader";
         bench.say(*bench.dialer.links.back(), answer);
       }
       bench.run(milliseconds(10));
@@ -282,7 +282,7 @@ TEST_SUITE("log.client_core") {
     Bench bench;
     bench.append("a");
     FakeLink& link = bench.ready();
-    const net::Address silent = link.address;
+    const Address silent = link.address;
     for (int i = 0; i < 20 && bench.dialer.links.back()->address == silent; ++i) {
       bench.say(*bench.dialer.links.back(), net::KeepAlive{});
       bench.say(*bench.dialer.links.back(), net::StatusAnswer{});
@@ -295,7 +295,7 @@ TEST_SUITE("log.client_core") {
   TEST_CASE("silence: a node that opens no session is left, however short the deadlines are") {
     Bench bench;
     bench.append("a0", milliseconds(100));
-    const net::Address silent = bench.leader().address;
+    const Address silent = bench.leader().address;
     for (int i = 1; i < 8; ++i) {
       bench.run(milliseconds(100));
       bench.append("a" + std::to_string(i), milliseconds(100));
@@ -308,7 +308,7 @@ TEST_SUITE("log.client_core") {
     Bench bench;
     for (int i = 0; i < 10; ++i) bench.append("a" + std::to_string(i));
     FakeLink& link = bench.ready();
-    const net::Address slow = link.address;
+    const Address slow = link.address;
     for (std::uint64_t i = 1; i <= 4; ++i) {
       bench.run(milliseconds(400));
       bench.answer(link, {kSession, {i}, 1, Outcome::ok, {i}, {}});
@@ -324,7 +324,7 @@ TEST_SUITE("log.client_core") {
   TEST_CASE("silence: a node that is come back to is given longer, whatever others have said") {
     Bench bench;
     bench.append("a");
-    const net::Address slow = bench.ready().address;
+    const Address slow = bench.ready().address;
     std::vector<int> stayed;
     for (int visit = 0; visit < 3; ++visit) {
       int ticks = 0;
@@ -335,7 +335,7 @@ TEST_SUITE("log.client_core") {
       stayed.push_back(ticks);
       for (int i = 0; i < 500 && !(bench.leader().address == slow); ++i) {
         bench.answer(bench.leader(), {kSession, {1}, 1, Outcome::not_leader, {}, {}},
-                     net::to_string(slow));
+                     to_string(slow));
         bench.run(milliseconds(20));
       }
     }
@@ -355,7 +355,7 @@ TEST_SUITE("log.client_core") {
       return last;
     };
     FakeLink& link = bench.leader();
-    const net::Address slow = link.address;
+    const Address slow = link.address;
     CHECK(asked(link).bytes_max == 1 << 20);
     for (int i = 0; i < 50; ++i) {
       link.receiving += 1000;
@@ -381,7 +381,7 @@ TEST_SUITE("log.client_core") {
     bench.append("b");
     CHECK(bench.commands(link).back() == "append 2 b");
     CHECK(bench.loop.timers() == 1);
-    const net::Address silent = link.address;
+    const Address silent = link.address;
     bench.run(milliseconds(450));
     CHECK(bench.dialer.links.back()->address == silent);
     bench.run(milliseconds(150));
@@ -391,11 +391,11 @@ TEST_SUITE("log.client_core") {
   TEST_CASE("silence: who did not answer is passed over for a while, though others name it") {
     Bench bench;
     bench.append("a");
-    const std::string silent = net::to_string(bench.ready().address);
+    const std::string silent = to_string(bench.ready().address);
     bench.run(seconds(1));
     for (int i = 0; i < 3; ++i) {
       FakeLink& other = bench.leader();
-      CHECK(net::to_string(other.address) != silent);
+      CHECK(to_string(other.address) != silent);
       bench.answer(other, {kSession, {1}, 1, Outcome::not_leader, {}, {}}, silent);
       bench.run(milliseconds(100));
     }

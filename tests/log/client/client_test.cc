@@ -1,4 +1,4 @@
-#include "log/client/client.h"
+#include <stele/client.h>
 
 #include <doctest/doctest.h>
 

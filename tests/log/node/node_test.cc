@@ -115,7 +115,7 @@ TEST_SUITE("log.node") {
     Client client(nodes.context, nodes.client_options());
     CHECK_FALSE(append(nodes, client, "x").first);
     REQUIRE(nodes.settle());
-    const net::StatusAnswer status = nodes.node(nodes.leader()).status();
+    const NodeReport status = nodes.node(nodes.leader()).status();
     CHECK(status.role == "leader");
     CHECK(status.leader == nodes.leader());
     CHECK(status.applied_lsn == Lsn{1});

@@ -37,7 +37,7 @@ class ServiceBench {
   }
 
   FakeLink& connect() {
-    auto link = std::make_unique<FakeLink>(net::Address{}, nullptr, links);
+    auto link = std::make_unique<FakeLink>(Address{}, nullptr, links);
     FakeLink& added = *link;
     service.add(std::move(link));
     return added;
@@ -99,7 +99,7 @@ class ServiceBench {
       {.entry_bytes_max = 1000, .connections_max = connections_max, .answer_bytes_max = 1 << 20},
       loop,
       events,
-      {[] { return std::string("leader:1"); }, [] { return net::StatusAnswer{}; }}};
+      {[] { return std::string("leader:1"); }, [] { return NodeReport{}; }}};
   Replica replica{{.self = {1},
                    .configuration = *paxos::Configuration::make({{1}}),
                    .proposer = {},

@@ -1,4 +1,4 @@
-#include "net/link/address.h"
+#include <stele/address.h>
 
 #include <doctest/doctest.h>
 

@@ -80,8 +80,7 @@ inline std::vector<Message> samples() {
   all.push_back(TailEntries{6, {9}, 3, {slice("entries")}});
   all.push_back(TailEnd{6, Outcome::trimmed, {5}, "detail", "host:1"});
   all.push_back(StatusAsk{8});
-  StatusAnswer status;
-  status.request = 8;
+  NodeReport status;
   status.cluster_id = 99;
   status.cluster_name = "stele";
   status.node = kN1;
@@ -97,7 +96,7 @@ inline std::vector<Message> samples() {
   status.version = "0.1.0";
   status.fault = "none";
   status.members = {{kN1, "host:1"}, {kN2, "host:2"}};
-  all.push_back(status);
+  all.push_back(StatusAnswer{8, status});
   all.push_back(KeepAlive{});
   return all;
 }

@@ -147,7 +147,7 @@ struct DescribeMessage {
     return "tail_end " + std::string(name_of(m.outcome));
   }
   std::string operator()(const net::StatusAsk&) const { return "status_ask"; }
-  std::string operator()(const net::StatusAnswer& m) const { return "status " + m.role; }
+  std::string operator()(const net::StatusAnswer& m) const { return "status " + m.report.role; }
   std::string operator()(const net::KeepAlive&) const { return "keep_alive"; }
 };
 

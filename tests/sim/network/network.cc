@@ -88,7 +88,7 @@ class Network::SimLink final : public net::Link {
 class Network::SimDialer final : public net::Dialer {
  public:
   SimDialer(Network& network, Host host) : network_(network), host_(host) {}
-  [[nodiscard]] std::unique_ptr<net::Link> dial(const net::Address& address,
+  [[nodiscard]] std::unique_ptr<net::Link> dial(const Address& address,
                                                 net::LinkHandler& handler) override {
     return network_.dial(host_, address, handler);
   }
@@ -115,14 +115,14 @@ std::unique_ptr<net::Dialer> Network::dialer(Host host) {
 
 // --- Hosts -----------------------------------------------------------------------------
 
-void Network::up(Host host, std::shared_ptr<Process> process, const net::Address& address,
+void Network::up(Host host, std::shared_ptr<Process> process, const Address& address,
                  OnLink on_link) {
   Machine& machine = machines_[host];
   machine.process = std::move(process);
   machine.no_power = false;
   machine.on_link = std::move(on_link);
   ++machine.boots;
-  hosts_[net::to_string(address)] = host;
+  hosts_[to_string(address)] = host;
   for (const auto& [other, any] : machines_) release(other, host);
 }
 
@@ -164,7 +164,7 @@ void Network::forget_closed() {
 
 // --- Connecting ------------------------------------------------------------------------
 
-std::unique_ptr<net::Link> Network::dial(Host from, const net::Address& address,
+std::unique_ptr<net::Link> Network::dial(Host from, const Address& address,
                                          net::LinkHandler& handler) {
   auto connection = std::make_shared<Connection>();
   connection->id = ++made_;
@@ -173,7 +173,7 @@ std::unique_ptr<net::Link> Network::dial(Host from, const net::Address& address,
   end.boot = machines_.at(from).boots;
   end.open = true;
   end.handler = &handler;
-  const auto found = hosts_.find(net::to_string(address));
+  const auto found = hosts_.find(to_string(address));
   connection->ends[1].host = found == hosts_.end() ? 0 : found->second;
   connections_[connection->id] = connection;
   auto link = std::make_unique<SimLink>(*this, connection, 0);

@@ -49,7 +49,7 @@ class Network {
   ~Network();
 
   /// The host has (re)started; it listens at `address`, if there is an `on_link`.
-  void up(Host host, std::shared_ptr<Process> process, const net::Address& address, OnLink on_link);
+  void up(Host host, std::shared_ptr<Process> process, const Address& address, OnLink on_link);
   /// Its process has ended. The system closes its connections, unless the power has failed: then
   /// nobody is told.
   void down(Host host, bool power);
@@ -91,8 +91,7 @@ class Network {
   };
   using Shared = std::shared_ptr<Connection>;
 
-  std::unique_ptr<net::Link> dial(Host from, const net::Address& address,
-                                  net::LinkHandler& handler);
+  std::unique_ptr<net::Link> dial(Host from, const Address& address, net::LinkHandler& handler);
   void try_connect(const Shared& connection, Time until);
   void establish(const Shared& connection);
   bool send(const Shared& connection, int side, const net::Message& message);

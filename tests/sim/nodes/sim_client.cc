@@ -41,7 +41,7 @@ class SimClient::Done final : public log::ClientCore::AppendDone {
 };
 
 SimClient::SimClient(Surroundings world, Host host, std::uint64_t seed,
-                     const std::vector<net::Address>& addresses)
+                     const std::vector<Address>& addresses)
     : world_(world), host_(host), random_(seed) {
   process_ = std::make_shared<Process>(world_.scheduler, random_.fork(1), Process::Clock{},
                                        us(world_.plan.turn_us_max));

@@ -31,7 +31,7 @@ class SimClient {
   };
 
   SimClient(Surroundings world, Host host, std::uint64_t seed,
-            const std::vector<net::Address>& addresses);
+            const std::vector<Address>& addresses);
   /// As by SIGKILL: what is pending stays unknown.
   ~SimClient();
   SimClient(const SimClient&) = delete;

@@ -19,11 +19,11 @@ std::chrono::milliseconds ms(std::uint64_t count) {
 
 }  // namespace
 
-class SimNode::NodeEvents final : public net::Events {
+class SimNode::NodeEvents final : public Events {
  public:
   explicit NodeEvents(SimNode& node) : node_(node) {}
-  void event(net::Level level, std::string_view name,
-             std::initializer_list<net::Field> fields) override {
+  void event(EventLevel level, std::string_view name,
+             std::initializer_list<EventField> fields) override {
     node_.event(level, name, fields);
   }
 
@@ -48,7 +48,7 @@ SimNode::~SimNode() {
   if (running()) end_process();
 }
 
-void SimNode::event(net::Level, std::string_view name, std::initializer_list<net::Field> fields) {
+void SimNode::event(EventLevel, std::string_view name, std::initializer_list<EventField> fields) {
   static const std::map<std::string_view, Path> kEventPaths = {
       {"cluster_born", Path::births},
       {"leader_stopped", Path::leaders_stopped},
@@ -65,7 +65,7 @@ void SimNode::event(net::Level, std::string_view name, std::initializer_list<net
   if (name == "leader_began") world_.leader_began(id_);
   world_.trace.event(world_.scheduler.now(), 3, host(), name.size(), [&] {
     std::string text = name_of(host()) + ": " + std::string(name);
-    for (const net::Field& field : fields) text += " " + std::string(field.key) + "=" + field.value;
+    for (const EventField& field : fields) text += " " + std::string(field.key) + "=" + field.value;
     return text;
   });
 }

@@ -29,7 +29,7 @@ class SimNode {
     Checker& checker;
     Coverage& coverage;
     Trace& trace;
-    std::map<NodeId, net::Address> cluster;
+    std::map<NodeId, Address> cluster;
     std::function<void(NodeId)> leader_began;
     std::string directory;  ///< For real files.
   };
@@ -108,7 +108,7 @@ class SimNode {
   void begin_commit();
   void finish_commit();
   void on_store_failed(const std::string& reason);
-  void event(net::Level level, std::string_view name, std::initializer_list<net::Field> fields);
+  void event(EventLevel level, std::string_view name, std::initializer_list<EventField> fields);
   /// Runs later, unless the process has ended by then.
   void later(Duration delay, std::function<void()> act);
 

@@ -87,7 +87,7 @@ class World {
   std::unique_ptr<Checker> checker_;
   test::History history_;
   std::uint64_t writers_ = 0;
-  std::map<NodeId, net::Address> cluster_;
+  std::map<NodeId, Address> cluster_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::uint64_t> clients_made_;
@@ -217,7 +217,7 @@ void World::run_to(Time until) {
 
 void World::start_client(std::size_t index) {
   if (clients_[index]) return;
-  std::vector<net::Address> addresses;
+  std::vector<Address> addresses;
   for (const auto& [id, address] : cluster_) addresses.push_back(address);
   const std::uint64_t generation = ++clients_made_[index];
   // It counts its requests anew.

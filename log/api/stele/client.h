@@ -7,6 +7,9 @@
 //   context.run();  // Returns after client.close(), or when the client is destroyed.
 #pragma once
 
+#include <stele/client_types.h>
+#include <stele/error.h>
+
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/buffer.hpp>
@@ -21,13 +24,9 @@
 #include <utility>
 #include <vector>
 
-#include "log/client/client_types.h"
+#include <stele/client_types.h>
 
 namespace stele {
-
-/// Stele's error codes as Asio users expect them; the values are those of Errc.
-[[nodiscard]] const asio::error_category& error_category();
-[[nodiscard]] asio::error_code make_error_code(Errc code);
 
 /// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context.
 /// Completion handlers run through their associated executor, never from within the call that took
@@ -110,7 +109,7 @@ class Client {
 
  private:
   template <class Result>
-  using Completion = log::Completion<Result>;
+  using Completion = detail::Completion<Result>;
 
   /// A completion handler of any kind, behind one call.
   template <class Result, class Handler>
@@ -173,6 +172,3 @@ class BlockingClient {
 };
 
 }  // namespace stele
-
-template <>
-struct std::is_error_code_enum<stele::Errc> : std::true_type {};

@@ -1,15 +1,16 @@
 // Where a node listens, as people write it.
 #pragma once
 
+#include <stele/error.h>
+
 #include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "paxos/base/result.h"
+namespace stele {
 
-namespace stele::net {
-
+/// A host, by its name or number, and a TCP port; a value.
 struct Address {
   std::string host;
   std::uint16_t port = 0;
@@ -18,13 +19,10 @@ struct Address {
 };
 
 /// Reads "host:port" or "[v6]:port"; one host is the same however it is written. Errors:
-/// invalid_argument, naming the text.
+/// invalid_argument, naming the text. Any thread.
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
 
-/// An id as people see it everywhere: 16 hexadecimal digits.
-[[nodiscard]] std::string to_hex(std::uint64_t id);
-
-/// Writes what parse_address reads.
+/// Writes what parse_address reads. Any thread.
 [[nodiscard]] std::string to_string(const Address& address);
 
-}  // namespace stele::net
+}  // namespace stele

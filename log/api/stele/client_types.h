@@ -1,6 +1,11 @@
 // What the client library hands to its users.
 #pragma once
 
+#include <stele/address.h>
+#include <stele/error.h>
+#include <stele/status.h>
+#include <stele/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,17 +16,12 @@
 #include <string>
 #include <vector>
 
-#include "net/link/address.h"
-#include "net/wire/message.h"
-#include "paxos/base/ids.h"
-#include "paxos/base/result.h"
-
 namespace stele {
 
 /// How a client finds and treats its cluster.
 struct ClientOptions {
   /// Some or all nodes; the others are found through them.
-  std::vector<net::Address> addresses;
+  std::vector<Address> addresses;
   /// Refuse clusters of another name; empty: any.
   std::string cluster_name;
   /// Appends sent and not yet acknowledged at most, 1 to 65536; fixed in the session.
@@ -86,7 +86,7 @@ struct ReadResult {
   std::string detail;  ///< On an error: a sentence for people.
 };
 
-namespace log {
+namespace detail {
 
 /// Gets called once, on the client's loop, with the outcome of an operation.
 template <class Result>
@@ -96,14 +96,7 @@ class Completion {
   virtual void complete(std::optional<Errc> error, Result result) = 0;
 };
 
-}  // namespace log
-
-struct NodeStatus {
-  net::Address address;
-  bool reachable = false;
-  std::string detail;        ///< Why it is not reachable.
-  net::StatusAnswer answer;  ///< Of a reachable node; of others only `node`, if it is known.
-};
+}  // namespace detail
 
 struct ReadOptions {
   Lsn lsn_begin{1};
