@@ -1,6 +1,7 @@
 #include "apps/common/config.h"
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -10,26 +11,14 @@
 #include <memory>
 #include <string_view>
 
-#include "paxos/configuration.h"
+#include "log/node/node_options.h"
+#include "paxos/base/ids.h"
+#include "paxos/base/result.h"
 
 namespace stele::apps {
 namespace {
 
 constexpr std::size_t kConfigBytesMax = 1 << 20;
-constexpr std::uint64_t kEntryBytesLimit = 64ULL << 20;
-constexpr std::uint64_t kDiskBytesMin = 16ULL << 20;
-constexpr std::uint64_t kDiskBytesLimit = 64ULL << 40;
-constexpr std::uint64_t kMemoryBytesLimit = 1ULL << 40;
-constexpr std::uint64_t kFetchPaceMin = 1'000'000;
-constexpr std::uint64_t kMemoryBytesMin = 32ULL << 20;
-constexpr std::uint64_t kMemoryBytesDefault = 64ULL << 20;
-#ifdef STELE_SANITIZED
-constexpr std::uint64_t kDiskBytesDefault = 16ULL
-                                            << 30;  // What the sanitizers' maps leave room for.
-#else
-constexpr std::uint64_t kDiskBytesDefault = 1ULL << 40;
-#endif
-
 std::string text_of(std::uint64_t number) { return std::to_string(number); }
 
 /// The settings by name, as the flags have them.
@@ -48,6 +37,14 @@ void for_each_key(Settings& settings, Numbers numbers, Texts texts) {
   texts("cluster-name", settings.cluster_name);
   texts("log-level", settings.log_level);
   texts("log-format", settings.log_format);
+}
+
+/// What an option of a node is called here.
+std::string flag_of(std::string_view option) {
+  std::string flag = "--" + std::string(option);
+  std::ranges::replace(flag, '_', '-');
+  if (option == "election_timeout" || option == "heartbeat") flag += "-ms";
+  return flag;
 }
 
 std::string where(const std::string& path, const toml::node& node) {
@@ -216,73 +213,34 @@ Result<Config> make_config(const Settings& settings) {
   auto cluster = parse_cluster(*settings.cluster);
   if (!cluster) return forward(cluster);
 
-  Config config;
-  config.id = {*settings.id};
-  config.cluster = *std::move(cluster);
-  config.data = *settings.data;
-  if (config.data.empty()) return fail(Errc::invalid_argument, "--data is empty");
-  const auto self = config.cluster.find(config.id);
-  if (self == config.cluster.end()) {
-    return fail(Errc::invalid_argument,
-                "this node's own id " + text_of(config.id.value) + " is not in --cluster");
-  }
-  config.listen = self->second;
+  NodeOptions node;
+  node.id = {*settings.id};
+  node.cluster = *std::move(cluster);
+  node.data = *settings.data;
   if (settings.listen) {
     const auto listen = parse_address(*settings.listen);
     if (!listen) return fail(Errc::invalid_argument, "--listen: " + listen.error().detail);
-    config.listen = *listen;
+    node.listen = *listen;
   }
-  config.cluster_name = settings.cluster_name.value_or("stele");
-  if (config.cluster_name.empty() || config.cluster_name.size() > 200) {
-    return fail(Errc::invalid_argument, "--cluster-name has 1 to 200 bytes");
-  }
-  config.entry_bytes_max = settings.entry_bytes_max.value_or(1 << 20);
-  if (config.entry_bytes_max == 0 || config.entry_bytes_max > kEntryBytesLimit) {
-    return fail(Errc::invalid_argument,
-                "--entry-bytes-max ranges from 1 to " + text_of(kEntryBytesLimit));
-  }
-  config.disk_bytes_max = settings.disk_bytes_max.value_or(kDiskBytesDefault) / 4096 * 4096;
-  if (config.disk_bytes_max < kDiskBytesMin || config.disk_bytes_max > kDiskBytesLimit) {
-    return fail(Errc::invalid_argument, "--disk-bytes-max ranges from " + text_of(kDiskBytesMin) +
-                                            " to " + text_of(kDiskBytesLimit));
-  }
-  config.disk_reserve_bytes = settings.disk_reserve_bytes.value_or(
-      std::min<std::uint64_t>(256ULL << 20, config.disk_bytes_max / 8));
-  // What is in flight when it is crossed must fit into a part of it.
-  const std::uint64_t reserve_min = (4ULL << 20) + 4 * config.entry_bytes_max;
-  if (!settings.disk_reserve_bytes) {
-    config.disk_reserve_bytes = std::max(config.disk_reserve_bytes, reserve_min);
-  }
-  if (config.disk_reserve_bytes < reserve_min) {
-    return fail(Errc::invalid_argument, "--disk-reserve-bytes is at least " + text_of(reserve_min) +
-                                            " with entries of this size");
-  }
-  if (config.disk_reserve_bytes >= config.disk_bytes_max) {
-    return fail(Errc::invalid_argument, "--disk-reserve-bytes is less than --disk-bytes-max");
-  }
-  config.fetch_bytes_per_second = settings.fetch_bytes_per_second.value_or(220'000'000);
-  if (config.fetch_bytes_per_second < kFetchPaceMin) {
-    return fail(Errc::invalid_argument,
-                "--fetch-bytes-per-second is at least " + text_of(kFetchPaceMin));
-  }
-  config.memory_bytes_max = settings.memory_bytes_max.value_or(
-      std::max(kMemoryBytesDefault, 16 * config.entry_bytes_max + kMemoryBytesMin));
-  const std::uint64_t memory_min = kMemoryBytesMin + 8 * config.entry_bytes_max;
-  if (config.memory_bytes_max < memory_min || config.memory_bytes_max > kMemoryBytesLimit) {
-    return fail(Errc::invalid_argument, "--memory-bytes-max ranges from " + text_of(memory_min) +
-                                            " with entries of this size to " +
-                                            text_of(kMemoryBytesLimit));
-  }
-  config.election_timeout_ms = settings.election_timeout_ms.value_or(400);
-  config.heartbeat_ms = settings.heartbeat_ms.value_or(50);
-  if (config.heartbeat_ms == 0 || config.heartbeat_ms > 600'000 ||
-      config.election_timeout_ms < 2 * config.heartbeat_ms ||
-      config.election_timeout_ms > 600'000) {
-    return fail(
-        Errc::invalid_argument,
-        "--election-timeout-ms is at least twice --heartbeat-ms, which is at least 1, and at "
-        "most 600000");
-  }
+  const auto take = [](auto& to, const auto& from) {
+    if (from) to = *from;
+  };
+  take(node.cluster_name, settings.cluster_name);
+  take(node.entry_bytes_max, settings.entry_bytes_max);
+  take(node.disk_bytes_max, settings.disk_bytes_max);
+  take(node.disk_reserve_bytes, settings.disk_reserve_bytes);
+  take(node.fetch_bytes_per_second, settings.fetch_bytes_per_second);
+  take(node.memory_bytes_max, settings.memory_bytes_max);
+  const auto ms = [](std::uint64_t number) {  // Some that are never allowed are enough.
+    return std::chrono::milliseconds(std::min<std::uint64_t>(number, 1'000'000'000));
+  };
+  if (settings.election_timeout_ms) node.election_timeout = ms(*settings.election_timeout_ms);
+  if (settings.heartbeat_ms) node.heartbeat = ms(*settings.heartbeat_ms);
+  auto complete = log::complete(std::move(node), flag_of);
+  if (!complete) return forward(complete);
+
+  Config config;
+  config.node = *std::move(complete);
   config.log_level = settings.log_level.value_or("info");
   config.log_format = settings.log_format.value_or("text");
   const std::string& level = config.log_level;

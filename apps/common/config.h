@@ -7,6 +7,7 @@
 #include <string>
 
 #include <stele/address.h>
+#include <stele/node.h>
 #include "paxos/base/ids.h"
 #include "paxos/base/result.h"
 
@@ -38,20 +39,7 @@ struct Settings {
 
 /// Checked and complete.
 struct Config {
-  NodeId id;
-  std::map<NodeId, Address> cluster;
-  std::string data;
-  Address listen;
-  std::string cluster_name;
-  std::uint64_t entry_bytes_max = 0;
-  std::uint64_t disk_bytes_max = 0;
-  std::uint64_t clients_max = 4096;  ///< As many as descriptors are left for,
-  std::uint64_t inbound_max = 1024;  ///< and so with who has not said hello yet.
-  std::uint64_t disk_reserve_bytes = 0;
-  std::uint64_t fetch_bytes_per_second = 0;
-  std::uint64_t memory_bytes_max = 0;
-  std::uint64_t election_timeout_ms = 0;
-  std::uint64_t heartbeat_ms = 0;
+  NodeOptions node;
   std::string log_level;
   std::string log_format;
 };

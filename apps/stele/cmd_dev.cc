@@ -1,16 +1,29 @@
 // stele dev: a whole cluster in one process, for development. The same nodes as in steled.
 
+#include <stele/node.h>
+
 #include <asio/io_context.hpp>
 #include <cstdio>
 
+#include "apps/common/config.h"
 #include "apps/common/disk_fault.h"
 #include "apps/common/ending.h"
 #include "apps/common/exit_codes.h"
 #include "apps/common/logging.h"
-#include "apps/common/server.h"
 #include "apps/stele/cli.h"
 
 namespace stele::apps {
+
+namespace {
+
+void say_how_to_go_on(const DevFlags& flags, const std::string& addresses) {
+  std::printf("%llu nodes in %s; Ctrl-C ends them. Try:\n  export STELE_CLUSTER=%s\n",
+              static_cast<unsigned long long>(flags.nodes), flags.data.c_str(), addresses.c_str());
+  std::printf("  stele append hello && stele read\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
 
 int dev(const DevFlags& flags) {
   if (flags.nodes == 0 || flags.nodes > kMembersMax) {
@@ -35,16 +48,16 @@ int dev(const DevFlags& flags) {
     addresses += (id == 1 ? "" : ",") + address;
   }
   asio::io_context context(1);
-  net::AsioLoop loop(context);
   int exit_code = kDone;
-  std::vector<std::unique_ptr<Server>> servers;
+  std::vector<std::unique_ptr<Node>> nodes;
+  std::size_t started = 0;
   std::size_t stopped = 0;
   Ending ending(
       context,
       [&](int) {
-        for (auto& server : servers) {
-          server->stop([&] {
-            if (++stopped == servers.size()) context.stop();
+        for (auto& node : nodes) {
+          node->async_stop([&](asio::error_code, const std::string&) {
+            if (++stopped == nodes.size()) context.stop();
           });
         }
       },
@@ -56,23 +69,20 @@ int dev(const DevFlags& flags) {
     settings.data = flags.data + "/" + std::to_string(id);
     const auto config = make_config(settings);
     if (!config) return complain(config.error().code, config.error().detail);
-    std::string failure;
-    const auto listen = net::Resolver::look_up(config->listen, failure);
-    auto server = Server::start(*config, listen, loop, **events, [&](const Error& error) {
+    const auto end_with = [&](const Error& error) {
       exit_code = complain(error.code, error.detail);
       context.stop();
+    };
+    nodes.push_back(std::make_unique<Node>(context, config->node, **events, end_with));
+    nodes.back()->async_start([&, end_with](asio::error_code error, const std::string& why) {
+      if (error) return end_with({static_cast<Errc>(error.value()), why});
+      if (++started == flags.nodes) say_how_to_go_on(flags, addresses);
     });
-    if (!server) return complain(server.error().code, server.error().detail);
-    servers.push_back(*std::move(server));
   }
-  std::printf("%llu nodes in %s; Ctrl-C ends them. Try:\n  export STELE_CLUSTER=%s\n",
-              static_cast<unsigned long long>(flags.nodes), flags.data.c_str(), addresses.c_str());
-  std::printf("  stele append hello && stele read\n");
-  std::fflush(stdout);
 
   context.run();
   ending.begin();
-  servers.clear();
+  nodes.clear();
   return exit_code;
 }
 

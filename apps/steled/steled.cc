@@ -20,7 +20,6 @@
 #include "apps/common/ending.h"
 #include "apps/common/exit_codes.h"
 #include "apps/common/logging.h"
-#include "apps/common/server.h"
 #include "paxos/base/check.h"
 
 namespace stele::apps {
@@ -112,9 +111,9 @@ int run(const Config& config) {
   });
 
   asio::io_context context(1);
-  net::AsioLoop loop(context);
   int exit_code = kDone;
-  std::unique_ptr<Server> server;
+  std::optional<Node> node;
+  bool started = false;
   const auto fail_with = [&](std::string_view event, const Error& error) {
     log.event(EventLevel::error, event,
               {{"code", std::string(to_string(error.code))}, {"reason", error.detail}});
@@ -126,39 +125,28 @@ int run(const Config& config) {
         context,
         [&](int signal) {
           log.event(EventLevel::info, "stopping", {{"signal", std::to_string(signal)}});
-          if (!server) return context.stop();
-          server->stop([&] { context.stop(); });
+          if (!started) return context.stop();
+          node->async_stop([&](asio::error_code, const std::string&) { context.stop(); });
         },
         [&](const std::string& why) {
           log.event(EventLevel::error, "ends_at_once", {{"reason", why}});
           log.flush();
         });
     log.event(EventLevel::info, "starting",
-              {{"node", config.id.value},
+              {{"node", config.node.id.value},
                {"version", kVersion},
-               {"data", config.data},
-               {"listen", to_string(config.listen)}});
-    auto work = std::optional(asio::make_work_guard(context));  // Until there is a server.
-    net::Resolver resolver(context);
-    // Not waited for: a name server that does not answer must not hold up the end.
-    resolver.resolve(config.listen, [&](const net::Resolver::Endpoints& found,
-                                        const std::string& failure) {
-      if (found.empty()) {
-        return fail_with("cannot_start", {Errc::invalid_argument,
-                                          "cannot listen on " + to_string(config.listen) +
-                                              ": the host name cannot be resolved: " + failure});
-      }
-      auto started = Server::start(config, found, loop, log, [&](const Error& error) {
-        fail_with(error.code == Errc::newer_format ? "newer_format" : "store_failed", error);
-      });
-      if (!started) return fail_with("cannot_start", started.error());
-      server = *std::move(started);
-      work.reset();
+               {"data", config.node.data},
+               {"listen", to_string(*config.node.listen)}});
+    node.emplace(context, config.node, log, [&](const Error& error) {
+      fail_with(error.code == Errc::newer_format ? "newer_format" : "store_failed", error);
+    });
+    node->async_start([&](asio::error_code error, const std::string& why) {
+      if (error) return fail_with("cannot_start", {static_cast<Errc>(error.value()), why});
+      started = true;
     });
     context.run();
     ending.begin();
-    const bool started = server != nullptr;
-    server.reset();
+    node.reset();
     if (started || exit_code == kDone) {
       log.event(EventLevel::info, "stopped", {{"exit_code", std::to_string(exit_code)}});
     }
@@ -195,8 +183,8 @@ int main(int argc, char** argv) {
                                      std::to_string(kDescriptorsKept)});
   }
   const std::uint64_t left = descriptors - kDescriptorsKept;
-  config->inbound_max = std::min(config->inbound_max, 16 + left / 8);
-  config->clients_max = std::min(config->clients_max, left - left / 8);
+  config->node.inbound_max = std::min(config->node.inbound_max, 16 + left / 8);
+  config->node.clients_max = std::min(config->node.clients_max, left - left / 8);
   return run(*config);
 }
 

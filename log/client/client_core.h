@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <stele/client_types.h>
+#include <stele/completion.h>
 #include "log/format/packer.h"
 #include "net/link/link.h"
 #include "net/loop/loop.h"

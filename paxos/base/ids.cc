@@ -1,12 +1,10 @@
 #include "paxos/base/ids.h"
 
-#include <cstdio>
-
 namespace stele {
 
 std::string to_hex(std::uint64_t id) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(id));
+  std::string text(16, '0');
+  for (std::size_t i = text.size(); i-- > 0; id >>= 4) text[i] = "0123456789abcdef"[id & 15];
   return text;
 }
 

@@ -8,14 +8,12 @@
 #pragma once
 
 #include <stele/client_types.h>
+#include <stele/completion.h>
 #include <stele/error.h>
 
-#include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/buffer.hpp>
-#include <asio/dispatch.hpp>
 #include <asio/error_code.hpp>
-#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <functional>
 #include <memory>
@@ -25,6 +23,7 @@
 #include <vector>
 
 #include <stele/client_types.h>
+#include <stele/completion.h>
 
 namespace stele {
 
@@ -110,33 +109,9 @@ class Client {
  private:
   template <class Result>
   using Completion = detail::Completion<Result>;
-
-  /// A completion handler of any kind, behind one call.
-  template <class Result, class Handler>
-  class HandlerCompletion final : public Completion<Result> {
-   public:
-    HandlerCompletion(Handler handler, const Executor& executor)
-        : handler_(std::move(handler)),
-          work_(asio::make_work_guard(asio::get_associated_executor(handler_, executor))) {}
-
-    void complete(std::optional<Errc> error, Result result) override {
-      const auto executor = work_.get_executor();
-      const asio::error_code code = error ? make_error_code(*error) : asio::error_code();
-      asio::dispatch(executor,
-                     [handler = std::move(handler_), code, told = std::move(result)]() mutable {
-                       std::move(handler)(code, std::move(told));
-                     });
-      work_.reset();
-    }
-
-   private:
-    Handler handler_;
-    asio::executor_work_guard<asio::associated_executor_t<Handler, Executor>> work_;
-  };
-
   template <class Result, class Handler>
   std::unique_ptr<Completion<Result>> wrap(Handler handler) {
-    return std::make_unique<HandlerCompletion<Result, Handler>>(std::move(handler), executor_);
+    return detail::wrap<Result>(std::move(handler), executor_);
   }
 
   void start_append(asio::const_buffer payload, Lsn lsn, std::chrono::milliseconds timeout,

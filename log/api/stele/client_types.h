@@ -86,18 +86,7 @@ struct ReadResult {
   std::string detail;  ///< On an error: a sentence for people.
 };
 
-namespace detail {
-
-/// Gets called once, on the client's loop, with the outcome of an operation.
-template <class Result>
-class Completion {
- public:
-  virtual ~Completion() = default;
-  virtual void complete(std::optional<Errc> error, Result result) = 0;
-};
-
-}  // namespace detail
-
+/// What to read.
 struct ReadOptions {
   Lsn lsn_begin{1};
   Lsn lsn_end;  ///< {}: the present end.

@@ -23,25 +23,25 @@ TEST_SUITE("apps.config") {
   TEST_CASE("make_config: defaults, and the own address to listen on") {
     const auto config = make_config(enough());
     REQUIRE(config);
-    CHECK(config->listen == Address{"localhost", 7101});
-    CHECK(config->cluster_name == "stele");
-    CHECK(config->entry_bytes_max == 1 << 20);
-    CHECK(config->election_timeout_ms == 400);
-    CHECK(config->heartbeat_ms == 50);
-    CHECK(config->memory_bytes_max == 64 << 20);
+    CHECK(config->node.listen == Address{"localhost", 7101});
+    CHECK(config->node.cluster_name == "stele");
+    CHECK(config->node.entry_bytes_max == 1 << 20);
+    CHECK(config->node.election_timeout == std::chrono::milliseconds(400));
+    CHECK(config->node.heartbeat == std::chrono::milliseconds(50));
+    CHECK(config->node.memory_bytes_max == 64 << 20);
   }
 
   TEST_CASE("make_config: memory has room for entries of the size that is allowed") {
     Settings settings = enough();
     settings.entry_bytes_max = 64 << 20;
     settings.disk_reserve_bytes = 1ULL << 30;
-    CHECK(make_config(settings)->memory_bytes_max > 16ULL * (64 << 20));
+    CHECK(make_config(settings)->node.memory_bytes_max > 16ULL * (64 << 20));
     settings.memory_bytes_max = 256 << 20;
     const auto refused = make_config(settings);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().detail.find("--memory-bytes-max ranges from") == 0);
     settings.entry_bytes_max = 1 << 20;
-    CHECK(make_config(settings)->memory_bytes_max == 256 << 20);
+    CHECK(make_config(settings)->node.memory_bytes_max == 256 << 20);
   }
 
   TEST_CASE("make_config: what is out of range is refused") {
@@ -81,10 +81,10 @@ TEST_SUITE("apps.config") {
     flags.fill_from(*file);
     const auto config = make_config(flags);
     REQUIRE(config);
-    CHECK(config->id == NodeId{1});
-    CHECK(config->cluster_name == "mine");
-    CHECK(config->entry_bytes_max == 5000);
-    CHECK(config->cluster.at({2}) == Address{"b", 2});
+    CHECK(config->node.id == NodeId{1});
+    CHECK(config->node.cluster_name == "mine");
+    CHECK(config->node.entry_bytes_max == 5000);
+    CHECK(config->node.cluster.at({2}) == Address{"b", 2});
   }
 }
 

@@ -1,0 +1,105 @@
+// A node of a cluster in a program of one's own: what `steled` runs.
+//
+//   asio::io_context context;
+//   stele::Node node(context, options, events);
+//   node.async_start([](asio::error_code error, std::string why) { … });
+//   context.run();
+#pragma once
+
+#include <stele/address.h>
+#include <stele/completion.h>
+#include <stele/error.h>
+#include <stele/events.h>
+#include <stele/status.h>
+#include <stele/types.h>
+
+#include <asio/async_result.hpp>
+#include <asio/io_context.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace stele {
+
+/// How a node is to run. Members and quorums must be the same on all nodes of a cluster. A value.
+struct NodeOptions {
+  NodeId id;                          ///< Of this node, in `cluster`.
+  std::map<NodeId, Address> cluster;  ///< All members, this one too: 1 to 7.
+  std::string data;                   ///< The directory; made if there is none.
+  std::optional<Address> listen;      ///< If not where the others reach it.
+  std::string cluster_name =
+      "stele";  ///< 1 to 200 bytes; nodes and clients of another are refused.
+  std::uint64_t entry_bytes_max = 1 << 20;  ///< Of one entry, up to 64 MiB.
+  /// What the store may take, 16 MiB to 64 TiB; nothing: 1 TiB.
+  std::optional<std::uint64_t> disk_bytes_max;
+  /// With less than that left appends are refused; nothing: an eighth of disk_bytes_max, up to
+  /// 256 MiB.
+  std::optional<std::uint64_t> disk_reserve_bytes;
+  /// With what it has missed, on average; at least 1 MB.
+  std::uint64_t fetch_bytes_per_second = 220'000'000;
+  /// What buffers and queues keep to; at least 32 MiB and 8 entries. Nothing: 64 MiB, or what large
+  /// entries need.
+  std::optional<std::uint64_t> memory_bytes_max;
+  /// Silence of the leader before an election; at least twice the heartbeat, up to 10 minutes.
+  std::chrono::milliseconds election_timeout{400};
+  std::chrono::milliseconds heartbeat{50};  ///< How often a leader is heard; at least 1 ms.
+  std::uint64_t clients_max = 4096;         ///< Connections of clients.
+  std::uint64_t inbound_max = 1024;  ///< Connections that nodes have opened, or have not said who.
+};
+
+/// One member of a cluster, on a context that one thread runs. Not thread-safe: use it on that
+/// thread. Blocks it while the store is opened. Completion handlers run through their associated
+/// executor, never from within the call that took them.
+class Node {
+ public:
+  using Executor = asio::io_context::executor_type;
+
+  /// Opens nothing yet. `context` and `events` outlive it. `on_failure` is called once if a running
+  /// node must end: its disk has failed (io), or it does not know what the cluster has chosen
+  /// (newer_format). It says nothing any more then, and should be destroyed, from outside of the
+  /// call.
+  Node(asio::io_context& context, NodeOptions options, Events& events,
+       std::function<void(const Error&)> on_failure);
+  /// As a crash would, if it was not stopped: nothing that was acknowledged is lost.
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  /// Listens, opens the directory and takes part. Once. Errors, with a sentence: invalid_argument
+  /// (the options, or the address cannot be listened on), in_use (the directory),
+  /// foreign_directory, corrupt, newer_format, io.
+  template <asio::completion_token_for<void(asio::error_code, std::string)> Token>
+  auto async_start(Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, std::string)>(
+        [this](auto handler) { start(detail::wrap<std::string>(std::move(handler), executor_)); },
+        token);
+  }
+
+  /// Hands over leadership if it leads, and answers what is in flight; within three seconds. Then
+  /// it can be destroyed. No errors; the text is empty.
+  template <asio::completion_token_for<void(asio::error_code, std::string)> Token>
+  auto async_stop(Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, std::string)>(
+        [this](auto handler) { stop(detail::wrap<std::string>(std::move(handler), executor_)); },
+        token);
+  }
+
+  /// What it says of itself. Requires that it has started.
+  [[nodiscard]] NodeReport report() const;
+
+  [[nodiscard]] Executor get_executor() const { return executor_; }
+
+ private:
+  void start(std::unique_ptr<detail::Completion<std::string>> done);
+  void stop(std::unique_ptr<detail::Completion<std::string>> done);
+
+  struct Impl;
+  Executor executor_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stele

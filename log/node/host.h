@@ -1,0 +1,50 @@
+// A process' part in a cluster: directory, store, listener and node on one loop.
+#pragma once
+
+#include <stele/events.h>
+#include <stele/node.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "log/node/node.h"
+#include "net/link/resolver.h"
+#include "net/link/tcp.h"
+#include "net/loop/asio_loop.h"
+
+namespace stele::log {
+
+/// Loop thread only.
+class Host {
+ public:
+  /// As of stele::Node. `options` is complete.
+  Host(asio::io_context& context, NodeOptions options, Events& events,
+       std::function<void(const Error&)> on_failure);
+
+  /// Calls `done` once, when it listens and takes part; it does not wait for a name server's answer
+  /// in between. Errors as of stele::Node::async_start.
+  void start(std::function<void(Result<void>)> done);
+  /// Stops accepting, hands over, answers what is in flight, then calls `done`.
+  void stop(std::function<void()> done);
+  /// Requires that it has started.
+  [[nodiscard]] NodeReport report() const { return node_->status(); }
+
+ private:
+  Result<void> begin(const net::Resolver::Endpoints& listen);
+  [[nodiscard]] Node::Options node_options() const;
+
+  NodeOptions options_;
+  Events& events_;
+  std::function<void(const Error&)> on_failure_;
+  net::AsioLoop loop_;
+  net::TcpDialer dialer_;
+  net::Resolver resolver_;
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> starting_;
+  std::unique_ptr<Node> node_;
+  std::unique_ptr<net::TcpListener> listener_;
+};
+
+}  // namespace stele::log
