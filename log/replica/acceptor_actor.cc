@@ -12,13 +12,13 @@ constexpr Slot kSlotEnd{UINT64_MAX};
 }  // namespace
 
 AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
-                             std::size_t piece_bytes_max, Ports ports)
+                             std::size_t piece_bytes_max, AcceptorListener& listener)
     : Actor(loop, kLettersMax),
       store_(store),
       acceptor_(std::move(acceptor)),
       epoch_(epoch),
       piece_bytes_max_(piece_bytes_max),
-      ports_(std::move(ports)) {}
+      listener_(listener) {}
 
 void AcceptorActor::handle(Letter& letter) {
   // A disk that does not keep up must not make memory grow: proposers send again.
@@ -40,9 +40,9 @@ void AcceptorActor::handle(Letter& letter) {
 void AcceptorActor::flush() {
   paxos::Acceptor::Effects effects = std::exchange(effects_, {});
   turn_bytes_ = 0;
-  if (effects.heard != Ballot{}) ports_.heard(effects.heard);
+  if (effects.heard != Ballot{}) listener_.on_heard(effects.heard);
 
-  for (paxos::Send& send : effects.at_once) ports_.send(std::move(send));
+  for (paxos::Send& send : effects.at_once) listener_.send(std::move(send));
 
   std::vector<paxos::Record> voted;
   for (const auto& write : effects.writes) {
@@ -54,11 +54,11 @@ void AcceptorActor::flush() {
     // Durability (a): sends leave behind this step's writes and those of all earlier steps.
     auto sends = std::make_shared<std::vector<paxos::Send>>(std::move(effects.sends));
     store_.write_votes(std::move(effects.writes), [this, sends] {
-      for (paxos::Send& send : *sends) ports_.send(std::move(send));
+      for (paxos::Send& send : *sends) listener_.send(std::move(send));
     });
   }
   for (const auto& read : effects.promises) answer_prepare(read);
-  for (const paxos::Record& record : voted) ports_.voted(record);
+  for (const paxos::Record& record : voted) listener_.on_voted(record);
 }
 
 // Durability (b): the votes are read in their place among the writes, never beside a pending
@@ -67,17 +67,17 @@ void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
   Answer& answer = answers_[read.to];
   const bool same = answer.ballot == read.ballot && answer.slot_begin == read.slot_begin;
   // A piece may take long over a slow line; another one behind it would only take longer.
-  if (same && (answer.reading || ports_.progress(read.to).arrived < answer.sent_end)) return;
+  if (same && (answer.reading || listener_.progress(read.to).arrived < answer.sent_end)) return;
   answer = {read.ballot, read.slot_begin};
   const auto send = [this, read](paxos::Body body) {
-    ports_.send({read.to, {epoch_, std::move(body)}});
-    answers_[read.to].sent_end = ports_.progress(read.to).sent;
+    listener_.send({read.to, {epoch_, std::move(body)}});
+    answers_[read.to].sent_end = listener_.progress(read.to).sent;
   };
   const auto send_promise = [this, read, send](SlotsRead found) {
     Answer& told = answers_[read.to];
     if (told.ballot == read.ballot && told.slot_begin == read.slot_begin) told.reading = false;
     if (found.records.empty() && found.faulty) {
-      ports_.faulty_slot(*found.faulty);
+      listener_.on_faulty_slot(*found.faulty);
       return send(paxos::Faulty{read.ballot, *found.faulty});
     }
     // A vote of a higher ballot came in between: whoever asked is told so when it asks again.

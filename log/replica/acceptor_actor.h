@@ -1,33 +1,29 @@
 // The acceptor on its loop: one commit for all that waits, and nothing leaves before it.
 #pragma once
 
-#include <functional>
 #include <map>
 
+#include "log/replica/role_listener.h"
 #include "log/store/store.h"
 #include "net/loop/actor.h"
 #include "paxos/acceptor.h"
 
 namespace stele::log {
 
-/// A message and who sent it.
-struct Letter {
-  NodeId from;
-  paxos::Message message;
+/// What the acceptor tells, and asks of, the replica that it is a part of. Outlives it.
+class AcceptorListener : public virtual RoleListener {
+ public:
+  /// The write of that vote is in the store's queue.
+  virtual void on_voted(const paxos::Record& record) = 0;
+  /// Somebody has spoken in that ballot, and it is at least what was promised.
+  virtual void on_heard(Ballot ballot) = 0;
+  virtual void on_faulty_slot(Slot slot) = 0;
 };
 
 class AcceptorActor final : public net::Actor<Letter> {
  public:
-  struct Ports {
-    std::function<void(paxos::Send)> send;
-    std::function<void(const paxos::Record&)> voted;  ///< Behind its write in the store's queue.
-    std::function<void(Ballot)> heard;
-    std::function<void(Slot)> faulty_slot;
-    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
-  };
-
   AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
-                std::size_t piece_bytes_max, Ports ports);
+                std::size_t piece_bytes_max, AcceptorListener& listener);
 
   void on_chosen_end(Slot chosen_end) { acceptor_.on_chosen_end(chosen_end); }
   /// The record of that slot cannot be read.
@@ -56,7 +52,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   paxos::Acceptor acceptor_;
   Epoch epoch_;
   std::size_t piece_bytes_max_;
-  Ports ports_;
+  AcceptorListener& listener_;
   paxos::Acceptor::Effects effects_;
   std::size_t turn_bytes_ = 0;  // Of the values in effects_.
   std::map<NodeId, Answer> answers_;

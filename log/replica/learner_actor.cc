@@ -7,14 +7,14 @@
 namespace stele::log {
 
 LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
-                           Epoch epoch, std::size_t piece_bytes_max, Ports ports)
+                           Epoch epoch, std::size_t piece_bytes_max, LearnerListener& listener)
     : Actor(loop, kLettersMax),
       store_(store),
       learner_(std::move(learner)),
       state_(std::move(state)),
       epoch_(epoch),
       piece_bytes_max_(piece_bytes_max),
-      ports_(std::move(ports)),
+      listener_(listener),
       recent_(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max),
       written_end_(state_.numbers().chosen_end) {
   trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
@@ -53,11 +53,11 @@ void LearnerActor::flush() {
   if (!effects.repaired.empty()) {
     for (const paxos::Record& record : effects.repaired) {
       write_.learned.push_back(record);
-      ports_.repaired_slot(record.slot);
+      listener_.on_repaired_slot(record.slot);
     }
     write_state();
   }
-  for (paxos::Send& send : effects.sends) ports_.send(std::move(send));
+  for (paxos::Send& send : effects.sends) listener_.send(std::move(send));
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
   if (effects.read_votes) {
     const paxos::Learner::ReadVotes asked = *effects.read_votes;
@@ -69,7 +69,7 @@ void LearnerActor::flush() {
                         flush();
                       });
   }
-  if (effects.fetch_failed) ports_.fetch_failed();
+  if (effects.fetch_failed) listener_.on_fetch_failed();
 }
 
 /// As far as the rows are in memory that the slots need.
@@ -90,7 +90,7 @@ void LearnerActor::apply_waiting() {
   recent_.on_durable(store_.readable().next_lsn);
   state_.on_readable(store_.readable().chosen_end);
   set_paused();
-  ports_.chosen_end(state_.numbers().chosen_end);
+  listener_.on_chosen_end(state_.numbers().chosen_end);
 }
 
 /// Nothing is applied until they are there; nor is more handed on meanwhile.
@@ -110,7 +110,7 @@ void LearnerActor::read_rows(std::vector<RowKey> keys) {
 
 void LearnerActor::end(Error error) {
   ended_ = true;
-  ports_.cannot_go_on(std::move(error));
+  listener_.on_cannot_go_on(std::move(error));
 }
 
 void LearnerActor::write_state() {
@@ -124,7 +124,7 @@ void LearnerActor::write_state() {
 }
 
 void LearnerActor::on_faulty(Slot slot) {
-  ports_.faulty_slot(slot);
+  listener_.on_faulty_slot(slot);
   learner_.repair(loop().now(), slot, effects_);
   wake();
 }
@@ -147,13 +147,13 @@ bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
   unwritten_bytes_ += 1 + record.value.size();
   if (applied.learned) {
     write_.learned.push_back(record);
-    ports_.repaired_slot(record.slot);  // Should there have been a faulty vote.
+    listener_.on_repaired_slot(record.slot);  // Should there have been a faulty vote.
   }
   if (outcome.row.count != 0) {
     write_.index.push_back(outcome.row);
     recent_.add(outcome.row, record.value);
   }
-  ports_.applied(outcome);
+  listener_.on_applied(outcome);
   return true;
 }
 
@@ -161,7 +161,7 @@ void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   // Over a slow line an answer may take long; a second one behind it would only take longer.
   const Served& last = served_[asked.to];
   const bool again = last.slot_begin == asked.slot_begin;
-  if (again && ports_.progress(asked.to).arrived < last.sent_end) return;
+  if (again && listener_.progress(asked.to).arrived < last.sent_end) return;
   if (!serving_.insert(asked.to).second) return;
   // Only what is durable is served.
   if (unwritten_bytes_ != 0 && asked.slot_begin >= written_end_) write_state();
@@ -174,8 +174,8 @@ void LearnerActor::serve(const paxos::Learner::Serve& asked) {
       if (record.slot != asked.slot_begin + fetched.records.size()) break;
       fetched.records.push_back(std::move(record));
     }
-    ports_.send({asked.to, {epoch_, std::move(fetched)}});
-    served_[asked.to] = {asked.slot_begin, ports_.progress(asked.to).sent};
+    listener_.send({asked.to, {epoch_, std::move(fetched)}});
+    served_[asked.to] = {asked.slot_begin, listener_.progress(asked.to).sent};
   });
 }
 

@@ -7,8 +7,8 @@
 #include <set>
 #include <vector>
 
-#include "log/replica/acceptor_actor.h"
 #include "log/replica/recent_log.h"
+#include "log/replica/role_listener.h"
 #include "log/replica/state_comparison.h"
 #include "log/state/log_state.h"
 #include "log/store/store.h"
@@ -17,22 +17,26 @@
 
 namespace stele::log {
 
+/// What the learner tells, and asks of, the replica that it is a part of. Outlives it.
+class LearnerListener : public virtual RoleListener {
+ public:
+  /// This program cannot apply what was chosen: the node must end. Nothing is said afterwards.
+  virtual void on_cannot_go_on(const Error& error) = 0;
+  /// One slot, in order.
+  virtual void on_applied(const LogState::Applied& applied) = 0;
+  /// After everything that one turn applied.
+  virtual void on_chosen_end(Slot chosen_end) = 0;
+  /// No node that can be reached serves the slot chosen_end.
+  virtual void on_fetch_failed() = 0;
+  virtual void on_faulty_slot(Slot slot) = 0;
+  /// Its record is on its way to the disk again.
+  virtual void on_repaired_slot(Slot slot) = 0;
+};
+
 class LearnerActor final : public net::Actor<Letter> {
  public:
-  struct Ports {
-    std::function<void(paxos::Send)> send;
-    /// This program cannot apply what was chosen: the node must end. Nothing is said afterwards.
-    std::function<void(Error)> cannot_go_on;
-    std::function<void(const LogState::Applied&)> applied;  ///< One slot, in order.
-    std::function<void(Slot)> chosen_end;  ///< After everything that one turn applied.
-    std::function<void()> fetch_failed;
-    std::function<void(Slot)> faulty_slot;
-    std::function<void(Slot)> repaired_slot;  ///< Its record is on its way to the disk again.
-    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
-  };
-
   LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
-               std::size_t piece_bytes_max, Ports ports);
+               std::size_t piece_bytes_max, LearnerListener& listener);
   /// The store is given what waits: after a clean end it has everything that was applied.
   ~LearnerActor() override;
   LearnerActor(const LearnerActor&) = delete;
@@ -89,7 +93,7 @@ class LearnerActor final : public net::Actor<Letter> {
   StateTrail trail_;
   Epoch epoch_;
   std::size_t piece_bytes_max_;
-  Ports ports_;
+  LearnerListener& listener_;
   paxos::Learner::Effects effects_;
   RecentLog recent_;
   StateWrite write_;

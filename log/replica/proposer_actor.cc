@@ -5,11 +5,12 @@
 
 namespace stele::log {
 
-ProposerActor::ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits, Ports ports)
+ProposerActor::ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits,
+                             ProposerListener& listener)
     : Actor(loop, kLettersMax),
       proposer_(std::move(proposer)),
       limits_(limits),
-      ports_(std::move(ports)) {}
+      listener_(listener) {}
 
 Outcome ProposerActor::submit(CommandKind kind, Slice command) {
   if (!proposer_.leads()) return Outcome::not_leader;
@@ -52,7 +53,7 @@ void ProposerActor::on_fetch_failed() {
 
 void ProposerActor::tick() {
   if (proposer_.leads()) {
-    for (NodeId node : proposer_.members()) proposer_.set_progress(node, ports_.progress(node));
+    for (NodeId node : proposer_.members()) proposer_.set_progress(node, listener_.progress(node));
   }
   proposer_.tick(loop().now(), effects_);
   // What waits for room among the bytes in flight must not take it this way.
@@ -70,18 +71,18 @@ void ProposerActor::handle(Letter& letter) {
 void ProposerActor::flush() {
   propose_waiting();
   paxos::Proposer::Effects effects = std::exchange(effects_, {});
-  if (effects.slow_disk) ports_.slow_disk(*effects.slow_disk);
-  for (const auto& ready : effects.reads) ports_.read_ready(ready.read, ready.barrier);
+  if (effects.slow_disk) listener_.on_slow_disk(*effects.slow_disk);
+  for (const auto& ready : effects.reads) listener_.on_read_ready(ready.read, ready.barrier);
   if (effects.stopped) {
     drop_waiting(Outcome::not_leader);
-    ports_.stopped(effects.why_stopped);
+    listener_.on_stopped(effects.why_stopped);
   }
   if (effects.began) {
     proposed_at_ = loop().now();
-    ports_.began(*effects.began);
+    listener_.on_began(*effects.began);
   }
-  for (paxos::Send& send : effects.sends) ports_.send(std::move(send));
-  for (std::uint64_t read : effects.reads_refused) ports_.read_refused(read);
+  for (paxos::Send& send : effects.sends) listener_.send(std::move(send));
+  for (std::uint64_t read : effects.reads_refused) listener_.on_read_refused(read);
 }
 
 void ProposerActor::propose_waiting() {
@@ -101,14 +102,14 @@ void ProposerActor::propose_waiting() {
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   std::size_t proposed = 0;  // On its way to the own acceptor.
   while (!waiting_.empty() && proposer_.window_open() &&
-         ports_.backlog_bytes() + proposed <= limits_.backlog_bytes_max) {
+         listener_.backlog_bytes() + proposed <= limits_.backlog_bytes_max) {
     if (!proposer_.has_room()) return;
     proposed += propose_batch();
   }
 }
 
 void ProposerActor::drop_waiting(Outcome why) {
-  for (const Slice& command : waiting_.take_all()) ports_.dropped(command, why);
+  for (const Slice& command : waiting_.take_all()) listener_.on_dropped(command, why);
 }
 
 std::size_t ProposerActor::propose_batch() {

@@ -1,33 +1,36 @@
 // The proposer on its loop: the appends that piled up become one batch.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <unordered_map>
 
 #include "log/format/batch.h"
-#include "log/replica/acceptor_actor.h"
+#include "log/replica/role_listener.h"
 #include "net/loop/actor.h"
-#include "net/wire/message.h"
 #include "paxos/leader/proposer.h"
 
 namespace stele::log {
 
+/// What the proposer tells, and asks of, the replica that it is a part of. Outlives it.
+class ProposerListener : public virtual RoleListener {
+ public:
+  /// Leads in this ballot.
+  virtual void on_began(Ballot ballot) = 0;
+  /// A command that was never proposed; before on_stopped().
+  virtual void on_dropped(const Slice& command, Outcome why) = 0;
+  /// Does not lead any more; what was proposed may yet be chosen.
+  virtual void on_stopped(std::string_view why) = 0;
+  /// Why it hands over.
+  virtual void on_slow_disk(paxos::Proposer::SlowDisk disk) = 0;
+  /// That read may be served once the slots below `barrier` are applied.
+  virtual void on_read_ready(std::uint64_t read, Slot barrier) = 0;
+  virtual void on_read_refused(std::uint64_t read) = 0;
+  /// As of Store.
+  [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
+};
+
 class ProposerActor final : public net::Actor<Letter> {
  public:
-  struct Ports {
-    std::function<void(paxos::Send)> send;
-    std::function<void(Ballot)> began;  ///< Leads in this ballot.
-    /// A command that was never proposed; before `stopped`.
-    std::function<void(const Slice&, Outcome why)> dropped;
-    /// Does not lead any more; what was proposed may yet be chosen.
-    std::function<void(std::string_view why)> stopped;
-    std::function<void(paxos::Proposer::SlowDisk)> slow_disk;  ///< Why it hands over.
-    std::function<void(std::uint64_t read, Slot barrier)> read_ready;
-    std::function<void(std::uint64_t read)> read_refused;
-    std::function<paxos::Progress(NodeId)> progress;  ///< As of net::Transport.
-    std::function<std::size_t()> backlog_bytes;       ///< As of Store.
-  };
   struct Limits {
     std::size_t batch_bytes_max = 512 << 10;
     std::size_t waiting_bytes_max = 16 << 20;  ///< Commands not yet in a batch.
@@ -35,11 +38,12 @@ class ProposerActor final : public net::Actor<Letter> {
     Duration time_slot_every = std::chrono::seconds(30);
   };
 
-  ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits, Ports ports);
+  ProposerActor(net::Loop& loop, paxos::Proposer proposer, Limits limits,
+                ProposerListener& listener);
 
   /// Takes a valid command for one of the next batches. ok, or: not_leader, overloaded.
   Outcome submit(CommandKind kind, Slice command);
-  /// Asks for a linearizable read; answered through the ports.
+  /// Asks for a linearizable read; answered through the listener.
   void read(std::uint64_t id);
   void on_peer_gone(NodeId node) { proposer_.on_peer_gone(loop().now(), node); }
   void hand_over();
@@ -69,7 +73,7 @@ class ProposerActor final : public net::Actor<Letter> {
 
   paxos::Proposer proposer_;
   Limits limits_;
-  Ports ports_;
+  ProposerListener& listener_;
   paxos::Proposer::Effects effects_;
   BatchBuilder waiting_;
   bool space_low_ = false;

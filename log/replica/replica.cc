@@ -44,15 +44,14 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       events_(events),
       listener_(listener),
       acceptor_(loop, store, paxos::Acceptor(options_.configuration, acceptor),
-                options_.configuration.epoch(), options_.piece_bytes_max, acceptor_ports()),
+                options_.configuration.epoch(), options_.piece_bytes_max, *this),
       learner_(loop, store,
                paxos::Learner(
                    options_.self, options_.configuration, acceptor.chosen_end,
                    {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
-               std::move(state), options_.configuration.epoch(), options_.piece_bytes_max,
-               learner_ports()),
+               std::move(state), options_.configuration.epoch(), options_.piece_bytes_max, *this),
       proposer_(loop, make_proposer(options_, acceptor, loop.now()), limits(options_, store),
-                proposer_ports()) {
+                *this) {
   if (acceptor.promise_faulty) {
     events_.event(EventLevel::error, "promise_faulty", {{"reason", fault()}});
   }
@@ -61,65 +60,48 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
   tick();
 }
 
-AcceptorActor::Ports Replica::acceptor_ports() {
-  return {[this](paxos::Send message) { send(std::move(message)); },
-          [this](const paxos::Record& record) {
-            faulty_slots_.erase(record.slot);  // A new vote overwrites and heals it.
-            learner_.on_voted(record);
-          },
-          [this](Ballot ballot) { proposer_.on_heard(ballot); },
-          [this](Slot slot) { on_faulty_slot(slot); },
-          [this](NodeId node) { return transport_.progress(node); }};
+void Replica::on_voted(const paxos::Record& record) {
+  faulty_slots_.erase(record.slot);  // A new vote overwrites and repairs it.
+  learner_.on_voted(record);
 }
 
-LearnerActor::Ports Replica::learner_ports() {
-  return {[this](paxos::Send message) { send(std::move(message)); },
-          [this](const Error& error) {
-            ended_ = true;
-            set_takes(Takes::no_part);
-            STELE_CHECK(options_.on_failure != nullptr, error.detail);
-            options_.on_failure(error);
-          },
-          [this](const LogState::Applied& applied) { listener_.on_applied(applied); },
-          [this](Slot chosen_end) { on_chosen_end(chosen_end); },
-          [this] {
-            events_.event(EventLevel::warning, "chosen_slot_unserved",
-                          {{"slot", state().numbers().chosen_end.value}});
-            proposer_.on_fetch_failed();
-          },
-          [this](Slot slot) { on_faulty_slot(slot); },
-          [this](Slot slot) { on_repaired_slot(slot); },
-          [this](NodeId node) { return transport_.progress(node); }};
+void Replica::on_cannot_go_on(const Error& error) {
+  ended_ = true;
+  set_takes(Takes::no_part);
+  STELE_CHECK(options_.on_failure != nullptr, error.detail);
+  options_.on_failure(error);
 }
 
-ProposerActor::Ports Replica::proposer_ports() {
-  return {[this](paxos::Send message) { send(std::move(message)); },
-          [this](Ballot ballot) {
-            let_loop_commit();
-            events_.event(EventLevel::info, "leader_began",
-                          {{"ballot", std::to_string(ballot.round) + "." +
-                                          std::to_string(ballot.node.value)}});
-          },
-          [this](const Slice& command, Outcome why) { listener_.on_dropped(command, why); },
-          [this](std::string_view why) {
-            let_loop_commit();
-            events_.event(EventLevel::info, "leader_stopped", {{"reason", std::string(why)}});
-            for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
-            listener_.on_stopped();
-          },
-          [this](paxos::Proposer::SlowDisk disk) { on_slow_disk(disk); },
-          [this](std::uint64_t read, Slot barrier) {
-            auto found = unconfirmed_reads_.extract(read);
-            if (found.empty()) return;
-            confirmed_reads_.emplace(barrier, std::move(found.mapped()));
-            release_reads();
-          },
-          [this](std::uint64_t read) {
-            auto found = unconfirmed_reads_.extract(read);
-            if (!found.empty()) found.mapped()(false);
-          },
-          [this](NodeId node) { return transport_.progress(node); },
-          [this] { return store_.backlog_bytes(); }};
+void Replica::on_fetch_failed() {
+  events_.event(EventLevel::warning, "chosen_slot_unserved",
+                {{"slot", state().numbers().chosen_end.value}});
+  proposer_.on_fetch_failed();
+}
+
+void Replica::on_began(Ballot ballot) {
+  let_loop_commit();
+  events_.event(
+      EventLevel::info, "leader_began",
+      {{"ballot", std::to_string(ballot.round) + "." + std::to_string(ballot.node.value)}});
+}
+
+void Replica::on_stopped(std::string_view why) {
+  let_loop_commit();
+  events_.event(EventLevel::info, "leader_stopped", {{"reason", std::string(why)}});
+  for (auto& [barrier, done] : std::exchange(confirmed_reads_, {})) done(false);
+  listener_.on_stopped();
+}
+
+void Replica::on_read_ready(std::uint64_t read, Slot barrier) {
+  auto found = unconfirmed_reads_.extract(read);
+  if (found.empty()) return;
+  confirmed_reads_.emplace(barrier, std::move(found.mapped()));
+  release_reads();
+}
+
+void Replica::on_read_refused(std::uint64_t read) {
+  auto found = unconfirmed_reads_.extract(read);
+  if (!found.empty()) found.mapped()(false);
 }
 
 void Replica::send(paxos::Send message) {

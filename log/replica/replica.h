@@ -18,7 +18,7 @@
 
 namespace stele::log {
 
-/// What a replica tells whoever serves clients. All calls come from turns of the loop.
+/// What a replica tells the service of its clients. All calls come from turns of the loop.
 class ReplicaListener {
  public:
   virtual ~ReplicaListener() = default;
@@ -32,7 +32,7 @@ class ReplicaListener {
 };
 
 /// Loop thread only. Store, transport and listener outlive it.
-class Replica {
+class Replica final : AcceptorListener, LearnerListener, ProposerListener {
  public:
   struct Options {
     NodeId self;
@@ -98,21 +98,39 @@ class Replica {
   [[nodiscard]] std::string fault() const;
 
  private:
-  void send(paxos::Send message);
+  // As of RoleListener.
+  void send(paxos::Send message) override;
+  [[nodiscard]] paxos::Progress progress(NodeId node) const override {
+    return transport_.progress(node);
+  }
+  // As of AcceptorListener.
+  void on_voted(const paxos::Record& record) override;
+  void on_heard(Ballot ballot) override { proposer_.on_heard(ballot); }
+  void on_faulty_slot(Slot slot) override;
+  // As of LearnerListener.
+  void on_cannot_go_on(const Error& error) override;
+  void on_applied(const LogState::Applied& applied) override { listener_.on_applied(applied); }
+  void on_chosen_end(Slot chosen_end) override;
+  void on_fetch_failed() override;
+  void on_repaired_slot(Slot slot) override;
+  // As of ProposerListener.
+  void on_began(Ballot ballot) override;
+  void on_dropped(const Slice& command, Outcome why) override {
+    listener_.on_dropped(command, why);
+  }
+  void on_stopped(std::string_view why) override;
+  void on_slow_disk(paxos::Proposer::SlowDisk disk) override;
+  void on_read_ready(std::uint64_t read, Slot barrier) override;
+  void on_read_refused(std::uint64_t read) override;
+  [[nodiscard]] std::size_t backlog_bytes() const override { return store_.backlog_bytes(); }
+
   void tick();
   void let_loop_commit();
   void check_space();
   void check_faulty_slots();
   void check_lag();
   [[nodiscard]] std::string lag() const;
-  void on_chosen_end(Slot chosen_end);
   void release_reads();
-  void on_faulty_slot(Slot slot);
-  void on_slow_disk(paxos::Proposer::SlowDisk disk);
-  void on_repaired_slot(Slot slot);
-  AcceptorActor::Ports acceptor_ports();
-  LearnerActor::Ports learner_ports();
-  ProposerActor::Ports proposer_ports();
 
   Options options_;
   net::Loop& loop_;

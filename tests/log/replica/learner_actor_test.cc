@@ -17,7 +17,7 @@ constexpr Ballot kBallot{1, {2}};
 
 /// The learner of node 1, whose votes are durable at once. Slot 1 opens a session, each later one
 /// holds an append in it.
-struct Bench {
+struct Bench final : LearnerListener {
   explicit Bench(Sections with = known_sections()) : sections(std::move(with)) {
     loop.advance(milliseconds(1000));
     vote(batch_of({open_command(1)}));
@@ -48,6 +48,15 @@ struct Bench {
     return found;
   }
 
+  void send(paxos::Send send) override { sent.push_back(std::move(send)); }
+  [[nodiscard]] paxos::Progress progress(NodeId) const override { return arrived; }
+  void on_cannot_go_on(const Error& error) override { ended.push_back(error.detail); }
+  void on_applied(const LogState::Applied&) override {}
+  void on_chosen_end(Slot) override {}
+  void on_fetch_failed() override {}
+  void on_faulty_slot(Slot) override {}
+  void on_repaired_slot(Slot) override {}
+
   Sections sections;
   sim::SimLoop loop{1};
   sim::Disk disk;
@@ -65,14 +74,10 @@ struct Bench {
                           .reads = {}}};
   std::vector<paxos::Send> sent;
   std::vector<std::string> ended;
-  paxos::Progress progress;
+  paxos::Progress arrived;
   std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
       loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
-      LogState(sections), Epoch{1}, 1 << 20,
-      LearnerActor::Ports{[this](const paxos::Send& send) { sent.push_back(send); },
-                          [this](const Error& error) { ended.push_back(error.detail); },
-                          [](const LogState::Applied&) {}, [](Slot) {}, [] {}, [](Slot) {},
-                          [](Slot) {}, [this](NodeId) { return progress; }});
+      LogState(sections), Epoch{1}, 1 << 20, *this);
   std::uint64_t slots = 1;
   Sequence sequence;
 };
@@ -183,13 +188,13 @@ TEST_SUITE("log.learner_actor") {
     CHECK(ask() == 1);  // And what was written before makes nothing be written.
     CHECK_FALSE(bench.store.dirty());
     // Asked again while the answer is on a slow line: it comes.
-    bench.progress.sent = 1000;
+    bench.arrived.sent = 1000;
     CHECK(ask() == 1);
     bench.sent.clear();
     bench.actor->tell({{3}, {{1}, paxos::Fetch{{2}}}});
     bench.loop.run();
     CHECK(bench.sent.empty());
-    bench.progress.arrived = 1000;
+    bench.arrived.arrived = 1000;
     CHECK(ask() == 1);
   }
 

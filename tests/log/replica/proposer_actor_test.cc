@@ -19,19 +19,8 @@ using paxos::kN3;
 using std::chrono::milliseconds;
 
 /// Node 1 leads; what the acceptors say to it is for the test.
-struct Bench {
-  Bench()
-      : actor(loop,
-              {kN1, paxos::three_nodes(), {.timing = {}, .seed = 1}, {}, {1}, milliseconds(0)}, {},
-              {.send = [this](const paxos::Send& send) { sends.push_back(send); },
-               .began = [](Ballot) {},
-               .dropped = [this](const Slice&, Outcome why) { dropped.push_back(why); },
-               .stopped = [](std::string_view) {},
-               .slow_disk = [](paxos::Proposer::SlowDisk) {},
-               .read_ready = [](std::uint64_t, Slot) {},
-               .read_refused = [](std::uint64_t) {},
-               .progress = [](NodeId) { return paxos::Progress{}; },
-               .backlog_bytes = [] { return std::size_t{0}; }}) {
+struct Bench final : ProposerListener {
+  Bench() {
     while (all_of<paxos::Prepare>(sends).empty()) {
       turn();
       for (const auto& ask : all_of<paxos::PreVote>(sends)) {
@@ -68,10 +57,24 @@ struct Bench {
     loop.advance(milliseconds(1));
   }
 
+  void send(paxos::Send send) override { sends.push_back(std::move(send)); }
+  [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
+  void on_began(Ballot) override {}
+  void on_dropped(const Slice&, Outcome why) override { dropped.push_back(why); }
+  void on_stopped(std::string_view) override {}
+  void on_slow_disk(paxos::Proposer::SlowDisk) override {}
+  void on_read_ready(std::uint64_t, Slot) override {}
+  void on_read_refused(std::uint64_t) override {}
+  [[nodiscard]] std::size_t backlog_bytes() const override { return 0; }
+
   sim::SimLoop loop{1};
   std::vector<paxos::Send> sends;
   std::vector<Outcome> dropped;
-  ProposerActor actor;
+  ProposerActor actor{
+      loop,
+      {kN1, paxos::three_nodes(), {.timing = {}, .seed = 1}, {}, {1}, milliseconds(0)},
+      {},
+      *this};
 };
 
 }  // namespace

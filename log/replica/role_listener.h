@@ -1,0 +1,24 @@
+// What the actors of the three roles have in common: letters, and the replica that they are parts
+// of.
+#pragma once
+
+#include "paxos/message.h"
+
+namespace stele::log {
+
+/// A message and who sent it.
+struct Letter {
+  NodeId from;
+  paxos::Message message;
+};
+
+/// Called from turns of the loop, never from within a call of the actor that did not say so.
+class RoleListener {
+ public:
+  virtual ~RoleListener() = default;
+  virtual void send(paxos::Send message) = 0;
+  /// As of net::Transport.
+  [[nodiscard]] virtual paxos::Progress progress(NodeId node) const = 0;
+};
+
+}  // namespace stele::log
