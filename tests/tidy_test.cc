@@ -1,10 +1,14 @@
-// What a reader may rely on all over the tree: who includes whom, and where libraries appear.
+// What a reader may rely on all over the tree: who includes whom, where libraries appear, how the
+// code looks. docs/design.md has the rooms.
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,20 +21,6 @@ struct Source {
   std::string path;  // From the top of the tree.
   std::vector<std::string> lines;
 };
-
-std::vector<Source> sources(const std::string& room) {
-  const fs::path top(STELE_SOURCE_DIR);
-  std::vector<Source> found;
-  for (const auto& entry : fs::recursive_directory_iterator(top / room)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension != ".h" && extension != ".cc") continue;
-    Source source{fs::relative(entry.path(), top).string(), {}};
-    std::ifstream file(entry.path());
-    for (std::string line; std::getline(file, line);) source.lines.push_back(line);
-    found.push_back(std::move(source));
-  }
-  return found;
-}
 
 std::vector<std::string> includes(const Source& source) {
   std::vector<std::string> found;
@@ -46,54 +36,193 @@ bool starts_with_any(const std::string& text, const std::vector<std::string>& st
                      [&](const std::string& start) { return text.starts_with(start); });
 }
 
-/// Only these files of our own, and no library whose name starts so, may be included in a room.
-void check_room(const std::string& room, const std::vector<std::string>& own,
-                const std::vector<std::string>& never) {
-  for (const Source& source : sources(room)) {
-    for (const std::string& include : includes(source)) {
-      const bool ours =
-          starts_with_any(include, {"paxos/", "net/", "log/", "apps/", "tests/", "bench/"});
-      CHECK_MESSAGE((!ours || starts_with_any(include, own)),
-                    source.path << " includes " << include);
-      CHECK_MESSAGE(!starts_with_any(include, never), source.path << " includes " << include);
+/// All sources of the tree, by their paths.
+const std::map<std::string, Source>& tree() {
+  static const auto all = [] {
+    std::map<std::string, Source> found;
+    const fs::path top(STELE_SOURCE_DIR);
+    for (const char* room : {"paxos", "net", "log", "apps", "bench", "tests"}) {
+      for (const auto& entry : fs::recursive_directory_iterator(top / room)) {
+        const std::string extension = entry.path().extension().string();
+        if (extension != ".h" && extension != ".cc") continue;
+        Source source{fs::relative(entry.path(), top).string(), {}};
+        std::ifstream file(entry.path());
+        for (std::string line; std::getline(file, line);) source.lines.push_back(line);
+        found.emplace(source.path, std::move(source));
+      }
+    }
+    return found;
+  }();
+  return all;
+}
+
+std::vector<const Source*> sources(const std::string& room) {
+  std::vector<const Source*> found;
+  for (const auto& [path, source] : tree()) {
+    if (path.starts_with(room + "/")) found.push_back(&source);
+  }
+  return found;
+}
+
+/// What an include of ours stands for; nothing if it is a library's, or made by the build.
+std::optional<std::string> file_of(const std::string& include) {
+  for (const std::string& path : {include, "log/api/" + include}) {
+    if (tree().contains(path)) return path;
+  }
+  return std::nullopt;
+}
+
+/// Every file of ours that is included by `path`, by one that it includes, and so on; with the
+/// chain that leads there.
+std::map<std::string, std::string> reached_from(const std::string& path) {
+  std::map<std::string, std::string> reached;
+  std::vector<std::string> open{path};
+  while (!open.empty()) {
+    const std::string at = open.back();
+    open.pop_back();
+    for (const std::string& include : includes(tree().at(at))) {
+      const auto file = file_of(include);
+      if (!file || reached.contains(*file)) continue;
+      const std::string before = at == path ? path : reached.at(at);
+      reached[*file] = before + " -> " + *file;
+      open.push_back(*file);
     }
   }
+  return reached;
 }
+
+/// A room, and where all that it includes may lie: a folder without those in it, or a file.
+struct Room {
+  std::string folder;
+  std::vector<std::string> below;
+};
+
+const std::vector<Room>& rooms() {
+  static const std::vector<Room> all = [] {
+    std::map<std::string, std::vector<std::string>> below;
+    const auto room = [&](const std::string& folder, const std::vector<std::string>& direct) {
+      std::set<std::string> whole{folder};
+      for (const std::string& one : direct) {
+        whole.insert(one);
+        if (below.contains(one)) whole.insert(below.at(one).begin(), below.at(one).end());
+      }
+      below[folder] = {whole.begin(), whole.end()};
+    };
+    room("log/api/stele", {});
+    room("paxos/base", {"log/api/stele/types.h", "log/api/stele/error.h"});
+    room("paxos", {"paxos/base"});
+    room("paxos/leader", {"paxos"});
+    room("net/loop", {"paxos/base"});
+    room("net/wire", {"paxos", "log/api/stele"});
+    room("net/link", {"net/loop", "net/wire"});
+    room("log/format", {"net/wire"});
+    room("log/client", {"log/format", "net/link"});
+    room("log/state", {"log/format"});
+    room("log/store", {"log/format"});
+    room("log/store/files", {"log/store"});
+    room("log/store/disk", {"log/store/files", "net/loop"});
+    room("log/store/offline", {"log/store/disk", "log/state"});
+    room("log/replica", {"log/state", "log/store", "net/link", "paxos/leader"});
+    room("log/service", {"log/replica"});
+    room("log/node", {"log/service", "log/store/disk"});
+    room("apps/common", {"log/node", "log/client", "log/store/offline"});
+    room("apps/steled", {"apps/common"});
+    room("apps/stele", {"apps/common"});
+    room("bench/measure", {});
+    room("bench/cluster", {"log/client"});
+    room("bench/floor", {"bench/measure", "bench/cluster", "log/store/files"});
+    room("bench/stele", {"bench/floor"});
+    room("bench/peers", {"bench/stele"});
+    std::vector<Room> list;
+    for (const auto& [folder, allowed] : below) list.push_back({folder, allowed});
+    return list;
+  }();
+  return all;
+}
+
+std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+bool allows(const Room& room, const std::string& file) {
+  return std::any_of(room.below.begin(), room.below.end(),
+                     [&](const std::string& one) { return one == file || one == folder_of(file); });
+}
+
+/// Small benchmarks of parts are written with what the tests have for them.
+bool is_exempt(const std::string& path) { return path == "bench/stele/micro.cc"; }
 
 }  // namespace
 
 TEST_SUITE("tidy") {
-  TEST_CASE("rooms include only what lies below them; the protocol is pure") {
-    check_room(
-        "paxos", {"paxos/"},
-        {"asio", "capnp", "kj", "lmdb", "spdlog", "xxhash", "thread", "mutex", "sys/", "unistd"});
-    check_room("net", {"net/", "paxos/"}, {"lmdb", "spdlog"});
-    check_room("log", {"log/", "net/", "paxos/"}, {"capnp", "kj", "spdlog", "CLI"});
-    check_room("apps", {"apps/", "log/", "net/", "paxos/"}, {"capnp", "kj", "lmdb"});
-  }
-
-  TEST_CASE("LMDB appears in one file, Cap'n Proto in the codec's two") {
-    for (const char* room : {"paxos", "net", "log", "apps", "tests"}) {
-      for (const Source& source : sources(room)) {
-        for (const std::string& include : includes(source)) {
-          if (include == "lmdb.h") CHECK(source.path == "log/store/files/lmdb.h");
-          const bool codec =
-              source.path == "net/wire/encode.cc" || source.path == "net/wire/decode.cc";
-          if (include.starts_with("capnp/")) CHECK(codec);
+  TEST_CASE("rooms include only what lies below them, over the whole chain of includes") {
+    for (const Room& room : rooms()) {
+      for (const Source* source : sources(room.folder)) {
+        if (folder_of(source->path) != room.folder || is_exempt(source->path)) continue;
+        for (const auto& [file, chain] : reached_from(source->path)) {
+          CHECK_MESSAGE(allows(room, file), chain);
         }
       }
     }
   }
 
-  TEST_CASE("the protocol has no clock and no randomness of its own") {
-    for (const Source& source : sources("paxos")) {
-      for (const std::string& line : source.lines) {
+  TEST_CASE("every folder of the product is a room, and holds no more than one can look over") {
+    std::map<std::string, int> files;
+    for (const auto& [path, source] : tree()) ++files[folder_of(path)];
+    for (const auto& [folder, count] : files) {
+      CHECK_MESSAGE(count <= 26, folder << " has " << count << " files");
+      if (folder.starts_with("tests")) continue;
+      const bool known = std::any_of(rooms().begin(), rooms().end(),
+                                     [&](const Room& room) { return room.folder == folder; });
+      CHECK_MESSAGE(known, folder);
+    }
+  }
+
+  TEST_CASE("a public header includes the standard library, Asio, and other public headers") {
+    for (const Source* source : sources("log/api")) {
+      for (const std::string& include : includes(*source)) {
+        const bool standard =
+            include.find('/') == std::string::npos && include.find('.') == std::string::npos;
+        CHECK_MESSAGE((standard || starts_with_any(include, {"stele/", "asio/", "tl/expected"})),
+                      source->path << " includes " << include);
+      }
+    }
+  }
+
+  TEST_CASE("libraries appear in one place each") {
+    const std::map<std::string, std::vector<std::string>> places{
+        {"lmdb.h", {"log/store/files/lmdb.cc", "tests/"}},
+        {"capnp/", {"net/wire/encode.cc", "net/wire/decode.cc"}},
+        {"kj/", {"net/wire/encode.cc", "net/wire/decode.cc"}},
+        {"xxhash", {"net/wire/digest.cc"}},
+        {"asio",
+         {"net/", "log/api/", "log/client/", "log/node/", "log/store/disk/", "apps/", "bench/",
+          "tests/"}},
+        {"spdlog/", {"apps/common/logging.cc"}},
+        {"CLI/", {"apps/", "bench/", "tests/"}},
+        {"toml++/", {"apps/common/config.cc"}},
+        {"nlohmann/", {"apps/", "bench/", "tests/"}},
+    };
+    for (const auto& [path, source] : tree()) {
+      for (const std::string& include : includes(source)) {
+        for (const auto& [library, where] : places) {
+          if (!include.starts_with(library)) continue;
+          CHECK_MESSAGE(starts_with_any(path, where), path << " includes " << include);
+        }
+      }
+    }
+  }
+
+  TEST_CASE("the protocol is pure: no thread, no lock, no clock, no randomness, no system") {
+    for (const Source* source : sources("paxos")) {
+      for (const std::string& include : includes(*source)) {
+        CHECK_MESSAGE(!starts_with_any(include, {"thread", "mutex", "atomic", "sys/", "unistd"}),
+                      source->path << " includes " << include);
+      }
+      for (const std::string& line : source->lines) {
         for (const char* word :
              {"steady_clock", "system_clock", "random_device", "std::thread", "printf"}) {
-          const bool allowed =
-              source.path == "paxos/base/check.cc";  // It says why the process ends.
+          const bool allowed = source->path == "paxos/base/check.cc";  // It says why it ends.
           CHECK_MESSAGE((allowed || line.find(word) == std::string::npos),
-                        source.path << ": " << line);
+                        source->path << ": " << line);
         }
       }
     }
@@ -102,20 +231,31 @@ TEST_SUITE("tidy") {
   TEST_CASE(
       "lines have at most 100 columns outside of tests, files end as such, headers are guarded") {
     for (const char* room : {"paxos", "net", "log", "apps"}) {
-      for (const Source& source : sources(room)) {
-        for (const std::string& line : source.lines) {
+      for (const Source* source : sources(room)) {
+        for (const std::string& line : source->lines) {
           // Columns, not bytes: a comment may have letters of more than one.
           const auto columns = std::count_if(line.begin(), line.end(), [](char c) {
             return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
           });
-          CHECK_MESSAGE(columns <= 100, source.path << ": " << line);
+          CHECK_MESSAGE(columns <= 100, source->path << ": " << line);
         }
-        if (source.path.ends_with(".h")) {
-          const bool guarded = std::find(source.lines.begin(), source.lines.end(),
-                                         "#pragma once") != source.lines.end();
-          CHECK_MESSAGE(guarded, source.path);
+        if (source->path.ends_with(".h")) {
+          const bool guarded = std::find(source->lines.begin(), source->lines.end(),
+                                         "#pragma once") != source->lines.end();
+          CHECK_MESSAGE(guarded, source->path);
         }
       }
+    }
+  }
+
+  TEST_CASE("a test lies beside what it tests, by the same name") {
+    for (const auto& [path, source] : tree()) {
+      const bool unit = starts_with_any(
+          path, {"tests/paxos/", "tests/net/", "tests/log/", "tests/apps/", "tests/bench/"});
+      if (!unit || !path.ends_with("_test.cc")) continue;
+      // The folder of the tests is that of the sources, with tests/ before it.
+      const std::string folder = folder_of(path).substr(std::string("tests/").size());
+      CHECK_MESSAGE(fs::is_directory(fs::path(STELE_SOURCE_DIR) / folder), path);
     }
   }
 }

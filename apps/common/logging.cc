@@ -18,7 +18,7 @@
 #include <span>
 #include <utility>
 
-#include "apps/stele/output.h"
+#include "apps/common/text.h"
 
 namespace stele::apps {
 namespace {

@@ -1,11 +1,10 @@
 // Entries on standard output.
 #pragma once
 
-#include <cstddef>
-#include <span>
 #include <string>
 
 #include <stele/client_types.h>
+#include "apps/common/text.h"
 #include "apps/stele/cli.h"
 
 namespace stele::apps {
@@ -31,9 +30,5 @@ class Output {
   char separator_;
   std::string buffer_;
 };
-
-/// Whether the bytes are valid UTF-8.
-[[nodiscard]] bool is_utf8(std::span<const std::byte> bytes);
-[[nodiscard]] std::string base64(std::span<const std::byte> bytes);
 
 }  // namespace stele::apps

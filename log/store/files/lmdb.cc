@@ -1,6 +1,7 @@
 #include "log/store/files/lmdb.h"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <unistd.h>
 
 #include <array>
@@ -279,11 +280,11 @@ Lmdb::Cursor::~Cursor() {
   if (cursor_ != nullptr) mdb_cursor_close(cursor_);
 }
 
-bool Lmdb::Cursor::move(MDB_cursor_op operation, std::uint64_t key) {
+bool Lmdb::Cursor::move(int operation, std::uint64_t key) {
   if (cursor_ == nullptr) return false;
   MDB_val key_val{sizeof key, &key};
   MDB_val value{};
-  const int code = mdb_cursor_get(cursor_, &key_val, &value, operation);
+  const int code = mdb_cursor_get(cursor_, &key_val, &value, static_cast<MDB_cursor_op>(operation));
   if (code == MDB_NOTFOUND) return false;
   if (code != 0) {
     status_ = lmdb_error(code, "cannot read a record");

@@ -1,7 +1,5 @@
-// A thin, owning layer over LMDB. Only the store includes this.
+// A thin, owning layer over LMDB, whose own header only the source includes.
 #pragma once
-
-#include <lmdb.h>
 
 #include <array>
 #include <cstdint>
@@ -12,6 +10,10 @@
 
 #include "log/format/rows.h"
 #include "paxos/base/result.h"
+
+struct MDB_env;
+struct MDB_txn;
+struct MDB_cursor;
 
 namespace stele::log {
 
@@ -78,7 +80,7 @@ class Lmdb {
     [[nodiscard]] const Result<void>& status() const { return status_; }
 
    private:
-    bool move(MDB_cursor_op operation, std::uint64_t key);
+    bool move(int operation, std::uint64_t key);
     MDB_cursor* cursor_ = nullptr;
     std::uint64_t key_ = 0;
     std::span<const std::byte> value_;
@@ -93,8 +95,8 @@ class Lmdb {
 
  private:
   MDB_env* env_ = nullptr;
-  std::array<MDB_dbi, kTablesEnd> tables_{};  // By their numbers; 0: there is none.
-  [[nodiscard]] MDB_dbi dbi(Table table) const { return tables_[static_cast<std::size_t>(table)]; }
+  std::array<unsigned, kTablesEnd> tables_{};  // By their numbers; 0: there is none.
+  [[nodiscard]] unsigned dbi(Table table) const { return tables_[static_cast<std::size_t>(table)]; }
 };
 
 /// Makes all changes of `redo`, in their order, but for those of sections' rows that a later one

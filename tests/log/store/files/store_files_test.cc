@@ -1,6 +1,7 @@
 #include "log/store/files/store_files.h"
 
 #include <doctest/doctest.h>
+#include <lmdb.h>
 
 #include <filesystem>
 #include <fstream>
