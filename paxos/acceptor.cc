@@ -50,7 +50,7 @@ void Acceptor::on_prepare(NodeId source, const Prepare& prepare, Effects& out) {
     out.writes.emplace_back(WritePromised{promised_});
   }
   // An equal ballot is a resend, or asks for the next piece: answer, write nothing. The answer is
-  // read and leaves behind all earlier writes, so it, too, waits until the first promise is
+  // read and leave after all earlier writes, so it, too, waits until the first promise is
   // durable.
   out.heard = std::max(out.heard, promised_);
   out.at_once.push_back({source, {configuration_.epoch(), Heard{prepare.ballot, 0}}});
@@ -71,7 +71,7 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
   }
   const Voted vote{accept.ballot, accept.value.kind(), accept.value.size(), accept.value.digest()};
   const auto known = voted_.find(accept.slot);
-  // A vote that this process has written only needs its answer again, behind that write.
+  // A vote that this process has written only needs its answer again, after that write.
   if (known == voted_.end() || known->second != vote) {
     const ValueKind kind = accept.value.kind();
     const bool needs_room = kind != ValueKind::noop && kind != ValueKind::stop_sign;

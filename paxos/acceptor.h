@@ -20,7 +20,7 @@ struct WritePromised {
 
 /// Persist a vote, and with it the promise of its ballot, in one transaction.
 struct WriteAccepted {
-  Record record;
+  SlotRecord record;
 
   bool operator==(const WriteAccepted&) const = default;
 };
@@ -32,7 +32,7 @@ class Acceptor {
   using Write = std::variant<WritePromised, WriteAccepted>;
 
   /// An answer to a Prepare that still lacks its content: the votes from `slot_begin` on, to be
-  /// read behind all earlier writes, in the place where it stands among them.
+  /// read after all earlier writes, in the place where it stands among them.
   struct PromiseRead {
     NodeId to;
     Ballot ballot;

@@ -39,7 +39,7 @@ void Learner::step(Time now, NodeId source, const Message& message, Effects& out
   } else if (const auto* fetched = std::get_if<Fetched>(&message.body)) {
     on_fetched(now, source, *fetched, out);
   } else if (std::holds_alternative<Heartbeat>(message.body)) {
-    leader_ = source;  // How far it is comes behind its accepts (ChosenEnd).
+    leader_ = source;  // How far it is comes after its accepts (ChosenEnd).
   } else if (const auto* ack = std::get_if<HeartbeatAck>(&message.body)) {
     on_hint(source, ack->chosen_end);
   } else if (const auto* promise = std::get_if<Promise>(&message.body)) {
@@ -60,7 +60,7 @@ void Learner::tick(Time now, Effects& out) {
   advance(now, out);
 }
 
-void Learner::on_voted(Time now, const Record& record, Effects& out) {
+void Learner::on_voted(Time now, const SlotRecord& record, Effects& out) {
   if (record.slot < chosen_end_) return;
   if (missing(record.slot)) missing_end_ = record.slot;
   const auto found = votes_.find(record.slot);
@@ -79,11 +79,11 @@ void Learner::on_voted(Time now, const Record& record, Effects& out) {
   advance(now, out);
 }
 
-void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes,
+void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<SlotRecord>& votes,
                        Slot read_end, Effects& out) {
   if (reading_ != asked) return;
   reading_.reset();
-  for (const Record& record : votes) {
+  for (const SlotRecord& record : votes) {
     // A vote in memory, or one that did not fit there, is newer than what the store held when it
     // was read.
     if (record.slot < chosen_end_ || votes_.contains(record.slot)) continue;
@@ -147,7 +147,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   fetch_.reset();
   fetch_failures_ = 0;
   std::size_t bytes = 0;
-  for (const Record& record : fetched.records) bytes += record.value.size();
+  for (const SlotRecord& record : fetched.records) bytes += record.value.size();
   fetched_until_ += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
       static_cast<double>(bytes) / static_cast<double>(fetching_.bytes_per_second)));
   if (repairs_.erase(fetched.slot_begin) != 0) {
@@ -160,7 +160,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
 
 // They are chosen, whenever they come.
 void Learner::take_fetched(const Fetched& fetched, Effects& out) {
-  for (const Record& record : fetched.records) {
+  for (const SlotRecord& record : fetched.records) {
     if (record.slot < chosen_end_) continue;  // Applied from the own votes meanwhile.
     if (record.slot != chosen_end_ || record.epoch != configuration_.epoch()) break;
     apply(record, true, out);
@@ -213,7 +213,7 @@ bool Learner::apply_own_vote(Effects& out) {
   return true;
 }
 
-void Learner::apply(Record record, bool learned, Effects& out) {
+void Learner::apply(SlotRecord record, bool learned, Effects& out) {
   STELE_CHECK(record.slot == chosen_end_);
   out.applied.push_back({std::move(record), learned});
   ++chosen_end_;

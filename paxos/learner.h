@@ -17,8 +17,8 @@ namespace stele::paxos {
 /// chosen if that is of the same or a higher ballot; everything else is fetched as a value. Pure.
 class Learner {
  public:
-  struct Applied {
-    Record record;
+  struct Delivery {
+    SlotRecord record;
     bool learned = false;  ///< Not the own vote: the record itself must be written, too.
   };
   struct Serve {
@@ -35,10 +35,10 @@ class Learner {
   };
 
   struct Effects {
-    std::vector<Applied> applied;  ///< In order, dense; chosen_end() is past the last one.
+    std::vector<Delivery> applied;  ///< In order, dense; chosen_end() is past the last one.
     std::vector<Send> sends;
     std::vector<Serve> serves;            ///< Read chosen records from the store and send Fetched.
-    std::vector<Record> repaired;         ///< Chosen records to be written over faulty ones.
+    std::vector<SlotRecord> repaired;     ///< Chosen records to be written over faulty ones.
     std::optional<ReadVotes> read_votes;  ///< Read own votes back; answer with on_votes.
     bool fetch_failed = false;            ///< No reachable node serves the slot chosen_end().
   };
@@ -55,15 +55,15 @@ class Learner {
   void tick(Time now, Effects& out);
 
   /// The own acceptor votes for `record` (its write stands before any of the learner's).
-  void on_voted(Time now, const Record& record, Effects& out);
+  void on_voted(Time now, const SlotRecord& record, Effects& out);
   /// The answer to `read_votes`: what the store holds in that range, dense or not.
   /// Below `read_end` there are no others.
-  void on_votes(Time now, const ReadVotes& asked, const std::vector<Record>& votes, Slot read_end,
-                Effects& out);
+  void on_votes(Time now, const ReadVotes& asked, const std::vector<SlotRecord>& votes,
+                Slot read_end, Effects& out);
   /// The record of `slot`, below chosen_end, cannot be read: fetches it from others (Protocol-Aware
   /// Recovery: faulty is not absent, and the others have it).
   void repair(Time now, Slot slot, Effects& out);
-  /// While paused (the disk is behind), nothing is fetched.
+  /// While paused (the disk lags), nothing is fetched.
   void set_paused(bool paused) { paused_ = paused; }
 
   /// While held (what applies waits for a disk), nothing more of the own votes is handed on; votes
@@ -78,7 +78,8 @@ class Learner {
   static constexpr std::size_t kVotesBytesMax = 16 << 20;
   static constexpr std::size_t kRangesMax = 256;
   static constexpr std::size_t kRepairsMax = 64;
-  /// Whoever has missed more slots than this leaves the leader to its work and asks others first.
+  /// A node that has missed more slots than this leaves the leader to its work and asks others
+  /// first.
   static constexpr std::uint64_t kFarBehind = 64;
 
  private:
@@ -95,7 +96,7 @@ class Learner {
   void on_hint(NodeId source, Slot chosen_end);
   void on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out);
   void advance(Time now, Effects& out);
-  void apply(Record record, bool learned, Effects& out);
+  void apply(SlotRecord record, bool learned, Effects& out);
   bool apply_own_vote(Effects& out);
   void fetch(Time now, Effects& out);
   [[nodiscard]] bool may_fetch(Time now);
@@ -115,7 +116,7 @@ class Learner {
   Slot chosen_end_;
   Slot known_end_;
 
-  std::map<Slot, Record> votes_;  // Own votes from chosen_end_ on, as far as they fit.
+  std::map<Slot, SlotRecord> votes_;  // Own votes from chosen_end_ on, as far as they fit.
   std::size_t votes_bytes_ = 0;
   std::vector<Chosen> ranges_;  // What leaders have said is chosen, not yet applied.
   std::optional<ReadVotes> reading_;

@@ -13,13 +13,13 @@ namespace stele::paxos {
 
 /// A vote, as an acceptor keeps it: `value` accepted for `slot` in `ballot`. Below chosen_end it is
 /// the chosen value.
-struct Record {
+struct SlotRecord {
   Slot slot;
   Epoch epoch;
   Ballot ballot;
   Value value;
 
-  bool operator==(const Record&) const = default;
+  bool operator==(const SlotRecord&) const = default;
 };
 
 /// Phase 1a: asks to promise `ballot`, and for what was accepted from `slot_begin` on. A proposer
@@ -39,7 +39,7 @@ struct Promise {
   Slot slot_end;
   bool last = false;
   Slot chosen_end;
-  std::vector<Record> accepted;  // In ascending order of slots, within [slot_begin, slot_end).
+  std::vector<SlotRecord> accepted;  // In ascending order of slots, within [slot_begin, slot_end).
 
   bool operator==(const Promise&) const = default;
 };
@@ -164,7 +164,7 @@ struct Fetch {
 struct Fetched {
   Slot slot_begin;
   Slot chosen_end;
-  std::vector<Record> records;
+  std::vector<SlotRecord> records;
 
   bool operator==(const Fetched&) const = default;
 };
@@ -177,8 +177,8 @@ using Body =
 struct Message {
   Epoch epoch;
   Body body;
-  /// The last commit of the sender's store, all of which is durable: whoever has heard of it knows
-  /// a directory that has gone back. The roles do not look at it.
+  /// The last commit of the sender's store, all of which is durable: a node that has heard of it
+  /// knows a directory that has gone back. The roles do not look at it.
   std::uint64_t commits = 0;
 
   bool operator==(const Message&) const = default;

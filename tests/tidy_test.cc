@@ -8,7 +8,9 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -147,6 +149,45 @@ bool allows(const Room& room, const std::string& file) {
                      [&](const std::string& one) { return one == file || one == folder_of(file); });
 }
 
+/// The pages of docs/, and README.md, by their paths.
+const std::map<std::string, std::string>& documents() {
+  static const auto all = [] {
+    std::map<std::string, std::string> found;
+    const fs::path top(STELE_SOURCE_DIR);
+    std::vector<fs::path> paths{top / "README.md"};
+    for (const auto& entry : fs::recursive_directory_iterator(top / "docs")) {
+      if (entry.path().extension() == ".md") paths.push_back(entry.path());
+    }
+    for (const fs::path& path : paths) {
+      std::ifstream file(path);
+      std::ostringstream text;
+      text << file.rdbuf();
+      found[fs::relative(path, top).string()] = text.str();
+    }
+    return found;
+  }();
+  return all;
+}
+
+/// Whether some header or source has that class, and in it, or defined for it, that member.
+bool is_member(const std::string& type, const std::string& member) {
+  const std::regex definition("\\b" + type + "::" + member + "\\b");
+  const std::regex declared("(class|struct|enum class) (\\w+::)*" + type + "\\b");
+  const std::regex named("\\b" + member + "\\b");
+  return std::any_of(tree().begin(), tree().end(), [&](const auto& source) {
+    bool has_type = false;
+    bool has_member = false;
+    for (const std::string& line : source.second.lines) {
+      if (line.find(member) == std::string::npos && line.find(type) == std::string::npos) continue;
+      if (line.starts_with("//")) continue;
+      if (std::regex_search(line, definition)) return true;
+      has_type = has_type || std::regex_search(line, declared);
+      has_member = has_member || std::regex_search(line, named);
+    }
+    return has_type && has_member;
+  });
+}
+
 /// Small benchmarks of parts are written with what the tests have for them.
 bool is_exempt(const std::string& path) { return path == "bench/stele/micro.cc"; }
 
@@ -256,6 +297,72 @@ TEST_SUITE("tidy") {
       // The folder of the tests is that of the sources, with tests/ before it.
       const std::string folder = folder_of(path).substr(std::string("tests/").size());
       CHECK_MESSAGE(fs::is_directory(fs::path(STELE_SOURCE_DIR) / folder), path);
+    }
+  }
+
+  TEST_CASE("a function that the documents name is there") {
+    const std::regex name("`(?:[A-Za-z_]+::)*([A-Z][A-Za-z]+)::([a-z_]+)`");
+    int names = 0;
+    for (const auto& [path, text] : documents()) {
+      for (auto at = std::sregex_iterator(text.begin(), text.end(), name);
+           at != std::sregex_iterator(); ++at) {
+        ++names;
+        CHECK_MESSAGE(is_member((*at)[1], (*at)[2]), path << " names " << (*at)[0]);
+      }
+    }
+    CHECK(names > 50);
+  }
+
+  TEST_CASE("a file or folder that the documents name is there") {
+    const std::regex name("`((?:paxos|net|log|apps|bench|tests)/[A-Za-z0-9_./-]+)");
+    int names = 0;
+    for (const auto& [path, text] : documents()) {
+      for (auto at = std::sregex_iterator(text.begin(), text.end(), name);
+           at != std::sregex_iterator(); ++at) {
+        ++names;
+        CHECK_MESSAGE(fs::exists(fs::path(STELE_SOURCE_DIR) / (*at)[1].str()),
+                      path << " names " << (*at)[1]);
+      }
+    }
+    CHECK(names > 30);
+  }
+
+  TEST_CASE("every guarantee has the test that its table names") {
+    std::ifstream file(fs::path(STELE_SOURCE_DIR) / "docs/guarantees.md");
+    int guarantees = 0;
+    for (std::string line; std::getline(file, line);) {
+      if (!line.starts_with("| ") || line.starts_with("| name") || line.starts_with("| ---"))
+        continue;
+      const std::size_t cell = line.rfind("| ", line.size() - 2);
+      const std::size_t begin = line.find('`', cell) + 1;
+      const std::string test = line.substr(begin, line.find('`', begin) - begin);
+      ++guarantees;
+      const bool found = std::any_of(tree().begin(), tree().end(), [&](const auto& source) {
+        return std::any_of(source.second.lines.begin(), source.second.lines.end(),
+                           [&](const std::string& text) {
+                             return text.find("TEST_CASE(\"" + test) != std::string::npos;
+                           });
+      });
+      CHECK_MESSAGE(found, test);
+    }
+    CHECK(guarantees >= 10);
+  }
+
+  // One word for one thing: `after` for time and `lags` for a node that is late; `repair`.
+  TEST_CASE("comments and documents keep to the words") {
+    const std::regex banned("\\b(behind|whoever|mend|mends|mended|heals)\\b", std::regex::icase);
+    const auto check = [&](const std::string& path, const std::string& text) {
+      CHECK_MESSAGE(!std::regex_search(text, banned), path << ": " << text);
+    };
+    for (const auto& [path, source] : tree()) {
+      if (path == "tests/tidy_test.cc") continue;
+      for (const std::string& line : source.lines) {
+        if (const auto at = line.find("//"); at != std::string::npos) check(path, line.substr(at));
+      }
+    }
+    for (const auto& [path, text] : documents()) {
+      std::istringstream lines(text);
+      for (std::string line; std::getline(lines, line);) check(path, line);
     }
   }
 }

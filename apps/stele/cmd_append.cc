@@ -258,7 +258,7 @@ class Appender {
                                             first.result.detail + "; " + fate);
   }
 
-  /// What became of an entry behind the one that failed.
+  /// What became of an entry after the one that failed.
   void note_other(const Waiting& entry) {
     if (!entry.error) {
       acknowledged_ = entry.line;  // And so is all before it.

@@ -174,7 +174,7 @@ void add_others(CLI::App& app, Commands& c) {
 }
 
 /// What the parser of flags would take for something else is an entry all the same: lists in
-/// brackets, `++`, names of subcommands, what follows `--`. It stands behind this until it is
+/// brackets, `++`, names of subcommands, what follows `--`. It stands after this until it is
 /// parsed.
 constexpr char kShield = '\x01';
 

@@ -11,7 +11,7 @@
 namespace stele::bench {
 namespace {
 
-/// The number behind `key` in a file of lines `key: number`.
+/// The number after `key` in a file of lines `key: number`.
 std::uint64_t number_in(const std::string& path, const std::string& key) {
   std::ifstream file(path);
   std::string line;

@@ -80,7 +80,7 @@ int append(const Flags& flags) {
   if (flags.fill_mb != 0) fill(*subject, flags.payload_bytes, flags.fill_mb * 1'000'000);
   const auto runs = repeat(flags, [&] {
     double floor_us = 0;
-    // Whoever started the nodes knows their disk, and that they have nothing else to do.
+    // The one that started the nodes knows their disk, and that they have nothing else to do.
     if (flags.spawn != 0 && flags.in_flight == 1 && flags.rate == 0) {
       if (!subject->own()->settle()) throw std::runtime_error("the nodes do not agree");
       floor_us = append_floor_us(flags.data);

@@ -12,9 +12,9 @@ namespace stele::bench {
                                  std::size_t times);
 
 struct CatchUp {
-  Run before;                ///< All nodes, nobody behind.
-  Run during;                ///< From the start of the node that is behind on,
-  Run after;                 ///< and once it is not behind any more.
+  Run before;                ///< All nodes, none lags.
+  Run during;                ///< From the start of the node that lags on,
+  Run after;                 ///< and once it does not lag any more.
   double seconds = 0;        ///< Until that node has what was there when it started.
   double payload_bytes = 0;  ///< That it lacked then.
 

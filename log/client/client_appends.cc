@@ -334,7 +334,7 @@ void ClientCore::on_refused(const CommandResult& result, Errc error) {
   }
   if (too_large || !surely_not_appended) return;
   // Nothing passes a sequence that was never proposed: neither does what this connection was given
-  // behind it, if that was its only attempt.
+  // after it, if that was its only attempt.
   for (Sequence at = std::max(result.sequence + result.count, first_);
        at < first_ + appends_.size(); ++at) {
     Pending& entry = appends_[at - first_];
@@ -345,7 +345,7 @@ void ClientCore::on_refused(const CommandResult& result, Errc error) {
 void ClientCore::on_session_expired(const CommandResult& result) {
   session_ = {};
   std::deque<Pending> kept;
-  // Sequences are consumed without gaps: behind one that surely was not, none was.
+  // Sequences are consumed without gaps: after one that surely was not, none was.
   bool surely_not_appended = false;
   Sequence at = first_;
   for (Pending& entry : appends_) {

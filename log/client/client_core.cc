@@ -235,7 +235,7 @@ void ClientCore::look_at_upload(Connection* asked, Time now) {
   target_left_ = left;
 }
 
-/// So is a large answer that comes over a slow line: reads and tails wait behind it.
+/// So is a large answer that comes over a slow line: reads and tails wait for it.
 void ClientCore::look_at_download(Connection* asked, Time now) {
   const std::size_t receiving = asked == nullptr ? 0 : asked->receiving_bytes();
   if (std::exchange(target_receiving_, receiving) == receiving || receiving == 0) return;
@@ -476,7 +476,7 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   if (hinted) learn(leader);
   const auto found =
       hinted ? std::find(addresses_.begin(), addresses_.end(), *hinted) : addresses_.end();
-  // Whoever names one that does not answer has not noticed yet.
+  // A node that names one that does not answer has not noticed yet.
   if (found != addresses_.end() && !is_silent(*found)) {
     target_index_ = static_cast<std::size_t>(found - addresses_.begin());
   } else {
@@ -494,12 +494,12 @@ void ClientCore::leave_target(const std::string& leader, const std::string& reas
   for (auto& [request, read] : reads_) read.again_at = std::max(read.again_at, target_again_at_);
 }
 
-/// Whoever is told something may destroy the client.
+/// A handler that is told something may destroy the client.
 void ClientCore::on_message(Connection& from, net::Message& message) {
   const bool turn_comes = std::exchange(woken_, true);
   if (const auto* results = std::get_if<net::AppendResults>(&message)) {
     on_results(from, *results);
-  } else if (const auto* result = std::get_if<net::ReadResult>(&message)) {
+  } else if (const auto* result = std::get_if<net::ReadAnswer>(&message)) {
     on_read_result(from, *result);
   } else if (const auto* entries = std::get_if<net::TailEntries>(&message)) {
     on_tail_entries(*entries);

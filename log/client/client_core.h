@@ -154,7 +154,7 @@ class ClientCore {
   void send_reads();
   [[nodiscard]] static std::uint32_t bytes_max_of(const PendingRead& read);
   Connection* connection_for(const PendingRead& read);
-  void on_read_result(Connection& connection, const net::ReadResult& result);
+  void on_read_result(Connection& connection, const net::ReadAnswer& result);
   void end_read(std::uint64_t request, std::optional<Errc> error, ReadResult result);
   void subscribe(Connection& connection);
   void on_tail_entries(const net::TailEntries& entries);
@@ -179,7 +179,7 @@ class ClientCore {
   Sequence stop_begin_;     // The one that has failed.
   const char* stop_detail_ = "";  // How the others are told of it.
   bool takes_back_ = false;       // What was on its way then, still to be done.
-  bool stop_is_known_ = false;    // Whoever tells a failure just now has seen to that.
+  bool stop_is_known_ = false;    // The caller that tells a failure has seen to that.
   bool closed_ = false;
   bool* destroyed_ = nullptr;  // Set by the destructor, for a turn that calls others.
   std::unique_ptr<net::Timer> timer_;

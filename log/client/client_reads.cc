@@ -92,7 +92,7 @@ void ClientCore::send_reads() {
   }
 }
 
-void ClientCore::on_read_result(Connection& from, const net::ReadResult& result) {
+void ClientCore::on_read_result(Connection& from, const net::ReadAnswer& result) {
   const auto found = reads_.find(result.request);
   if (found == reads_.end() || found->second.asked != &from) return;
   PendingRead& read = found->second;

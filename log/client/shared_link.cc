@@ -22,13 +22,13 @@ constexpr std::size_t kBuffersKeptMax = 8;
 }  // namespace
 
 /// One client's end of a connection.
-class SharedConnections::Member final : public net::Link {
+class SharedConnections::Sharer final : public net::Link {
  public:
-  Member(SharedConnections& all, Address address, std::uint32_t group, net::LinkHandler& handler)
+  Sharer(SharedConnections& all, Address address, std::uint32_t group, net::LinkHandler& handler)
       : handler_(&handler), own_(*this), all_(all), address_(std::move(address)), group_(group) {}
-  ~Member() override { leave(false); }
-  Member(const Member&) = delete;
-  Member& operator=(const Member&) = delete;
+  ~Sharer() override { leave(false); }
+  Sharer(const Sharer&) = delete;
+  Sharer& operator=(const Sharer&) = delete;
 
   void start(net::LinkHandler& handler) override { handler_ = &handler; }
   bool send(const net::Message& message) override;
@@ -55,7 +55,7 @@ class SharedConnections::Member final : public net::Link {
     if (handler_ != nullptr) handler_->on_writable();
   }
 
-  std::uint64_t id = 0;          // Among the members; the rest is the connection's, too:
+  std::uint64_t id = 0;          // Among the sharers; the rest is the connection's, too:
   SessionId session;             // of the last append,
   bool waits = false;            // for room in its queue,
   std::uint64_t sent_until = 0;  // and where what it sent last ends, of its link's bytes.
@@ -63,15 +63,15 @@ class SharedConnections::Member final : public net::Link {
  private:
   /// The connection for reads and tails.
   struct Own final : net::LinkHandler {
-    explicit Own(Member& m) : member(m) {}
+    explicit Own(Sharer& m) : sharer(m) {}
     void on_message(net::Message message) override;
     void on_closed(const std::string& reason) override {
-      member.leave(true);
-      member.on_closed(reason);
+      sharer.leave(true);
+      sharer.on_closed(reason);
     }
-    void on_writable() override { member.on_writable(); }
+    void on_writable() override { sharer.on_writable(); }
 
-    Member& member;
+    Sharer& sharer;
     std::unique_ptr<net::Link> link;
   };
 
@@ -104,47 +104,47 @@ class SharedConnections::Shared final : public net::LinkHandler,
     link_->send(hello);
   }
 
-  void add(Member& member) {
-    member.id = ++members_seen_;
-    members_.emplace(member.id, &member);
+  void add(Sharer& sharer) {
+    sharer.id = ++members_seen_;
+    sharers_.emplace(sharer.id, &sharer);
     if (!hello_) return;
     // The node has answered before; not from within the call that joined.
-    all_.loop_.post([weak = weak_from_this(), id = member.id] {
+    all_.loop_.post([weak = weak_from_this(), id = sharer.id] {
       if (const auto self = weak.lock()) self->tell(id, *self->hello_);
     });
   }
 
-  void remove(Member& member, bool gently) {
-    members_.erase(member.id);
-    const auto is_its = [&](const auto& entry) { return entry.second == member.id; };
-    sessions_.erase(member.session);
+  void remove(Sharer& sharer, bool gently) {
+    sharers_.erase(sharer.id);
+    const auto is_its = [&](const auto& entry) { return entry.second == sharer.id; };
+    sessions_.erase(sharer.session);
     std::erase_if(opening_, is_its);
-    std::erase_if(asked_, [&](const auto& entry) { return entry.second.first == member.id; });
-    // Whoever leaves in anger has not been answered: the next ones try another connection.
-    if (!gently || members_.empty()) close_to_others();
-    if (gently && members_.empty() && link_) {
+    std::erase_if(asked_, [&](const auto& entry) { return entry.second.first == sharer.id; });
+    // A sharer that goes at once has not been answered: the next ones try another connection.
+    if (!gently || sharers_.empty()) close_to_others();
+    if (gently && sharers_.empty() && link_) {
       send_commands();
       link_->close_gently();
     }
   }
 
-  bool send(Member& member, const net::Message& message) {
+  bool send(Sharer& sharer, const net::Message& message) {
     if (!link_) return false;
     bool sent = false;
     if (const auto* append = std::get_if<net::Append>(&message)) {
-      set_session(member, command_session(append->commands.bytes));
-      sent = append_together(member, *append);
+      set_session(sharer, command_session(append->commands.bytes));
+      sent = append_together(sharer, *append);
     } else if (const auto* open = std::get_if<net::OpenSession>(&message)) {
       sent = give(message);
-      if (sent) opening_[open->nonce] = member.id;
+      if (sent) opening_[open->nonce] = sharer.id;
     } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
       sent = give(net::StatusAsk{++requests_});
-      if (sent) asked_[requests_] = {member.id, ask->request};
+      if (sent) asked_[requests_] = {sharer.id, ask->request};
     } else {
       sent = give(message);
     }
-    if (sent) member.sent_until = link_->left_bytes() + link_->queued_bytes() + commands_bytes();
-    if (!sent && !std::exchange(member.waits, true)) waiting_.push_back(member.id);
+    if (sent) sharer.sent_until = link_->left_bytes() + link_->queued_bytes() + commands_bytes();
+    if (!sent && !std::exchange(sharer.waits, true)) waiting_.push_back(sharer.id);
     return sent;
   }
 
@@ -152,15 +152,15 @@ class SharedConnections::Shared final : public net::LinkHandler,
     if (link_ && send_commands()) link_->flush();
   }
 
-  /// What is to leave before the last message of the member has; what others send later is not.
-  [[nodiscard]] std::size_t queued_bytes(const Member& member) const {
-    return member.sent_until > left_bytes() ? member.sent_until - left_bytes() : 0;
+  /// What is to leave before the last message of the sharer has; what others send later is not.
+  [[nodiscard]] std::size_t queued_bytes(const Sharer& sharer) const {
+    return sharer.sent_until > left_bytes() ? sharer.sent_until - left_bytes() : 0;
   }
   [[nodiscard]] std::uint64_t left_bytes() const { return link_ ? link_->left_bytes() : 0; }
   /// The same of what has left and is not acknowledged.
-  [[nodiscard]] std::size_t unacknowledged_bytes(const Member& member) const {
+  [[nodiscard]] std::size_t unacknowledged_bytes(const Sharer& sharer) const {
     if (!link_) return 0;
-    const std::uint64_t sent = std::min(member.sent_until, left_bytes());
+    const std::uint64_t sent = std::min(sharer.sent_until, left_bytes());
     const std::uint64_t acknowledged =
         left_bytes() - std::min<std::uint64_t>(left_bytes(), link_->unacknowledged_bytes());
     return sent > acknowledged ? sent - acknowledged : 0;
@@ -173,10 +173,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
     } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
       const auto found = opening_.extract(opened->nonce);
       if (found.empty()) return;
-      const auto member = members_.find(found.mapped());
-      if (member == members_.end()) return;
-      if (opened->outcome == Outcome::ok) set_session(*member->second, opened->session);
-      member->second->on_message(std::move(message));
+      const auto sharer = sharers_.find(found.mapped());
+      if (sharer == sharers_.end()) return;
+      if (opened->outcome == Outcome::ok) set_session(*sharer->second, opened->session);
+      sharer->second->on_message(std::move(message));
     } else if (auto* status = std::get_if<net::StatusAnswer>(&message)) {
       const auto found = asked_.extract(status->request);
       if (found.empty()) return;
@@ -193,8 +193,8 @@ class SharedConnections::Shared final : public net::LinkHandler,
     link_.reset();
     close_to_others();
     for (const std::uint64_t id : ids()) {
-      const auto member = members_.extract(id);
-      if (!member.empty()) member.mapped()->on_closed(reason);
+      const auto sharer = sharers_.extract(id);
+      if (!sharer.empty()) sharer.mapped()->on_closed(reason);
     }
   }
 
@@ -208,16 +208,16 @@ class SharedConnections::Shared final : public net::LinkHandler,
   /// Who was refused goes on in turn, the next one when the last has what it needs: none takes all
   /// the room for ever.
   void wake_next() {
-    auto found = members_.end();
-    while (found == members_.end() && !waiting_.empty()) {
-      found = members_.find(waiting_.front());
+    auto found = sharers_.end();
+    while (found == sharers_.end() && !waiting_.empty()) {
+      found = sharers_.find(waiting_.front());
       waiting_.pop_front();
     }
-    if (found == members_.end()) return;
+    if (found == sharers_.end()) return;
     woken_ = found->first;
     found->second->waits = false;
     found->second->on_writable();
-    // Behind what it sends now.
+    // After what it sends now.
     all_.loop_.post([weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
@@ -227,10 +227,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
   }
 
   /// What all append within one turn of the loop is one message.
-  bool append_together(const Member& member, const net::Append& append) {
+  bool append_together(const Sharer& sharer, const net::Append& append) {
     const std::span<const std::byte> bytes = append.commands.bytes;
     if (bytes.size() >= kTogetherBytesMax) {
-      const bool others_first = woken_ == 0 ? !waiting_.empty() : woken_ != member.id;
+      const bool others_first = woken_ == 0 ? !waiting_.empty() : woken_ != sharer.id;
       return !others_first && send_commands() && give(append);
     }
     if (commands_bytes() + bytes.size() > kTogetherBytesMax) {
@@ -281,14 +281,14 @@ class SharedConnections::Shared final : public net::LinkHandler,
   [[nodiscard]] std::size_t commands_bytes() const { return commands_ ? commands_->size() : 0; }
 
   void tell(std::uint64_t id, net::Message message) {
-    const auto found = members_.find(id);
-    if (found != members_.end()) found->second->on_message(std::move(message));
+    const auto found = sharers_.find(id);
+    if (found != sharers_.end()) found->second->on_message(std::move(message));
   }
 
-  /// Whoever is told something may go, or take others with it.
+  /// A sharer that is told something may go, or take others with it.
   [[nodiscard]] std::vector<std::uint64_t> ids() const {
     std::vector<std::uint64_t> found;
-    for (const auto& [id, member] : members_) found.push_back(id);
+    for (const auto& [id, sharer] : sharers_) found.push_back(id);
     return found;
   }
 
@@ -297,11 +297,11 @@ class SharedConnections::Shared final : public net::LinkHandler,
     if (open != all_.open_.end() && open->second.lock().get() == this) all_.open_.erase(open);
   }
 
-  void set_session(Member& member, SessionId session) {
-    if (member.session == session) return;
-    sessions_.erase(member.session);
-    member.session = session;
-    sessions_[session] = &member;
+  void set_session(Sharer& sharer, SessionId session) {
+    if (sharer.session == session) return;
+    sessions_.erase(sharer.session);
+    sharer.session = session;
+    sessions_[session] = &sharer;
   }
 
   /// Each its own, in their order.
@@ -322,9 +322,9 @@ class SharedConnections::Shared final : public net::LinkHandler,
   Key key_;
   std::unique_ptr<net::Link> link_;
   std::optional<net::Hello> hello_;           // The node's.
-  std::map<std::uint64_t, Member*> members_;  // In the order of their coming.
+  std::map<std::uint64_t, Sharer*> sharers_;  // In the order of their coming.
   std::uint64_t members_seen_ = 0;
-  std::unordered_map<SessionId, Member*> sessions_;
+  std::unordered_map<SessionId, Sharer*> sessions_;
   std::unordered_map<std::uint64_t, std::uint64_t> opening_;  // Who, by nonce.
   /// Who asked for status, and as what, by request.
   std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> asked_;
@@ -337,7 +337,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
   std::uint64_t woken_ = 0;            // The one whose turn it is.
 };
 
-bool SharedConnections::Member::send(const net::Message& message) {
+bool SharedConnections::Sharer::send(const net::Message& message) {
   if (const auto* hello = std::get_if<net::Hello>(&message)) {
     hello_ = *hello;
     shared_ = all_.join({address_, hello->cluster_name, group_}, *hello);
@@ -352,45 +352,45 @@ bool SharedConnections::Member::send(const net::Message& message) {
   if (!own_.link) {
     own_.link = all_.dialer_.dial(address_, own_);
     own_.link->expect(net::Speaker::server, net::kFrameBytesMax);
-    own_.link->send(hello_);  // What comes behind it need not wait for the answer.
+    own_.link->send(hello_);  // What comes after it need not wait for the answer.
   }
   return own_.link->send(message);
 }
 
 /// The client has been told hello by the other connection: this one must be to the same node.
-void SharedConnections::Member::Own::on_message(net::Message message) {
+void SharedConnections::Sharer::Own::on_message(net::Message message) {
   const auto* hello = std::get_if<net::Hello>(&message);
-  if (hello == nullptr) return member.on_message(std::move(message));
-  if (!member.shared_ || member.shared_->speaks_to(*hello)) return;
-  member.leave(false);  // Not to join the other one again.
-  member.on_closed("another node, or another cluster, answers at this address now");
+  if (hello == nullptr) return sharer.on_message(std::move(message));
+  if (!sharer.shared_ || sharer.shared_->speaks_to(*hello)) return;
+  sharer.leave(false);  // Not to join the other one again.
+  sharer.on_closed("another node, or another cluster, answers at this address now");
 }
 
-void SharedConnections::Member::flush() {
+void SharedConnections::Sharer::flush() {
   if (shared_) shared_->flush();
 }
 
-std::uint64_t SharedConnections::Member::left_bytes() const {
+std::uint64_t SharedConnections::Sharer::left_bytes() const {
   return (shared_ ? shared_->left_bytes() : 0) + (own_.link ? own_.link->left_bytes() : 0);
 }
 
-std::size_t SharedConnections::Member::unacknowledged_bytes() const {
+std::size_t SharedConnections::Sharer::unacknowledged_bytes() const {
   return (shared_ ? shared_->unacknowledged_bytes(*this) : 0) +
          (own_.link ? own_.link->unacknowledged_bytes() : 0);
 }
 
-std::size_t SharedConnections::Member::queued_bytes() const {
+std::size_t SharedConnections::Sharer::queued_bytes() const {
   return (shared_ ? shared_->queued_bytes(*this) : 0) + (own_.link ? own_.link->queued_bytes() : 0);
 }
 
-void SharedConnections::Member::on_closed(const std::string& reason) {
+void SharedConnections::Sharer::on_closed(const std::string& reason) {
   shared_.reset();
   own_.link.reset();
   net::LinkHandler* handler = std::exchange(handler_, nullptr);
   if (handler != nullptr) handler->on_closed(reason);
 }
 
-void SharedConnections::Member::leave(bool gently) {
+void SharedConnections::Sharer::leave(bool gently) {
   if (const auto shared = std::exchange(shared_, nullptr)) shared->remove(*this, gently);
   if (const auto own = std::move(own_.link); own && gently) own->close_gently();
 }
@@ -411,7 +411,7 @@ class SharedConnections::GroupDialer final : public net::Dialer {
   GroupDialer(SharedConnections& all, std::uint32_t group) : all_(all), group_(group) {}
   [[nodiscard]] std::unique_ptr<net::Link> dial(const Address& address,
                                                 net::LinkHandler& handler) override {
-    return std::make_unique<Member>(all_, address, group_, handler);
+    return std::make_unique<Sharer>(all_, address, group_, handler);
   }
 
  private:

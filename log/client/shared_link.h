@@ -26,7 +26,7 @@ class SharedConnections {
 
  private:
   class Shared;
-  class Member;
+  class Sharer;
   class GroupDialer;
   using Key = std::tuple<Address, std::string, std::uint32_t>;  // Address, cluster, group.
 
@@ -34,7 +34,7 @@ class SharedConnections {
 
   net::Loop& loop_;
   net::Dialer& dialer_;
-  std::map<Key, std::weak_ptr<Shared>> open_;  // Those that whoever comes may join.
+  std::map<Key, std::weak_ptr<Shared>> open_;  // Those that new sharers may join.
 };
 
 }  // namespace stele::log

@@ -167,8 +167,8 @@ Result<History> unseal_history(std::span<const std::byte> sealed) {
   });
 }
 
-void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target,
-                       ValuePlace place) {
+void write_slot_header(const paxos::SlotRecord& record,
+                       std::span<std::byte, kSlotHeaderBytes> target, ValuePlace place) {
   std::vector<std::byte> content;
   content.reserve(kSlotHeaderBytes);
   ByteWriter writer(content);
@@ -211,7 +211,7 @@ Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes)
   return read;
 }
 
-Result<paxos::Record> with_value(SlotHeader header, Slice value) {
+Result<paxos::SlotRecord> with_value(SlotHeader header, Slice value) {
   if (header.kind == paxos::ValueKind::noop) return std::move(header.record);
   if (net::value_digest(value.bytes) != header.digest) {
     return corrupt_record(Table::slots, header.record.slot.value,

@@ -68,7 +68,7 @@ struct ValuePlace {
 };
 
 /// Which journal belongs to the tables, the last of its records that they contain, and where the
-/// value log went on behind it.
+/// value log went on after it.
 struct JournalMark {
   std::uint64_t id = 0;
   std::uint64_t applied = 0;
@@ -89,11 +89,11 @@ struct JournalMark {
 /// value log. The value's digest stands in the header, and the header's checksum covers the digest,
 /// the slot and the place.
 inline constexpr std::size_t kSlotHeaderBytes = 64;
-void write_slot_header(const paxos::Record& record, std::span<std::byte, kSlotHeaderBytes> target,
-                       ValuePlace place = {});
+void write_slot_header(const paxos::SlotRecord& record,
+                       std::span<std::byte, kSlotHeaderBytes> target, ValuePlace place = {});
 
 struct SlotHeader {
-  paxos::Record record;  ///< But for the value.
+  paxos::SlotRecord record;  ///< But for the value.
   paxos::ValueKind kind{};
   std::uint64_t value_bytes = 0;
   std::uint64_t digest = 0;
@@ -102,5 +102,5 @@ struct SlotHeader {
 /// Errors: corrupt, naming the slot; so with the next one.
 [[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
 /// The record with its value. Errors: corrupt, if that is not what the header speaks of.
-[[nodiscard]] Result<paxos::Record> with_value(SlotHeader header, Slice value);
+[[nodiscard]] Result<paxos::SlotRecord> with_value(SlotHeader header, Slice value);
 }  // namespace stele::log

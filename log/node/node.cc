@@ -114,7 +114,7 @@ class Node::Inbound final : public net::LinkHandler {
   void on_peer(const net::Hello& hello) {
     const auto admitted = node_.admit(hello);
     if (!admitted) {
-      // A copy that was put back shall know it, whoever else it may reach.
+      // A copy that was put back shall know it, whichever node it may reach.
       const auto seen = node_.lineage_.seen(hello.node);
       if (admitted.error().code == Errc::foreign_directory && seen) {
         link_->send(net::Report{{*seen}, {}});
@@ -516,7 +516,7 @@ void Node::stop(std::function<void()> done) {
   tick();
 }
 
-// At most one line a second: whoever knocks at the port must not fill the disk with lines.
+// At most one line a second: a stranger at the port must not fill the disk with lines.
 void Node::tell_refused(const std::string& who, const std::string& reason) {
   const Time now = loop_.now();
   if (now - refusal_told_at_ < kRefusalToldEvery) return;

@@ -44,21 +44,21 @@ void AcceptorActor::flush() {
 
   for (paxos::Send& send : effects.at_once) listener_.send(std::move(send));
 
-  std::vector<paxos::Record> voted;
+  std::vector<paxos::SlotRecord> voted;
   for (const auto& write : effects.writes) {
     if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
       voted.push_back(accepted->record);
     }
   }
   if (!effects.writes.empty() || !effects.sends.empty()) {
-    // Durability (a): sends leave behind this step's writes and those of all earlier steps.
+    // Durability (a): sends leave after this step's writes and those of all earlier steps.
     auto sends = std::make_shared<std::vector<paxos::Send>>(std::move(effects.sends));
     store_.write_votes(std::move(effects.writes), [this, sends] {
       for (paxos::Send& send : *sends) listener_.send(std::move(send));
     });
   }
   for (const auto& read : effects.promises) answer_prepare(read);
-  for (const paxos::Record& record : voted) listener_.on_voted(record);
+  for (const paxos::SlotRecord& record : voted) listener_.on_voted(record);
 }
 
 // Durability (b): the votes are read in their place among the writes, never beside a pending
@@ -66,7 +66,7 @@ void AcceptorActor::flush() {
 void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
   Answer& answer = answers_[read.to];
   const bool same = answer.ballot == read.ballot && answer.slot_begin == read.slot_begin;
-  // A piece may take long over a slow line; another one behind it would only take longer.
+  // A piece may take long over a slow line; another one after it would only take longer.
   if (same && (answer.reading || listener_.progress(read.to).arrived < answer.sent_end)) return;
   answer = {read.ballot, read.slot_begin};
   const auto send = [this, read](paxos::Body body) {
@@ -80,8 +80,8 @@ void AcceptorActor::answer_prepare(const paxos::Acceptor::PromiseRead& read) {
       listener_.on_faulty_slot(*found.faulty);
       return send(paxos::Faulty{read.ballot, *found.faulty});
     }
-    // A vote of a higher ballot came in between: whoever asked is told so when it asks again.
-    for (const paxos::Record& record : found.records) {
+    // A vote of a higher ballot came in between: the node that asked is told so when it asks again.
+    for (const paxos::SlotRecord& record : found.records) {
       if (record.ballot > read.ballot) return;
     }
     paxos::Promise promise;

@@ -14,7 +14,7 @@ namespace stele::log {
 class AcceptorListener : public virtual RoleListener {
  public:
   /// The write of that vote is in the store's queue.
-  virtual void on_voted(const paxos::Record& record) = 0;
+  virtual void on_voted(const paxos::SlotRecord& record) = 0;
   /// Somebody has spoken in that ballot, and it is at least what was promised.
   virtual void on_heard(Ballot ballot) = 0;
   virtual void on_faulty_slot(Slot slot) = 0;

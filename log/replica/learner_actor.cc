@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "paxos/base/check.h"
+
 namespace stele::log {
 
 LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
@@ -29,7 +31,7 @@ void LearnerActor::handle(Letter& letter) {
   learner_.step(loop().now(), letter.from, letter.message, effects_);
 }
 
-void LearnerActor::on_voted(const paxos::Record& record) {
+void LearnerActor::on_voted(const paxos::SlotRecord& record) {
   if (ended_) return;
   learner_.on_voted(loop().now(), record, effects_);
   wake();
@@ -51,7 +53,7 @@ void LearnerActor::flush() {
   apply_waiting();
   if (ended_) return;
   if (!effects.repaired.empty()) {
-    for (const paxos::Record& record : effects.repaired) {
+    for (const paxos::SlotRecord& record : effects.repaired) {
       write_.learned.push_back(record);
       listener_.on_repaired_slot(record.slot);
     }
@@ -80,7 +82,7 @@ void LearnerActor::apply_waiting() {
       read_rows(std::move(keys));
       break;
     }
-    const paxos::Learner::Applied next = std::move(waiting_.front());
+    const paxos::Learner::Delivery next = std::move(waiting_.front());
     waiting_.pop_front();
     if (!apply(next)) return;
   }
@@ -114,6 +116,10 @@ void LearnerActor::end(Error error) {
 }
 
 void LearnerActor::write_state() {
+#ifdef STELE_SANITIZED  // It takes its time.
+  const std::string wrong = state_.check();
+  STELE_CHECK(wrong.empty(), wrong);
+#endif
   write_.numbers = state_.numbers();
   write_.rows = state_.take_changed();
   store_.write_state(std::exchange(write_, {}));
@@ -135,8 +141,8 @@ void LearnerActor::set_paused() {
   learner_.set_paused(space_full_ || store_.backlog_bytes() > most);
 }
 
-bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
-  const paxos::Record& record = applied.record;
+bool LearnerActor::apply(const paxos::Learner::Delivery& applied) {
+  const paxos::SlotRecord& record = applied.record;
   const auto made = state_.apply(record.slot, record.value);
   if (!made) {
     end(made.error());
@@ -158,7 +164,7 @@ bool LearnerActor::apply(const paxos::Learner::Applied& applied) {
 }
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
-  // Over a slow line an answer may take long; a second one behind it would only take longer.
+  // Over a slow line an answer may take long; a second one after it would only take longer.
   const Served& last = served_[asked.to];
   const bool again = last.slot_begin == asked.slot_begin;
   if (again && listener_.progress(asked.to).arrived < last.sent_end) return;
@@ -170,7 +176,7 @@ void LearnerActor::serve(const paxos::Learner::Serve& asked) {
     if (found.faulty) on_faulty(*found.faulty);
     paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};
     // Dense from the slot asked for; what is trimmed or faulty is not served.
-    for (paxos::Record& record : found.records) {
+    for (paxos::SlotRecord& record : found.records) {
       if (record.slot != asked.slot_begin + fetched.records.size()) break;
       fetched.records.push_back(std::move(record));
     }

@@ -43,14 +43,14 @@ class LearnerActor final : public net::Actor<Letter> {
   LearnerActor& operator=(const LearnerActor&) = delete;
 
   /// The own acceptor has queued a vote.
-  void on_voted(const paxos::Record& record);
+  void on_voted(const paxos::SlotRecord& record);
   void tick();
   /// While the disk is full, nothing is fetched.
   void set_space_full(bool full) { space_full_ = full; }
   [[nodiscard]] bool space_full() const { return space_full_; }
 
   /// Asks for the record of a faulty slot once more.
-  void mend(Slot slot) {
+  void repair(Slot slot) {
     learner_.repair(loop().now(), slot, effects_);
     wake();
   }
@@ -79,7 +79,7 @@ class LearnerActor final : public net::Actor<Letter> {
   void flush() override;
   void apply_waiting();
   void read_rows(std::vector<RowKey> keys);
-  [[nodiscard]] bool apply(const paxos::Learner::Applied& applied);
+  [[nodiscard]] bool apply(const paxos::Learner::Delivery& applied);
   void end(Error error);
   void serve(const paxos::Learner::Serve& serve);
   void set_paused();
@@ -97,11 +97,11 @@ class LearnerActor final : public net::Actor<Letter> {
   paxos::Learner::Effects effects_;
   RecentLog recent_;
   StateWrite write_;
-  std::deque<paxos::Learner::Applied> waiting_;  // To be applied; what one turn has handed on.
-  bool reading_rows_ = false;                    // Which the first of these needs.
+  std::deque<paxos::Learner::Delivery> waiting_;  // To be applied; what one turn has handed on.
+  bool reading_rows_ = false;                     // Which the first of these needs.
   bool space_full_ = false;
   Slot written_end_;                 // The store has been given the state up to there;
-  std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie behind it.
+  std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie after it.
   Time written_at_{};
   bool ended_ = false;        // It came upon what it cannot apply.
   bool dirty_ = false;        // The store has been given state that no flush has covered.

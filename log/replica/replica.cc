@@ -60,7 +60,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
   tick();
 }
 
-void Replica::on_voted(const paxos::Record& record) {
+void Replica::on_voted(const paxos::SlotRecord& record) {
   faulty_slots_.erase(record.slot);  // A new vote overwrites and repairs it.
   learner_.on_voted(record);
 }
@@ -256,7 +256,7 @@ void Replica::check_faulty_slots() {
       kRepairTimeouts * options_.proposer.timing.election_timeout * (1 << hand_overs_);
   if (loop_.now() - faulty_since_ < patience) return;
   faulty_since_ = loop_.now();
-  learner_.mend(*faulty_slots_.begin());
+  learner_.repair(*faulty_slots_.begin());
   if (!proposer_.role().leads()) return;
   hand_overs_ = std::min(hand_overs_ + 1, kHandOversMax);
   events_.event(EventLevel::warning, "hands_over",

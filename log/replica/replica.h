@@ -104,7 +104,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
     return transport_.progress(node);
   }
   // As of AcceptorListener.
-  void on_voted(const paxos::Record& record) override;
+  void on_voted(const paxos::SlotRecord& record) override;
   void on_heard(Ballot ballot) override { proposer_.on_heard(ballot); }
   void on_faulty_slot(Slot slot) override;
   // As of LearnerListener.

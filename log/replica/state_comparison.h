@@ -14,7 +14,7 @@
 
 namespace stele::log {
 
-/// The state's hash behind each of the last slots. Bounded.
+/// The state's hash after each of the last slots. Bounded.
 class StateTrail {
  public:
   void add(StatePoint point) {
@@ -35,9 +35,9 @@ class StateTrail {
   std::array<StatePoint, kPoints> points_{};
 };
 
-/// Equal slots give equal states. Where they did not, whoever differs from a majority must stop,
-/// and if there is no majority, all that differ: one of them is wrong, and nobody knows which. As
-/// the hash is over all that was applied, who agrees at a slot agrees below it. Pure.
+/// Equal slots give equal states. Where they did not, a node that differs from a majority must
+/// stop, and if there is no majority, all that differ: one of them is wrong, and nobody knows
+/// which. As the hash is over all that was applied, who agrees at a slot agrees below it. Pure.
 class StateComparison {
  public:
   enum class Verdict : std::uint8_t {

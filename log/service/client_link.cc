@@ -188,7 +188,7 @@ std::size_t ClientService::Client::read_bytes(std::size_t bytes_max) const {
   return std::max(bytes_max, service_.options_.entry_bytes_max);
 }
 
-void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadResult& result) {
+void ClientService::Client::finish_read(std::size_t bytes_max, const net::ReadAnswer& result) {
   --reading_;
   reading_bytes_ -= read_bytes(bytes_max);
   send(result);
@@ -217,7 +217,7 @@ void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) 
         if (!service_.serves()) {  // It has found meanwhile that it may be wrong.
           return finish_read(bytes_max, refused(read, Outcome::not_leader));
         }
-        net::ReadResult result = blank(read);
+        net::ReadAnswer result = blank(read);
         result.count = found.count;
         result.lsn_end = applied_end;
         result.entries = std::move(found.entries);
@@ -230,8 +230,8 @@ void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) 
       });
 }
 
-net::ReadResult ClientService::Client::refused(const net::Read& read, Outcome outcome) const {
-  net::ReadResult result = blank(read);
+net::ReadAnswer ClientService::Client::refused(const net::Read& read, Outcome outcome) const {
+  net::ReadAnswer result = blank(read);
   result.outcome = outcome;
   result.leader = service_.ports_.leader_address();
   result.retry_ms = kRetryMs;
@@ -239,8 +239,8 @@ net::ReadResult ClientService::Client::refused(const net::Read& read, Outcome ou
   return result;
 }
 
-net::ReadResult ClientService::Client::blank(const net::Read& read) const {
-  net::ReadResult result;
+net::ReadAnswer ClientService::Client::blank(const net::Read& read) const {
+  net::ReadAnswer result;
   result.request = read.request;
   result.lsn_begin = read.lsn_begin;
   if (service_.replica_ != nullptr) {

@@ -61,10 +61,10 @@ class ClientService::Client final : public net::LinkHandler {
   /// So much a read of `bytes_max` may bring: one entry comes in any case.
   [[nodiscard]] std::size_t read_bytes(std::size_t bytes_max) const;
   /// The answer to a read that serve() began.
-  void finish_read(std::size_t bytes_max, const net::ReadResult& result);
+  void finish_read(std::size_t bytes_max, const net::ReadAnswer& result);
   void serve(const net::Read& read, std::size_t bytes_max);
-  net::ReadResult refused(const net::Read& read, Outcome outcome) const;
-  net::ReadResult blank(const net::Read& read) const;
+  net::ReadAnswer refused(const net::Read& read, Outcome outcome) const;
+  net::ReadAnswer blank(const net::Read& read) const;
 
   // --- Tails ---------------------------------------------------------------------------
 

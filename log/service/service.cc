@@ -100,7 +100,7 @@ void ClientService::tick() {
 /// So many bytes an answer to this client may have now; 0: it waits, and has its turn. Slow
 /// readers, however many, do not make memory grow: what is not sent yet is bounded for all
 /// together. Nor do some of them take it all: the upper half is for clients for whom nothing is
-/// queued, a quarter of what is left for each. They need not wait behind those who have something.
+/// queued, a quarter of what is left for each. They need not wait for those who have something.
 std::size_t ClientService::answer_room(const Client& client) {
   const bool others_wait = answers_again_ != nullptr && !answering_;
   if (!others_wait && answer_bytes_ < options_.answer_bytes_max / 2) return kReadBytesMax;
@@ -378,7 +378,7 @@ void ClientService::on_dropped(const Slice& bytes, Outcome why) {
   if (session.owner != nullptr) {
     session.owner->add_result({command->session, command->sequence, command->count, why, {}, {}});
   }
-  // Nor is anything behind it on its way.
+  // Nor is anything after it on its way.
   if (session.submitted_end == Sequence{}) return;
   const Sequence end = std::min(session.submitted_end, command->sequence);
   const Sequence next = replica_->state().sessions().next_sequence(command->session);

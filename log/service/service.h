@@ -111,7 +111,7 @@ class ClientService final : public ReplicaListener {
   std::unique_ptr<net::Timer> answers_again_;  // Somebody waits for room,
   bool waits_with_none_ = false;               // and one of them has nothing queued.
   bool answering_ = false;                     // Those who wait have their turn just now,
-  std::uint64_t answered_last_ = 0;            // beginning behind who was the first the last time.
+  std::uint64_t answered_last_ = 0;            // beginning after who was the first the last time.
 };
 
 }  // namespace stele::log

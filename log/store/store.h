@@ -18,7 +18,7 @@ namespace stele::log {
 /// What the learner wants written. It can be derived again from the slots, so nobody waits for it.
 struct StateWrite {
   StateNumbers numbers;
-  std::vector<paxos::Record> learned;  ///< Chosen records that are not the own votes.
+  std::vector<paxos::SlotRecord> learned;  ///< Chosen records that are not the own votes.
   std::vector<IndexRow> index;
   std::vector<Row> rows;  ///< Of the sections; of several changes of one the last counts.
 };
@@ -27,8 +27,8 @@ struct StateWrite {
 /// the reading came upon one; records end before it.
 struct SlotsRead {
   Slot chosen_end;  ///< Durable at the moment of reading.
-  std::vector<paxos::Record> records;
-  bool last = false;  ///< There is no record behind the ones read.
+  std::vector<paxos::SlotRecord> records;
+  bool last = false;  ///< There is no record after the ones read.
   std::optional<Slot> faulty;
 };
 
@@ -104,7 +104,7 @@ class Store {
                             std::function<void(EntriesRead)> done) = 0;
 
   /// Reads rows of sections, in the order of the keys; one that is not there comes without bytes.
-  /// They are as of readable() or later: whoever asks knows that they have not changed since.
+  /// They are as of readable() or later: the caller knows that they have not changed since.
   virtual void read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) = 0;
 
   /// The state up to which everything is durable, and read back at once; what is above may have to

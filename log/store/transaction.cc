@@ -12,7 +12,7 @@ void append(std::vector<T>& to, std::vector<T>&& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-void write_record(const paxos::Record& record, ValuesAside& aside, Redo& redo) {
+void write_record(const paxos::SlotRecord& record, ValuesAside& aside, Redo& redo) {
   const bool here = aside.next.segment == 0 || record.value.size() == 0;
   const std::size_t bytes = kSlotHeaderBytes + (here ? record.value.size() : 0);
   const auto room = redo.reserve(Table::slots, record.slot.value, bytes);
@@ -33,7 +33,7 @@ void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& pro
       promised.ballot = std::max(promised.ballot, promise->ballot);
       continue;
     }
-    const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
+    const paxos::SlotRecord& record = std::get<paxos::WriteAccepted>(write).record;
     promised.ballot = std::max(promised.ballot, record.ballot);
     write_record(record, aside, redo);
   }
@@ -41,7 +41,7 @@ void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& pro
 }
 
 void write_state(const StateWrite& state, ValuesAside& aside, Redo& redo) {
-  for (const paxos::Record& record : state.learned) write_record(record, aside, redo);
+  for (const paxos::SlotRecord& record : state.learned) write_record(record, aside, redo);
   for (const IndexRow& row : state.index) {
     redo.put(Table::index, row.first_lsn.value, seal_index_row(row));
   }
@@ -73,7 +73,8 @@ void Transaction::add(std::vector<paxos::Acceptor::Write> writes) {
 void Transaction::add(StateWrite write) {
   std::size_t more = 64 + write.index.size() * 64;
   for (const IndexRow& row : write.index) more += row.skipped.size() * sizeof(row.skipped[0]);
-  for (const paxos::Record& record : write.learned) more += record.value.size() + kSlotHeaderBytes;
+  for (const paxos::SlotRecord& record : write.learned)
+    more += record.value.size() + kSlotHeaderBytes;
   for (const Row& row : write.rows) more += row.bytes.size() + 16;
   bytes += more;
   state_bytes += more;

@@ -29,10 +29,10 @@ struct Transaction {
 /// Where the values of a transaction go.
 struct ValuesAside {
   ValuePlace next;                   ///< Of the first one; empty: they stay with their records.
-  std::vector<paxos::Value> values;  ///< Those that go there, one behind the other.
+  std::vector<paxos::Value> values;  ///< Those that go there, one after the other.
 };
 
-/// Writes down all of it. `promised` is the durable promise before, and becomes the one behind.
+/// Writes down all of it. `promised` is the durable promise before, and becomes the one after.
 void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo);
 
 }  // namespace stele::log

@@ -22,7 +22,7 @@ class Transport {
 };
 
 /// Two outgoing connections to each other node: one for what carries values, and one for all that
-/// is small and must not wait behind it (paxos::is_bulk). Both stand, or none counts. Each node
+/// is small and must not wait for it (paxos::is_bulk). Both stand, or none counts. Each node
 /// sends on the connections that it dialled and receives on those that it accepted. Reconnects with
 /// exponential back-off and jitter, and at once to a node that connects itself.
 class Peers final : public Transport {

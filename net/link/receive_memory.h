@@ -26,7 +26,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   [[nodiscard]] std::shared_ptr<std::byte[]> take(std::size_t bytes);
 
   static constexpr std::size_t kPooledBytesMin = 64 << 10;
-  /// Without, whoever holds much would get every buffer from the kernel, page by page.
+  /// Without, a connection that holds much would get every buffer from the kernel, page by page.
   static constexpr std::size_t kAlwaysKeptBytes = 4 << 20;
 
  private:
@@ -57,7 +57,7 @@ class ReceiveMemory {
   /// For speed only: leaves half of the bound to those who need it.
   [[nodiscard]] bool reserve_if_plenty(std::size_t bytes);
   void release(std::size_t bytes);
-  /// Whoever holds more than it needs should give it back.
+  /// A holder of more than it needs should give it back.
   [[nodiscard]] bool scarce() const { return reserved_ > bytes_max_ / 2 || !waiting_.empty(); }
   /// Calls `again` once, when something has been released and it is the first in the queue; if it
   /// waits again from within, it stays the first: large frames come through among many small ones.

@@ -179,8 +179,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
         });
   }
 
-  /// Also while nothing is sent, whoever has dialled learns that the other side is gone. Half of
-  /// the time-out is left for asking: one question that is lost must not end the connection.
+  /// Also while nothing is sent, the side that has dialled learns that the other side is gone. Half
+  /// of the time-out is left for asking: one question that is lost must not end the connection.
   void watch() {
     asio::error_code ignored;
     const auto idle = std::chrono::ceil<std::chrono::seconds>(options_.unacknowledged_timeout / 2);
@@ -227,8 +227,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
                             });
   }
 
-  /// Whoever stops in the middle of a frame must not keep the memory that others wait for, nor take
-  /// for ever. Who waits for memory is not read from, and has not stopped.
+  /// A peer that stops in the middle of a frame must not keep the memory that others wait for, nor
+  /// take for ever. Who waits for memory is not read from, and has not stopped.
   void guard_frame(bool holds) {
     if (holds) heard_at_ = std::chrono::steady_clock::now();
     if (holds && !frame_guarded_) frame_began_at_ = heard_at_;

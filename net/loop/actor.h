@@ -20,7 +20,7 @@ class Actor {
   Actor(const Actor&) = delete;
   Actor& operator=(const Actor&) = delete;
 
-  /// False, and the letter is dropped, if the mailbox is full: whoever must know sends again.
+  /// False, and the letter is dropped, if the mailbox is full: a sender that must know sends again.
   bool tell(Letter letter) {
     if (mailbox_.size() >= letters_max_) return false;
     mailbox_.push_back(std::move(letter));

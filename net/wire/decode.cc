@@ -140,12 +140,13 @@ class Decoder {
   }
 
   /// Ascending slots within [begin, end).
-  std::vector<paxos::Record> records(capnp::List<wire::Record>::Reader list, Slot begin, Slot end) {
+  std::vector<paxos::SlotRecord> records(capnp::List<wire::Record>::Reader list, Slot begin,
+                                         Slot end) {
     require_came(list.size(), kRecordBytesMin);
-    std::vector<paxos::Record> read;
+    std::vector<paxos::SlotRecord> read;
     read.reserve(list.size());
     for (const auto from : list) {
-      paxos::Record record;
+      paxos::SlotRecord record;
       record.slot = slot(from.getSlot());
       require(record.slot >= begin && record.slot < end, "a record outside of its range");
       require(read.empty() || read.back().slot < record.slot, "records out of order");
@@ -174,7 +175,7 @@ class Decoder {
         read.last = m.getLast();
         read.chosen_end = slot(m.getChosenEnd());
         read.accepted = records(m.getAccepted(), read.slot_begin, read.slot_end);
-        for (const paxos::Record& record : read.accepted) {
+        for (const paxos::SlotRecord& record : read.accepted) {
           require(record.ballot <= read.ballot, "a promise that tells a vote above its ballot");
         }
         return read;
@@ -336,8 +337,8 @@ class Decoder {
     return read;
   }
 
-  ReadResult read_result(wire::ReadResult::Reader from) {
-    ReadResult read;
+  ReadAnswer read_result(wire::ReadResult::Reader from) {
+    ReadAnswer read;
     read.request = from.getRequest();
     read.outcome = outcome(from.getOutcome());
     read.lsn_begin = {counter(from.getLsnBegin())};

@@ -44,7 +44,7 @@ void put(wire::Value::Builder to, const paxos::Value& value, Body& body) {
 }
 
 template <class Init>
-void put_records(Init init, const std::vector<paxos::Record>& records, Body& body) {
+void put_records(Init init, const std::vector<paxos::SlotRecord>& records, Body& body) {
   auto list = init(static_cast<unsigned>(records.size()));
   for (unsigned i = 0; i < records.size(); ++i) {
     list[i].setSlot(records[i].slot.value);
@@ -243,7 +243,7 @@ struct Encoder {
     b.setBytesMax(m.bytes_max);
     b.setLinearizable(m.linearizable);
   }
-  void operator()(const ReadResult& m) {
+  void operator()(const ReadAnswer& m) {
     auto b = to.initReadResult();
     b.setRequest(m.request);
     b.setOutcome(static_cast<std::uint8_t>(m.outcome));

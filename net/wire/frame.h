@@ -1,4 +1,4 @@
-// The fixed prefix of every frame, and the bytes behind it. docs/wire-format.md.
+// The fixed prefix of every frame, and the bytes after it. docs/wire-format.md.
 #pragma once
 
 #include <array>

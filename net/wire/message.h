@@ -85,7 +85,7 @@ struct SessionOpened {
   bool operator==(const SessionOpened&) const = default;
 };
 
-/// Commands for the log (appends, skips, closes), of one session or of several, one behind the
+/// Commands for the log (appends, skips, closes), of one session or of several, one after the
 /// other: the bytes are in the format of log/format/batch.h.
 struct Append {
   Slice commands;
@@ -111,7 +111,7 @@ struct Read {
 
 /// Entries [lsn_begin, lsn_begin + count), as many as fit; `entries` in the entry format of
 /// log/format/batch.h.
-struct ReadResult {
+struct ReadAnswer {
   std::uint64_t request = 0;
   Outcome outcome = Outcome::ok;
   Lsn lsn_begin;
@@ -178,7 +178,7 @@ struct KeepAlive {
 };
 
 using Message = std::variant<Hello, Refused, paxos::Message, Report, OpenSession, SessionOpened,
-                             Append, AppendResults, Read, ReadResult, Tail, TailCredit, TailEntries,
+                             Append, AppendResults, Read, ReadAnswer, Tail, TailCredit, TailEntries,
                              TailEnd, StatusAsk, StatusAnswer, KeepAlive>;
 
 }  // namespace stele::net

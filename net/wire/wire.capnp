@@ -16,7 +16,7 @@
 #     │◀ appendResults │                           │   once the slot is applied
 #     │─ read ────────▶│── heartbeat{round} ──────▶│   if linearizable
 #     │                │◀─────────── heard{round} ─│   at once: the follower lives
-#     │                │◀──── heartbeatAck{round} ─│   behind its disk: q2 of them confirm the leader
+#     │                │◀──── heartbeatAck{round} ─│   after its disk: q2 of them confirm the leader
 #     │◀── readResult ─│
 #     │─ tail ────────▶│   (any node serves tails and reads of its own state)
 #     │◀─ tailEntries ─│   as entries are applied, within the client's credit

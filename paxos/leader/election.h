@@ -31,7 +31,7 @@ class Election {
   /// A leader was heard: a message in a ballot not below the own promise.
   void on_heard(Time now);
   /// The leader cannot be reached any more: most likely its process has ended. Asks the others
-  /// within half a heartbeat; whoever still hears it says so, and then nothing happens.
+  /// within half a heartbeat; a node that still hears it says so, and then nothing happens.
   void suspect(Time now);
   /// It has done so, and no leader was heard since.
   [[nodiscard]] bool suspects() const { return suspected_.has_value(); }

@@ -42,7 +42,7 @@ void Flow::on_proposed(Time now, Slot slot, bool alone) {
 void Flow::on_chosen(Time now, Slot slot, const Proposed& proposed) {
   now_ = now;
   const Duration took = now - proposed.at;
-  // Until now: what comes behind it shares its commit.
+  // Until now: what comes after it shares its commit.
   if (slot == std::exchange(alone_, Slot{})) {
     alones_[alones_seen_++ % alones_.size()] = {took, proposed.bytes};
     alone_at_ = now;

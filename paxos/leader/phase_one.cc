@@ -40,7 +40,7 @@ bool PhaseOne::on_promise(NodeId source, const Promise& promise) {
       votes_.erase(votes_.begin());
     }
   }
-  for (const Record& record : promise.accepted) {
+  for (const SlotRecord& record : promise.accepted) {
     if (record.slot < std::max(base_, taken_end_)) continue;
     Vote& vote = votes_[record.slot];
     if (record.ballot < vote.ballot) continue;

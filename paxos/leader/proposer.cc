@@ -127,7 +127,7 @@ void Proposer::on_promise(Time now, NodeId source, const Promise& promise, Effec
   repropose(now, out);
 }
 
-// Promises may take long: over slow lines, behind busy disks. As long as a q1 quorum has promised,
+// Promises may take long: over slow lines, from busy disks. As long as a q1 quorum has promised,
 // or shows that it has heard of the ballot, the candidate waits for them, within a bound.
 bool Proposer::campaign_fails(Time now) const {
   const Duration timeout = options_.timing.election_timeout;
@@ -286,7 +286,7 @@ Slot Proposer::propose(Time now, Value value, bool recovers, Effects& out) {
   in_flight_.back().ahead_bytes = in_flight_bytes();
   flow_.on_proposed(now, slot, in_flight_.size() == 1);
   for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
-  tell_chosen(out);  // Behind it: should a link's queue be full, this is what can wait.
+  tell_chosen(out);  // After it: should a link's queue be full, this is what can wait.
   return slot;
 }
 
@@ -371,7 +371,7 @@ void Proposer::on_fetch_failed(Time now, Effects& out) {
   const bool waits = chosen_end_ == in_flight_begin_ && !in_flight_.empty();
   if (!leads() || (chosen_end_ >= in_flight_begin_ && !waits)) return;
   give_up(now, "nobody serves a slot that is chosen: its votes are asked for", out);
-  // Whoever says that the slot is chosen does not serve it: the votes of the others must do.
+  // A node that says that the slot is chosen does not serve it: the votes of the others must do.
   campaign(now, out, true);
 }
 
@@ -455,7 +455,7 @@ void Proposer::start_round(Time now, Effects& out) {
     send_all(Chosen{ballot_, counted_begin_, in_flight_begin_}, out);
   }
   send_all(Heartbeat{ballot_, round_}, out);
-  // Behind the accepts that were sent before: who lacks one of those slots then has lost it.
+  // After the accepts that were sent before: who lacks one of those slots then has lost it.
   for (const auto& [node, peer] : peers_) {
     if (node != self_) send(node, ChosenEnd{chosen_end_}, out);
   }
@@ -646,7 +646,7 @@ bool Proposer::others_have_space(Time now) const {
   return leads() && with_space(now, true) >= configuration_.q2();
 }
 
-/// Whoever has not been asked yet in this ballot has room.
+/// An acceptor that has not been asked yet in this ballot has room.
 std::size_t Proposer::with_space(Time now, bool others_only) const {
   std::size_t count = 0;
   for (const auto& [node, peer] : peers_) {

@@ -149,7 +149,7 @@ class Proposer {
     Time heard_at{};          // When anything came from it in this ballot: it lives.
     Time disk_at{};           // When an answer came that had waited for its disk.
     Time delay_at{};
-    Duration delay{};            // How late its answers behind the disk are, the longest of late.
+    Duration delay{};            // How late its answers after the disk are, the longest of late.
     Slot owed;                   // The first one in flight that it has not voted for,
     Time owed_since{};           // since then, or since it was last sent again:
     int resent = 0;              // so often.

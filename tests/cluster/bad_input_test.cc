@@ -46,7 +46,7 @@ Slice append_of(std::size_t payload_bytes) {
   return {std::move(bytes), view};
 }
 
-/// Changes a byte of a file wherever `needle` stands: LMDB leaves copies of pages behind.
+/// Changes a byte of a file wherever `needle` stands: LMDB leaves copies of pages.
 bool damage(const std::string& path, const std::string& needle) {
   const std::string content = read_file(path);
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "r+b"),
@@ -313,7 +313,7 @@ TEST_SUITE("cluster.bad_input") {
     rude.send(net::StatusAsk{1});  // Before any hello.
     CHECK(rude.closed_by_peer());
 
-    // What a client may not say, with more behind it than the refusal waits for.
+    // What a client may not say, with more after it than the refusal waits for.
     RawSocket flood(address);
     flood.send(client_hello());
     flood.send(net::Append{append_of(100'000)});
@@ -364,7 +364,7 @@ TEST_SUITE("cluster.bad_input") {
   }
 
   // Faulty is not absent: named, not served, fetched again from the others.
-  TEST_CASE("a rotten record is named, not served, and healed from the others") {
+  TEST_CASE("a rotten record is named, not served, and repaired from the others") {
     Cluster cluster(3);
     cluster.start_all();
     REQUIRE(cluster.stele({"append", "first", "needle-in-the-log", "last"}).exit_code == 0);

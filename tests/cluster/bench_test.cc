@@ -153,7 +153,7 @@ TEST_SUITE("cluster.bench") {
     for (const auto& figure : told) CHECK(figure["p50"] > 0);
   }
 
-  TEST_CASE("killed, it leaves no data behind") {
+  TEST_CASE("killed, it leaves no data") {
     const TempDirectory parent;
     for (const int number : {SIGTERM, SIGKILL}) {
       CAPTURE(number);

@@ -91,7 +91,7 @@ TEST_SUITE("cluster.tools") {
     CHECK(cluster.stele({"read", "--node", "1", "--count", "1"}).out == "one\n");
     const Run beyond = cluster.stele({"read", "--from", "100"});
     CHECK((beyond.exit_code == 0 && beyond.out.empty()));
-    // Flags of the tool may stand behind the subcommand.
+    // Flags of the tool may stand after the subcommand.
     CHECK(run({program("stele"), "read", "--count", "1", "--cluster", cluster.addresses()}).out ==
           "one\n");
   }

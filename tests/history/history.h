@@ -18,13 +18,13 @@ struct Append {
   std::int64_t ended = 0;
   Fate fate = Fate::unknown;
   std::uint64_t lsn = 0;  ///< If acknowledged; 0: it was not told.
-  /// Its writer wants nothing in the log behind an append that is not.
+  /// Its writer wants nothing in the log after an append that is not.
   bool stops_at_failure = false;
 };
 
 /// One read as its caller saw it; only reads that were answered are listed.
 struct Read {
-  bool linearizable = true;  ///< Otherwise one node's own state, which may be behind.
+  bool linearizable = true;  ///< Otherwise one node's own state, which may lag.
   std::int64_t began = 0;
   std::int64_t ended = 0;
   std::uint64_t from = 1;  ///< The LSN of the first of

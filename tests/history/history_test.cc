@@ -107,7 +107,7 @@ TEST_SUITE("history") {
     CHECK(verdict_on(10, true, 86).empty());
     CHECK_FALSE(verdict_on(9, true, 86).empty());    // Entry 9 had been acknowledged.
     CHECK(verdict_on(9, true, 81).empty());          // Not yet.
-    CHECK(verdict_on(4, false, 86).empty());         // A node's own state may be behind,
+    CHECK(verdict_on(4, false, 86).empty());         // A node's own state may lag,
     CHECK_FALSE(verdict_on(12, false, 86).empty());  // but not ahead of what was appended.
     CHECK_FALSE(verdict_on(99, true, 1000).empty());
 
@@ -126,7 +126,7 @@ TEST_SUITE("history") {
     CHECK(sound.verdict().empty());
   }
 
-  TEST_CASE("check: an entry behind one that is not in the log, of a writer that stops there") {
+  TEST_CASE("check: an entry after one that is not in the log, of a writer that stops there") {
     for (const bool stops : {false, true}) {
       Sound sound;
       for (Append& append : sound.history.appends) append.stops_at_failure = stops;

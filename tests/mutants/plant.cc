@@ -1,5 +1,5 @@
 // plant SOURCE_DIR TARGET_DIR FILE.mutants…: writes copies of the sources that the mutants change,
-// with all the mistakes in them, each behind a condition, and mutants.inc with their names.
+// with all the mistakes in them, each under a condition, and mutants.inc with their names.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -71,7 +71,7 @@ class Planter {
       for (std::string& line : lines) {
         number(line, used);
         text << line << '\n';
-        // Behind a header's guard, or at the top of a source.
+        // After a header's guard, or at the top of a source.
         if (!guarded && line.starts_with("#include")) {
           text << "#include \"tests/mutants/mutants.h\"\n";
           guarded = true;

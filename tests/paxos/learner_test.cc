@@ -129,7 +129,7 @@ TEST_SUITE("paxos.learner") {
     CHECK_FALSE(fetched());
   }
 
-  TEST_CASE("fetch: far behind, others than the leader are asked first, and then who has it") {
+  TEST_CASE("fetch: lagging far, others than the leader are asked first, and then who has it") {
     Bench bench;
     bench.hear_leader(kN1, {1000});
     REQUIRE(bench.fetches().size() == 1);
@@ -156,7 +156,7 @@ TEST_SUITE("paxos.learner") {
     CHECK_FALSE(bench.out.fetch_failed);
   }
 
-  TEST_CASE("fetch: a little behind, the leader is asked") {
+  TEST_CASE("fetch: lagging a little, the leader is asked") {
     Bench bench;
     bench.hear_leader(kN1, {60});
     REQUIRE(bench.fetches().size() == 1);
@@ -217,7 +217,7 @@ TEST_SUITE("paxos.learner") {
     CHECK(bench.out.fetch_failed);
   }
 
-  TEST_CASE("set_paused: fetches nothing while the disk is behind") {
+  TEST_CASE("set_paused: fetches nothing while the disk lags") {
     Bench bench;
     bench.learner.set_paused(true);
     bench.hear_leader(kN1, {2});

@@ -93,6 +93,7 @@ class World {
   std::vector<InFlight> messages;
   std::map<std::string, ClientSession> sessions;
   std::map<std::uint64_t, std::string> opening;
+  std::map<std::string, std::string> reads;  // What became of each.
 
  private:
   using Words = std::vector<std::string>;
@@ -100,6 +101,7 @@ class World {
   void step(const Words& words);
   void expect(const Words& words);
   void expect_session(const std::string& name, const Words& words);
+  void read(const std::string& node, const std::string& name);
   void lead(NodeId id);
   void settle();
   void deliver(const std::function<bool(const InFlight&)>& which);
@@ -278,8 +280,23 @@ void World::expect_session(const std::string& name, const Words& words) {
   if (told != expected) throw Wrong(name + " was told" + told);
 }
 
+/// A linearizable read, of how many entries there are.
+void World::read(const std::string& node, const std::string& name) {
+  reads[name] = "waits";
+  live(node).replica->read_barrier([this, node, name](bool confirmed) {
+    const std::uint64_t entries = live(node).replica->state().numbers().next_lsn.value - 1;
+    reads[name] = confirmed ? "sees " + std::to_string(entries) : "refused";
+  });
+  loop.run();
+}
+
 void World::expect(const Words& words) {
   if (sessions.contains(words.at(1))) return expect_session(words[1], words);
+  if (const auto read = reads.find(words[1]); read != reads.end()) {
+    const std::string expected = words.at(2) + (words.size() > 3 ? " " + words[3] : "");
+    if (read->second != expected) throw Wrong("it " + read->second);
+    return;
+  }
   if (words[1] == "somebody") {
     for (auto& [id, any] : nodes) {
       const bool leads = any.replica && any.replica->proposer().leads();
@@ -301,6 +318,10 @@ void World::expect(const Words& words) {
   } else if (what == "fault") {
     if (node.replica->fault().empty() == (words.at(3) == "yes")) {
       throw Wrong("it says '" + node.replica->fault() + "'");
+    }
+  } else if (what == "equals") {  // All of its state, by the hash over what was applied.
+    if (node.replica->state().numbers() != live(words.at(3)).replica->state().numbers()) {
+      throw Wrong("it does not");
     }
   } else if (what == "log") {
     const Words expected(words.begin() + 3, words.end());
@@ -345,6 +366,8 @@ void World::step(const Words& words) {
   } else if (verb == "skip") {
     submit(words.at(1), log::CommandKind::skip,
            log::skip_command(sessions.at(words.at(2)).id, {std::stoull(words.at(3))}));
+  } else if (verb == "read") {
+    read(words.at(1), words.at(2));
   } else if (verb == "deliver") {
     deliver(selection(words));
   } else if (verb == "drop") {

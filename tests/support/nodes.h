@@ -34,7 +34,7 @@ inline std::string text_of(const Value& value) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-inline Record record(std::uint64_t slot, Ballot ballot, std::string_view text) {
+inline SlotRecord record(std::uint64_t slot, Ballot ballot, std::string_view text) {
   return {{slot}, {1}, ballot, value(text)};
 }
 

@@ -91,8 +91,7 @@ struct ReadOptions {
   Lsn lsn_begin{1};
   Lsn lsn_end;  ///< {}: the present end.
   std::size_t bytes_max = 1 << 20;
-  /// {}: linearizable, from the leader. Otherwise this node's own applied state, which may be
-  /// behind.
+  /// {}: linearizable, from the leader. Otherwise this node's own applied state, which may lag.
   NodeId node;
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
 };

@@ -1,4 +1,4 @@
-// How completion handlers of any kind get behind one call. Not for users: nothing here stays as it
+// How completion handlers of any kind become one call. Not for users: nothing here stays as it
 // is.
 #pragma once
 

@@ -63,7 +63,7 @@ void Committer::wake_writer() {
   if (hooks_.commit_wanted) {
     hooks_.commit_wanted();
   } else if (loop_may_commit_ && loop_.now() >= loop_pauses_until_) {
-    // Behind what this turn still adds and sends.
+    // After what this turn still adds and sends.
     loop_.post([self = shared_from_this()] { self->commit_on_loop(); });
   } else {
     work_.notify_one();
@@ -94,7 +94,7 @@ void Committer::when_durable(std::function<void()> durable) {
     if (committing_) return after_commit_.push_back(std::move(durable));
     if (!under_way_.empty()) return under_way_.back()->durable.push_back(std::move(durable));
   }
-  // Behind the completion of the last commit, should that be posted and not yet run.
+  // After the completion of the last commit, should that be posted and not yet run.
   loop_.post([self = shared_from_this(), durable = std::move(durable)] {
     if (!self->closed_) durable();
   });

@@ -37,7 +37,7 @@ struct LmdbStore::Impl : std::enable_shared_from_this<LmdbStore::Impl> {
     committer = std::make_shared<Committer>(std::move(f), lp, std::move(hooks));
   }
 
-  // --- Whoever commits -----------------------------------------------------------------
+  // --- The committing thread -----------------------------------------------------------------
 
   void on_wrote(std::size_t bytes) {
     used_bytes = files().used_bytes();
@@ -272,7 +272,7 @@ void LmdbStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
 
 void LmdbStore::write_state(StateWrite write) {
   // What is written over a faulty record is read next: from LMDB, which must have it.
-  const bool repairs = std::ranges::any_of(write.learned, [this](const paxos::Record& record) {
+  const bool repairs = std::ranges::any_of(write.learned, [this](const paxos::SlotRecord& record) {
     return record.slot < impl_->readable.chosen_end;
   });
   impl_->committer->enqueue(repairs, [&](Commit& pending) {

@@ -17,7 +17,7 @@ class LmdbStore final : public Store {
  public:
   struct Options {
     StoreFiles::Options files = {};
-    /// If set, the store has no threads: it calls this when a commit is wanted, and whoever set it
+    /// If set, the store has no threads: it calls this when a commit is wanted, and its owner
     /// calls begin_commit() and finish_commit(); reads are done at once. For simulations.
     std::function<void()> commit_wanted = {};
   };

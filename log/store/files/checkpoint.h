@@ -13,7 +13,8 @@
 
 namespace stele::log {
 
-/// One part at a time: whoever commits begins it, any thread writes it, whoever commits ends it.
+/// One part at a time: the committing thread begins it, any thread writes it, the committing thread
+/// ends it.
 class Checkpoint {
  public:
   /// Takes from `reserve` if the disk is full.
@@ -24,8 +25,9 @@ class Checkpoint {
   void begin(std::vector<std::byte>& redo, const JournalMark& mark, const StateNumbers& numbers);
   /// Writes the part and syncs it, if it waits for that. Any thread. Errors are final.
   Result<void> run(const Lmdb& lmdb);
-  /// Ends the part, if there is one: waits for whoever writes it, or writes it itself. Then what
-  /// can be read from LMDB, if that is more than before. Errors as of run(), of whichever thread.
+  /// Ends the part, if there is one: waits for the thread that writes it, or writes it itself. Then
+  /// what can be read from LMDB, if that is more than before. Errors as of run(), of whichever
+  /// thread.
   Result<std::optional<StateNumbers>> end(const Lmdb& lmdb);
 
   /// It would take long to begin another part.
@@ -42,7 +44,7 @@ class Checkpoint {
   mutable std::mutex mutex_;
   std::condition_variable no_longer_running_;
   State state_ = State::none;  // Guarded by mutex_,
-  Result<void> outcome_;       // and this. The rest is of whoever writes it.
+  Result<void> outcome_;       // and this. The rest is of the thread that writes it.
   std::vector<std::byte> redo_;
   JournalMark mark_;
   StateNumbers numbers_;

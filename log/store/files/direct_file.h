@@ -51,7 +51,7 @@ class DirectFile {
   DirectFile(DirectFile&& other) noexcept;
   DirectFile& operator=(DirectFile&& other) noexcept;
 
-  /// Writes the parts one behind the other from `at` on, which is a page's begin, and zeros up to
+  /// Writes the parts one after the other from `at` on, which is a page's begin, and zeros up to
   /// the end of the last page. Durable when it returns; with `apart` when that has run.
   Result<void> write(std::uint64_t at, std::span<const std::span<const std::byte>> parts,
                      FileSync* apart = nullptr);
@@ -60,7 +60,7 @@ class DirectFile {
   void set_cached(bool cached);
   /// Whether it does.
   [[nodiscard]] bool cached() const { return !direct_; }
-  /// Cuts off what lies behind `bytes`, durably.
+  /// Cuts off what lies after `bytes`, durably.
   Result<void> truncate(std::uint64_t bytes);
   [[nodiscard]] Result<std::uint64_t> size() const;
   [[nodiscard]] const std::string& path() const { return path_; }

@@ -13,7 +13,7 @@
 
 namespace stele::log {
 
-/// Numbered records one behind the other, in the halves of a file that is zeroed ahead, in turn:
+/// Numbered records one after the other, in the halves of a file that is zeroed ahead, in turn:
 /// one half is written while LMDB takes over what the other holds. Move-only; one thread.
 class Journal {
  public:
@@ -22,7 +22,7 @@ class Journal {
   /// Errors: io; corrupt (it is not the one with this id, or its head is damaged).
   static Result<Journal> open(const std::string& path, std::uint64_t id);
 
-  /// Whether a record with so much redo has room behind the last one, in the same half.
+  /// Whether a record with so much redo has room after the last one, in the same half.
   [[nodiscard]] bool fits(std::size_t redo_bytes) const;
   /// Requires fits(redo.size()). Durable when it returns, or with `apart`. Errors are final.
   Result<void> append(RecordNumber number, std::span<const std::byte> redo,

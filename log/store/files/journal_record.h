@@ -41,7 +41,7 @@ struct FoundRecord {
 [[nodiscard]] bool holds_record(std::span<const std::byte> pages, std::uint64_t id);
 
 /// Adds every record in `pages`, which lie in their file from `at` on, whose number is above
-/// `applied`; also behind what cannot be read.
+/// `applied`; also after what cannot be read.
 void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::uint64_t at,
                   std::uint64_t id, std::uint64_t applied, std::vector<FoundRecord>& found);
 

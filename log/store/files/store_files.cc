@@ -214,7 +214,7 @@ Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Opt
   auto journal =
       *found ? Journal::open(path, mark.id) : Journal::create(path, mark.id, options.journal_bytes);
   if (!journal) return forward(journal);
-  // So many numbers are left out: they may stand on records that are torn, or behind such ones, and
+  // So many numbers are left out: they may stand on records that are torn, or after such ones, and
   // must not be used again.
   mark.applied += journaled->records.size() + kUnsyncedMax;
   mark.values_end = journaled->values_end;
@@ -274,7 +274,7 @@ Result<void> StoreFiles::end() {
   behind_.insert(behind_.end(), first.redo.begin(), first.redo.end());
   behind_bytes_ += first.bytes;
   if (first.numbers) durable_ = *first.numbers;
-  // Whoever waits for LMDB keeps those under way waiting, too; not without need.
+  // A thread that waits for LMDB keeps those under way waiting, too; not without need.
   const bool may_wait =
       unsynced_.empty() || behind_bytes_ > kBehindMost * options_.behind_bytes_max;
   const bool begins = may_wait || !checkpoint_->busy();

@@ -53,7 +53,7 @@ class StoreFiles {
   /// The first one under way is durable.
   Result<void> end();
   [[nodiscard]] std::size_t under_way() const { return unsynced_.size(); }
-  /// Several records behind each other do not say of the one before that it is durable: should it
+  /// Several records after each other do not say of the one before that it is durable: should it
   /// be damaged, it would be taken for one that never was. One more record says so.
   [[nodiscard]] bool untold() const {
     return unsynced_.empty() && told_ + 1 < mark_.applied && mark_.applied == written_.applied;
@@ -67,8 +67,8 @@ class StoreFiles {
   /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
   Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
 
-  /// `told` is called when run_checkpoint() has something to do. Without, whoever commits does it
-  /// when it must be done.
+  /// `told` is called when run_checkpoint() has something to do. Without, the committing thread
+  /// does it when it must be done.
   void on_checkpoint_begun(std::function<void()> told) { checkpoint_begun_ = std::move(told); }
 
   /// Beside the files.
@@ -98,7 +98,7 @@ class StoreFiles {
     std::vector<std::byte> redo;
     std::size_t bytes = 0;
     std::optional<StateNumbers> numbers;
-    JournalMark mark;  // Behind it.
+    JournalMark mark;  // After it.
   };
 
   Result<void> write(const Transaction& transaction, bool aside, FileSync* apart);
@@ -116,8 +116,8 @@ class StoreFiles {
   Journal journal_;
   ValueLog values_;
   std::unique_ptr<ValueReader> reader_;
-  JournalMark written_;                          // Behind the last record,
-  JournalMark mark_;                             // and behind the last one that is durable.
+  JournalMark written_;                          // After the last record,
+  JournalMark mark_;                             // and after the last one that is durable.
   std::deque<Unsynced> unsynced_;                // Those between.
   std::array<std::uint64_t, 2> last_in_half_{};  // Of the journal, the last record in each,
   std::size_t half_ = 0;                         // and the one that is written.
@@ -136,14 +136,14 @@ class StoreFiles {
   StateNumbers readable_;
 };
 
-/// What the tables lack: the records behind the mark, in order, with views into the rest. Segments
+/// What the tables lack: the records after the mark, in order, with views into the rest. Segments
 /// are read from the disk (ADR 10); what the page cache has of the journal is as good, because LMDB
 /// gets and syncs it.
 struct Journaled {
   std::optional<MappedFile> journal;
   std::vector<Slice> segments;
   std::vector<FoundRecord> records;
-  ValuePlace values_end;  ///< Behind the last record.
+  ValuePlace values_end;  ///< After the last record.
 };
 /// Nothing if there is no journal yet. Errors: corrupt (what was durable is missing), io.
 [[nodiscard]] Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn);

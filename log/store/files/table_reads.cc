@@ -111,7 +111,7 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
     if (!bytes) return forward(bytes);
     const auto record =
         *bytes ? read_slot(row->slot, **bytes, &values)
-               : Result<paxos::Record>(
+               : Result<paxos::SlotRecord>(
                      fail(Errc::corrupt,
                           "the record slots/" + std::to_string(row->slot.value) + " is missing"));
     if (!record && record.error().code == Errc::io) return forward(record);

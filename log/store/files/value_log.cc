@@ -45,7 +45,7 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
     log.size_ += entry.file_size(error);
   }
   if (error) return fail(Errc::io, "cannot read " + values_directory(directory));
-  // Behind a record that did not reach the disk there may be segments that nobody was told of.
+  // After a record that did not reach the disk there may be segments that nobody was told of.
   for (std::uint32_t later = end.segment + 1; fs::exists(segment_path(directory, later), error);
        ++later) {
     log.size_ -= fs::file_size(segment_path(directory, later), error);
@@ -237,7 +237,8 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
   return ValueStretch{{begin.segment, from}, {buffer, target}};
 }
 
-Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes, ValueReader* values) {
+Result<paxos::SlotRecord> read_slot(Slot slot, std::span<const std::byte> bytes,
+                                    ValueReader* values) {
   auto header = read_slot_header(slot, bytes);
   if (!header) return forward(header);
   if (header->place.segment == 0) {

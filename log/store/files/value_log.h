@@ -1,4 +1,4 @@
-// Large values, one behind the other in files that only grow (ADR 7).
+// Large values, one after the other in files that only grow (ADR 7).
 #pragma once
 
 #include <compare>
@@ -37,7 +37,7 @@ class ValueLog {
     std::function<void(const std::string& path)> made = {};
   };
 
-  /// Goes on at `end`; what lies behind it is cut off. Errors: io, corrupt.
+  /// Goes on at `end`; what lies after it is cut off. Errors: io, corrupt.
   static Result<ValueLog> open(const std::string& directory, std::uint64_t id, ValuePlace end,
                                Options options);
 
@@ -126,7 +126,7 @@ class ValueReader {
 
 /// A slot's record. Copies the value out of `bytes`, or out of the value log. Errors: corrupt; io,
 /// if the value log could not be looked at, which says nothing of the record.
-[[nodiscard]] Result<paxos::Record> read_slot(Slot slot, std::span<const std::byte> bytes,
-                                              ValueReader* values = nullptr);
+[[nodiscard]] Result<paxos::SlotRecord> read_slot(Slot slot, std::span<const std::byte> bytes,
+                                                  ValueReader* values = nullptr);
 
 }  // namespace stele::log

@@ -89,7 +89,7 @@ void check_index(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
     }
     const auto bytes = txn.get(Table::slots, row->slot.value);
     const auto record = bytes && *bytes ? read_slot(row->slot, **bytes, &values)
-                                        : Result<paxos::Record>(fail(Errc::corrupt, ""));
+                                        : Result<paxos::SlotRecord>(fail(Errc::corrupt, ""));
     if (!record) continue;  // Told with the slots.
     EntriesRead entries;
     entries.lsn_begin = lsn;

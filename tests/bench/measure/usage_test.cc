@@ -21,7 +21,7 @@ TEST_SUITE("bench.usage") {
     constexpr std::size_t kBytes = 40 << 20;
     const pid_t child = ::fork();
     if (child == 0) {
-      // Only calls that are safe behind a fork of a program with threads.
+      // Only calls that are safe after a fork of a program with threads.
       void* memory =
           ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (memory != MAP_FAILED) std::memset(memory, 1, kBytes);

@@ -207,7 +207,7 @@ TEST_SUITE("log.client_core") {
       for (const net::Message& message : std::exchange(link.sent, {})) {
         const auto* read = std::get_if<net::Read>(&message);
         if (read == nullptr) continue;
-        net::ReadResult result;
+        net::ReadAnswer result;
         result.request = read->request;
         result.outcome = Outcome::not_leader;
         result.detail = "gone_back: it has forgotten";
@@ -517,7 +517,7 @@ TEST_SUITE("log.client_core") {
     CHECK_FALSE(bench.told.contains("c"));
   }
 
-  TEST_CASE("no_space: definite if no attempt was proposed, also for what stood behind it") {
+  TEST_CASE("no_space: definite if no attempt was proposed, also for what stood after it") {
     Bench bench;
     bench.append("a");
     FakeLink& link = bench.ready();

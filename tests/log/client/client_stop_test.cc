@@ -20,7 +20,7 @@ ClientOptions stops() {
 }  // namespace
 
 TEST_SUITE("log.client_core.stop") {
-  TEST_CASE("a refusal: what is behind it fails at once, or is taken back") {
+  TEST_CASE("a refusal: what is after it fails at once, or is taken back") {
     Bench bench(stops());
     bench.append("a");
     FakeLink& link = bench.ready();
@@ -79,7 +79,7 @@ TEST_SUITE("log.client_core.stop") {
     }
   }
 
-  TEST_CASE("a condition: nothing is sent behind it before it is decided") {
+  TEST_CASE("a condition: nothing is sent after it before it is decided") {
     Bench bench(stops());
     bench.append("a");
     FakeLink& link = bench.ready();
@@ -98,7 +98,7 @@ TEST_SUITE("log.client_core.stop") {
     CHECK_FALSE(bench.told.at("e").result.may_be_appended);
   }
 
-  TEST_CASE("too large: nothing behind it is sent") {
+  TEST_CASE("too large: nothing after it is sent") {
     Bench bench(stops());
     bench.append("a");
     FakeLink& link = bench.ready();
@@ -140,7 +140,7 @@ TEST_SUITE("log.client_core.stop") {
     CHECK_FALSE(bench.told.contains("b"));
   }
 
-  TEST_CASE("an earlier one that fails later takes back what is behind it, too") {
+  TEST_CASE("an earlier one that fails later takes back what is after it, too") {
     Bench bench(stops());
     bench.append("a", milliseconds(300));
     FakeLink& link = bench.ready();
@@ -164,7 +164,7 @@ TEST_SUITE("log.client_core.stop") {
     for (const char* text : {"a", "b"}) CHECK(bench.told.at(text).result.may_be_appended);
   }
 
-  TEST_CASE("without a session: what is behind one that has failed does not take its place") {
+  TEST_CASE("without a session: what is after one that has failed does not take its place") {
     Bench bench(stops());
     bench.append("a", milliseconds(100));
     bench.append("b", milliseconds(200));

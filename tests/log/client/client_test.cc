@@ -88,7 +88,7 @@ TEST_SUITE("log.client") {
     for (std::size_t i = 0; i < log.size(); ++i) CHECK(log[i] == std::to_string(i));
   }
 
-  TEST_CASE("read: a result stays as it was, whatever is read later, and behind its client") {
+  TEST_CASE("read: a result stays as it was, whatever is read later, and after its client") {
     std::vector<ReadResult> kept;
     {
       Bench bench;

@@ -217,7 +217,7 @@ TEST_SUITE("log.shared_connections") {
     CHECK(bench.dialer.links.size() == 1);
   }
 
-  TEST_CASE("the connection is lost for all; whoever is told may take others along") {
+  TEST_CASE("the connection is lost for all; a client that is told may take others along") {
     Bench bench;
     const auto first = bench.user();
     auto second = bench.user();
@@ -282,7 +282,7 @@ TEST_SUITE("log.shared_connections") {
     CHECK(first->writable == 0);
   }
 
-  TEST_CASE("queued_bytes: until the own last message has left, whatever others send behind it") {
+  TEST_CASE("queued_bytes: until the own last message has left, whatever others send after it") {
     Bench bench;
     const auto first = bench.user();
     const auto second = bench.user();
@@ -302,7 +302,7 @@ TEST_SUITE("log.shared_connections") {
     CHECK(second->link->queued_bytes() == 150'000);
   }
 
-  TEST_CASE("a full queue: whoever has much to send takes turns with others") {
+  TEST_CASE("a full queue: one that has much to send takes turns with others") {
     Bench bench;
     const auto first = bench.user();
     const auto second = bench.user();

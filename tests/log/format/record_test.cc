@@ -11,7 +11,7 @@ namespace {
 using paxos::kN1;
 using paxos::kN2;
 
-std::vector<std::byte> slot_bytes(const paxos::Record& record) {
+std::vector<std::byte> slot_bytes(const paxos::SlotRecord& record) {
   std::vector<std::byte> bytes(kSlotHeaderBytes + record.value.size());
   write_slot_header(record, std::span(bytes).first<kSlotHeaderBytes>());
   record.value.copy_to(bytes.data() + kSlotHeaderBytes);
@@ -29,9 +29,9 @@ TEST_SUITE("log.record") {
     CHECK(*unseal_numbers(seal_numbers(numbers)) == numbers);
     const IndexRow row{{5}, {6}, 7, {{0, 1}, {3, 2}}};
     CHECK(*unseal_index_row({5}, seal_index_row(row)) == row);
-    const paxos::Record record = paxos::record(4, {3, kN1}, "value");
+    const paxos::SlotRecord record = paxos::record(4, {3, kN1}, "value");
     CHECK(*read_slot({4}, slot_bytes(record)) == record);
-    const paxos::Record noop{{4}, {1}, {3, kN1}, {}};
+    const paxos::SlotRecord noop{{4}, {1}, {3, kN1}, {}};
     CHECK(*read_slot({4}, slot_bytes(noop)) == noop);
   }
 

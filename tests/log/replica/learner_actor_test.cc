@@ -28,9 +28,11 @@ struct Bench final : LearnerListener {
   paxos::Value append(const std::string& entry) {
     return batch_of({append_command({1}, {++sequence}, {entry})});
   }
-  paxos::Record record(paxos::Value value) { return {{slots++}, {1}, kBallot, std::move(value)}; }
+  paxos::SlotRecord record(paxos::Value value) {
+    return {{slots++}, {1}, kBallot, std::move(value)};
+  }
   void vote(paxos::Value value) {
-    const paxos::Record voted = record(std::move(value));
+    const paxos::SlotRecord voted = record(std::move(value));
     store.write_votes({paxos::WriteAccepted{voted}}, {});
     actor->on_voted(voted);
     actor->tell({{2}, {{1}, paxos::Chosen{kBallot, voted.slot, voted.slot + 1}}});
@@ -154,7 +156,7 @@ TEST_SUITE("log.learner_actor") {
   TEST_CASE("state: goes with what was fetched, at once") {
     Bench bench;
     bench.vote(bench.append("a"));
-    const paxos::Record fetched = bench.record(bench.append("b"));
+    const paxos::SlotRecord fetched = bench.record(bench.append("b"));
     bench.actor->tell({{2}, {{1}, paxos::ChosenEnd{{4}}}});
     bench.loop.advance(milliseconds(1));
     bench.actor->tick();

@@ -129,7 +129,7 @@ TEST_SUITE("log.replica") {
     CHECK(bench.proposed > 3);
   }
 
-  // What is chosen is said behind the accepts by who leads.
+  // What is chosen is said after the accepts by who leads.
   TEST_CASE("who hears a leader does not fetch what others have before it") {
     Bench bench;
     for (int i = 0; i < 20; ++i) {

@@ -1,4 +1,4 @@
-// What clients say behind the codec: commands of any bytes.
+// What clients say after the codec: commands of any bytes.
 #include <doctest/doctest.h>
 
 #include <cstdlib>

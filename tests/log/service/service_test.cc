@@ -156,7 +156,7 @@ TEST_SUITE("log.client_service") {
     CHECK(bench.slots() == slots);
     CHECK(bench.replica.fault().find("table of sessions is full (2)") != std::string::npos);
     link.sent.clear();
-    bench.append(link, 1, {"a"});  // Whoever has one goes on.
+    bench.append(link, 1, {"a"});  // A client that has one goes on.
     bench.sync();
     CHECK(Bench::results(link) == Results{"1x1=ok@1"});
     for (int i = 0; i < 6100; ++i) {
@@ -194,7 +194,7 @@ TEST_SUITE("log.client_service") {
     link.sent.clear();
     bench.say(link, net::Read{5, {2}, {}, 1000, false});
     REQUIRE(link.sent.size() == 1);
-    const auto& result = std::get<net::ReadResult>(link.sent[0]);
+    const auto& result = std::get<net::ReadAnswer>(link.sent[0]);
     CHECK(payloads(result.entries) == std::vector<std::string>{"b", "c"});
     CHECK(result.lsn_end == Lsn{4});
     link.sent.clear();
@@ -271,7 +271,7 @@ TEST_SUITE("log.client_service") {
     slow.queued = 0;
     bench.loop.advance(milliseconds(100));
     REQUIRE(reader.sent.size() == 1);
-    CHECK(std::get<net::ReadResult>(reader.sent[0]).count == 1);
+    CHECK(std::get<net::ReadAnswer>(reader.sent[0]).count == 1);
     REQUIRE(tailer.sent.size() == 2);
     CHECK(std::get<net::TailEntries>(tailer.sent[1]).count == 1);
 
@@ -298,7 +298,7 @@ TEST_SUITE("log.client_service") {
     CHECK(slow.sent.empty());
     bench.say(reader, net::Read{2, {1}, {}, 1 << 20, false});
     REQUIRE(reader.sent.size() == 1);
-    const auto count = std::get<net::ReadResult>(reader.sent[0]).count;
+    const auto count = std::get<net::ReadAnswer>(reader.sent[0]).count;
     CHECK(count > 50);
     CHECK(count * 1000 <= ClientService::kScarceBytesMax);
     reader.queued = 60'000;  // Which it has to take in before it gets more.
@@ -309,7 +309,7 @@ TEST_SUITE("log.client_service") {
     slow.queued = 0;
     bench.loop.advance(milliseconds(10));
     REQUIRE(slow.sent.size() == 1);
-    CHECK(std::get<net::ReadResult>(slow.sent[0]).count == 100);
+    CHECK(std::get<net::ReadAnswer>(slow.sent[0]).count == 100);
     CHECK(reader.sent.size() == 2);
   }
 

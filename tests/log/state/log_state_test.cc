@@ -91,7 +91,7 @@ TEST_SUITE("log.log_state") {
     CHECK(mixed.row.skipped == std::vector<IndexRow::Skipped>{{0, 1}});
   }
 
-  // What Zab calls primary order: nothing is appended behind a hole of the same client.
+  // What Zab calls primary order: nothing is appended after a hole of the same client.
   TEST_CASE(
       "append: behind a gap it is void, consumes nothing, and the client is told where to go on") {
     Bench bench;

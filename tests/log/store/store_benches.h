@@ -24,7 +24,7 @@ using Slots = std::vector<std::uint64_t>;
 
 inline Slots slots_of(const SlotsRead& read) {
   Slots slots;
-  for (const paxos::Record& record : read.records) slots.push_back(record.slot.value);
+  for (const paxos::SlotRecord& record : read.records) slots.push_back(record.slot.value);
   return slots;
 }
 
@@ -42,9 +42,9 @@ class StoreBench {
     store.reset();
     open();
   }
-  void vote(std::vector<paxos::Record> records) {
+  void vote(std::vector<paxos::SlotRecord> records) {
     std::vector<paxos::Acceptor::Write> writes;
-    for (paxos::Record& record : records) {
+    for (paxos::SlotRecord& record : records) {
       writes.emplace_back(paxos::WriteAccepted{std::move(record)});
     }
     bool durable = false;

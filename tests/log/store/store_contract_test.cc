@@ -134,7 +134,7 @@ TEST_SUITE("log.store") {
     Bench bench;
     LogState state;
     StateWrite write;
-    std::vector<paxos::Record> records;
+    std::vector<paxos::SlotRecord> records;
     const auto apply = [&](const std::vector<Slice>& commands) {
       const Slot slot = state.numbers().chosen_end;
       const paxos::Value value = batch_of(commands);
@@ -164,7 +164,7 @@ TEST_SUITE("log.store") {
   }
 
   // Protocol-Aware Recovery: faulty is not absent.
-  TEST_CASE_TEMPLATE("a damaged record is named, and nothing is told behind it", Bench, LmdbBench,
+  TEST_CASE_TEMPLATE("a damaged record is named, and nothing is told after it", Bench, LmdbBench,
                      LoopBench, ValueLogBench, MemoryBench) {
     Bench bench;
     bench.vote(
@@ -175,7 +175,7 @@ TEST_SUITE("log.store") {
     CHECK(read.faulty == Slot{2});
     CHECK_FALSE(read.last);
     CHECK(bench.votes(2).records.empty());
-    // A new vote for that very slot overwrites and heals it.
+    // A new vote for that very slot overwrites and repairs it.
     bench.vote({record(2, {2, kN1}, "new")});
     CHECK(slots_of(bench.votes(1)) == Slots{1, 2, 3});
   }

@@ -92,7 +92,7 @@ TEST_SUITE("net.connector") {
     CHECK(bench.failed == asio::error::connection_refused);
   }
 
-  TEST_CASE("cancelled, it tells nothing and leaves nothing behind") {
+  TEST_CASE("cancelled, it tells nothing and leaves nothing") {
     Bench bench;
     BlackHole hole(bench.context);
     const auto connector =

@@ -250,7 +250,7 @@ TEST_SUITE("net.peers") {
     CHECK(dialer.dials == dials + 2);
   }
 
-  TEST_CASE("whoever is not admitted, refuses, or is another node, gets no message") {
+  TEST_CASE("a node that is not admitted, refuses, or is another one, gets no message") {
     for (const int kind : {0, 1, 2}) {
       Bench bench;
       Hello hello;

@@ -86,7 +86,7 @@ TEST_SUITE("net.read_buffer") {
     }
   }
 
-  TEST_CASE("a buffer is used again behind whoever dropped its last frame on another thread") {
+  TEST_CASE("a buffer is used again once its last frame was dropped, on another thread, too") {
     ReadBuffer buffer;
     const std::byte* const first = buffer.space().data();
     const auto bytes = wire_bytes(encode(KeepAlive{}));

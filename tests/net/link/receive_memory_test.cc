@@ -31,7 +31,7 @@ TEST_SUITE("net.receive_memory") {
   }
 
   TEST_CASE(
-      "release: whoever waits tries again in the order of coming; small ones do not overtake") {
+      "release: those that wait try again in the order of coming; small ones do not overtake") {
     ReceiveMemory memory(1000, 0);
     REQUIRE(memory.reserve(600));
     REQUIRE(memory.reserve(400));

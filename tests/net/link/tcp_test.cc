@@ -112,7 +112,7 @@ TEST_SUITE("net.tcp") {
     }
   }
 
-  // Whoever writes a client wants to know what was wrong.
+  // The author of a client wants to know what was wrong.
   TEST_CASE("what that side may not say ends the connection, and it hears why") {
     Pair pair({}, Speaker::client);
     pair.dialled->expect(Speaker::server, kFrameBytesMax);
@@ -151,7 +151,8 @@ TEST_SUITE("net.tcp") {
     CHECK(number_of(pair.server.messages[4]) == 4);
   }
 
-  TEST_CASE("flush: whoever was refused hears that there is room, though no write was under way") {
+  TEST_CASE(
+      "flush: a sender that was refused hears that there is room, though no write was under way") {
     TcpOptions options;
     options.queue_bytes_max = 50'000;
     Pair pair(options);

@@ -55,10 +55,10 @@ std::size_t built_bytes(const Message& message) {
   const auto* paxos_message = std::get_if<paxos::Message>(&message);
   if (paxos_message == nullptr) return 0;
   if (const auto* promise = std::get_if<paxos::Promise>(&paxos_message->body)) {
-    return promise->accepted.capacity() * sizeof(paxos::Record);
+    return promise->accepted.capacity() * sizeof(paxos::SlotRecord);
   }
   if (const auto* fetched = std::get_if<paxos::Fetched>(&paxos_message->body)) {
-    return fetched->records.capacity() * sizeof(paxos::Record);
+    return fetched->records.capacity() * sizeof(paxos::SlotRecord);
   }
   return 0;
 }

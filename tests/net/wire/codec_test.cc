@@ -46,7 +46,7 @@ bool same(const Message& a, const Message& b) {
         const T& right = std::get<T>(b);
         if constexpr (std::is_same_v<T, Append>) {
           return joined({left.commands}) == joined({right.commands});
-        } else if constexpr (std::is_same_v<T, ReadResult>) {
+        } else if constexpr (std::is_same_v<T, ReadAnswer>) {
           return left.request == right.request && left.outcome == right.outcome &&
                  left.lsn_begin == right.lsn_begin && left.count == right.count &&
                  left.lsn_end == right.lsn_end && left.first_lsn == right.first_lsn &&
@@ -108,7 +108,7 @@ TEST_SUITE("net.codec") {
     CHECK(said[Speaker::client] ==
           kinds({OpenSession{}, Append{}, Read{}, Tail{}, TailCredit{}, StatusAsk{}, KeepAlive{}}));
     CHECK(said[Speaker::server] ==
-          kinds({Hello{}, Refused{}, SessionOpened{}, AppendResults{}, ReadResult{}, TailEntries{},
+          kinds({Hello{}, Refused{}, SessionOpened{}, AppendResults{}, ReadAnswer{}, TailEntries{},
                  TailEnd{}, StatusAnswer{}, KeepAlive{}}));
     CHECK(said[Speaker::node] == kinds({paxos::Message{}, Report{}, KeepAlive{}}));
     CHECK(said[Speaker::listening] == kinds({Hello{}, Refused{}, Report{}, KeepAlive{}}));
@@ -227,7 +227,7 @@ TEST_SUITE("net.codec") {
   // An empty element takes nothing on the wire, and something here: 3 MiB became 164.
   TEST_CASE("lists that claim more elements than came are refused, before any is built") {
     const std::uint32_t elements = 3000;
-    const std::vector<paxos::Record> records(elements, paxos::record(1, {1, {1}}, ""));
+    const std::vector<paxos::SlotRecord> records(elements, paxos::record(1, {1, {1}}, ""));
     const std::vector<Message> lists{
         AppendResults{std::vector<CommandResult>(elements), "", 0},
         paxos::Message{{1}, paxos::Promise{{7, {2}}, {1}, {9}, true, {1}, records}},

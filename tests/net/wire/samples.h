@@ -15,9 +15,9 @@ inline Slice slice(std::string_view text) { return paxos::value(text).parts()[0]
 inline std::vector<Message> samples() {
   using namespace paxos;
   const Ballot b{7, kN2};
-  const std::vector<Record> records{{{4}, {1}, {6, kN1}, value("four")},
-                                    {{5}, {1}, {5, kN3}, Value{}},
-                                    {{6}, {1}, {6, kN1}, value("six")}};
+  const std::vector<SlotRecord> records{{{4}, {1}, {6, kN1}, value("four")},
+                                        {{5}, {1}, {5, kN3}, Value{}},
+                                        {{6}, {1}, {6, kN1}, value("six")}};
   std::vector<Message> all;
   for (const Body& body : std::vector<Body>{
            Prepare{b, {3}},
@@ -73,7 +73,7 @@ inline std::vector<Message> samples() {
       "host:1",
       20});
   all.push_back(Read{5, {1}, {0}, 1000, true});
-  all.push_back(ReadResult{
+  all.push_back(ReadAnswer{
       5, Outcome::ok, {1}, 2, {9}, {1}, "detail", "host:1", 20, {slice("ab"), slice("c")}});
   all.push_back(Tail{6, {0}, 1 << 20});
   all.push_back(TailCredit{6, 4096});
@@ -104,7 +104,7 @@ inline std::vector<Message> samples() {
 inline constexpr Speaker kSpeakers[] = {Speaker::stranger, Speaker::client, Speaker::server,
                                         Speaker::node, Speaker::listening};
 
-/// As if from whoever may say it.
+/// As if from a side that may say it.
 inline Result<Message> decode_from_anybody(const InFrame& frame) {
   Result<Message> read = fail(Errc::malformed, "");
   for (const Speaker speaker : kSpeakers) {

@@ -36,7 +36,7 @@ struct Drain {
                       std::chrono::duration<double>(static_cast<double>(bytes) / bytes_per_second));
   }
 
-  /// What happens in `last` behind `first`; so many bytes come in at once at most.
+  /// What happens in `last` after `first`; so many bytes come in at once at most.
   Seen run(Flow& flow, Duration first, Duration last, std::size_t batch_max = 512 << 10,
            std::size_t offered = SIZE_MAX) {
     Seen seen;

@@ -9,12 +9,13 @@ namespace {
 
 constexpr Ballot kB5{5, kN3};
 
-Promise whole(std::uint64_t begin, std::uint64_t chosen_end, std::vector<Record> accepted = {}) {
+Promise whole(std::uint64_t begin, std::uint64_t chosen_end,
+              std::vector<SlotRecord> accepted = {}) {
   const Slot end = accepted.empty() ? Slot{std::max(begin, chosen_end)} : accepted.back().slot + 1;
   return {kB5, {begin}, end, true, {chosen_end}, std::move(accepted)};
 }
 
-Promise piece(std::uint64_t begin, std::uint64_t end, std::vector<Record> accepted) {
+Promise piece(std::uint64_t begin, std::uint64_t end, std::vector<SlotRecord> accepted) {
   return {kB5, {begin}, {end}, false, {1}, std::move(accepted)};
 }
 

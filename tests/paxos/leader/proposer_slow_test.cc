@@ -49,7 +49,7 @@ struct Bench {
     }
     hear(kN1, promise());
   }
-  /// Heartbeats are answered, at once and behind the disks.
+  /// Heartbeats are answered, at once and after the disks.
   void answer(const Proposer::Effects& out) {
     for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
       std::vector<NodeId> all = others;
@@ -120,7 +120,7 @@ TEST_SUITE("paxos.proposer.slow") {
   }
 
   // Found by simulation: a link had no room for one large accept, and small ones came every now and
-  // then behind it.
+  // then after it.
   TEST_CASE("an accept that was lost is sent again, though later slots are voted for") {
     Bench bench(three_nodes());
     bench.lead();

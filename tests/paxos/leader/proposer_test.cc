@@ -48,7 +48,7 @@ struct Bench {
     return {};
   }
 
-  Promise promise(std::vector<Record> accepted = {}, Slot chosen_end = {1}) const {
+  Promise promise(std::vector<SlotRecord> accepted = {}, Slot chosen_end = {1}) const {
     Slot end = chosen_end;
     if (!accepted.empty()) end = std::max(end, accepted.back().slot + 1);
     return {proposer.ballot(), {1}, end, true, chosen_end, std::move(accepted)};
@@ -155,7 +155,7 @@ TEST_SUITE("paxos.proposer") {
     CHECK(accepts[6].value.kind() == ValueKind::noop);
     CHECK(text_of(accepts[9].value) == "d");
     for (const Accept& accept : accepts) CHECK(accept.recovers);  // Also on full disks.
-    // The window of four is full with them; clients' batches come behind.
+    // The window of four is full with them; clients' batches come after.
     CHECK_FALSE(bench.proposer.window_open());
     Proposer::Effects chosen;
     bench.accepted(kN1, 1, 5, chosen);
@@ -193,7 +193,7 @@ TEST_SUITE("paxos.proposer") {
     CHECK(late.sends.empty());
   }
 
-  TEST_CASE("chosen: the others are told with the next accept, behind it, or with the next tick") {
+  TEST_CASE("chosen: the others are told with the next accept, after it, or with the next tick") {
     Bench bench;
     bench.lead();
     const auto choose = [&](std::uint64_t slot) {
@@ -274,14 +274,14 @@ TEST_SUITE("paxos.proposer") {
     CHECK(bench.again(250) == set_of({kN2, kN3}));
   }
 
-  // What is on a slow line arrives: a second one behind it would only take longer.
+  // What is on a slow line arrives: a second one after it would only take longer.
   TEST_CASE("tick: nothing is sent again to a node as long as its line holds something") {
     Bench bench;
     bench.confirm(bench.lead());
     bench.propose("a");
     bench.proposer.set_progress(kN2, {1000, 900});
     CHECK(bench.again(1000) == set_of({kN1, kN3}));
-    bench.proposer.set_progress(kN2, {5000, 1000});  // What came behind it does not matter.
+    bench.proposer.set_progress(kN2, {5000, 1000});  // What came after it does not matter.
     CHECK(bench.again(150) == NodeSet{});
     CHECK(bench.again(100).contains(kN2));
   }
@@ -497,7 +497,7 @@ TEST_SUITE("paxos.proposer") {
   }
 
   // Linearizable reads: a round that starts after the read arrived, confirmed by q2 acceptors.
-  TEST_CASE("read: served after a round that began behind it, up to the slots proposed by then") {
+  TEST_CASE("read: served after a round that began after it, up to the slots proposed by then") {
     Bench bench;
     bench.confirm(bench.lead());
     bench.propose("a");
@@ -544,7 +544,7 @@ TEST_SUITE("paxos.proposer") {
     CHECK(all_of<Heartbeat>(out.sends).size() == 3);
   }
 
-  TEST_CASE("read: refused by whoever does not lead, or stops leading") {
+  TEST_CASE("read: refused by a node that does not lead, or stops leading") {
     Bench bench;
     Proposer::Effects out;
     bench.proposer.read(bench.now, 1, out);

@@ -84,7 +84,7 @@ void Checker::on_durable(NodeId node, const Txn& txn) {
   if (txn.state) on_state(node, *txn.state);
 }
 
-void Checker::on_vote(NodeId node, const paxos::Record& record) {
+void Checker::on_vote(NodeId node, const paxos::SlotRecord& record) {
   if (record.epoch != configuration_.epoch()) violated(7, "a vote of another epoch");
   if (record.ballot < nodes_.at(node).promised) {
     violated(5, node_name(node) + " voted in " + describe(record.ballot) +
@@ -225,12 +225,12 @@ void Checker::on_receive(NodeId from, NodeId to, const paxos::Message& message) 
   if (promise == nullptr || promise->ballot.node != to) return;
   Leadership::Told told{
       promise->slot_begin, promise->last ? kSlotEnd : promise->slot_end, promise->chosen_end, {}};
-  for (const paxos::Record& record : promise->accepted) told.accepted[record.slot] = record;
+  for (const paxos::SlotRecord& record : promise->accepted) told.accepted[record.slot] = record;
   leaderships_[promise->ballot].promised[from].push_back(std::move(told));
 }
 
-std::vector<const paxos::Record*> Checker::Leadership::told(Slot slot) const {
-  std::vector<const paxos::Record*> all;
+std::vector<const paxos::SlotRecord*> Checker::Leadership::told(Slot slot) const {
+  std::vector<const paxos::SlotRecord*> all;
   for (const auto& [node, pieces] : promised) {
     for (const Told& piece : pieces) {
       if (slot < std::max(piece.begin, piece.chosen_end) || slot >= piece.end) continue;
@@ -254,7 +254,7 @@ void Checker::on_promise(NodeId from, const paxos::Promise& promise) {
   }
   Promises::Piece piece{
       promise.slot_begin, promise.last ? kSlotEnd : promise.slot_end, promise.chosen_end, {}};
-  for (const paxos::Record& record : promise.accepted) {
+  for (const paxos::SlotRecord& record : promise.accepted) {
     piece.accepted[record.slot] = record.ballot;
     const SlotView* slot = find(record.slot);
     const auto vote = slot == nullptr ? std::map<Ballot, Vote>::const_iterator{}
@@ -333,12 +333,12 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
 void Checker::check_phase_one(const paxos::Accept& accept, const Leadership& leadership) const {
   const auto told = leadership.told(accept.slot);
   Ballot highest;  // In which anybody has voted for what is proposed; {}: nobody.
-  for (const paxos::Record* record : told) {
+  for (const paxos::SlotRecord* record : told) {
     if (record != nullptr && same(record->value, accept.value)) {
       highest = std::max(highest, record->ballot);
     }
   }
-  const auto agree = std::count_if(told.begin(), told.end(), [&](const paxos::Record* record) {
+  const auto agree = std::count_if(told.begin(), told.end(), [&](const paxos::SlotRecord* record) {
     return record == nullptr || record->ballot <= highest;
   });
   if (static_cast<std::size_t>(agree) >= configuration_.q1()) return;
@@ -403,7 +403,7 @@ void Checker::on_chosen(NodeId from, const paxos::Chosen& chosen) {
 }
 
 void Checker::on_fetched(const paxos::Fetched& fetched) {
-  for (const paxos::Record& record : fetched.records) {
+  for (const paxos::SlotRecord& record : fetched.records) {
     const SlotView* view = find(record.slot);
     if (view == nullptr || !view->chosen || !same(*view->chosen, record.value)) {
       violated(6, "what is served as the chosen value of " + slot_name(record.slot) + " is not");

@@ -89,11 +89,11 @@ class Checker {
       Slot begin;
       Slot end;
       Slot chosen_end;
-      std::map<Slot, paxos::Record> accepted;
+      std::map<Slot, paxos::SlotRecord> accepted;
     };
     std::map<NodeId, std::vector<Told>> promised;
     /// What each acceptor that has told of `slot` voted for there; null: nothing.
-    [[nodiscard]] std::vector<const paxos::Record*> told(Slot slot) const;
+    [[nodiscard]] std::vector<const paxos::SlotRecord*> told(Slot slot) const;
   };
 
   void on_promise(NodeId from, const paxos::Promise& promise);
@@ -103,7 +103,7 @@ class Checker {
   void on_accepted(NodeId from, const paxos::Accepted& accepted);
   void on_chosen(NodeId from, const paxos::Chosen& chosen);
   void on_fetched(const paxos::Fetched& fetched);
-  void on_vote(NodeId node, const paxos::Record& record);
+  void on_vote(NodeId node, const paxos::SlotRecord& record);
   void on_state(NodeId node, const log::StateWrite& state);
   void choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Value& value);
   SlotView& at(Slot slot);

@@ -105,7 +105,7 @@ TEST_SUITE("sim.checker") {
     CHECK(Bench::violated([&] {
             other.send(kN1, kN2, paxos::Accept{kB1, {3}, paxos::value("c")});
           }) == "4");
-    Bench third;  // The promise of the second goes on behind slot 1.
+    Bench third;  // The promise of the second goes on after slot 1.
     for (NodeId node : {kN1, kN2}) {
       third.write(node, paxos::WritePromised{kB1});
       third.send(node, kN1, paxos::Promise{kB1, {1}, {2}, node == kN1, {1}, {}});

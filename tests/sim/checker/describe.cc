@@ -26,7 +26,7 @@ struct DescribeBody {
     std::string text = describe(m.ballot) + " " + range(m.slot_begin, m.slot_end) +
                        (m.last ? " last" : "") + " chosen_end " +
                        std::to_string(m.chosen_end.value);
-    for (const paxos::Record& record : m.accepted) {
+    for (const paxos::SlotRecord& record : m.accepted) {
       text += ", " + std::to_string(record.slot.value) + ": " + describe(record.ballot) + " " +
               text_of(record.value);
     }
@@ -129,7 +129,7 @@ struct DescribeMessage {
     return std::string(m.linearizable ? "read" : "read_local") + " from " +
            std::to_string(m.lsn_begin.value);
   }
-  std::string operator()(const net::ReadResult& m) const {
+  std::string operator()(const net::ReadAnswer& m) const {
     return "read_result " + std::string(name_of(m.outcome)) + " " + std::to_string(m.count) +
            " from " + std::to_string(m.lsn_begin.value) + ", end " +
            std::to_string(m.lsn_end.value);

@@ -7,7 +7,7 @@
 namespace stele::sim {
 namespace {
 
-void put(const paxos::Record& record, Image& image) {
+void put(const paxos::SlotRecord& record, Image& image) {
   image.slots[record.slot] = record;
   image.rotten.erase(record.slot);
 }
@@ -23,13 +23,13 @@ void Txn::apply(Image& image) const {
     if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
       image.promised = std::max(image.promised, promise->ballot);
     } else {
-      const paxos::Record& record = std::get<paxos::WriteAccepted>(write).record;
+      const paxos::SlotRecord& record = std::get<paxos::WriteAccepted>(write).record;
       image.promised = std::max(image.promised, record.ballot);
       put(record, image);
     }
   }
   if (!state) return;
-  for (const paxos::Record& record : state->learned) put(record, image);
+  for (const paxos::SlotRecord& record : state->learned) put(record, image);
   for (const log::IndexRow& row : state->index) image.index[row.first_lsn] = row;
   for (const log::Row& row : state->rows) {
     if (row.bytes.empty()) {

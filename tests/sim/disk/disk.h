@@ -18,7 +18,7 @@ struct Image {
   log::History history;
   std::uint64_t commits = 0;
   Ballot promised;
-  std::map<Slot, paxos::Record> slots;
+  std::map<Slot, paxos::SlotRecord> slots;
   std::map<Lsn, log::IndexRow> index;
   std::map<std::pair<log::Table, std::vector<std::byte>>, std::vector<std::byte>> rows;
   log::StateNumbers numbers;

@@ -1,4 +1,4 @@
-// The real store over real files, in a simulated node: what LMDB leaves behind after a crash.
+// The real store over real files, in a simulated node: what LMDB leaves after a crash.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ struct LmdbFiles {
 };
 
 /// Forwards to log::LmdbStore and keeps the Disk as a model of what must be in the files: after a
-/// crash they hold exactly the state before the transactions under way, or behind some of them,
+/// crash they hold exactly the state before the transactions under way, or after some of them,
 /// from the first one on.
 class LmdbSimStore final : public SimStore {
  public:
@@ -36,7 +36,7 @@ class LmdbSimStore final : public SimStore {
   static std::unique_ptr<LmdbSimStore> open(net::Loop& loop, Disk& disk, LmdbFiles& files,
                                             MemoryStore::Hooks hooks, Random& random);
 
-  /// Nobody has the files open: they hold the disk's state, or the one behind some of the
+  /// Nobody has the files open: they hold the disk's state, or the one after some of the
   /// transactions that were under way, which the disk then has as well. Throws a Violation if not.
   static void check_files(Disk& disk, LmdbFiles& files, Random& random);
 

@@ -42,8 +42,8 @@ struct Life {
   std::uint64_t left = WatchedFiles::kNever;
   bool is_dead = false;
   bool refuses_direct = false;
-  std::uint64_t full_for = 0;     // Writes behind a file's end.
-  std::optional<Random> failing;  // The first sync behind them fails, and the process ends with it.
+  std::uint64_t full_for = 0;     // Writes after a file's end.
+  std::optional<Random> failing;  // The first sync after them fails, and the process ends with it.
 
   /// Counts a write or a sync; true if it still happens.
   bool happens() {
@@ -87,7 +87,7 @@ Page read_page(int descriptor, std::uint64_t page) {
   while (done < kPage) {
     const ssize_t got = ::pread(descriptor, bytes.data() + done, kPage - done,
                                 static_cast<off_t>(page * kPage + done));
-    if (got <= 0) break;  // Behind the end there are zeros.
+    if (got <= 0) break;  // After the end there are zeros.
     done += static_cast<std::size_t>(got);
   }
   return bytes;

@@ -26,8 +26,8 @@ class WatchedFiles {
   void watch(const std::string& path);
   [[nodiscard]] bool empty() const { return inodes_.empty(); }
 
-  /// The process dies after so many more writes and syncs: later ones do not happen, though whoever
-  /// calls them does not notice.
+  /// The process dies after so many more writes and syncs: later ones do not happen, though the
+  /// code that calls them does not notice.
   void die_after(std::uint64_t operations);
   /// The first sync after so many more writes and syncs fails, and the process ends with it. Of
   /// what was written through the page cache some version is on the medium, page by page. Readers

@@ -106,7 +106,7 @@ TEST_SUITE("sim.file_layer") {
       bench.put(1, 'c');
       bench.put(2, 'd');
       CHECK(::fdatasync(bench.descriptor) == -1);
-      bench.put(0, 'z');  // Behind the end.
+      bench.put(0, 'z');  // After the end.
       bench.file->lose_process();
       CHECK(::fdatasync(bench.descriptor) == 0);
       CHECK(bench.pages() == "bcd");

@@ -8,7 +8,7 @@ namespace {
 
 std::size_t bytes_of(const log::StateWrite& write) {
   std::size_t bytes = 64 + write.index.size() * 64;
-  for (const paxos::Record& record : write.learned) bytes += record.value.size() + 64;
+  for (const paxos::SlotRecord& record : write.learned) bytes += record.value.size() + 64;
   for (const log::Row& row : write.rows) bytes += row.bytes.size() + 16;
   return bytes;
 }
@@ -214,7 +214,7 @@ void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max
         read.faulty_slot = row->second.slot;
         break;
       }
-      const paxos::Record& record = image.slots.at(row->second.slot);
+      const paxos::SlotRecord& record = image.slots.at(row->second.slot);
       if (!log::add_entries(record.value, row->second, end, bytes_max, read)) break;
     }
     done(read);

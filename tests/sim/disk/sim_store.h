@@ -17,7 +17,7 @@ class SimStore : public log::Store {
   /// What waits is written: from here on nothing joins this transaction. Nothing if none waits, or
   /// if it must wait for those under way; else what it takes on the disk.
   virtual std::optional<std::size_t> begin_commit() = 0;
-  /// The first one under way is durable, and perhaps some behind it: so many are told of.
+  /// The first one under way is durable, and perhaps some after it: so many are told of.
   virtual std::size_t finish_commit() = 0;
   /// It failed: what is on the disk is unknown, and the store does nothing any more.
   virtual void fail_commit(const std::string& reason) = 0;

@@ -422,7 +422,7 @@ void Network::take(const Shared& connection, int side, const std::shared_ptr<Fra
 
 // --- Ending ----------------------------------------------------------------------------
 
-/// This end goes; the other one hears of it behind what was sent before.
+/// This end goes; the other one hears of it after what was sent before.
 void Network::close(const Shared& connection, int side) {
   End& end = connection->ends[side];
   if (!end.open) return;

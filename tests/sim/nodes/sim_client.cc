@@ -247,7 +247,7 @@ void SimClient::read(NodeId node) {
       read.ended = time();
       read.end = result.lsn_end.value;
       for (const Entry& entry : result.entries) read.entries.push_back(text_of(entry));
-      // As many as fit, but one at least if there is one; and it goes on behind them.
+      // As many as fit, but one at least if there is one; and it goes on after them.
       const Lsn until = end == Lsn{} ? result.lsn_end : std::min(end, result.lsn_end);
       const Lsn begin{read.from};
       const std::uint64_t most = until - begin;
@@ -277,7 +277,7 @@ void SimClient::on_tail(std::uint64_t generation, std::optional<Errc> error,
                         const ReadResult& result) {
   if (gone_ || generation != tails_) return;
   if (error) {
-    // One node cannot read its record: it mends it, or another one leads by then.
+    // One node cannot read its record: it repairs it, or another one leads by then.
     tail_timer_ = process_->after(milliseconds(20), [this, generation] {
       if (generation == tails_) go_on_tailing(generation);
     });

@@ -262,6 +262,15 @@ void SimNode::finish_commit() {
   }
   world_.trace.event(now, 4, host(), bytes,
                      [&] { return name_of(host()) + ": committed " + std::to_string(bytes); });
+  check_state();
+}
+
+/// The invariants that the sections state beside their code.
+void SimNode::check_state() const {
+  const log::Replica* replica = node_ == nullptr ? nullptr : node_->replica();
+  if (replica == nullptr) return;
+  const std::string wrong = replica->state().check();
+  if (!wrong.empty()) throw Violation("8", name_of(host()) + ": " + wrong);
 }
 
 /// The program ends then, and somebody starts it again.

@@ -107,6 +107,7 @@ class SimNode {
   void on_commit_wanted();
   void begin_commit();
   void finish_commit();
+  void check_state() const;
   void on_store_failed(const std::string& reason);
   void event(EventLevel level, std::string_view name, std::initializer_list<EventField> fields);
   /// Runs later, unless the process has ended by then.

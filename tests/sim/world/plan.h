@@ -46,7 +46,7 @@ struct Fault {
     differ,        ///< The state of `a` is not that of the others from now on.
     slow_disk,     ///< Commits of `a` take `amount` times as long for `ms`.
   };
-  static constexpr std::uint64_t kLeader = 0;  ///< As a node: whoever leads then.
+  static constexpr std::uint64_t kLeader = 0;  ///< As a node: the leader of that time.
 
   std::uint64_t at_ms = 0;
   Kind kind = Kind::kill;
@@ -100,7 +100,7 @@ struct Plan {
   std::uint64_t session_ttl_ms = 60000;
   std::uint64_t attempt_timeout_ms = 700;
   std::uint64_t sharers = 0;  ///< So many more sessions of each client share its connections.
-  std::uint64_t stops = 0;    ///< 1: clients append nothing behind an append that failed.
+  std::uint64_t stops = 0;    ///< 1: clients append nothing after an append that failed.
   std::uint64_t readers = 0;  ///< So many of the clients only read.
   std::uint64_t read_percent = 10;
   std::uint64_t tail_percent = 5;

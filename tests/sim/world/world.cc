@@ -56,7 +56,7 @@ class World {
  private:
   void start_client(std::size_t index);
   void witness(Host from, Host to, const net::Message& message);
-  void check_confirmed(Host node, Host client, const net::ReadResult& result);
+  void check_confirmed(Host node, Host client, const net::ReadAnswer& result);
   void check_told(const net::AppendResults& results) const;
 
   void heal();
@@ -265,7 +265,7 @@ void World::witness(Host from, Host to, const net::Message& message) {
     const std::tuple key{to, from, read->request};
     if (!read->linearizable) reads_.erase(key);
     if (read->linearizable) reads_.try_emplace(key, checker_->ballot_passed());
-  } else if (const auto* result = std::get_if<net::ReadResult>(&message)) {
+  } else if (const auto* result = std::get_if<net::ReadAnswer>(&message)) {
     check_confirmed(from, to, *result);
   } else if (std::holds_alternative<net::TailEnd>(message)) {
     coverage_.count(Path::tails_ended);
@@ -274,7 +274,7 @@ void World::witness(Host from, Host to, const net::Message& message) {
 
 /// A node that serves a linearizable read has led in a ballot that was not passed yet when the
 /// question reached it.
-void World::check_confirmed(Host node, Host client, const net::ReadResult& result) {
+void World::check_confirmed(Host node, Host client, const net::ReadAnswer& result) {
   const auto read = reads_.find({node, client, result.request});
   if (read == reads_.end() || result.outcome != Outcome::ok) return;
   if (checker_->last_ballot_won({node}) >= read->second) return;
@@ -421,7 +421,7 @@ void World::require_convergence() {
   throw Violation("12", what + " of " + std::to_string(checker_->log().slot_end().value));
 }
 
-/// Every healed node serves the whole log: rotten records are mended.
+/// Every healed node serves the whole log: rotten records are repaired.
 void World::require_whole_logs() {
   for (const auto& node : nodes_) {
     if (!healed(*node) || node->outcast()) continue;
@@ -436,7 +436,7 @@ void World::require_whole_logs() {
   }
 }
 
-/// Whoever has forgotten what it told, or has another state than a majority, takes no part.
+/// A node that has forgotten what it told, or has another state than a majority, takes no part.
 void World::require_outcasts_out() {
   const Time until = scheduler_.now() + seconds(20);
   while (true) {
@@ -457,7 +457,7 @@ void World::require_outcasts_out() {
   }
 }
 
-/// What was wrong and is mended is not told any more.
+/// What was wrong and is repaired is not told any more.
 void World::require_no_faults() {
   for (const auto& node : nodes_) {
     if (node->outcast() || !healed(*node) || node->node() == nullptr || !node->sound()) continue;

@@ -30,7 +30,7 @@ TEST_SUITE("log.lmdb_store") {
       CHECK(read.faulty == Slot{2});
       CHECK_FALSE(read.last);
       CHECK(bench.votes(2).records.empty());
-      // A new vote for that very slot overwrites and heals it.
+      // A new vote for that very slot overwrites and repairs it.
       bench.vote({record(2, {2, kN1}, "new")});
       CHECK(slots_of(bench.votes(1, 8 << 20)) == Slots{1, 2, 3});
     }

@@ -80,7 +80,7 @@ TEST_SUITE("log.checkpoint") {
     }
   }
 
-  TEST_CASE("a failure is told to whoever runs it, and to whoever ends it, also later") {
+  TEST_CASE("a failure is told to the thread that runs it and the one that ends it, also later") {
     Bench bench(1 << 20);
     bench.begin(1, 2 << 20);  // More than there is room for.
     const auto run = bench.checkpoint.run(bench.lmdb);

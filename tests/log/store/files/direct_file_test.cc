@@ -19,7 +19,7 @@ std::string text_of(const MappedFile& file) {
 }  // namespace
 
 TEST_SUITE("log.direct_file") {
-  TEST_CASE("write: parts of any size, one behind the other, zeros up to the page's end") {
+  TEST_CASE("write: parts of any size, one after the other, zeros up to the page's end") {
     TestDirectory directory;
     const std::string path = directory.sub("file");
     auto file = DirectFile::open(path, true);

@@ -31,7 +31,7 @@ struct Bench {
   void append(std::uint64_t number, const std::string& text) {
     REQUIRE(journal->append({number, number - 1}, bytes_of(text)));
   }
-  /// After a restart: the records behind `applied`, by number.
+  /// After a restart: the records after `applied`, by number.
   [[nodiscard]] std::vector<std::string> found(std::uint64_t applied = 0) {
     journal.reset();
     REQUIRE(Journal::open(path, kId));
@@ -127,7 +127,7 @@ TEST_SUITE("log.journal") {
     CHECK(bench.found() == Texts{"a"});
   }
 
-  TEST_CASE("a damaged record is none, wherever it is damaged; those behind it are found") {
+  TEST_CASE("a damaged record is none, wherever it is damaged; those after it are found") {
     for (const std::size_t at : {0UL, 9UL, 17UL, 25UL, 33UL}) {  // Checksum, sizes, content.
       Bench bench;
       bench.append(1, "a");

@@ -59,7 +59,7 @@ struct Bench {
   /// The slots that LMDB has.
   [[nodiscard]] std::vector<std::uint64_t> slots() {
     std::vector<std::uint64_t> slots;
-    for (const paxos::Record& found : read().records) slots.push_back(found.slot.value);
+    for (const paxos::SlotRecord& found : read().records) slots.push_back(found.slot.value);
     return slots;
   }
   [[nodiscard]] std::string path(const std::string& name) const {
@@ -158,7 +158,7 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.slots() == Slots{1, 2, 3, 4, 5, 6});
   }
 
-  TEST_CASE("a half is not used again before LMDB has what it held, whoever sees to that") {
+  TEST_CASE("a half is not used again before LMDB has what it held, by any thread") {
     Bench bench;
     for (std::uint64_t slot = 1; slot <= 8; ++slot) bench.commit(vote(slot));
     CHECK(bench.slots().empty());
@@ -168,7 +168,7 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.slots() == Slots{1, 2, 3, 4, 5, 6, 7, 8, 9});
   }
 
-  TEST_CASE("killed with a checkpoint begun, and at any time behind it: everything is there") {
+  TEST_CASE("killed with a checkpoint begun, and at any time after it: everything is there") {
     for (std::uint64_t more = 0; more <= 9; ++more) {
       Bench bench;
       Slots expected;
@@ -198,7 +198,7 @@ TEST_SUITE("log.store_files") {
     CHECK_FALSE(bench.files->quick(vote(9, 5000)));
   }
 
-  TEST_CASE("LMDB is not behind by more than two parts of its bound") {
+  TEST_CASE("LMDB lags by no more than two parts of its bound") {
     Bench bench;
     for (std::uint64_t slot = 1; slot <= 30; ++slot) bench.commit(vote(slot, 100'000));
     CHECK(bench.slots().size() > 5);
@@ -252,7 +252,7 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.slots().size() == 300);
   }
 
-  TEST_CASE("segments: one follows the other, also while LMDB is behind") {
+  TEST_CASE("segments: one follows the other, also while LMDB lags") {
     Bench bench;
     for (std::uint64_t slot = 1; slot <= 5; ++slot) bench.commit(vote(slot, 5000));
     CHECK(std::filesystem::exists(bench.path("values/3")));
@@ -283,7 +283,7 @@ TEST_SUITE("log.store_files") {
   }
 
   // Protocol-Aware Recovery: faulty is not absent.
-  TEST_CASE("a damaged record with others behind it was durable: the store is corrupt") {
+  TEST_CASE("a damaged record with others after it was durable: the store is corrupt") {
     Bench bench;
     bench.commit(vote(1));
     bench.commit(vote(2, 5000));
@@ -302,7 +302,7 @@ TEST_SUITE("log.store_files") {
     bench.damage("values/1", 2000);
     bench.open();
     CHECK(bench.read().faulty == Slot{1});
-    // A new vote heals it.
+    // A new vote repairs it.
     bench.commit(vote(1, 6000), true);
     CHECK(bench.slots() == Slots{1, 2});
   }
@@ -341,7 +341,7 @@ TEST_SUITE("log.store_files") {
         fs::copy(other.path(from), path, fs::copy_options::overwrite_existing);
       });
     }
-    // Behind the last one they would be cut off.
+    // After the last one they would be cut off.
     fs::copy(other.path("values/1"), bench.path("values/4"));
     CHECK(bench.error().code == Errc::corrupt);
     fs::rename(bench.path("values/4"), bench.path("values/6"));
@@ -501,7 +501,7 @@ TEST_SUITE("log.store_files") {
   }
 
   // The order in which the disk writes them is its own.
-  TEST_CASE("several under way: those behind one that is not whole do not count") {
+  TEST_CASE("several under way: those after one that is not whole do not count") {
     Bench bench;
     bench.commit(vote(1));
     for (const std::uint64_t slot : {2UL, 3UL, 4UL}) CHECK(bench.begin(vote(slot), false));
@@ -515,7 +515,7 @@ TEST_SUITE("log.store_files") {
     CHECK(bench.slots() == Slots{1, 2, 7});
   }
 
-  TEST_CASE("several under way: a torn value behind the last one that is durable, and before it") {
+  TEST_CASE("several under way: a torn value after the last one that is durable, and before it") {
     Bench bench;
     CHECK(bench.begin(vote(1, 5000), false));
     CHECK(bench.begin(vote(2, 5000), false));
@@ -602,7 +602,7 @@ TEST_SUITE("log.store_files") {
     bench.open();
     bench.commit(vote(7));
     bench.files.reset();
-    // Should its page come back, behind the new record, it must not be taken for the next one.
+    // Should its page come back, after the new record, it must not be taken for the next one.
     std::fstream again(bench.path("journal"), std::ios::in | std::ios::out | std::ios::binary);
     again.seekp(2 * kPageBytes).write(page.data(), kPageBytes);
     again.close();

@@ -16,7 +16,7 @@ namespace stele::log {
 namespace {
 
 using paxos::kN1;
-using paxos::Record;
+using paxos::SlotRecord;
 
 /// Slots whose values lie in the tables (small) or in segments for two or three of them (large).
 struct Bench {
@@ -31,7 +31,7 @@ struct Bench {
     files.emplace(*std::move(opened));
   }
   void vote(std::uint64_t slot, std::size_t bytes) {
-    const Record record = paxos::record(slot, {1, kN1}, std::string(bytes, 'a'));
+    const SlotRecord record = paxos::record(slot, {1, kN1}, std::string(bytes, 'a'));
     Transaction transaction;
     transaction.add({paxos::WriteAccepted{record}});
     REQUIRE(files->commit(transaction, true));
@@ -46,7 +46,7 @@ struct Bench {
 
   TestDirectory directory;
   std::optional<StoreFiles> files;
-  std::vector<Record> written;
+  std::vector<SlotRecord> written;
 };
 
 }  // namespace
@@ -58,7 +58,7 @@ TEST_SUITE("log.table_reads") {
       bench.vote(slot, slot % 3 == 0 ? 10 : 5000 + slot);
     }
     std::sort(bench.written.begin(), bench.written.end(),
-              [](const Record& a, const Record& b) { return a.slot < b.slot; });
+              [](const SlotRecord& a, const SlotRecord& b) { return a.slot < b.slot; });
     const SlotsRead all = bench.read(1 << 20);
     CHECK(all.records == bench.written);
     CHECK(all.last);

@@ -174,7 +174,7 @@ TEST_SUITE("log.value_log") {
     if (!knows_nowait_reads(bench.directory.path())) return;
     bench.log.keep_cached(true);
     bench.append("first");
-    // Behind the file's end nothing is there for sure. (A read of what was dropped begins to fetch
+    // After the file's end nothing is there for sure. (A read of what was dropped begins to fetch
     // it, and may find it.)
     const ValuePlace second{1, kPageBytes + kRecordHeadBytes};
     const ValuePlace third{1, 2 * kPageBytes + kRecordHeadBytes};
@@ -221,7 +221,7 @@ TEST_SUITE("log.value_log") {
     CHECK(bench.reader.read(place, 4));
   }
 
-  TEST_CASE("open: what lies behind the end is cut off, and what lacks is corrupt") {
+  TEST_CASE("open: what lies after the end is cut off, and what lacks is corrupt") {
     Bench bench;
     bench.append("kept");
     const ValuePlace end = bench.log.end();

@@ -47,7 +47,7 @@ struct Bench {
     REQUIRE(run_until(context, [&] { return durable; }));
   }
 
-  /// What verify says after a change made behind Stele's back.
+  /// What verify says after a change made past Stele.
   VerifyReport after(const std::function<void(Lmdb::Txn&)>& change) {
     {
       auto lmdb =
