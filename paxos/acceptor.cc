@@ -97,10 +97,10 @@ void Acceptor::on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& 
   }
   out.heard = std::max(out.heard, heartbeat.ballot);
   out.at_once.push_back(
-      {source, {configuration_.epoch(), Heard{heartbeat.ballot, heartbeat.round}}});
+      {source, {configuration_.epoch(), Heard{heartbeat.ballot, heartbeat.beat}}});
   send(source,
        HeartbeatAck{.ballot = heartbeat.ballot,
-                    .round = heartbeat.round,
+                    .beat = heartbeat.beat,
                     .promised = promised_,
                     .chosen_end = chosen_end_,
                     .no_space = space_low_},

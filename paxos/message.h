@@ -100,10 +100,10 @@ struct Chosen {
   bool operator==(const Chosen&) const = default;
 };
 
-/// The leader lives; also a round of confirmation for linearizable reads.
+/// The leader lives; also a beat of confirmation for linearizable reads.
 struct Heartbeat {
   Ballot ballot;
-  std::uint64_t round = 0;
+  std::uint64_t beat = 0;
 
   bool operator==(const Heartbeat&) const = default;
 };
@@ -111,7 +111,7 @@ struct Heartbeat {
 /// An acceptor's answer. `promised` equals `ballot` if it still follows this leader.
 struct HeartbeatAck {
   Ballot ballot;
-  std::uint64_t round = 0;
+  std::uint64_t beat = 0;
   Ballot promised;
   Slot chosen_end;
   bool no_space = false;
@@ -119,12 +119,12 @@ struct HeartbeatAck {
   bool operator==(const HeartbeatAck&) const = default;
 };
 
-/// A heartbeat (or a prepare: round 0) of `ballot` has come. It says nothing of promises or votes,
+/// A heartbeat (or a prepare: beat 0) of `ballot` has come. It says nothing of promises or votes,
 /// and so waits for no disk: it shows that the sender lives, and how long the way there and back
 /// is.
 struct Heard {
   Ballot ballot;
-  std::uint64_t round = 0;
+  std::uint64_t beat = 0;
 
   bool operator==(const Heard&) const = default;
 };

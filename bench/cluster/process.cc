@@ -49,6 +49,7 @@ Process::Process(const std::vector<std::string>& arguments, const std::string& o
   // The child: nothing but system calls from here on.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
+  ::signal(SIGHUP, SIG_DFL);  // This process may have been started to outlive its terminal.
   const int in = ::open(input_path.c_str(), O_RDONLY);
   const int out = ::open(output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   ::dup2(in, 0);

@@ -113,12 +113,12 @@ struct PaxosEncoder {
   void operator()(const paxos::Heartbeat& m) {
     auto b = to.initHeartbeat();
     put(b.initBallot(), m.ballot);
-    b.setRound(m.round);
+    b.setRound(m.beat);
   }
   void operator()(const paxos::HeartbeatAck& m) {
     auto b = to.initHeartbeatAck();
     put(b.initBallot(), m.ballot);
-    b.setRound(m.round);
+    b.setRound(m.beat);
     put(b.initPromised(), m.promised);
     b.setChosenEnd(m.chosen_end.value);
     b.setNoSpace(m.no_space);
@@ -126,7 +126,7 @@ struct PaxosEncoder {
   void operator()(const paxos::Heard& m) {
     auto b = to.initHeard();
     put(b.initBallot(), m.ballot);
-    b.setRound(m.round);
+    b.setRound(m.beat);
   }
   void operator()(const paxos::PreVote& m) {
     auto b = to.initPreVote();

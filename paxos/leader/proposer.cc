@@ -1,7 +1,6 @@
 #include "paxos/leader/proposer.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "paxos/base/check.h"
@@ -23,7 +22,6 @@ constexpr int kPromiseTimeouts = 3;
 constexpr int kStuckTimeouts = 30;
 /// So many its own disk is slower than those of others, and then it hands over.
 constexpr int kSlowTimeouts = 10;
-constexpr std::size_t kRoundsMax = 1024;
 constexpr std::string_view kHigherBallot = "another node has a higher ballot";
 
 }  // namespace
@@ -38,9 +36,7 @@ Proposer::Proposer(NodeId self, Configuration configuration, Options options, Ba
       disk_watch_(kSlowTimeouts * options.timing.election_timeout),
       round_seen_(promised.round),
       chosen_end_(chosen_end),
-      in_flight_begin_(chosen_end),
-      slot_next_(chosen_end),
-      counted_begin_(chosen_end) {}
+      window_(chosen_end) {}
 
 void Proposer::step(Time now, NodeId source, const Message& message, Effects& out) {
   if (message.epoch != configuration_.epoch() || !configuration_.contains(source)) return;
@@ -92,7 +88,7 @@ void Proposer::tick(Time now, Effects& out) {
   repropose(now, out);
   tell_chosen(out);
   resend(now, out);
-  if (now - rounds_sent_at_.back() >= options_.timing.heartbeat) start_round(now, out);
+  if (now - confirmation_.started_at() >= options_.timing.heartbeat) start_beat(now, out);
   watch_own_disk(now);
   finish_hand_over(now, out);
 }
@@ -108,7 +104,8 @@ void Proposer::campaign(Time now, Effects& out, bool ignore_ahead) {
   phase_one_.emplace(configuration_, ballot_, chosen_end_, ignore_ahead);
   peers_.clear();
   for (NodeId node : configuration_.members()) peers_[node];
-  in_flight_.clear();
+  window_.clear();
+  confirmation_.reset();
   // Durability (d): only the own acceptor hears of the ballot before it has durably promised it.
   peers_[self_].prepared_at = now;
   send(self_, Prepare{ballot_, chosen_end_}, out);
@@ -154,7 +151,7 @@ void Proposer::pull_promises(Time now, Effects& out) {
   const Duration again_after = options_.timing.election_timeout / 4;
   for (auto& [node, peer] : peers_) {
     if (peer.prepared_at != Time{} && now - peer.prepared_at < again_after) continue;
-    if (const auto slot_begin = phase_one_->next_piece(node, slot_next_)) {
+    if (const auto slot_begin = phase_one_->next_piece(node, window_.next())) {
       peer.prepared_at = now;
       send(node, Prepare{ballot_, *slot_begin}, out);
     }
@@ -163,36 +160,34 @@ void Proposer::pull_promises(Time now, Effects& out) {
 
 void Proposer::begin_leading(Time now, Effects& out) {
   standing_ = Standing::leader;
-  slot_next_ = phase_one_->base();
-  in_flight_begin_ = slot_next_;
-  counted_begin_ = slot_next_;
-  drop_learned();
+  window_.begin_at(phase_one_->base());
+  window_.drop_learned(chosen_end_);
   for (auto& [node, peer] : peers_) {
     peer.heard_at = peer.disk_at = now;
   }
   flow_.begin(now);
   disk_watch_.begin();
   out.began = ballot_;
-  start_round(now, out);
+  start_beat(now, out);
 }
 
 // PMMC 2.4: what a quorum may have chosen is proposed again, holes are filled with noops.
 void Proposer::repropose(Time now, Effects& out) {
   if (standing_ != Standing::leader || !phase_one_) return;
   // A promise that came later may know of more chosen slots: those are fetched, not proposed.
-  if (in_flight_.empty() && slot_next_ < phase_one_->base()) {
-    slot_next_ = in_flight_begin_ = counted_begin_ = phase_one_->base();
-    drop_learned();
+  if (window_.empty() && window_.next() < phase_one_->base()) {
+    window_.begin_at(phase_one_->base());
+    window_.drop_learned(chosen_end_);
   }
-  while (slot_next_ < phase_one_->base() ||
-         slot_next_ < std::min(phase_one_->covered_end(), phase_one_->reported_end())) {
-    if (in_flight_.size() >= options_.window || !fits()) return;
-    if (slot_next_ < phase_one_->base()) return;  // In-flight slots below it are dropped first.
-    const std::optional<Value> found = phase_one_->take(slot_next_);
+  while (window_.next() < phase_one_->base() ||
+         window_.next() < std::min(phase_one_->covered_end(), phase_one_->reported_end())) {
+    if (window_.size() >= options_.window || !fits()) return;
+    if (window_.next() < phase_one_->base()) return;  // In-flight slots below it are dropped first.
+    const std::optional<Value> found = phase_one_->take(window_.next());
     propose(now, found.value_or(Value{}), true, out);
   }
   if (!phase_one_->complete()) return;
-  recovered_slot_ = slot_next_;
+  recovered_slot_ = window_.next();
   phase_one_.reset();
 }
 
@@ -202,11 +197,10 @@ void Proposer::give_up(Time now, std::string_view why, Effects& out) {
     out.why_stopped = why;
   }
   tell_chosen(out);
-  for (const WaitingRead& read : waiting_reads_) out.reads_refused.push_back(read.id);
-  waiting_reads_.clear();
+  confirmation_.refuse_all(out.reads_refused);
   standing_ = Standing::follower;
   phase_one_.reset();
-  in_flight_.clear();
+  window_.clear();
   handing_over_ = false;
   if (heard_.node == self_) heard_ = {};
   election_.on_heard(now);  // The others have the first try.
@@ -218,7 +212,9 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   if (nack.no_space) {
     peers_[source].no_space = true;
     peers_[source].space_told_at = now;
-    if (leads() && room(now) != Room::enough) recover_in_flight();
+    // Nothing more is proposed until there is room. What is in flight has room in what disks keep
+    // for what phase 1 finds: otherwise nobody could be told, and no read be served, until then.
+    if (leads() && room(now) != Room::enough) window_.mark_recovering();
     return;
   }
   if (nack.promised <= ballot_) return;
@@ -234,12 +230,9 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above
   // it. Only those count that have answered in this ballot: with a q1 below q2 a node may win
   // ballots that it can never lead in, and two of those would unseat each other for ever.
-  peers_[source].round = 0;
+  confirmation_.forget(source);
   peers_[source].heard_at = now - 2 * options_.timing.election_timeout;
-  const auto followers = std::count_if(peers_.begin(), peers_.end(),
-                                       [](const auto& peer) { return peer.second.round != 0; });
-  const bool still_followed =
-      hears_quorum(now) && static_cast<std::size_t>(followers) >= configuration_.q2();
+  const bool still_followed = hears_quorum(now) && confirmation_.followers() >= configuration_.q2();
   give_up(now, kHigherBallot, out);
   if (still_followed) campaign(now, out);
 }
@@ -254,43 +247,34 @@ void Proposer::on_take_over(Time now, const TakeOver& message, Effects& out) {
 bool Proposer::recovered() const { return leads() && !phase_one_; }
 
 bool Proposer::window_open() const {
-  return recovered() && !handing_over_ && in_flight_.size() < options_.window;
+  return recovered() && !handing_over_ && window_.size() < options_.window;
 }
 
 bool Proposer::has_room() {
-  if (in_flight_.empty()) return true;
+  if (window_.empty()) return true;
   // While it measures, nothing is as full as the bound allows.
   return !flow_.measures() && fits();
 }
 
 bool Proposer::fits() {
-  if (in_flight_.empty()) return true;
+  if (window_.empty()) return true;
   const bool room = in_flight_bytes() < std::min(options_.in_flight_bytes_max, flow_.bytes_max());
   if (!room) flow_.on_held_back();
   return room;
 }
 
-std::size_t Proposer::in_flight_bytes() const {
-  std::size_t bytes = 0;
-  for (const InFlight& in_flight : in_flight_) bytes += in_flight.value.size();
-  return bytes;
-}
-
-// PMMC's commander: one per slot, all in this window.
 Slot Proposer::propose(Time now, Value value, bool recovers, Effects& out) {
-  STELE_CHECK(leads() && in_flight_.size() < options_.window);
-  STELE_CHECK(in_flight_begin_ + in_flight_.size() == slot_next_);
-  const Slot slot = slot_next_;
-  ++slot_next_;
-  in_flight_.push_back({std::move(value), {}, now, recovers});
-  in_flight_.back().ahead_bytes = in_flight_bytes();
-  flow_.on_proposed(now, slot, in_flight_.size() == 1);
-  for (NodeId node : configuration_.members()) send_accept(slot, in_flight_.back(), node, out);
+  STELE_CHECK(leads() && window_.size() < options_.window);
+  const Slot slot = window_.next();
+  const SlotWindow::InFlight& in_flight = window_.push(std::move(value), now, recovers);
+  flow_.on_proposed(now, slot, window_.size() == 1);
+  for (NodeId node : configuration_.members()) send_accept(slot, in_flight, node, out);
   tell_chosen(out);  // After it: should a link's queue be full, this is what can wait.
   return slot;
 }
 
-void Proposer::send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out) {
+void Proposer::send_accept(Slot slot, const SlotWindow::InFlight& in_flight, NodeId to,
+                           Effects& out) {
   peers_[to].sent_more = true;
   send(to, Accept{ballot_, slot, in_flight.value, in_flight.recovers}, out);
 }
@@ -299,8 +283,6 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
   if (!leads() || accepted.ballot != ballot_) return;
   Peer& peer = peers_[source];
   peer.heard_at = peer.disk_at = now;
-  const Slot begin = std::max(accepted.slot_begin, in_flight_begin_);
-  const Slot end = std::min(accepted.slot_end, slot_next_);
   Slot run_begin{};
   Slot run_end{};
   const auto tell = [&] {
@@ -308,21 +290,17 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
     untold_.push_back({ballot_, run_begin, run_end});
     send(self_, untold_.back(), out);
   };
-  for (Slot slot = begin; slot < end; ++slot) {
-    InFlight& in_flight = in_flight_[slot - in_flight_begin_];
-    in_flight.votes.insert(source);
-    if (in_flight.chosen || in_flight.votes.size() < configuration_.q2()) continue;
-    in_flight.chosen = true;
-    flow_.on_chosen(now, slot,
-                    {in_flight.proposed_at, in_flight.value.size(), in_flight.ahead_bytes});
+  const auto on_chosen = [&](Slot slot, const SlotWindow::InFlight& chosen) {
+    flow_.on_chosen(now, slot, {chosen.proposed_at, chosen.value.size(), chosen.ahead_bytes});
     if (run_end != slot) {
       tell();
       run_begin = slot;
     }
     run_end = slot + 1;
-  }
+  };
+  window_.on_votes(source, accepted, configuration_.q2(), on_chosen);
   tell();
-  drop_chosen_front();
+  window_.drop_chosen();
   repropose(now, out);
 }
 
@@ -336,49 +314,21 @@ void Proposer::tell_chosen(Effects& out) {
   }
 }
 
-void Proposer::drop_chosen_front() {
-  while (!in_flight_.empty() && in_flight_.front().chosen) {
-    in_flight_.pop_front();
-    ++in_flight_begin_;
-  }
-}
-
-// Learned from others as chosen, perhaps while phase 1 was under way: needs no votes, and may get
-// none (an acceptor never votes below its own chosen_end). Such slots do not count as chosen in
-// this ballot.
-void Proposer::drop_learned() {
-  while (!in_flight_.empty() && in_flight_begin_ < chosen_end_) {
-    if (!in_flight_.front().chosen) counted_begin_ = in_flight_begin_ + 1;
-    in_flight_.pop_front();
-    ++in_flight_begin_;
-  }
-  drop_chosen_front();
-  if (in_flight_.empty() && slot_next_ < chosen_end_) {
-    slot_next_ = in_flight_begin_ = counted_begin_ = chosen_end_;
-  }
-}
-
 void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
   chosen_end_ = std::max(chosen_end_, chosen_end);
   if (!leads()) return;
-  drop_learned();
+  window_.drop_learned(chosen_end_);
   repropose(now, out);
   finish_hand_over(now, out);
 }
 
 void Proposer::on_fetch_failed(Time now, Effects& out) {
   // Of the first slot in flight, too: who knows it as chosen votes for it no more.
-  const bool waits = chosen_end_ == in_flight_begin_ && !in_flight_.empty();
-  if (!leads() || (chosen_end_ >= in_flight_begin_ && !waits)) return;
+  const bool waits = chosen_end_ == window_.begin() && !window_.empty();
+  if (!leads() || (chosen_end_ >= window_.begin() && !waits)) return;
   give_up(now, "nobody serves a slot that is chosen: its votes are asked for", out);
   // A node that says that the slot is chosen does not serve it: the votes of the others must do.
   campaign(now, out, true);
-}
-
-/// Nothing more is proposed until there is room. What is in flight has room in what disks keep for
-/// what phase 1 finds: otherwise nobody could be told, and no read be served, until then.
-void Proposer::recover_in_flight() {
-  for (InFlight& in_flight : in_flight_) in_flight.recovers = true;
 }
 
 /// How long an answer of that node may take: its disk may have much to do.
@@ -392,13 +342,9 @@ Duration Proposer::patience(const Peer& peer) const {
 // slots. A vote is idempotent.
 void Proposer::resend(Time now, Effects& out) {
   for (auto& [node, peer] : peers_) {
-    const auto owed = std::ranges::find_if(in_flight_, [&](const InFlight& in_flight) {
-      return !in_flight.chosen && !in_flight.votes.contains(node);
-    });
-    const bool owes = owed != in_flight_.end();
-    const Slot slot = in_flight_begin_ + static_cast<std::uint64_t>(owed - in_flight_.begin());
-    if (!owes || slot != peer.owed) {
-      peer.owed = slot;
+    const std::optional<Slot> owed = window_.first_owed(node);
+    if (!owed || *owed != peer.owed) {
+      peer.owed = owed.value_or(window_.next());
       peer.owed_since = now;
       peer.resent = 0;
       continue;
@@ -415,12 +361,9 @@ void Proposer::resend(Time now, Effects& out) {
 }
 
 void Proposer::resend_to(NodeId node, Effects& out) {
-  Slot slot = in_flight_begin_;
-  for (const InFlight& in_flight : in_flight_) {
-    if (!in_flight.chosen && !in_flight.votes.contains(node))
-      send_accept(slot, in_flight, node, out);
-    ++slot;
-  }
+  window_.for_each_owed(node, [&](Slot slot, const SlotWindow::InFlight& in_flight) {
+    send_accept(slot, in_flight, node, out);
+  });
 }
 
 void Proposer::on_connected(Time now, NodeId node, Effects& out) {
@@ -441,20 +384,13 @@ void Proposer::set_progress(NodeId node, Progress progress) {
 
 // --- Heartbeats, confirmation of reads, hand-over --------------------------------------
 
-void Proposer::start_round(Time now, Effects& out) {
-  ++round_;
-  rounds_sent_at_.push_back(now);
-  if (rounds_sent_at_.size() > kRoundsMax) rounds_sent_at_.pop_front();
-  for (WaitingRead& read : waiting_reads_) {
-    if (read.round != 0) continue;
-    read.round = round_;
-    read.barrier = slot_next_;
-  }
+void Proposer::start_beat(Time now, Effects& out) {
+  const std::uint64_t beat = confirmation_.start_beat(now, window_.next());
   // Repeats what was counted in this ballot, in case a connection lost it.
-  if (counted_begin_ < in_flight_begin_) {
-    send_all(Chosen{ballot_, counted_begin_, in_flight_begin_}, out);
+  if (window_.counted_begin() < window_.begin()) {
+    send_all(Chosen{ballot_, window_.counted_begin(), window_.begin()}, out);
   }
-  send_all(Heartbeat{ballot_, round_}, out);
+  send_all(Heartbeat{ballot_, beat}, out);
   // After the accepts that were sent before: who lacks one of those slots then has lost it.
   for (const auto& [node, peer] : peers_) {
     if (node != self_) send(node, ChosenEnd{chosen_end_}, out);
@@ -464,18 +400,18 @@ void Proposer::start_round(Time now, Effects& out) {
 void Proposer::on_heard_message(Time now, NodeId source, const Heard& heard) {
   if (standing_ == Standing::follower || heard.ballot != ballot_ || source == self_) return;
   peers_[source].heard_at = now;
-  if (!leads() || heard.round == 0 || heard.round > round_) return;
-  if (const auto sent_at = round_sent_at(heard.round)) flow_.on_round_trip(now - *sent_at);
+  if (!leads() || heard.beat == 0 || heard.beat > confirmation_.beat()) return;
+  if (const auto at = confirmation_.started_at(heard.beat)) flow_.on_round_trip(now - *at);
 }
 
 void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out) {
-  if (!leads() || ack.ballot != ballot_ || ack.round > round_) return;
+  if (!leads() || ack.ballot != ballot_ || ack.beat > confirmation_.beat()) return;
   Peer& peer = peers_[source];
   peer.heard_at = peer.disk_at = now;
   peer.chosen_end = std::max(peer.chosen_end, ack.chosen_end);
   peer.no_space = ack.no_space;
   peer.space_told_at = now;
-  if (const auto sent_at = round_sent_at(ack.round)) {
+  if (const auto sent_at = confirmation_.started_at(ack.beat)) {
     // What it was is forgotten within a few time-outs, however often there are answers.
     const auto timeout = static_cast<double>(options_.timing.election_timeout.count());
     const auto passed = static_cast<double>((now - std::exchange(peer.delay_at, now)).count());
@@ -486,19 +422,11 @@ void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack
     // It hears this leader but has not promised it: it cannot confirm reads until it has.
     if (now - peer.prepared_at >= options_.timing.election_timeout / 4) {
       peer.prepared_at = now;
-      send(source, Prepare{ballot_, slot_next_}, out);
+      send(source, Prepare{ballot_, window_.next()}, out);
     }
     return;
   }
-  if (ack.round < peer.round) return;
-  peer.round = ack.round;
-  confirm_reads(now, out);
-}
-
-std::optional<Time> Proposer::round_sent_at(std::uint64_t round) const {
-  const std::uint64_t age = round_ - round;
-  if (age >= rounds_sent_at_.size()) return std::nullopt;
-  return rounds_sent_at_[rounds_sent_at_.size() - 1 - age];
+  if (ack.beat != 0 && confirmation_.on_answer(source, ack.beat)) confirm_reads(now, out);
 }
 
 void Proposer::read(Time now, std::uint64_t id, Effects& out) {
@@ -506,33 +434,11 @@ void Proposer::read(Time now, std::uint64_t id, Effects& out) {
     out.reads_refused.push_back(id);
     return;
   }
-  const bool round_under_way = std::any_of(waiting_reads_.begin(), waiting_reads_.end(),
-                                           [](const WaitingRead& read) { return read.round != 0; });
-  waiting_reads_.push_back({id, 0, {}});
-  // A read is served only by a round that starts after it arrived; reads that come during a round
-  // share the next one.
-  if (!round_under_way) start_round(now, out);
+  if (confirmation_.add(id)) start_beat(now, out);
 }
 
 void Proposer::confirm_reads(Time now, Effects& out) {
-  if (waiting_reads_.empty()) return;
-  std::vector<std::uint64_t> rounds;
-  for (const auto& [node, peer] : peers_) rounds.push_back(peer.round);
-  std::sort(rounds.begin(), rounds.end(), std::greater<>());
-  const std::uint64_t confirmed = rounds[configuration_.q2() - 1];
-
-  bool round_under_way = false;
-  std::vector<WaitingRead> left;
-  for (const WaitingRead& read : waiting_reads_) {
-    if (read.round != 0 && read.round <= confirmed) {
-      out.reads.push_back({read.id, read.barrier});
-    } else {
-      round_under_way = round_under_way || read.round != 0;
-      left.push_back(read);
-    }
-  }
-  waiting_reads_ = std::move(left);
-  if (!waiting_reads_.empty() && !round_under_way) start_round(now, out);
+  if (confirmation_.confirm(configuration_.q2(), out.reads)) start_beat(now, out);
 }
 
 void Proposer::hand_over(Time now) {
@@ -561,7 +467,7 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
   // Everything proposed is chosen and applied here, so its callers have been answered. A leader
   // that cannot get so far (its disk is full, say) does not wait for it: its callers are told
   // unknown.
-  const bool applied = !phase_one_ && chosen_end_ >= slot_next_;
+  const bool applied = !phase_one_ && chosen_end_ >= window_.next();
   const bool late = now - handing_over_since_ >= options_.timing.election_timeout;
   if (!applied && !late) return;
   if (const auto target = best_to_lead(now)) {
@@ -664,8 +570,8 @@ bool Proposer::answers(Time now, NodeId node, const Peer& peer) const {
 /// The others live, and what is proposed does not get to them, whatever the reason: another one may
 /// have a better way.
 bool Proposer::gets_nowhere(Time now) const {
-  if (in_flight_.empty() || room(now) != Room::enough) return false;
-  return now - in_flight_.front().proposed_at >= kStuckTimeouts * options_.timing.election_timeout;
+  if (window_.empty() || room(now) != Room::enough) return false;
+  return now - window_.front().proposed_at >= kStuckTimeouts * options_.timing.election_timeout;
 }
 
 bool Proposer::hears_quorum(Time now) const {

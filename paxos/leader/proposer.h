@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +13,8 @@
 #include "paxos/leader/election.h"
 #include "paxos/leader/flow.h"
 #include "paxos/leader/phase_one.h"
+#include "paxos/leader/read_confirmation.h"
+#include "paxos/leader/slot_window.h"
 #include "paxos/message.h"
 
 namespace stele::paxos {
@@ -35,12 +36,7 @@ class Proposer {
     Duration others;
   };
 
-  struct ReadReady {
-    std::uint64_t read;
-    Slot barrier;  ///< Serve once all slots below are applied.
-
-    bool operator==(const ReadReady&) const = default;
-  };
+  using ReadReady = ReadConfirmation::Ready;
 
   struct Effects {
     std::vector<Send> sends;
@@ -105,7 +101,7 @@ class Proposer {
   [[nodiscard]] bool leads() const { return standing_ == Standing::leader; }
   [[nodiscard]] Ballot ballot() const { return ballot_; }
   /// Bytes of the values that are in flight.
-  [[nodiscard]] std::size_t in_flight_bytes() const;
+  [[nodiscard]] std::size_t in_flight_bytes() const { return window_.bytes(); }
   /// Who leads as far as this node has heard within two time-outs.
   [[nodiscard]] std::optional<NodeId> leader(Time now) const;
   /// Another node cannot be reached any more: it may have ended.
@@ -118,7 +114,7 @@ class Proposer {
   [[nodiscard]] bool others_know_more(Time now) const;
   /// A slot that it has proposed is the next to be chosen, and is not.
   [[nodiscard]] bool waits_for_votes() const {
-    return leads() && !in_flight_.empty() && chosen_end_ >= in_flight_begin_;
+    return leads() && !window_.empty() && chosen_end_ >= window_.begin();
   }
   /// An acceptor has said that it has no room.
   [[nodiscard]] bool anybody_full() const;
@@ -135,19 +131,10 @@ class Proposer {
   }
 
  private:
-  struct InFlight {
-    Value value;
-    NodeSet votes;
-    Time proposed_at;
-    bool recovers = false;
-    bool chosen = false;
-    std::size_t ahead_bytes = 0;  // In flight when it was proposed, with its own.
-  };
   struct Peer {
-    Time prepared_at{};       // When it was last sent a Prepare in this ballot.
-    std::uint64_t round = 0;  // The last confirmation round it answered in this ballot.
-    Time heard_at{};          // When anything came from it in this ballot: it lives.
-    Time disk_at{};           // When an answer came that had waited for its disk.
+    Time prepared_at{};  // When it was last sent a Prepare in this ballot.
+    Time heard_at{};     // When anything came from it in this ballot: it lives.
+    Time disk_at{};      // When an answer came that had waited for its disk.
     Time delay_at{};
     Duration delay{};            // How late its answers after the disk are, the longest of late.
     Slot owed;                   // The first one in flight that it has not voted for,
@@ -161,12 +148,6 @@ class Proposer {
     Time space_told_at{};   // then.
     bool nacked = false;    // It refused this ballot.
   };
-  struct WaitingRead {
-    std::uint64_t id;
-    std::uint64_t round;  // 0: the round has not been sent yet.
-    Slot barrier;
-  };
-
   void on_promise(Time now, NodeId source, const Promise& promise, Effects& out);
   void on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out);
   void on_nack(Time now, NodeId source, const Nack& nack, Effects& out);
@@ -182,15 +163,12 @@ class Proposer {
   void repropose(Time now, Effects& out);
   Slot propose(Time now, Value value, bool recovers, Effects& out);
   [[nodiscard]] bool fits();
-  void send_accept(Slot slot, const InFlight& in_flight, NodeId to, Effects& out);
+  void send_accept(Slot slot, const SlotWindow::InFlight& in_flight, NodeId to, Effects& out);
   void tell_chosen(Effects& out);
-  void drop_chosen_front();
-  void drop_learned();
-  void recover_in_flight();
   void resend(Time now, Effects& out);
   void resend_to(NodeId node, Effects& out);
   [[nodiscard]] Duration patience(const Peer& peer) const;
-  void start_round(Time now, Effects& out);
+  void start_beat(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
   void watch_own_disk(Time now);
   void finish_hand_over(Time now, Effects& out);
@@ -201,7 +179,6 @@ class Proposer {
   [[nodiscard]] bool hears_promises(Time now) const;
   [[nodiscard]] bool hears_quorum(Time now) const;
   [[nodiscard]] bool own_disk_stalls(Time now) const;
-  [[nodiscard]] std::optional<Time> round_sent_at(std::uint64_t round) const;
   [[nodiscard]] bool recovered() const;
   void see_round(std::uint64_t round);
   void send(NodeId to, Body body, Effects& out) const;
@@ -225,16 +202,11 @@ class Proposer {
   std::optional<PhaseOne> phase_one_;  // Until all it found is proposed.
   std::map<NodeId, Peer> peers_;       // Members, this node too; reset with each ballot.
 
-  std::deque<InFlight> in_flight_;  // Slots from in_flight_begin_ on, dense.
-  Slot in_flight_begin_;
-  Slot slot_next_;
+  SlotWindow window_;
   Slot recovered_slot_;
   std::vector<Chosen> untold_;  // Chosen in this ballot, and not yet told to the others.
-  Slot counted_begin_;  // [counted_begin_, in_flight_begin_) were chosen by votes in this ballot.
 
-  std::uint64_t round_ = 0;          // Of confirmation; rises over all ballots.
-  std::deque<Time> rounds_sent_at_;  // Of the last rounds, the newest (round_) at the back.
-  std::vector<WaitingRead> waiting_reads_;
+  ReadConfirmation confirmation_;
   bool handing_over_ = false;
   std::optional<SlowDisk> to_quicker_;  // To one whose disk is quicker.
   Time handing_over_since_{};

@@ -159,7 +159,7 @@ TEST_SUITE("paxos.acceptor") {
     const auto equal = step(acceptor, kN1, Heartbeat{{2, kN1}, 7});
     REQUIRE(all_of<HeartbeatAck>(equal.sends).size() == 1);
     CHECK(all_of<HeartbeatAck>(equal.sends)[0].promised == Ballot{2, kN1});
-    CHECK(all_of<HeartbeatAck>(equal.sends)[0].round == 7);
+    CHECK(all_of<HeartbeatAck>(equal.sends)[0].beat == 7);
     CHECK(equal.heard == Ballot{2, kN1});
     // A heartbeat does not raise the promise: it was heard, not promised.
     const auto higher = step(acceptor, kN2, Heartbeat{{3, kN2}, 1});

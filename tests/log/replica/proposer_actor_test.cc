@@ -48,7 +48,7 @@ struct Bench final : ProposerListener {
     turn();
     for (const auto& beat : all_of<paxos::Heartbeat>(std::exchange(sends, {}))) {
       for (NodeId node : {kN1, kN2, kN3}) {
-        hear(node, paxos::HeartbeatAck{ballot, beat.round, ballot, {1}, no_space});
+        hear(node, paxos::HeartbeatAck{ballot, beat.beat, ballot, {1}, no_space});
       }
     }
   }

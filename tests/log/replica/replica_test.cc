@@ -53,7 +53,7 @@ class Bench final : public net::Transport, public ReplicaListener {
         hear(asked.to, paxos::Accepted{accept->ballot, accept->slot, accept->slot + 1});
         if (asked.to == paxos::kN2) ++proposed;
       } else if (const auto* beat = std::get_if<paxos::Heartbeat>(&asked.message.body)) {
-        hear(asked.to, paxos::Heard{beat->ballot, beat->round});
+        hear(asked.to, paxos::Heard{beat->ballot, beat->beat});
       }
     }
   }

@@ -55,8 +55,8 @@ struct Bench {
       std::vector<NodeId> all = others;
       all.push_back(kN1);
       for (NodeId node : all) {
-        if (node != kN1) hear(node, Heard{beat.ballot, beat.round});
-        hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        if (node != kN1) hear(node, Heard{beat.ballot, beat.beat});
+        hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
       }
     }
   }
@@ -100,7 +100,7 @@ TEST_SUITE("paxos.proposer.slow") {
       REQUIRE(bench.now - won_at < 4 * kTimeout);
       for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick().sends)) {
         for (NodeId node : {kN1, kN2}) {
-          bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+          bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
         }
       }
     }
@@ -220,7 +220,7 @@ TEST_SUITE("paxos.proposer.slow") {
       for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
         for (NodeId node : {kN1, kN2, kN3}) {
           const Slot chosen_end{node == kN3 ? 9U : 1U};
-          bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, chosen_end, false});
+          bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, chosen_end, false});
         }
       }
     };
@@ -246,12 +246,12 @@ TEST_SUITE("paxos.proposer.slow") {
     for (int i = 0; i < 100; ++i) {
       for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick().sends)) {
         for (NodeId node : bench.others) {
-          bench.hear(node, Heard{beat.ballot, beat.round});
+          bench.hear(node, Heard{beat.ballot, beat.beat});
           const Slot chosen_end{node == kN2 ? 9U : 1U};  // It knows most, and its disk hangs.
           if (node == kN2 && i > 5) continue;
-          bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, chosen_end, false});
+          bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, chosen_end, false});
         }
-        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
       }
     }
     REQUIRE(bench.proposer.leads());

@@ -69,7 +69,7 @@ struct Bench {
   void confirm(const Proposer::Effects& out) {
     for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
       for (NodeId node : {kN1, kN2, kN3}) {
-        hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
       }
     }
   }
@@ -409,7 +409,7 @@ TEST_SUITE("paxos.proposer") {
       const auto out = bench.tick(milliseconds(10));
       for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
         bench.hear(kN1, HeartbeatAck{beat.ballot, 1, beat.ballot, {1}, false});
-        CHECK(bench.hear(kN2, Heard{beat.ballot, beat.round}).reads.empty());
+        CHECK(bench.hear(kN2, Heard{beat.ballot, beat.beat}).reads.empty());
       }
     }
     CHECK(bench.proposer.leads());
@@ -450,7 +450,7 @@ TEST_SUITE("paxos.proposer") {
       stopped = stopped || out.stopped;
       for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
         for (NodeId node : {kN2, kN3}) {
-          bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+          bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
         }
       }
     }
@@ -507,11 +507,10 @@ TEST_SUITE("paxos.proposer") {
     REQUIRE(beats.size() == 3);
     CHECK(out.reads.empty());
     bench.propose("b");
-    CHECK(
-        bench.hear(kN1, HeartbeatAck{beats[0].ballot, beats[0].round, beats[0].ballot, {1}, false})
-            .reads.empty());
+    CHECK(bench.hear(kN1, HeartbeatAck{beats[0].ballot, beats[0].beat, beats[0].ballot, {1}, false})
+              .reads.empty());
     const auto done =
-        bench.hear(kN3, HeartbeatAck{beats[0].ballot, beats[0].round, beats[0].ballot, {1}, false});
+        bench.hear(kN3, HeartbeatAck{beats[0].ballot, beats[0].beat, beats[0].ballot, {1}, false});
     REQUIRE(done.reads.size() == 1);
     CHECK(done.reads[0] == Proposer::ReadReady{7, {2}});
   }
@@ -522,8 +521,8 @@ TEST_SUITE("paxos.proposer") {
     Proposer::Effects out;
     bench.proposer.read(bench.now, 7, out);
     const Heartbeat beat = all_of<Heartbeat>(out.sends).at(0);
-    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
-    const auto no = bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, {0, {}}, {1}, false});
+    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
+    const auto no = bench.hear(kN2, HeartbeatAck{beat.ballot, beat.beat, {0, {}}, {1}, false});
     CHECK(no.reads.empty());
   }
 
@@ -536,9 +535,8 @@ TEST_SUITE("paxos.proposer") {
     bench.proposer.read(bench.now, 2, second);
     CHECK(second.sends.empty());
     const Heartbeat beat = all_of<Heartbeat>(first.sends).at(0);
-    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
-    const auto out =
-        bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
+    const auto out = bench.hear(kN2, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
     REQUIRE(out.reads.size() == 1);
     CHECK(out.reads[0].read == 1);
     CHECK(all_of<Heartbeat>(out.sends).size() == 3);
@@ -608,15 +606,15 @@ TEST_SUITE("paxos.proposer") {
     for (int i = 0; i < 1000 && !stopped; ++i) {
       while (!asked.empty() && asked.front().due <= bench.now) {
         const Heartbeat beat = asked.front().beat;
-        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
         asked.pop_front();
       }
       const auto out = bench.tick(milliseconds(10));
       for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
-        if (asked.empty() || asked.back().beat.round != beat.round) {
+        if (asked.empty() || asked.back().beat.beat != beat.beat) {
           asked.push_back({beat, bench.now + milliseconds(150)});
           for (NodeId node : {kN2, kN3})
-            bench.hear(node, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+            bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
         }
       }
       if (out.slow_disk) {
@@ -647,7 +645,7 @@ TEST_SUITE("paxos.proposer") {
     Bench bench;
     const auto out = bench.lead();
     const Heartbeat beat = all_of<Heartbeat>(out.sends).at(0);
-    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
+    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, true});
     CHECK(bench.proposer.room(bench.now) == Room::enough);
     bench.hear(kN2, Nack{beat.ballot, {}, true});
     CHECK(bench.proposer.room(bench.now) == Room::none);
@@ -663,12 +661,12 @@ TEST_SUITE("paxos.proposer") {
     const auto pass = [&](bool n2_answers, bool n2_full) {
       for (int i = 0; i < 30; ++i) {
         for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick(milliseconds(10)).sends)) {
-          round = beat.round;
-          bench.hear(kN1, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, false});
+          round = beat.beat;
+          bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
           if (!n2_answers) continue;
-          bench.hear(kN2, Heard{beat.ballot, beat.round});
+          bench.hear(kN2, Heard{beat.ballot, beat.beat});
           if (n2_full)
-            bench.hear(kN2, HeartbeatAck{beat.ballot, beat.round, beat.ballot, {1}, true});
+            bench.hear(kN2, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, true});
         }
       }
     };

@@ -52,15 +52,15 @@ struct DescribeBody {
     return describe(m.ballot) + " " + range(m.slot_begin, m.slot_end);
   }
   std::string operator()(const paxos::Heartbeat& m) const {
-    return describe(m.ballot) + " round " + std::to_string(m.round);
+    return describe(m.ballot) + " round " + std::to_string(m.beat);
   }
   std::string operator()(const paxos::HeartbeatAck& m) const {
-    return describe(m.ballot) + " round " + std::to_string(m.round) + " promised " +
+    return describe(m.ballot) + " round " + std::to_string(m.beat) + " promised " +
            describe(m.promised) + " chosen_end " + std::to_string(m.chosen_end.value) +
            (m.no_space ? " no space" : "");
   }
   std::string operator()(const paxos::Heard& m) const {
-    return describe(m.ballot) + " round " + std::to_string(m.round);
+    return describe(m.ballot) + " round " + std::to_string(m.beat);
   }
   std::string operator()(const paxos::PreVote& m) const {
     return "attempt " + std::to_string(m.attempt);
