@@ -21,9 +21,9 @@ namespace stele {
 /// How a client finds and treats its cluster.
 struct ClientOptions {
   /// Some or all nodes; the others are found through them.
-  std::vector<Address> addresses;
+  std::vector<Address> addresses = {};
   /// Refuse clusters of another name; empty: any.
-  std::string cluster_name;
+  std::string cluster_name = {};
   /// Appends sent and not yet acknowledged at most, 1 to 65536; fixed in the session.
   std::uint32_t window = 4096;
   /// Appends that wait in the client at most, sent or not, by count and by bytes; more are
