@@ -50,7 +50,7 @@ void Acceptor::on_prepare(NodeId source, const Prepare& prepare, Effects& out) {
     out.writes.emplace_back(WritePromised{promised_});
   }
   // An equal ballot is a resend, or asks for the next piece: answer, write nothing. The answer is
-  // read and leave after all earlier writes, so it, too, waits until the first promise is
+  // read and leaves after all earlier writes, so it, too, waits until the first promise is
   // durable.
   out.heard = std::max(out.heard, promised_);
   out.at_once.push_back({source, {configuration_.epoch(), Heard{prepare.ballot, 0}}});

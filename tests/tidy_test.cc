@@ -289,7 +289,7 @@ TEST_SUITE("tidy") {
     }
   }
 
-  TEST_CASE("a test lies beside what it tests, by the same name") {
+  TEST_CASE("the folders of the tests are those of the sources") {
     for (const auto& [path, source] : tree()) {
       const bool unit = starts_with_any(
           path, {"tests/paxos/", "tests/net/", "tests/log/", "tests/apps/", "tests/bench/"});

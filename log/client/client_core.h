@@ -1,4 +1,4 @@
-// The client without its dress: sessions, retries, finding the leader. log/client/client.h is its
+// The client without its dress: sessions, retries, finding the leader. <stele/client.h> is its
 // public face.
 #pragma once
 

@@ -15,6 +15,11 @@ constexpr std::uint16_t kLogFormatFirst = 1;
 }  // namespace
 
 Result<Batch> parse_batch(const paxos::Value& value) {
+  return parse_batch(value, [](const Command&) { return Result<void>(); });
+}
+
+Result<Batch> parse_batch(const paxos::Value& value,
+                          const std::function<Result<void>(const Command&)>& check) {
   Batch batch;
   bool first = true;
   // Commands never straddle parts: a batch is built of whole ones, and read back in one part.
@@ -45,6 +50,7 @@ Result<Batch> parse_batch(const paxos::Value& value) {
     while (!rest.empty()) {
       auto command = parse_next_command(rest);
       if (!command) return forward(command);
+      if (const auto checked = check(*command); !checked) return forward(checked);
       batch.commands.push_back(*command);
     }
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,10 @@ struct Batch {
 /// Errors: malformed; newer_format if this program does not know what it says, which must not be
 /// taken for nothing. Kinds of commands are for LogState to know.
 [[nodiscard]] Result<Batch> parse_batch(const paxos::Value& value);
+/// The same; `check` judges each command before the next one is looked at, so that the first fault
+/// counts.
+[[nodiscard]] Result<Batch> parse_batch(const paxos::Value& value,
+                                        const std::function<Result<void>(const Command&)>& check);
 
 /// Collects commands for the next batches. Small commands are copied together as they come, so that
 /// they do not keep the buffer in which they arrived; large ones stay in it.

@@ -5,6 +5,7 @@
 
 #include "log/store/disk/data_directory.h"
 #include "log/store/disk/disk_store.h"
+#include "paxos/base/check.h"
 #include "paxos/base/result.h"
 
 namespace stele::log {
@@ -55,7 +56,11 @@ Host::Host(asio::io_context& context, NodeOptions options, Events& events,
            std::function<void(const Error&)> on_failure)
     : options_(std::move(options)),
       events_(events),
-      on_failure_(std::move(on_failure)),
+      on_failure_([this, told = std::move(on_failure)](const Error& error) {
+        if (std::exchange(failed_, true)) return;
+        STELE_CHECK(told != nullptr, error.detail);
+        told(error);
+      }),
       loop_(context),
       dialer_(loop_, tcp_options(options_)),
       resolver_(context),
@@ -67,6 +72,7 @@ void Host::start(std::function<void(Result<void>)> done) {
   resolver_.resolve(listen, [this, done = std::move(done)](const net::Resolver::Endpoints& found,
                                                            const std::string& failure) {
     starting_.reset();
+    if (stopping_) return done(fail(Errc::shutting_down, "the node was stopped before it started"));
     if (!found.empty()) return done(begin(found));
     done(fail(Errc::invalid_argument, "cannot listen on " + to_string(*options_.listen) +
                                           ": the host name cannot be resolved: " + failure));
@@ -82,7 +88,6 @@ Result<void> Host::begin(const net::Resolver::Endpoints& listen) {
                                  if (node_) node_->on_link(std::move(link));
                                });
   if (!listener) return fail(Errc::invalid_argument, listener.error().detail);
-  listener_ = *std::move(listener);
 
   auto directory = DataDirectory::open(options_.data);
   if (!directory) return forward(directory);
@@ -98,6 +103,7 @@ Result<void> Host::begin(const net::Resolver::Endpoints& listen) {
   auto node = Node::make(std::move(options), loop_, dialer_, events_, *std::move(store));
   if (!node) return forward(node);
   node_ = *std::move(node);
+  listener_ = *std::move(listener);
   return {};
 }
 
@@ -121,7 +127,13 @@ Node::Options Host::node_options() const {
   return options;
 }
 
+NodeReport Host::report() const {
+  STELE_CHECK(node_ != nullptr);
+  return node_->status();
+}
+
 void Host::stop(std::function<void()> done) {
+  stopping_ = true;
   listener_.reset();
   if (!node_) return done();
   node_->stop(std::move(done));

@@ -30,7 +30,7 @@ class Host {
   /// Stops accepting, hands over, answers what is in flight, then calls `done`.
   void stop(std::function<void()> done);
   /// Requires that it has started.
-  [[nodiscard]] NodeReport report() const { return node_->status(); }
+  [[nodiscard]] NodeReport report() const;
 
  private:
   Result<void> begin(const net::Resolver::Endpoints& listen);
@@ -45,6 +45,8 @@ class Host {
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> starting_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<net::TcpListener> listener_;
+  bool stopping_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace stele::log

@@ -1,6 +1,7 @@
 #include "log/node/node_options.h"
 
 #include <algorithm>
+#include <set>
 
 #include "paxos/base/ids.h"
 #include "paxos/base/result.h"
@@ -36,6 +37,12 @@ Result<void> complete_members(NodeOptions& options, const OptionName& name) {
   for (const auto& [id, address] : options.cluster) {
     if (id.value == 0 || id.value > kNodeIdMax) {
       return bad(name("cluster") + " has an id that is not from 1 to " + text_of(kNodeIdMax));
+    }
+  }
+  std::set<Address> addresses;
+  for (const auto& [id, address] : options.cluster) {
+    if (!addresses.insert(address).second) {
+      return bad(name("cluster") + " has the address " + to_string(address) + " twice");
     }
   }
   const auto self = options.cluster.find(options.id);
@@ -96,6 +103,11 @@ Result<NodeOptions> complete(NodeOptions options, const OptionName& name) {
     return bad(name("fetch_bytes_per_second") + " is at least " + text_of(kFetchPaceMin));
   }
   if (auto memory = complete_memory(options, name); !memory) return forward(memory);
+  constexpr std::uint64_t kConnectionsMax = 1'000'000;
+  if (options.clients_max > kConnectionsMax || options.inbound_max > kConnectionsMax) {
+    return bad(name("clients_max") + " and " + name("inbound_max") + " are at most " +
+               text_of(kConnectionsMax));
+  }
   constexpr std::chrono::minutes kTimeoutMax(10);
   if (options.heartbeat < std::chrono::milliseconds(1) || options.heartbeat > kTimeoutMax ||
       options.election_timeout < 2 * options.heartbeat || options.election_timeout > kTimeoutMax) {

@@ -95,7 +95,8 @@ void LearnerActor::apply_waiting() {
   listener_.on_chosen_end(state_.numbers().chosen_end);
 }
 
-/// Nothing is applied until they are there; nor is more handed on meanwhile.
+/// Nothing is applied until they are there; meanwhile no own votes are handed on, and nothing more
+/// is fetched.
 void LearnerActor::read_rows(std::vector<RowKey> keys) {
   reading_rows_ = true;
   learner_.set_held(loop().now(), true, effects_);

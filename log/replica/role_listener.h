@@ -12,7 +12,7 @@ struct Letter {
   paxos::Message message;
 };
 
-/// Called from turns of the loop, never from within a call of the actor that did not say so.
+/// Called when an actor handles what has come, and from within its tick().
 class RoleListener {
  public:
   virtual ~RoleListener() = default;

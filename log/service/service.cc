@@ -207,6 +207,12 @@ void ClientService::tell_now_and_then(Time& told_at, std::string_view event,
   events_.event(EventLevel::error, event, fields);
 }
 
+/// Of a node that is not born, an empty one: what commands there are depends on the program alone.
+const LogState& ClientService::state() const {
+  static const LogState empty;
+  return replica_ == nullptr ? empty : replica_->state();
+}
+
 void ClientService::on_append(Client& client, const Slice& commands) {
   std::span<const std::byte> rest = commands.bytes;
   bool answered = false;
@@ -214,8 +220,7 @@ void ClientService::on_append(Client& client, const Slice& commands) {
     const std::span<const std::byte> begin = rest;
     const auto command = parse_next_command(rest);
     if (!command) return client.refuse(command.error().detail);
-    if (const auto known = replica_ ? replica_->state().check_command(*command) : Result<void>();
-        !known) {
+    if (const auto known = state().check_command(*command); !known) {
       return client.refuse(known.error().detail);
     }
     if (command->kind == CommandKind::open_session)

@@ -63,6 +63,7 @@ class ClientService final : public ReplicaListener {
   friend class Client;
 
   void on_open(Client& client, const net::OpenSession& open);
+  [[nodiscard]] const LogState& state() const;
   void on_append(Client& client, const Slice& commands);
   bool on_command(Client& client, const Command& command, Slice bytes);
   void on_sessions_full();

@@ -69,8 +69,8 @@ Result<void> LogState::take(const std::vector<Row>& rows) {
 std::vector<RowKey> LogState::missing(const paxos::Value& value) const {
   std::vector<RowKey> keys;
   if (tabled_.empty() || value.kind() != paxos::ValueKind::batch) return keys;
-  const auto batch = parse_batch(value);
-  if (!batch || !check_batch(*batch)) return keys;
+  const auto batch = parse(value);
+  if (!batch) return keys;
   for (const Command& command : batch->commands) {
     if (const Section* section = section_of(command.kind)) section->add_missing(command, keys);
   }
@@ -90,12 +90,11 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
   out.row.first_lsn = numbers_.next_lsn;
 
   if (value.kind() == paxos::ValueKind::batch) {
-    const auto batch = parse_batch(value);
-    const auto known = batch ? check_batch(*batch) : Result<void>(forward(batch));
-    if (known) {
+    const auto batch = parse(value);
+    if (batch) {
       apply_batch(*batch, {slot, batch->header.format, numbers_.log_time_us}, out);
-    } else if (known.error().code == Errc::newer_format) {
-      return unknown(slot, known.error().detail);
+    } else if (batch.error().code == Errc::newer_format) {
+      return unknown(slot, batch.error().detail);
     }  // One that is no batch at all has no effect, on any node.
   } else if (value.kind() == paxos::ValueKind::stop_sign) {
     return unknown(slot, "a stop-sign");
@@ -133,11 +132,8 @@ Result<void> LogState::check_kind(const Command& command) const {
                   ", which log format " + std::to_string(kLogFormat) + " does not have");
 }
 
-Result<void> LogState::check_batch(const Batch& batch) const {
-  for (const Command& command : batch.commands) {
-    if (auto known = check_kind(command); !known) return known;
-  }
-  return {};
+Result<Batch> LogState::parse(const paxos::Value& value) const {
+  return parse_batch(value, [this](const Command& command) { return check_kind(command); });
 }
 
 Result<void> LogState::check_command(const Command& command) const {

@@ -71,7 +71,8 @@ class LogState {
 
  private:
   [[nodiscard]] Result<void> check_kind(const Command& command) const;
-  [[nodiscard]] Result<void> check_batch(const Batch& batch) const;
+  /// As far as this program knows what it says.
+  [[nodiscard]] Result<Batch> parse(const paxos::Value& value) const;
   void apply_batch(const Batch& batch, Applying at, Applied& out);
   void apply_command(const Command& command, std::uint32_t index, const Applying& at, Applied& out);
   void apply_in_session(const Command& command, std::uint32_t index, const Applying& at,

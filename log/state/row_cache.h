@@ -20,8 +20,10 @@ class RowCache {
  public:
   using Key = std::vector<std::byte>;
 
-  /// More than `rows_max` are there only while a slot needs them, or until they can be read back.
+  /// Above `rows_max` rows stay only while a slot needs them, or until they can be read back.
   explicit RowCache(std::size_t rows_max) : rows_max_(rows_max) {}
+  RowCache(const RowCache&) = delete;
+  RowCache& operator=(const RowCache&) = delete;
 
   /// Whether it is known here what the row says, or that there is none. Without that it must be
   /// read before it is used.

@@ -36,7 +36,7 @@ struct SlotsRead {
 struct StoreContent {
   paxos::Acceptor::State acceptor;
   StateNumbers numbers;
-  std::vector<Row> rows;  ///< Of all sections, by table and key.
+  std::vector<Row> rows;  ///< Of the sections that keep theirs in memory, by table and key.
 };
 
 struct Space {

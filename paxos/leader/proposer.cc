@@ -426,7 +426,7 @@ void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack
     }
     return;
   }
-  if (ack.beat != 0 && confirmation_.on_answer(source, ack.beat)) confirm_reads(now, out);
+  if (confirmation_.on_answer(source, ack.beat)) confirm_reads(now, out);
 }
 
 void Proposer::read(Time now, std::uint64_t id, Effects& out) {

@@ -34,6 +34,7 @@ std::uint64_t ReadConfirmation::start_beat(Time now, Slot barrier) {
 }
 
 bool ReadConfirmation::on_answer(NodeId node, std::uint64_t beat) {
+  if (beat == 0) return false;
   std::uint64_t& last = answered_[node];
   if (beat < last) return false;
   last = beat;
@@ -47,11 +48,13 @@ bool ReadConfirmation::confirm(std::size_t q2, std::vector<Ready>& ready) {
   beats.resize(std::max(beats.size(), q2));  // The others have answered none.
   std::sort(beats.begin(), beats.end(), std::greater<>());
   const std::uint64_t confirmed = beats[q2 - 1];
-  std::erase_if(waiting_, [&](const Waiting& read) {
-    const bool is_confirmed = read.beat != 0 && read.beat <= confirmed;
-    if (is_confirmed) ready.push_back({read.read, read.barrier});
-    return is_confirmed;
-  });
+  for (const Waiting& read : std::exchange(waiting_, {})) {
+    if (read.beat != 0 && read.beat <= confirmed) {
+      ready.push_back({read.read, read.barrier});
+    } else {
+      waiting_.push_back(read);
+    }
+  }
   return !waiting_.empty() && !beat_under_way();
 }
 

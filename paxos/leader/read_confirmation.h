@@ -31,8 +31,8 @@ class ReadConfirmation {
   [[nodiscard]] bool add(std::uint64_t read);
   /// Starts a beat: the reads that wait for one are of it. `barrier`: the next slot.
   std::uint64_t start_beat(Time now, Slot barrier);
-  /// An acceptor that has promised this ballot has answered that beat. False if it is an older one
-  /// than it has answered before.
+  /// An acceptor that has promised this ballot has answered that beat. False if it is none, or an
+  /// older one than it has answered before.
   [[nodiscard]] bool on_answer(NodeId node, std::uint64_t beat);
   /// It has refused the ballot meanwhile: its answers do not count.
   void forget(NodeId node) { answered_.erase(node); }

@@ -2,6 +2,7 @@
 // slot, all in one window.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -29,7 +30,10 @@ class SlotWindow {
   explicit SlotWindow(Slot begin) : begin_(begin), next_(begin), counted_begin_(begin) {}
 
   /// Another leadership: nothing is in flight.
-  void clear() { slots_.clear(); }
+  void clear() {
+    slots_.clear();
+    begin_ = next_;
+  }
   /// Goes on from there. Requires that nothing is in flight.
   void begin_at(Slot slot);
   /// Proposes for the next slot.

@@ -22,9 +22,6 @@
 #include <utility>
 #include <vector>
 
-#include <stele/client_types.h>
-#include <stele/completion.h>
-
 namespace stele {
 
 /// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context.
@@ -45,8 +42,8 @@ class Client {
   /// by the leader. Retries through leader changes until `timeout`; takes effect at most once;
   /// appends of one client get their LSNs in the order of the calls. `payload` is copied; its bound
   /// is the cluster's (1 MiB unless configured). Errors: too_large, overloaded (this client's queue
-  /// is full), no_space, session_expired, timed_out, unreachable, shutting_down. The result says
-  /// whether the entry may yet be in the log.
+  /// is full), no_space, session_expired, timed_out, stopped, refused, unreachable, shutting_down.
+  /// The result says whether the entry may yet be in the log.
   template <asio::completion_token_for<void(asio::error_code, AppendResult)> Token>
   auto async_append(asio::const_buffer payload, std::chrono::milliseconds timeout, Token&& token) {
     return async_append_at(payload, Lsn{}, timeout, std::forward<Token>(token));
@@ -64,7 +61,8 @@ class Client {
   }
 
   /// Reads a range of entries, at most `options.bytes_max` bytes of them; go on from `lsn_next`.
-  /// Errors: trimmed, corrupt (that node cannot read it), timed_out, unreachable, shutting_down.
+  /// Errors: trimmed, corrupt (that node cannot read it), timed_out, refused, unreachable,
+  /// shutting_down.
   template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
   auto async_read(ReadOptions options, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
@@ -77,7 +75,7 @@ class Client {
   /// Waits for entries from `lsn_begin` on ({}: those appended from now on) and completes with the
   /// next ones, through leader changes, none twice, none missing. Call again with `lsn_next`:
   /// between the calls the cluster goes on pushing, up to 1 MiB ahead. One tail per client at a
-  /// time. Errors: trimmed, shutting_down.
+  /// time. Errors: trimmed, corrupt, refused, shutting_down.
   template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
   auto async_tail(Lsn lsn_begin, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(

@@ -1,7 +1,7 @@
 // A node of a cluster in a program of one's own: what `steled` runs.
 //
 //   asio::io_context context;
-//   stele::Node node(context, options, events);
+//   stele::Node node(context, options, events, [](const stele::Error& error) { … });
 //   node.async_start([](asio::error_code error, std::string why) { … });
 //   context.run();
 #pragma once
@@ -25,7 +25,7 @@
 
 namespace stele {
 
-/// How a node is to run. Members and quorums must be the same on all nodes of a cluster. A value.
+/// How a node is to run. The members must be the same on all nodes of a cluster. A value.
 struct NodeOptions {
   NodeId id;                          ///< Of this node, in `cluster`.
   std::map<NodeId, Address> cluster;  ///< All members, this one too: 1 to 7.
@@ -34,15 +34,15 @@ struct NodeOptions {
   std::string cluster_name =
       "stele";  ///< 1 to 200 bytes; nodes and clients of another are refused.
   std::uint64_t entry_bytes_max = 1 << 20;  ///< Of one entry, up to 64 MiB.
-  /// What the store may take, 16 MiB to 64 TiB; nothing: 1 TiB.
+  /// What the store may take, 16 MiB to 64 TiB, in whole pages of 4096 bytes; nothing: 1 TiB.
   std::optional<std::uint64_t> disk_bytes_max;
-  /// With less than that left appends are refused; nothing: an eighth of disk_bytes_max, up to
-  /// 256 MiB.
+  /// With less than that left appends are refused: at least 4 MiB and 4 entries. Nothing: an eighth
+  /// of disk_bytes_max, up to 256 MiB, or what it is at least.
   std::optional<std::uint64_t> disk_reserve_bytes;
   /// With what it has missed, on average; at least 1 MB.
   std::uint64_t fetch_bytes_per_second = 220'000'000;
-  /// What buffers and queues keep to; at least 32 MiB and 8 entries. Nothing: 64 MiB, or what large
-  /// entries need.
+  /// What buffers and queues keep to: at least 32 MiB and 8 entries, up to 1 TiB. Nothing: 64 MiB,
+  /// or what large entries need.
   std::optional<std::uint64_t> memory_bytes_max;
   /// Silence of the leader before an election; at least twice the heartbeat, up to 10 minutes.
   std::chrono::milliseconds election_timeout{400};
@@ -58,20 +58,21 @@ class Node {
  public:
   using Executor = asio::io_context::executor_type;
 
-  /// Opens nothing yet. `context` and `events` outlive it. `on_failure` is called once if a running
-  /// node must end: its disk has failed (io), or it does not know what the cluster has chosen
-  /// (newer_format). It says nothing any more then, and should be destroyed, from outside of the
-  /// call.
+  /// Opens nothing yet. `context` and `events` outlive it. `on_failure` is called, once, if a
+  /// running node must end: its disk has failed (io, no_space), holds what cannot be (corrupt), or
+  /// the cluster has chosen what this program does not know (newer_format). The node should be
+  /// destroyed then, from outside of the call. Without a function the process ends.
   Node(asio::io_context& context, NodeOptions options, Events& events,
        std::function<void(const Error&)> on_failure);
-  /// As a crash would, if it was not stopped: nothing that was acknowledged is lost.
+  /// As a crash would, if it was not stopped: nothing that was acknowledged is lost. Handlers that
+  /// were not called yet are dropped.
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
   /// Listens, opens the directory and takes part. Once. Errors, with a sentence: invalid_argument
   /// (the options, or the address cannot be listened on), in_use (the directory),
-  /// foreign_directory, corrupt, newer_format, io.
+  /// foreign_directory, corrupt, newer_format, io; shutting_down (it was stopped meanwhile).
   template <asio::completion_token_for<void(asio::error_code, std::string)> Token>
   auto async_start(Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, std::string)>(
@@ -80,7 +81,7 @@ class Node {
   }
 
   /// Hands over leadership if it leads, and answers what is in flight; within three seconds. Then
-  /// it can be destroyed. No errors; the text is empty.
+  /// it can be destroyed. Once. No errors; the text is empty.
   template <asio::completion_token_for<void(asio::error_code, std::string)> Token>
   auto async_stop(Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, std::string)>(

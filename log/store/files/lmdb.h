@@ -50,7 +50,7 @@ class Lmdb {
     [[nodiscard]] Result<std::span<std::byte>> reserve(Table table, std::uint64_t key,
                                                        std::size_t bytes);
     Result<void> erase(Table table, std::uint64_t key);
-    /// Whether there is such a table; what asks for one that is not there fails as corrupt.
+    /// Whether there is such a table. Required by all calls that name one.
     [[nodiscard]] bool has(Table table) const { return lmdb_->dbi(table) != 0; }
     /// Durable when it returns. Errors are final: what was written is unknown.
     Result<void> commit();

@@ -125,9 +125,12 @@ void check_sections(Lmdb::Txn& txn, const Sections& sections, VerifyReport& repo
     if (!cursor.status()) found(report, cursor.status().error().detail);
   }
   if (report.faults_found != faults_before) return;  // What is missing is no second fault.
-  const auto state = LogState::load(sections, report.numbers, rows);
-  const std::string wrong = state ? state->check() : state.error().detail;
-  if (!wrong.empty()) found(report, wrong);
+  auto state = LogState::load(sections, report.numbers, {}).value();
+  for (const Row& row : rows) {
+    if (const auto taken = state.take({row}); !taken) found(report, taken.error().detail);
+  }
+  if (report.faults_found != faults_before) return;
+  if (const std::string wrong = state.check(); !wrong.empty()) found(report, wrong);
 }
 
 Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values, const Sections& sections) {

@@ -49,8 +49,13 @@ TEST_SUITE("log.node_options") {
           std::string::npos);
     CHECK(fault([](NodeOptions& o) { o.cluster[{64}] = {"c", 1}; }).starts_with("cluster has"));
     CHECK(fault([](NodeOptions& o) {
-            for (std::uint64_t id = 3; id <= 8; ++id) o.cluster[{id}] = {"c", 1};
+            for (std::uint64_t id = 3; id <= 8; ++id)
+              o.cluster[{id}] = {"c", static_cast<std::uint16_t>(id)};
           }).starts_with("cluster names 8 nodes"));
+    CHECK(fault([](NodeOptions& o) {
+            o.cluster[{3}] = {"a", 7101};
+          }) == "cluster has the address a:7101 twice");
+    CHECK(fault([](NodeOptions& o) { o.clients_max = UINT64_MAX; }).starts_with("clients_max"));
     CHECK(fault([](NodeOptions& o) { o.data.clear(); }) == "data is empty");
     CHECK(fault([](NodeOptions& o) { o.cluster_name.clear(); }).starts_with("cluster_name"));
     CHECK(fault([](NodeOptions& o) { o.entry_bytes_max = 0; }).starts_with("entry_bytes_max"));

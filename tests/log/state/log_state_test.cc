@@ -329,6 +329,36 @@ TEST_SUITE("log.log_state") {
     CHECK(state.check_command(with_body).error().code == Errc::malformed);
   }
 
+  // Equal for all programs of a format, so the order in which faults are found is a rule, too.
+  TEST_CASE("apply: of several faults in a batch the first one counts") {
+    const auto outcome = [](const std::vector<Slice>& commands) -> std::string {
+      const paxos::Value empty = batch_of({});
+      std::vector<Slice> parts(empty.parts().begin(), empty.parts().end());
+      for (const Slice& command : commands) parts.push_back(command);
+      LogState state;
+      const auto applied = state.apply({1}, {paxos::ValueKind::batch, parts, 1});
+      if (!applied) return applied.error().detail;
+      return applied->results.empty() ? "void" : "applied";
+    };
+    const auto changed = [](const Slice& command, std::size_t at, std::uint8_t to) {
+      const auto bytes =
+          std::make_shared<std::vector<std::byte>>(command.bytes.begin(), command.bytes.end());
+      (*bytes)[at] = std::byte{to};
+      return Slice{bytes, *bytes};
+    };
+    const Slice good = append_command({1}, {1}, {"x"});
+    const Slice unknown_kind = changed(good, 0, 9);
+    const Slice flags_in_an_entry = changed(good, Command::kHeaderBytes + 4, 1);
+    const Slice skip_with_a_body = changed(good, 0, static_cast<std::uint8_t>(CommandKind::skip));
+    const Slice cut{good.owner, good.bytes.first(good.bytes.size() - 1)};
+    CHECK(outcome({good}) == "applied");
+    CHECK(outcome({unknown_kind, cut}).find("holds a command of kind 9") != std::string::npos);
+    CHECK(outcome({cut, unknown_kind}) == "void");
+    CHECK(outcome({skip_with_a_body, flags_in_an_entry}) == "void");
+    CHECK(outcome({flags_in_an_entry, skip_with_a_body}).find("an entry with flags") !=
+          std::string::npos);
+  }
+
   TEST_CASE("recall: answers only what is consumed as a whole") {
     Bench bench;
     const SessionId a = bench.open();

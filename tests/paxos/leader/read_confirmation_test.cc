@@ -59,6 +59,7 @@ TEST_SUITE("paxos.read_confirmation") {
     CHECK(confirmation.on_answer(kN1, 2));
     CHECK_FALSE(confirmation.on_answer(kN1, 1));
     CHECK(confirmation.on_answer(kN2, 2));
+    CHECK_FALSE(confirmation.on_answer(kN3, 0));
     CHECK(confirmation.followers() == 2);
     confirmation.forget(kN2);
     CHECK(confirmation.followers() == 1);
