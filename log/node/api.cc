@@ -5,7 +5,7 @@
 #include <asio/post.hpp>
 #include <utility>
 
-#include "log/node/host.h"
+#include "log/node/tcp_host.h"
 #include "log/node/node_options.h"
 #include "paxos/base/check.h"
 

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include <stele/client.h>
-#include "log/node/node.h"
+#include "log/node/group.h"
 #include "net/link/tcp.h"
 #include "tests/support/directory.h"
 #include "tests/support/listen.h"

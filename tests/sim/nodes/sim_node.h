@@ -8,7 +8,7 @@
 #include <map>
 #include <memory>
 
-#include "log/node/node.h"
+#include "log/node/group.h"
 #include "tests/sim/checker/checker.h"
 #include "tests/sim/checker/coverage.h"
 #include "tests/sim/disk/disk.h"

@@ -1,4 +1,4 @@
-#include "log/node/host.h"
+#include "log/node/tcp_host.h"
 
 #include <algorithm>
 #include <utility>

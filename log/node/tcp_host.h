@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-#include "log/node/node.h"
+#include "log/node/group.h"
 #include "net/link/resolver.h"
 #include "net/link/tcp.h"
 #include "net/loop/asio_loop.h"

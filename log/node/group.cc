@@ -1,4 +1,4 @@
-#include "log/node/node.h"
+#include "log/node/group.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,0 +1,114 @@
+#include "log/node/tcp_host.h"
+
+#include <doctest/doctest.h>
+#include <stele/client.h>
+
+#include "tests/support/nodes_in_process.h"
+
+namespace stele {
+namespace {
+
+/// A cluster of one node, by the public interface.
+struct Bench {
+  Bench() {
+    auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
+    REQUIRE(probe.has_value());
+    address = {"127.0.0.1", (*probe)->port()};
+  }
+  NodeOptions options() const {
+    NodeOptions options;
+    options.id = {1};
+    options.cluster = {{{1}, address}};
+    options.data = directory.sub("data");
+    options.disk_bytes_max = 1ULL << 30;
+    return options;
+  }
+  /// The error and the sentence; an empty sentence if it has started.
+  std::pair<asio::error_code, std::string> start(Node& node) {
+    std::optional<std::pair<asio::error_code, std::string>> started;
+    node.async_start(
+        [&](asio::error_code error, std::string why) { started.emplace(error, std::move(why)); });
+    CHECK_FALSE(started.has_value());  // Never from within the call.
+    REQUIRE(log::run_until(context, [&] { return started.has_value(); }));
+    return *started;
+  }
+  void stop(Node& node) {
+    bool stopped = false;
+    node.async_stop([&](asio::error_code error, const std::string&) {
+      CHECK_FALSE(error);
+      stopped = true;
+    });
+    REQUIRE(log::run_until(context, [&] { return stopped; }));
+  }
+
+  log::TestDirectory directory;
+  asio::io_context context{1};
+  net::AsioLoop loop{context};
+  log::QuietEvents events;
+  Address address;
+};
+
+}  // namespace
+
+TEST_SUITE("log.host") {
+  TEST_CASE("a node starts, serves, says what it is, stops, and goes on where it was") {
+    Bench bench;
+    for (const std::uint64_t lsn : {1U, 2U}) {
+      Node node(bench.context, bench.options(), bench.events, {});
+      CHECK(bench.start(node) == std::pair{asio::error_code(), std::string()});
+      CHECK(node.report().node == NodeId{1});
+      Client client(bench.context, {.addresses = {bench.address}});
+      std::optional<AppendResult> told;
+      client.async_append(asio::buffer("entry", 5), std::chrono::seconds(60),
+                          [&](asio::error_code error, AppendResult result) {
+                            CHECK_FALSE(error);
+                            told = std::move(result);
+                          });
+      REQUIRE(log::run_until(bench.context, [&] { return told.has_value(); }));
+      CHECK(told->lsn == Lsn{lsn});
+      CHECK(node.report().role == "leader");
+      CHECK(node.report().applied_lsn == Lsn{lsn});
+      client.close();
+      bench.stop(node);
+    }
+  }
+
+  TEST_CASE("what keeps a node from starting is told, with a sentence") {
+    Bench bench;
+    Node first(bench.context, bench.options(), bench.events, {});
+    REQUIRE_FALSE(bench.start(first).first);
+    {
+      Node same_port(bench.context, bench.options(), bench.events, {});
+      const auto [error, why] = bench.start(same_port);
+      CHECK(error == Errc::invalid_argument);
+      CHECK(why.find(to_string(bench.address)) != std::string::npos);
+    }
+    {
+      NodeOptions options = bench.options();
+      options.listen = Address{"127.0.0.1", 1};  // Not for everybody, but never asked for:
+      options.data.clear();                      // options are looked at first.
+      Node without_data(bench.context, options, bench.events, {});
+      const auto [error, why] = bench.start(without_data);
+      CHECK(error == Errc::invalid_argument);
+      CHECK(why == "data is empty");
+    }
+    {
+      auto probe = net::listen_at(bench.loop, {"127.0.0.1", 0}, {}, [](auto) {});
+      REQUIRE(probe.has_value());
+      NodeOptions options = bench.options();
+      options.listen = Address{"127.0.0.1", (*probe)->port()};
+      probe->reset();
+      Node same_directory(bench.context, options, bench.events, {});
+      CHECK(bench.start(same_directory).first == Errc::in_use);
+    }
+    bench.stop(first);
+  }
+
+  TEST_CASE("a node that was not started is stopped, and destroyed, without a word") {
+    Bench bench;
+    Node node(bench.context, bench.options(), bench.events, {});
+    bench.stop(node);
+  }
+}
+
+}  // namespace stele
