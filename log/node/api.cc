@@ -5,8 +5,8 @@
 #include <asio/post.hpp>
 #include <utility>
 
-#include "log/node/tcp_host.h"
 #include "log/node/node_options.h"
+#include "log/node/tcp_host.h"
 #include "paxos/base/check.h"
 
 namespace stele {
@@ -16,7 +16,7 @@ struct Node::Impl {
   NodeOptions options;
   Events& events;
   std::function<void(const Error&)> on_failure;
-  std::unique_ptr<log::Host> host;
+  std::unique_ptr<log::TcpHost> host;
 };
 
 Node::Node(asio::io_context& context, NodeOptions options, Events& events,
@@ -36,8 +36,8 @@ void Node::start(std::unique_ptr<detail::Completion<std::string>> done) {
   };
   auto options = log::complete(impl_->options);
   if (!options) return tell(tl::unexpected<Error>(options.error()));
-  impl_->host = std::make_unique<log::Host>(impl_->context, *std::move(options), impl_->events,
-                                            impl_->on_failure);
+  impl_->host = std::make_unique<log::TcpHost>(impl_->context, *std::move(options), impl_->events,
+                                               impl_->on_failure);
   impl_->host->start(std::move(tell));
 }
 

@@ -1,28 +1,24 @@
-// One member of a cluster: handshakes, birth, the replica and its clients. Everything but the
-// program.
+// One replicated log in a process: its store, its members, its replica, and what it serves.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include <stele/events.h>
 #include "log/node/birth.h"
-#include "log/node/lineage.h"
+#include "log/node/links.h"
+#include "log/node/soundness.h"
+#include "log/node/surroundings.h"
 #include "log/replica/replica.h"
-#include "log/replica/state_comparison.h"
 #include "log/service/service.h"
 #include "log/store/store.h"
-#include "net/link/link.h"
-#include "net/link/peers.h"
-#include "net/loop/loop.h"
 
 namespace stele::log {
 
 /// Loop thread only.
-class Node {
+class Group final : LinksListener, NodeView {
  public:
   struct Options {
     NodeId self;
@@ -41,92 +37,101 @@ class Node {
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
     std::size_t clients_max = ClientService::Options{}.connections_max;
-    std::size_t inbound_max = 1024;  ///< Connections of other nodes, and of who has not said hello.
-    Sections sections = known_sections();              ///< As of the store.
-    std::function<void(Error)> on_failure = {};        ///< As of Replica.
-    std::function<void(const paxos::Send&)> tap = {};  ///< The same.
+    Sections sections = known_sections();  ///< As of the store.
+    SendObserver* observer = nullptr;      ///< As of Replica.
   };
 
-  /// Takes an open store. Errors: foreign_directory, corrupt, invalid_argument.
-  static Result<std::unique_ptr<Node>> make(Options options, net::Loop& loop, net::Dialer& dialer,
-                                            Events& events, std::unique_ptr<Store> store);
-  ~Node();
+  /// What the directory says of this node: who it is, and whom it was born with.
+  struct Origin {
+    Membership membership;
+    Lineage lineage;
+    /// The directory says nothing yet, or it was told another id or cluster before its birth.
+    bool fresh;
+  };
+  /// Errors: foreign_directory, invalid_argument.
+  static Result<Origin> origin(const Options& options, const Store& store, net::Loop& loop);
 
-  /// A connection that somebody has opened to this node.
-  void on_link(std::unique_ptr<net::Link> link);
+  /// `links` outlives it.
+  Group(Options options, const Surroundings& surroundings, Links& links,
+        std::unique_ptr<Store> store, Origin origin);
+  ~Group() override;
+
+  /// Starts with what the directory holds; once others may hear of this start, begins to take part.
+  /// Errors: corrupt.
+  Result<void> start();
   /// Hands over leadership if it leads, answers what is in flight, then calls `done`: at the latest
   /// after kStopWithin.
   void stop(std::function<void()> done);
 
-  [[nodiscard]] NodeReport status() const;
+  [[nodiscard]] NodeReport status() const override;
   [[nodiscard]] const Replica* replica() const { return replica_.get(); }
-  [[nodiscard]] bool connected(NodeId node) const { return peers_.connected(node); }
   /// Why it neither votes nor serves, as a sentence; empty if it may.
-  [[nodiscard]] const std::string& halted() const { return halted_; }
+  [[nodiscard]] const std::string& halted() const { return soundness_.halted(); }
 
-  static constexpr Duration kHelloWithin = std::chrono::seconds(5);
   static constexpr Duration kStopWithin = std::chrono::seconds(3);
   /// What the nodes tell each other of their directories and states, so often.
   static constexpr Duration kReportEvery = std::chrono::seconds(1);
 
  private:
-  class Inbound;
-  friend class Inbound;
+  // As of LinksListener.
+  [[nodiscard]] net::Hello hello() const override;
+  [[nodiscard]] Result<bool> admit(const net::Hello& hello) override;
+  void on_heard(NodeId node, std::uint64_t start_id, std::function<void()> durable) override {
+    soundness_.keep_heard(node, start_id, std::move(durable));
+  }
+  [[nodiscard]] Result<void> check(NodeId node, std::uint64_t start_id) const override {
+    return soundness_.check(node, start_id);
+  }
+  [[nodiscard]] std::optional<Sighting> seen(NodeId node) const override {
+    return soundness_.seen(node);
+  }
+  void on_message(NodeId from, std::uint64_t start_id, paxos::Message message) override;
+  void on_report(NodeId from, const net::Report& report) override;
+  void on_told(const net::Report& report) override;
+  void on_connected(NodeId node) override;
+  void on_gone(NodeId node) override;
+  void on_client(std::unique_ptr<net::Link> link) override { service_.add(std::move(link)); }
+  // As of NodeView.
+  [[nodiscard]] std::string leader_address() const override;
 
-  Node(Options options, net::Loop& loop, net::Dialer& dialer, Events& events,
-       std::unique_ptr<Store> store, Membership membership, Lineage lineage);
   void begin();
   void be_born();
-  [[nodiscard]] bool reaches_all() const;
-  [[nodiscard]] std::string unreached() const;
   Result<void> start_replica();
   void tick();
-  void drop(Inbound& inbound);
-  void tell_refused(const std::string& who, const std::string& reason);
-  /// ok: true if it must not be acted upon before keep_history() is done.
-  Result<bool> admit(const net::Hello& hello);
-  void keep_history(std::function<void()> durable);
-  void keep_all_heard(std::function<void()> durable);
   void report();
-  void on_refused_for(const net::Report& report);
-  void on_report(NodeId from, const net::Report& report);
-  void drop_forked();
   void check_state();
-  [[nodiscard]] net::Hello hello() const;
-  [[nodiscard]] std::string leader_address() const;
+  void tell_waiting();
+  void tell_leader();
+  void check_stopped();
+  void report_replica(NodeReport& report) const;
+  [[nodiscard]] std::string fault() const;
+  [[nodiscard]] std::string fault_before_birth() const;
   [[nodiscard]] std::string address_of(NodeId node) const;
 
   Options options_;
+  Surroundings surroundings_;
   net::Loop& loop_;
   Events& events_;
+  Links& links_;
   std::unique_ptr<Store> store_;
   Membership membership_;
-  Lineage lineage_;
-  StateComparison comparison_;
+  Soundness soundness_;
   ClientService service_;
-  net::Peers peers_;
-  std::unique_ptr<Replica> replica_;
-  std::map<std::uint64_t, std::unique_ptr<Inbound>> inbound_;  // In the order of their coming.
-  std::uint64_t inbound_seen_ = 0;
+  std::unique_ptr<Replica> replica_;  // Null before birth.
+
   struct Refusal {
     std::string reason;
     int times = 0;  // In a row.
   };
-  std::map<NodeId, Refusal> refusals_;        // The last of each node: no line per try.
-  std::map<NodeId, std::string> refused_by_;  // Why others do not talk to this node.
-  Time refusal_told_at_{};
+  std::map<NodeId, Refusal> refusals_;  // The last of each node: no line per try.
+  std::map<NodeId, net::Report> reports_before_birth_;
   std::unique_ptr<net::Timer> timer_;
   Time started_at_;
   Time waiting_told_at_;
   NodeId leader_told_;
-  bool begun_ = false;  // The own incarnation is durable.
   bool ready_told_ = false;
-  std::string halted_;
-  std::optional<StatePoint> disputed_;  // As it was reported last.
-  std::set<NodeId> outvoted_;           // The same.
   Time reported_at_{};
   Time kept_at_{};
-  std::map<NodeId, net::Report> reports_before_birth_;
   std::function<void()> stopped_;
   Time stop_by_{};
 };

@@ -52,8 +52,8 @@ net::TcpOptions listener_options(const NodeOptions& node) {
 
 }  // namespace
 
-Host::Host(asio::io_context& context, NodeOptions options, Events& events,
-           std::function<void(const Error&)> on_failure)
+TcpHost::TcpHost(asio::io_context& context, NodeOptions options, Events& events,
+                 std::function<void(const Error&)> on_failure)
     : options_(std::move(options)),
       events_(events),
       on_failure_([this, told = std::move(on_failure)](const Error& error) {
@@ -66,7 +66,7 @@ Host::Host(asio::io_context& context, NodeOptions options, Events& events,
       resolver_(context),
       starting_(asio::make_work_guard(context)) {}
 
-void Host::start(std::function<void(Result<void>)> done) {
+void TcpHost::start(std::function<void(Result<void>)> done) {
   const Address& listen = *options_.listen;
   // Not waited for: a name server that does not answer must not hold up the end.
   resolver_.resolve(listen, [this, done = std::move(done)](const net::Resolver::Endpoints& found,
@@ -79,19 +79,19 @@ void Host::start(std::function<void(Result<void>)> done) {
   });
 }
 
-Result<void> Host::begin(const net::Resolver::Endpoints& listen) {
+Result<void> TcpHost::begin(const net::Resolver::Endpoints& listen) {
   // The port first: a second node with the same flags should say so before it touches the
   // directory.
   auto listener =
       net::TcpListener::listen(loop_, *options_.listen, listen, listener_options(options_),
                                [this](std::unique_ptr<net::Link> link) {
-                                 if (node_) node_->on_link(std::move(link));
+                                 if (host_) host_->on_link(std::move(link));
                                });
   if (!listener) return fail(Errc::invalid_argument, listener.error().detail);
 
   auto directory = DataDirectory::open(options_.data);
   if (!directory) return forward(directory);
-  Node::Options options = node_options();
+  Host::Options options = host_options();
   auto store = LmdbStore::open(
       *std::move(directory),
       {.files = {.map_bytes = *options_.disk_bytes_max,
@@ -100,16 +100,16 @@ Result<void> Host::begin(const net::Resolver::Endpoints& listen) {
                  .node = options_.id}},
       loop_, on_failure_);
   if (!store) return forward(store);
-  auto node = Node::make(std::move(options), loop_, dialer_, events_, *std::move(store));
-  if (!node) return forward(node);
-  node_ = *std::move(node);
+  auto host = Host::make(options, {loop_, dialer_, events_, on_failure_}, *std::move(store));
+  if (!host) return forward(host);
+  host_ = *std::move(host);
   listener_ = *std::move(listener);
   return {};
 }
 
-Node::Options Host::node_options() const {
+Host::Options TcpHost::host_options() const {
   const Shares shares(options_);
-  Node::Options options;
+  Host::Options options;
   options.self = options_.id;
   options.cluster = options_.cluster;
   options.cluster_name = options_.cluster_name;
@@ -121,22 +121,21 @@ Node::Options Host::node_options() const {
   options.limits.waiting_bytes_max = shares.waiting;
   options.in_flight_bytes_max = shares.in_flight;
   options.answer_bytes_max = shares.answers;
-  options.on_failure = on_failure_;
   options.timing.heartbeat = options_.heartbeat;
   options.timing.election_timeout = options_.election_timeout;
   return options;
 }
 
-NodeReport Host::report() const {
-  STELE_CHECK(node_ != nullptr);
-  return node_->status();
+NodeReport TcpHost::report() const {
+  STELE_CHECK(host_ != nullptr);
+  return host_->status();
 }
 
-void Host::stop(std::function<void()> done) {
+void TcpHost::stop(std::function<void()> done) {
   stopping_ = true;
   listener_.reset();
-  if (!node_) return done();
-  node_->stop(std::move(done));
+  if (!host_) return done();
+  host_->stop(std::move(done));
 }
 
 }  // namespace stele::log

@@ -1,4 +1,4 @@
-// A process' part in a cluster: directory, store, listener and node on one loop.
+// A host over the real world: directory, disk store, TCP and the loop of an io_context.
 #pragma once
 
 #include <stele/events.h>
@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-#include "log/node/group.h"
+#include "log/node/host.h"
 #include "net/link/resolver.h"
 #include "net/link/tcp.h"
 #include "net/loop/asio_loop.h"
@@ -18,11 +18,11 @@
 namespace stele::log {
 
 /// Loop thread only.
-class Host {
+class TcpHost {
  public:
   /// As of stele::Node. `options` is complete.
-  Host(asio::io_context& context, NodeOptions options, Events& events,
-       std::function<void(const Error&)> on_failure);
+  TcpHost(asio::io_context& context, NodeOptions options, Events& events,
+          std::function<void(const Error&)> on_failure);
 
   /// Calls `done` once, when it listens and takes part; it does not wait for a name server's answer
   /// in between. Errors as of stele::Node::async_start.
@@ -34,7 +34,7 @@ class Host {
 
  private:
   Result<void> begin(const net::Resolver::Endpoints& listen);
-  [[nodiscard]] Node::Options node_options() const;
+  [[nodiscard]] Host::Options host_options() const;
 
   NodeOptions options_;
   Events& events_;
@@ -43,7 +43,7 @@ class Host {
   net::TcpDialer dialer_;
   net::Resolver resolver_;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> starting_;
-  std::unique_ptr<Node> node_;
+  std::unique_ptr<Host> host_;
   std::unique_ptr<net::TcpListener> listener_;
   bool stopping_ = false;
   bool failed_ = false;

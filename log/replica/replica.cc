@@ -108,7 +108,7 @@ void Replica::send(paxos::Send message) {
   const bool answers = std::holds_alternative<paxos::Fetched>(message.message.body);
   if (halted() && !(answers && takes_ == Takes::questions)) return;
   message.message.commits = store_.commits();
-  if (options_.tap) options_.tap(message);
+  if (options_.observer != nullptr) options_.observer->on_send(message);
   if (message.to == options_.self) {
     deliver(options_.self, std::move(message.message));
   } else {

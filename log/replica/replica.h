@@ -31,6 +31,13 @@ class ReplicaListener {
   virtual void on_stopped() = 0;
 };
 
+/// Sees everything that the roles send, also to each other, at the moment it leaves. For checkers.
+class SendObserver {
+ public:
+  virtual ~SendObserver() = default;
+  virtual void on_send(const paxos::Send& send) = 0;
+};
+
 /// Loop thread only. Store, transport and listener outlive it.
 class Replica final : AcceptorListener, LearnerListener, ProposerListener {
  public:
@@ -46,8 +53,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
     /// The node must end: newer_format, if this program does not know what was chosen. Without it,
     /// the process ends.
     std::function<void(Error)> on_failure = {};
-    /// Sees everything that the roles send, also to each other, at the moment it leaves.
-    std::function<void(const paxos::Send&)> tap = {};
+    SendObserver* observer = nullptr;
   };
 
   Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport, Events& events,

@@ -50,7 +50,7 @@ void ClientService::Client::on_message(net::Message message) {
   } else if (const auto* credit = std::get_if<net::TailCredit>(&message)) {
     on_credit(*credit);
   } else if (const auto* ask = std::get_if<net::StatusAsk>(&message)) {
-    send(net::StatusAnswer{ask->request, service_.ports_.status()});
+    send(net::StatusAnswer{ask->request, service_.view_.status()});
   } else if (!std::holds_alternative<net::KeepAlive>(message)) {
     refuse("a client does not send this kind of message");
   }
@@ -70,7 +70,7 @@ void ClientService::Client::flush_results() {
     message.results.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
     for (const CommandResult& result : message.results) {
       if (result.outcome == Outcome::not_leader || result.outcome == Outcome::unknown) {
-        message.leader = service_.ports_.leader_address();
+        message.leader = service_.view_.leader_address();
       }
       if (result.outcome != Outcome::ok) message.retry_ms = kRetryMs;
     }
@@ -139,7 +139,7 @@ void ClientService::Client::go_on() {
 
 void ClientService::Client::end_tails(Outcome outcome) {
   for (const auto& [request, tail] : std::exchange(tails_, {})) {
-    send(net::TailEnd{request, outcome, {}, {}, service_.ports_.leader_address()});
+    send(net::TailEnd{request, outcome, {}, {}, service_.view_.leader_address()});
   }
 }
 
@@ -233,9 +233,9 @@ void ClientService::Client::serve(const net::Read& read, std::size_t bytes_max) 
 net::ReadAnswer ClientService::Client::refused(const net::Read& read, Outcome outcome) const {
   net::ReadAnswer result = blank(read);
   result.outcome = outcome;
-  result.leader = service_.ports_.leader_address();
+  result.leader = service_.view_.leader_address();
   result.retry_ms = kRetryMs;
-  if (!service_.serves()) result.detail = service_.ports_.status().fault;
+  if (!service_.serves()) result.detail = service_.view_.status().fault;
   return result;
 }
 
@@ -256,7 +256,7 @@ void ClientService::Client::on_tail(const net::Tail& tail) {
   const bool leads = service_.serves() && replica->proposer().leads() && replica->caught_up();
   if (service_.shutting_down_ || !leads) {
     const Outcome outcome = service_.shutting_down_ ? Outcome::shutting_down : Outcome::not_leader;
-    return send(net::TailEnd{tail.request, outcome, {}, {}, service_.ports_.leader_address()});
+    return send(net::TailEnd{tail.request, outcome, {}, {}, service_.view_.leader_address()});
   }
   const StateNumbers& numbers = replica->state().numbers();
   const Lsn next = tail.lsn_begin == Lsn{} ? numbers.next_lsn : tail.lsn_begin;

@@ -29,8 +29,8 @@ Slice own_if_small(const Slice& command, std::size_t message_bytes) {
 
 }  // namespace
 
-ClientService::ClientService(Options options, net::Loop& loop, Events& events, Ports ports)
-    : options_(options), loop_(loop), events_(events), ports_(std::move(ports)) {
+ClientService::ClientService(Options options, net::Loop& loop, Events& events, const NodeView& view)
+    : options_(options), loop_(loop), events_(events), view_(view) {
   tick();
 }
 
@@ -188,7 +188,7 @@ void ClientService::on_open(Client& client, const net::OpenSession& open) {
   if (outcome == Outcome::ok) {
     opening_[open.nonce] = &client;
   } else {
-    client.send(net::SessionOpened{open.nonce, outcome, {}, ports_.leader_address(), retry_ms});
+    client.send(net::SessionOpened{open.nonce, outcome, {}, view_.leader_address(), retry_ms});
   }
 }
 

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -16,6 +15,15 @@
 
 namespace stele::log {
 
+/// What clients are told of the node that serves them.
+class NodeView {
+ public:
+  virtual ~NodeView() = default;
+  /// "host:port", or empty if unknown.
+  [[nodiscard]] virtual std::string leader_address() const = 0;
+  [[nodiscard]] virtual NodeReport status() const = 0;
+};
+
 /// Loop thread only. Answers are told by (session, sequence), to the connection that spoke last for
 /// the session: a client may resend over a new connection at any time.
 class ClientService final : public ReplicaListener {
@@ -26,12 +34,9 @@ class ClientService final : public ReplicaListener {
     /// Queued for all clients together, and being read for them; then reads and tails wait.
     std::size_t answer_bytes_max = 16 << 20;
   };
-  struct Ports {
-    std::function<std::string()> leader_address;  ///< "host:port", or empty if unknown.
-    std::function<NodeReport()> status;
-  };
 
-  ClientService(Options options, net::Loop& loop, Events& events, Ports ports);
+  /// The view outlives it.
+  ClientService(Options options, net::Loop& loop, Events& events, const NodeView& view);
   ~ClientService() override;
 
   /// The replica to serve from; until then, and after nullptr, there is no leader here.
@@ -84,7 +89,7 @@ class ClientService final : public ReplicaListener {
   Options options_;
   net::Loop& loop_;
   Events& events_;
-  Ports ports_;
+  const NodeView& view_;
   Replica* replica_ = nullptr;
   bool shutting_down_ = false;
   Time sessions_full_told_at_{};

@@ -64,7 +64,7 @@ class Peers::Peer final {
       lane->greeted = false;
       lane->link = peers_.dialer_.dial(address_, *lane);
       lane->link->expect(Speaker::listening, kHelloBytesMax);
-      lane->link->send(peers_.handshake_.hello());
+      lane->link->send(peers_.listener_.hello());
     }
     retry_ =
         peers_.loop_.after(kHandshakeWithin, [this] { lost("no handshake within the time-out"); });
@@ -74,10 +74,10 @@ class Peers::Peer final {
     if (const auto* hello = std::get_if<Hello>(&message); hello != nullptr && !lane.greeted) {
       on_hello(lane, *hello);
     } else if (const auto* refused = std::get_if<Refused>(&message)) {
-      peers_.handshake_.refused(node_, refused->reason);
+      peers_.listener_.on_refused(node_, refused->reason);
       lost("it refused: " + refused->reason);
     } else if (const auto* report = std::get_if<Report>(&message)) {
-      peers_.handshake_.told(*report);
+      peers_.listener_.on_told(*report);
     }
     // Everything else comes in on the connections that the other node dialled.
   }
@@ -86,7 +86,7 @@ class Peers::Peer final {
     if (hello.node != node_) {
       return lost("node " + std::to_string(hello.node.value) + " answers at this address");
     }
-    if (const auto admitted = peers_.handshake_.admit(hello); !admitted) {
+    if (const auto admitted = peers_.listener_.on_hello(hello); !admitted) {
       return lost(admitted.error().detail);
     }
     lane.greeted = true;
@@ -101,7 +101,7 @@ class Peers::Peer final {
     backoff_ = kBackoffMin;
     peers_.events_.event(EventLevel::info, "peer_connected",
                          {{"node", node_.value}, {"address", to_string(address_)}});
-    peers_.handshake_.connected(node_);
+    peers_.listener_.on_connected(node_);
   }
 
   /// What is on its way is lost, or is not known to have come.
@@ -125,7 +125,7 @@ class Peers::Peer final {
           {{"node", node_.value}, {"address", to_string(address_)}, {"reason", reason}});
     }
     // Dialled again at once: a process that has ended refuses.
-    if (std::exchange(was_lost_, was_ready) && !was_ready) peers_.handshake_.gone(node_);
+    if (std::exchange(was_lost_, was_ready) && !was_ready) peers_.listener_.on_gone(node_);
     // One that breaks again and again is no reason to spin.
     const bool stood = was_ready && peers_.loop_.now() - ready_at_ >= kBackoffMax;
     const auto half = stood ? kAtOnce : backoff_ / 2;
@@ -153,8 +153,8 @@ class Peers::Peer final {
   bool hurried_ = false;  // The try under way began when the other node was there.
 };
 
-Peers::Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake)
-    : loop_(loop), dialer_(dialer), events_(events), handshake_(std::move(handshake)) {}
+Peers::Peers(Loop& loop, Dialer& dialer, Events& events, PeersListener& listener)
+    : loop_(loop), dialer_(dialer), events_(events), listener_(listener) {}
 
 Peers::~Peers() = default;
 

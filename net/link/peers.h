@@ -1,7 +1,6 @@
 // Connections to the other nodes: dialled, kept up, and used to send.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 
@@ -21,23 +20,33 @@ class Transport {
   [[nodiscard]] virtual paxos::Progress progress(NodeId to) const = 0;
 };
 
+/// What a node says of itself to those that it dials, and decides about them. All calls come from
+/// turns of the loop.
+class PeersListener {
+ public:
+  virtual ~PeersListener() = default;
+  /// What this node says of itself now.
+  [[nodiscard]] virtual Hello hello() const = 0;
+  /// Judges what the other side says of itself. Errors, as sentences: the connection ends.
+  [[nodiscard]] virtual Result<void> on_hello(const Hello& other) = 0;
+  /// The other side refuses this node.
+  virtual void on_refused(NodeId node, const std::string& reason) = 0;
+  /// What a node that refuses this one has heard of it.
+  virtual void on_told(const Report& report) = 0;
+  /// It can be sent to, or again; what was sent before may be lost.
+  virtual void on_connected(NodeId node) = 0;
+  /// It was connected, and cannot be reached any more, since a moment ago.
+  virtual void on_gone(NodeId node) = 0;
+};
+
 /// Two outgoing connections to each other node: one for what carries values, and one for all that
 /// is small and must not wait for it (paxos::is_bulk). Both stand, or none counts. Each node
 /// sends on the connections that it dialled and receives on those that it accepted. Reconnects with
 /// exponential back-off and jitter, and at once to a node that connects itself.
 class Peers final : public Transport {
  public:
-  struct Handshake {
-    std::function<Hello()> hello;                     ///< What this node says of itself now.
-    std::function<Result<void>(const Hello&)> admit;  ///< Judges the other side.
-    std::function<void(NodeId, const std::string&)> refused;  ///< The other side refuses this node.
-    std::function<void(const Report&)> told;  ///< And this is why, as far as it knows.
-    std::function<void(NodeId)>
-        gone;  ///< It was connected, and at once cannot be reached any more.
-    std::function<void(NodeId)> connected;  ///< It can be sent to (again); what was, may be lost.
-  };
-
-  Peers(Loop& loop, Dialer& dialer, Events& events, Handshake handshake);
+  /// The listener outlives it.
+  Peers(Loop& loop, Dialer& dialer, Events& events, PeersListener& listener);
   ~Peers() override;
 
   /// Starts to dial `node`, and goes on until destroyed.
@@ -65,7 +74,7 @@ class Peers final : public Transport {
   Loop& loop_;
   Dialer& dialer_;
   Events& events_;
-  Handshake handshake_;
+  PeersListener& listener_;
   std::map<NodeId, std::unique_ptr<Peer>> peers_;
 };
 

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include <stele/client.h>
-#include "log/node/group.h"
+#include "log/node/host.h"
 #include "net/link/tcp.h"
 #include "tests/support/directory.h"
 #include "tests/support/listen.h"
@@ -51,13 +51,13 @@ class NodesInProcess {
     auto store = LmdbStore::open(*std::move(directory), {.files = files_}, loop,
                                  [](const Error& error) { FAIL(error.detail); });
     REQUIRE(store.has_value());
-    Node::Options options;
+    Host::Options options;
     options.self = id;
     options.cluster = addresses;
     options.entry_bytes_max = 64 << 10;
     options.disk_reserve_bytes = 1 << 20;
     options.sections = sections_;
-    auto node = Node::make(options, loop, dialer_, events, *std::move(store));
+    auto node = Host::make(options, {loop, dialer_, events}, *std::move(store));
     REQUIRE_MESSAGE(node.has_value(), node.error().detail);
     server.node = *std::move(node);
     auto listener = net::listen_at(loop, addresses[id], {},
@@ -72,7 +72,7 @@ class NodesInProcess {
   [[nodiscard]] std::string directory(NodeId id) const {
     return directory_.sub(std::to_string(id.value));
   }
-  [[nodiscard]] Node& node(NodeId id) { return *servers_.at(id).node; }
+  [[nodiscard]] Host& node(NodeId id) { return *servers_.at(id).node; }
 
   [[nodiscard]] bool run(const std::function<bool()>& done) { return run_until(context, done); }
   [[nodiscard]] NodeId leader() {
@@ -111,7 +111,7 @@ class NodesInProcess {
 
  private:
   struct Server {
-    std::unique_ptr<Node> node;
+    std::unique_ptr<Host> node;
     std::unique_ptr<net::TcpListener> listener;
   };
   Sections sections_;

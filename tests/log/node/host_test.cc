@@ -1,4 +1,4 @@
-#include "log/node/group.h"
+#include "log/node/host.h"
 
 #include <doctest/doctest.h>
 
@@ -29,7 +29,7 @@ std::pair<asio::error_code, AppendResult> append(NodesInProcess& nodes, Client& 
 
 }  // namespace
 
-TEST_SUITE("log.node") {
+TEST_SUITE("log.host") {
   TEST_CASE("one, two, three and seven nodes are born, elect a leader, and append") {
     for (const std::uint64_t count : {1U, 2U, 3U, 7U}) {
       CAPTURE(count);

@@ -50,7 +50,7 @@ struct Bench {
 
 }  // namespace
 
-TEST_SUITE("log.host") {
+TEST_SUITE("log.tcp_host") {
   TEST_CASE("a node starts, serves, says what it is, stops, and goes on where it was") {
     Bench bench;
     for (const std::uint64_t lsn : {1U, 2U}) {

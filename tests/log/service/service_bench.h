@@ -23,6 +23,11 @@ class NoTransport final : public net::Transport {
   [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
 };
 
+class FixedView final : public NodeView {
+  [[nodiscard]] std::string leader_address() const override { return "leader:1"; }
+  [[nodiscard]] NodeReport status() const override { return {}; }
+};
+
 /// One node that leads, over a disk that is synced when the test says so; clients are fake links.
 class ServiceBench {
  public:
@@ -95,11 +100,12 @@ class ServiceBench {
   NoTransport transport;
   QuietEvents events;
   std::vector<FakeLink*> links;
+  FixedView view;
   ClientService service{
       {.entry_bytes_max = 1000, .connections_max = connections_max, .answer_bytes_max = 1 << 20},
       loop,
       events,
-      {[] { return std::string("leader:1"); }, [] { return NodeReport{}; }}};
+      view};
   Replica replica{{.self = {1},
                    .configuration = *paxos::Configuration::make({{1}}),
                    .proposer = {},

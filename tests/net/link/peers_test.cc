@@ -70,7 +70,29 @@ class OtherNode final {
   std::map<std::string_view, int> came_over_;
 };
 
-struct Bench {
+/// Says that it is node 1, and remembers what it is told.
+struct FirstNode : PeersListener {
+  [[nodiscard]] Hello hello() const override {
+    Hello hello;
+    hello.node = {1};
+    return hello;
+  }
+  [[nodiscard]] Result<void> on_hello(const Hello&) override {
+    if (admits) return {};
+    return fail(Errc::refused, "not you");
+  }
+  void on_refused(NodeId, const std::string& reason) override { refusal = reason; }
+  void on_told(const Report&) override {}
+  void on_connected(NodeId node) override { reached.push_back(node); }
+  void on_gone(NodeId node) override { gone.push_back(node); }
+
+  bool admits = true;
+  std::string refusal;
+  std::vector<NodeId> gone;
+  std::vector<NodeId> reached;  // As told by on_connected.
+};
+
+struct Bench final : FirstNode {
   Bench() {
     Hello hello;
     hello.node = {2};
@@ -83,25 +105,7 @@ struct Bench {
   TcpDialer dialer{loop, {}};
   log::QuietEvents events;
   OtherNode other{loop};
-  bool admits = true;
-  std::string refusal;
-  std::vector<NodeId> gone;
-  std::vector<NodeId> reached;  // As told by `connected`.
-  Peers peers{loop,
-              dialer,
-              events,
-              {[] {
-                 Hello hello;
-                 hello.node = {1};
-                 return hello;
-               },
-               [this](const Hello&) -> Result<void> {
-                 if (admits) return {};
-                 return fail(Errc::refused, "not you");
-               },
-               [this](NodeId, const std::string& reason) { refusal = reason; },
-               [](const Report&) {}, [this](NodeId node) { gone.push_back(node); },
-               [this](NodeId node) { reached.push_back(node); }}};
+  Peers peers{loop, dialer, events, *this};
 };
 
 const paxos::Message kMessage{{1}, paxos::Fetch{{1}}};
@@ -202,10 +206,8 @@ TEST_SUITE("net.peers") {
     sim::SimLoop loop(1);
     log::FakeDialer dialer;
     log::QuietEvents events;
-    Peers peers(
-        loop, dialer, events,
-        {[] { return Hello{}; }, [](const Hello&) { return Result<void>(); },
-         [](NodeId, const std::string&) {}, [](const Report&) {}, [](NodeId) {}, [](NodeId) {}});
+    FirstNode first;
+    Peers peers(loop, dialer, events, first);
     peers.add({2}, {"other", 1});
     // The tries become rare.
     for (int i = 0; i < 10; ++i) {

@@ -81,7 +81,7 @@ void SimNode::start() {
   auto store = open_store();
   store_ = store.get();
 
-  log::Node::Options options;
+  log::Host::Options options;
   options.self = id_;
   options.cluster = world_.cluster;
   options.entry_bytes_max = 64 << 10;
@@ -97,11 +97,11 @@ void SimNode::start() {
   if (plan.sessions_max != 0) {
     options.sections = log::known_sections({plan.sessions_max, plan.session_idle_ms * 1000, 1, 2});
   }
-  options.tap = [this](const paxos::Send& send) { world_.checker.on_send(id_, send); };
+  options.observer = this;
   world_.network.up(host(), process_, world_.cluster.at(id_), [this](auto link) {
     if (node_) node_->on_link(std::move(link));
   });
-  auto made = log::Node::make(std::move(options), *process_, *dialer_, *events_, std::move(store));
+  auto made = log::Host::make(options, {*process_, *dialer_, *events_}, std::move(store));
   if (!made) throw Violation("check", name_of(host()) + " does not start: " + made.error().detail);
   node_ = *std::move(made);
 }

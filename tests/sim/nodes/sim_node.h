@@ -1,4 +1,4 @@
-// One node of the simulated cluster: the real log::Node in a process over a disk, through its
+// One node of the simulated cluster: the real log::Host in a process over a disk, through its
 // crashes.
 #pragma once
 
@@ -8,7 +8,7 @@
 #include <map>
 #include <memory>
 
-#include "log/node/group.h"
+#include "log/node/host.h"
 #include "tests/sim/checker/checker.h"
 #include "tests/sim/checker/coverage.h"
 #include "tests/sim/disk/disk.h"
@@ -20,7 +20,7 @@
 
 namespace stele::sim {
 
-class SimNode {
+class SimNode final : log::SendObserver {
  public:
   struct Surroundings {
     const Plan& plan;
@@ -35,7 +35,7 @@ class SimNode {
   };
 
   SimNode(Surroundings world, NodeId id, Random random);
-  ~SimNode();
+  ~SimNode() override;
   SimNode(const SimNode&) = delete;
   SimNode& operator=(const SimNode&) = delete;
 
@@ -97,11 +97,12 @@ class SimNode {
   /// It has lost what the others know of it, or differs from them: it must take no part.
   [[nodiscard]] bool outcast() const { return outcast_; }
   [[nodiscard]] Slot chosen_end() const { return disk_.synced.numbers.chosen_end; }
-  [[nodiscard]] const log::Node* node() const { return node_.get(); }
+  [[nodiscard]] const log::Host* node() const { return node_.get(); }
 
  private:
   class NodeEvents;
 
+  void on_send(const paxos::Send& send) override { world_.checker.on_send(id_, send); }
   std::unique_ptr<SimStore> open_store();
   void end_process();
   void on_commit_wanted();
@@ -126,7 +127,7 @@ class SimNode {
   std::shared_ptr<Process> process_;  // Null while the node is down.
   std::unique_ptr<net::Dialer> dialer_;
   SimStore* store_ = nullptr;
-  std::unique_ptr<log::Node> node_;
+  std::unique_ptr<log::Host> node_;
   bool commit_scheduled_ = false;
   bool finish_due_ = false;  // A commit would be done, but the process is paused.
   struct Commit {
