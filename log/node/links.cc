@@ -8,7 +8,6 @@
 namespace stele::log {
 namespace {
 
-constexpr Duration kRefusalToldEvery = std::chrono::seconds(1);
 /// A node that cannot be reached for so long is named.
 constexpr Duration kUnreachedTold = std::chrono::seconds(2);
 
@@ -220,9 +219,7 @@ void Links::check_all() {
 
 // At most one line a second: a stranger at the port must not fill the disk with lines.
 void Links::tell_refused(const std::string& peer_name, const std::string& reason) {
-  const Time now = loop_.now();
-  if (now - refusal_told_at_ < kRefusalToldEvery) return;
-  refusal_told_at_ = now;
+  if (!refusal_told_.due(loop_.now())) return;
   events_.event(EventLevel::warning, "connection_refused",
                 {{"from", peer_name}, {"reason", reason}});
 }

@@ -11,6 +11,7 @@
 
 #include "log/node/surroundings.h"
 #include "net/link/peers.h"
+#include "net/loop/rarely.h"
 #include "net/wire/message.h"
 #include "paxos/message.h"
 
@@ -104,7 +105,7 @@ class Links final : net::PeersListener {
   std::map<std::uint64_t, std::unique_ptr<Inbound>> inbound_;  // In the order of their coming.
   std::uint64_t inbound_seen_ = 0;
   std::map<NodeId, std::string> refused_by_;  // The other nodes' reasons.
-  Time refusal_told_at_{};
+  net::Rarely refusal_told_{std::chrono::seconds(1)};
 };
 
 }  // namespace stele::log

@@ -127,7 +127,7 @@ TEST_SUITE("log.client_service") {
   TEST_CASE("open: at most so many at a time, each once") {
     Bench bench;
     FakeLink& link = bench.connect();
-    for (std::uint64_t nonce = 1; nonce <= 2 * ClientService::kOpeningMax; ++nonce) {
+    for (std::uint64_t nonce = 1; nonce <= 2 * Appends::kOpeningMax; ++nonce) {
       bench.say(link, net::OpenSession{nonce, 1, 1000});
     }
     bench.say(link, net::OpenSession{1, 1, 1000});
@@ -135,7 +135,7 @@ TEST_SUITE("log.client_service") {
     for (const net::Message& message : link.sent) {
       overloaded += std::get<net::SessionOpened>(message).outcome == Outcome::overloaded ? 1U : 0U;
     }
-    CHECK(overloaded == ClientService::kOpeningMax);
+    CHECK(overloaded == Appends::kOpeningMax);
   }
 
   TEST_CASE("open: refused at once while all sessions of a full table are in use") {
@@ -199,13 +199,13 @@ TEST_SUITE("log.client_service") {
     CHECK(result.lsn_end == Lsn{4});
     link.sent.clear();
     link.queued = 100 << 20;  // It does not read its answers: reads wait, and then are refused.
-    for (std::uint64_t i = 0; i < ClientService::kReadsWaitingMax + 5; ++i) {
+    for (std::uint64_t i = 0; i < ClientReads::kWaitingMax + 5; ++i) {
       bench.say(link, net::Read{i, {1}, {}, 1000, false});
     }
     CHECK(link.sent.size() == 5);
     link.queued = 0;
     bench.loop.advance(milliseconds(100));
-    CHECK(link.sent.size() == ClientService::kReadsWaitingMax + 5);
+    CHECK(link.sent.size() == ClientReads::kWaitingMax + 5);
   }
 
   TEST_CASE("tail: pushed as it is applied, within the credit") {
@@ -240,7 +240,7 @@ TEST_SUITE("log.client_service") {
   TEST_CASE("tail: one more than a connection may have ends the oldest, and says so") {
     Bench bench;
     FakeLink& tailer = bench.connect();
-    for (std::uint64_t i = 1; i <= ClientService::kTailsMax + 1; ++i) {
+    for (std::uint64_t i = 1; i <= ClientTails::kTailsMax + 1; ++i) {
       bench.say(tailer, net::Tail{i, {1}, 100});
     }
     const auto ended = std::ranges::find_if(tailer.sent, [](const net::Message& message) {
@@ -300,7 +300,7 @@ TEST_SUITE("log.client_service") {
     REQUIRE(reader.sent.size() == 1);
     const auto count = std::get<net::ReadAnswer>(reader.sent[0]).count;
     CHECK(count > 50);
-    CHECK(count * 1000 <= ClientService::kScarceBytesMax);
+    CHECK(count * 1000 <= AnswerBudget::kScarceBytesMax);
     reader.queued = 60'000;  // Which it has to take in before it gets more.
     bench.say(reader, net::Read{3, {1}, {}, 1 << 20, false});
     bench.loop.advance(milliseconds(10));

@@ -1,0 +1,51 @@
+// The reads of one client.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+
+#include <stele/events.h>
+#include "log/service/answer_budget.h"
+#include "log/service/answer_sink.h"
+#include "log/service/serving.h"
+#include "net/loop/loop.h"
+
+namespace stele::log {
+
+/// Reads are confirmed as they come, however many: one exchange of heartbeats is enough for all.
+/// The answers, which may be large, are read a few at a time. Loop thread only.
+class ClientReads {
+ public:
+  /// All of them outlive it.
+  ClientReads(net::Loop& loop, Events& events, Serving& serving, AnswerSink& sink,
+              AnswerShare& share)
+      : loop_(loop), events_(events), serving_(serving), sink_(sink), share_(share) {}
+
+  void on_read(const net::Read& read);
+  /// There may be room for what waits.
+  void serve_waiting();
+  [[nodiscard]] bool waits() const { return !waiting_.empty(); }
+
+  /// Not confirmed, or waiting for room; one more is refused as overloaded.
+  static constexpr std::size_t kWaitingMax = 64;
+
+ private:
+  void serve(const net::Read& read, std::size_t bytes_max);
+  /// The answer to a read that serve() began.
+  void finish(std::size_t bytes_max, const net::ReadAnswer& answer);
+  [[nodiscard]] net::ReadAnswer refused(const net::Read& read, Outcome outcome) const;
+  [[nodiscard]] net::ReadAnswer blank(const net::Read& read) const;
+
+  net::Loop& loop_;
+  Events& events_;
+  Serving& serving_;
+  AnswerSink& sink_;
+  AnswerShare& share_;
+  std::size_t confirming_ = 0;     // Not confirmed yet.
+  std::deque<net::Read> waiting_;  // Confirmed; there was no room for an answer yet.
+  std::size_t under_way_ = 0;      // Asked of the replica.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace stele::log
