@@ -19,13 +19,6 @@ constexpr Duration kLoopCommitMax = std::chrono::milliseconds(2);
 constexpr Duration kLoopPause = std::chrono::seconds(1);
 constexpr Duration kStall = std::chrono::milliseconds(50);
 constexpr Duration kLoopPauseAfterStall = std::chrono::minutes(1);
-/// Where a sync by itself is slow and commits do not overlap, those whom one answers get a part of
-/// its time to come again, so that all share the next one; otherwise two groups of them would take
-/// turns.
-constexpr int kGatherPart = 2;
-constexpr Duration kGatherMax = std::chrono::milliseconds(25);
-/// If that took longer than it saved, so many commits do without.
-constexpr int kWithoutGathering = 16;
 
 Time now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 std::chrono::steady_clock::time_point point(Time time) {
@@ -34,35 +27,36 @@ std::chrono::steady_clock::time_point point(Time time) {
 
 }  // namespace
 
-Committer::Committer(StoreFiles files, net::Loop& loop, Hooks hooks)
-    : files_(std::move(files)), loop_(loop), hooks_(std::move(hooks)) {
-  readable_ = files_->readable();
+CommitQueue::CommitQueue(StoreFiles files, net::Loop& loop, CommitListener& listener,
+                         std::function<void()> commit_wanted)
+    : files_(std::move(files)),
+      loop_(loop),
+      listener_(listener),
+      commit_wanted_(std::move(commit_wanted)) {
+  queue_.lock()->readable = files_->readable();
 }
 
-void Committer::start_threads() {
-  if (!hooks_.commit_wanted)
-    writer_ = std::thread([self = shared_from_this()] { self->write_loop(); });
+void CommitQueue::start_threads() {
+  STELE_CHECK(commit_wanted_ == nullptr);
+  writer_ = std::thread([self = shared_from_this()] { self->write_loop(); });
 }
 
-void Committer::stop() {
-  closed_ = true;
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
+void CommitQueue::stop() {
+  on_loop_.closed = true;
+  queue_.lock()->stopping = true;
   work_.notify_one();
   if (writer_.joinable()) writer_.join();
-  syncs_.reset();
-  for (std::thread& syncer : syncers_) syncer.join();
-  syncers_.clear();
+  on_writer_.syncs.reset();
+  for (std::thread& syncer : on_writer_.syncers) syncer.join();
+  on_writer_.syncers.clear();
 }
 
 // --- Loop's thread ---------------------------------------------------------------------
 
-void Committer::wake_writer() {
-  if (hooks_.commit_wanted) {
-    hooks_.commit_wanted();
-  } else if (loop_may_commit_ && loop_.now() >= loop_pauses_until_) {
+void CommitQueue::wake_writer() {
+  if (commit_wanted_) {
+    commit_wanted_();
+  } else if (on_loop_.may_commit && loop_.now() >= on_loop_.pauses_until) {
     // After what this turn still adds and sends.
     loop_.post([self = shared_from_this()] { self->commit_on_loop(); });
   } else {
@@ -71,49 +65,53 @@ void Committer::wake_writer() {
 }
 
 /// Commits what is pending if that is one small write and one sync; otherwise the writer does.
-void Committer::commit_on_loop() {
-  Lock lock(mutex_);
-  if (!pending_.urgent || failed_) return;
-  const bool small = loop_may_commit_ && pending_.transaction.bytes <= kLoopBytesMax &&
-                     !pending_.moves_all() && !stopping_ && pace_.cost() < CommitPace::kSlowSync;
-  if (committing_ || waits_for_more_ || !alone() || !small ||
-      !files_->quick(pending_.transaction)) {
+void CommitQueue::commit_on_loop() {
+  auto queue = queue_.lock();
+  const Commit& pending = queue->pending;
+  if (!pending.urgent || queue->failed) return;
+  const bool small = on_loop_.may_commit && pending.transaction.bytes <= kLoopBytesMax &&
+                     !pending.moves_all() && !queue->stopping &&
+                     queue->pace.cost() < CommitPace::kSlowSync;
+  if (queue->committing || queue->waits_for_more || !queue->alone() || !small ||
+      !files_->quick(pending.transaction)) {
     return work_.notify_one();
   }
   const Time begin = loop_.now();
-  static_cast<void>(commit_alone(lock));
+  static_cast<void>(commit_alone(queue));
   const Duration took = loop_.now() - begin;
   const Duration pause = took > kStall ? Duration(kLoopPauseAfterStall) : Duration(kLoopPause);
-  if (took > kLoopCommitMax) loop_pauses_until_ = loop_.now() + pause;
+  if (took > kLoopCommitMax) on_loop_.pauses_until = loop_.now() + pause;
 }
 
-void Committer::when_durable(std::function<void()> durable) {
+void CommitQueue::when_durable(std::function<void()> durable) {
   {
-    const std::lock_guard lock(mutex_);
-    if (!pending_.transaction.votes.empty()) return pending_.durable.push_back(std::move(durable));
-    if (committing_) return after_commit_.push_back(std::move(durable));
-    if (!under_way_.empty()) return under_way_.back()->durable.push_back(std::move(durable));
+    auto queue = queue_.lock();
+    if (!queue->pending.transaction.votes.empty())
+      return queue->pending.durable.push_back(std::move(durable));
+    if (queue->committing) return queue->after_commit.push_back(std::move(durable));
+    if (!queue->under_way.empty())
+      return queue->under_way.back()->durable.push_back(std::move(durable));
   }
   // After the completion of the last commit, should that be posted and not yet run.
   loop_.post([self = shared_from_this(), durable = std::move(durable)] {
-    if (!self->closed_) durable();
+    if (!self->on_loop_.closed) durable();
   });
 }
 
-void Committer::flush() {
+void CommitQueue::flush() {
   bool wake = false;
   {
-    const std::lock_guard lock(mutex_);
-    wake = pending_.transaction.state && !pending_.urgent;
-    pending_.urgent = pending_.urgent || wake;
+    auto queue = queue_.lock();
+    wake = queue->pending.transaction.state && !queue->pending.urgent;
+    queue->pending.urgent = queue->pending.urgent || wake;
   }
   if (wake) wake_writer();
 }
 
-void Committer::on_committed(Commit& commit) {
-  backlog_ -= commit.transaction.bytes;
-  if (closed_) return;
-  hooks_.committed(commit);
+void CommitQueue::on_committed(Commit& commit) {
+  on_loop_.backlog_bytes -= commit.transaction.bytes;
+  if (on_loop_.closed) return;
+  listener_.on_committed(commit);
   for (const auto& done : commit.durable) done();
   for (VoteRead& read : commit.reads) read.done(std::move(read.result));
   for (const auto& now_readable : commit.readable) now_readable();
@@ -122,135 +120,119 @@ void Committer::on_committed(Commit& commit) {
 // --- Writer's thread -------------------------------------------------------------------
 
 /// When the writer may begin the next commit, if there is to be one and that is all it waits for.
-/// Guarded by mutex_.
-std::optional<Time> Committer::begins_at() const {
-  const bool wanted = pending_.urgent || (stopping_ && !pending_.transaction.empty());
-  if (committing_ || !wanted) return std::nullopt;
+std::optional<Time> CommitQueue::Queue::begins_at() const {
+  const bool wanted = pending.urgent || (stopping && !pending.transaction.empty());
+  if (committing || !wanted) return std::nullopt;
   if (alone()) return Time{};
-  const Time at = std::max(now(), pace_.next_begin());
-  const bool may = !pending_.moves_all() && pace_.may_begin(at, pending_.transaction.bytes);
+  const Time at = std::max(now(), pace.next_begin());
+  const bool may = !pending.moves_all() && pace.may_begin(at, pending.transaction.bytes);
   return may ? std::optional(at) : std::nullopt;
 }
 
-void Committer::write_loop() {
-  Lock lock(mutex_);
-  while (!failed_) {
-    const auto begins = begins_at();
-    if (untold_ > 0) {
-      if (!end_told(lock)) return;
+void CommitQueue::write_loop() {
+  auto queue = queue_.lock();
+  while (!queue->failed) {
+    const auto begins = queue->begins_at();
+    if (queue->untold > 0) {
+      if (!end_told(queue)) return;
     } else if (begins && *begins <= now()) {
-      if (!commit_next(lock)) return;
+      if (!commit_next(queue)) return;
     } else if (begins) {
-      work_.wait_until(lock, point(*begins));
-    } else if (stopping_ && alone() && !committing_) {
-      lock.unlock();
+      queue.wait_until(work_, point(*begins));
+    } else if (queue->stopping && queue->alone() && !queue->committing) {
       // Nobody waits for it: should it fail, the journal still has everything.
-      return static_cast<void>(files_->checkpoint());
+      return queue.without([this] { static_cast<void>(files_->checkpoint()); });
     } else {
-      work_.wait(lock);
+      queue.wait(work_);
     }
   }
 }
 
-bool Committer::commit_next(Lock& lock) {
-  const auto several = [this] { return pace_.several(now(), pending_.transaction.bytes); };
-  if (alone() && !several()) gather(lock);
-  if (failed_) return false;
-  if (alone() && (pending_.moves_all() || !several())) return commit_alone(lock);
-  if (!begin(lock)) return false;
+bool CommitQueue::commit_next(Access& queue) {
+  const auto several = [&] { return queue->pace.several(now(), queue->pending.transaction.bytes); };
+  if (queue->alone() && !several()) gather(queue);
+  if (queue->failed) return false;
+  if (queue->alone() && (queue->pending.moves_all() || !several())) return commit_alone(queue);
+  if (!begin(queue)) return false;
   // It is under way until it is synced.
-  Commit* const begun = under_way_.back().get();
-  lock.unlock();
-  make_syncers();
-  if (syncers_.empty()) sync(*begun);
-  if (!syncers_.empty()) asio::post(sync_queue_, [this, begun] { sync(*begun); });
-  lock.lock();
+  Commit* const begun = queue->under_way.back().get();
+  queue.without([this, begun] {
+    make_syncers();
+    if (on_writer_.syncers.empty()) return sync(*begun);
+    asio::post(on_writer_.sync_queue, [this, begun] { sync(*begun); });
+  });
   return true;
 }
 
 /// As many as the system lets it have.
-void Committer::make_syncers() {
-  if (syncs_) return;
-  syncs_.emplace(sync_queue_.get_executor());
+void CommitQueue::make_syncers() {
+  if (on_writer_.syncs) return;
+  on_writer_.syncs.emplace(on_writer_.sync_queue.get_executor());
   try {
-    while (syncers_.size() < CommitPace::kSeveral) {
-      syncers_.emplace_back([this] { sync_queue_.run(); });
+    while (on_writer_.syncers.size() < CommitPace::kSeveral) {
+      on_writer_.syncers.emplace_back([this] { on_writer_.sync_queue.run(); });
     }
   } catch (const std::system_error&) {
   }
 }
 
-/// Those whom the last commit has answered come again, if there is a loop of them; who comes at
-/// times of its own is not waited for.
-void Committer::gather(Lock& lock) {
+void CommitQueue::gather(Access& queue) {
+  if (queue->stopping || queue->pending.moves_all()) return;
   const Time begin = now();
-  const std::size_t before = pending_.transaction.bytes;
-  if (stopping_ || begin >= gather_until_ || before == 0 || pending_.moves_all()) return;
-  if (without_gathering_ > 0) {
-    --without_gathering_;
-    return;
-  }
-  const std::size_t all = before + committed_bytes_;
-  waits_for_more_ = true;
-  work_.wait_until(lock, point(gather_until_), [&] {
-    return failed_ || stopping_ || pending_.transaction.bytes >= all - all / 8;
+  const auto until = queue->gathering.begin(begin, queue->pending.transaction.bytes);
+  if (!until) return;
+  queue->waits_for_more = true;
+  queue.wait_until(work_, point(*until), [&] {
+    return queue->failed || queue->stopping ||
+           queue->gathering.complete(queue->pending.transaction.bytes);
   });
-  waits_for_more_ = false;
-  // What shares a commit saves its part of another sync.
-  const double all_bytes = static_cast<double>(pending_.transaction.bytes) + 1;
-  const double shared = 1 - static_cast<double>(before) / all_bytes;
-  const std::chrono::duration<double> waited = now() - begin;
-  if (shared * std::chrono::duration<double>(pace_.cost()) < waited) {
-    without_gathering_ = kWithoutGathering;
-  }
+  queue->waits_for_more = false;
+  queue->gathering.end(now() - begin, queue->pace.cost(), queue->pending.transaction.bytes);
 }
+
+// --- Whichever thread commits --------------------------------------------------------------
 
 /// Commits what is pending, with nothing beside it; false if that failed, and nothing is committed
 /// any more.
-bool Committer::commit_alone(Lock& lock) {
-  return commit_alone(lock, std::make_shared<Commit>(std::exchange(pending_, {})));
+bool CommitQueue::commit_alone(Access& queue) {
+  return commit_alone(queue, std::make_shared<Commit>(std::exchange(queue->pending, {})));
 }
 
-bool Committer::commit_alone(Lock& lock, std::shared_ptr<Commit> commit) {
-  STELE_CHECK(alone());
-  committing_ = true;
+bool CommitQueue::commit_alone(Access& queue, std::shared_ptr<Commit> commit) {
+  STELE_CHECK(queue->alone());
+  queue->committing = true;
   // To be read back, LMDB takes over what it lacks: that is no cost of a sync.
   const bool counts = !commit->moves_all();
-  if (counts) pace_.on_begun(now(), commit->transaction.bytes);
-  lock.unlock();
-  const auto committed = this->commit(*commit);
-  lock.lock();
+  if (counts) queue->pace.on_begun(now(), commit->transaction.bytes);
+  const auto committed = queue.without([&] { return this->commit(*commit); });
   if (counts) {
-    pace_.on_synced(now(), 0);
-    pace_.drop(1);
+    queue->pace.on_synced(now(), 0);
+    queue->pace.drop(1);
   }
-  if (!committed) fail_locked(committed.error());
-  if (failed_) {
+  if (!committed) fail(*queue, committed.error());
+  if (queue->failed) {
     loop_.post([commit] {});  // Its buffers are dropped there.
     return false;
   }
-  committing_ = false;
-  const Duration cost = pace_.cost();
-  committed_bytes_ = commit->transaction.bytes;
-  if (cost >= CommitPace::kSlowSync) {
-    gather_until_ = now() + std::min<Duration>(cost / kGatherPart, kGatherMax);
-  }
-  readable_ = commit->found;
-  for (auto& later : std::exchange(after_commit_, {})) commit->durable.push_back(std::move(later));
+  queue->committing = false;
+  queue->gathering.on_committed(now(), queue->pace.cost(), commit->transaction.bytes);
+  queue->readable = commit->found;
+  for (auto& later : std::exchange(queue->after_commit, {}))
+    commit->durable.push_back(std::move(later));
   tell(std::move(commit));
   return true;
 }
 
-Result<void> Committer::commit(Commit& commit) {
+Result<void> CommitQueue::commit(Commit& commit) {
   files_->keep_cached(keep_cached_);
   if (auto done = files_->commit(commit.transaction, commit.moves_all()); !done) return done;
   commit.found = files_->readable();
   commit.commits = files_->commits();
-  hooks_.wrote(commit.transaction.bytes);
+  listener_.on_wrote(commit.transaction.bytes);
   return read_votes(commit);
 }
 
-Result<void> Committer::read_votes(Commit& commit) {
+Result<void> CommitQueue::read_votes(Commit& commit) {
   if (commit.reads.empty()) return {};
   auto snapshot = files_->lmdb().begin(false);
   if (!snapshot) return forward(snapshot);
@@ -267,120 +249,132 @@ Result<void> Committer::read_votes(Commit& commit) {
 // --- Several at once -------------------------------------------------------------------
 
 /// Writes what is pending; false if that failed.
-bool Committer::begin(Lock& lock) {
-  auto commit = std::make_shared<Commit>(std::exchange(pending_, {}));
-  under_way_.push_back(commit);
-  pace_.on_begun(now(), commit->transaction.bytes);
-  lock.unlock();
-  files_->keep_cached(keep_cached_);
-  auto sync = files_->begin(commit->transaction, true);
-  commit->commits = files_->commits();
-  hooks_.wrote(commit->transaction.bytes);
-  lock.lock();
-  if (!sync) fail_locked(sync.error());
-  if (failed_) return false;
+bool CommitQueue::begin(Access& queue) {
+  auto commit = std::make_shared<Commit>(std::exchange(queue->pending, {}));
+  queue->under_way.push_back(commit);
+  queue->pace.on_begun(now(), commit->transaction.bytes);
+  auto sync = queue.without([&] {
+    files_->keep_cached(keep_cached_);
+    auto begun = files_->begin(commit->transaction, true);
+    commit->commits = files_->commits();
+    listener_.on_wrote(commit->transaction.bytes);
+    return begun;
+  });
+  if (!sync) fail(*queue, sync.error());
+  if (queue->failed) return false;
   commit->sync = *std::move(sync);
   return true;
 }
 
 /// Any thread.
-void Committer::sync(Commit& commit) {
+void CommitQueue::sync(Commit& commit) {
   const auto done = commit.sync.run();
-  const std::lock_guard lock(mutex_);
-  if (!done) fail_locked(done.error());
-  if (!failed_) on_synced(commit);
+  auto queue = queue_.lock();
+  if (!done) fail(*queue, done.error());
+  if (!queue->failed) on_synced(*queue, commit);
 }
 
 /// Tells of it, and of those after it that are synced already, unless it must wait for one before.
-/// Guarded by mutex_.
-void Committer::on_synced(Commit& commit) {
-  const auto found = std::ranges::find(under_way_, &commit, &std::shared_ptr<Commit>::get);
-  pace_.on_synced(now(), static_cast<std::size_t>(found - under_way_.begin()));
+void CommitQueue::on_synced(Queue& queue, Commit& commit) {
+  auto& under_way = queue.under_way;
+  const auto found = std::ranges::find(under_way, &commit, &std::shared_ptr<Commit>::get);
+  queue.pace.on_synced(now(), static_cast<std::size_t>(found - under_way.begin()));
   commit.synced = true;
   std::size_t count = 0;
-  while (!under_way_.empty() && under_way_.front()->synced) {
-    under_way_.front()->found = readable_;
-    tell(std::move(under_way_.front()));
-    under_way_.pop_front();
+  while (!under_way.empty() && under_way.front()->synced) {
+    under_way.front()->found = queue.readable;
+    tell(std::move(under_way.front()));
+    under_way.pop_front();
     ++count;
   }
-  pace_.drop(count);
-  untold_ += count;
+  queue.pace.drop(count);
+  queue.untold += count;
   work_.notify_one();
 }
 
 /// The files hear which of those under way are durable.
-bool Committer::end_told(Lock& lock) {
-  const std::size_t count = untold_;
-  lock.unlock();
-  Result<void> done;
-  for (std::size_t i = 0; done && i < count; ++i) done = files_->end();
-  const StateNumbers readable = files_->readable();
-  const bool more = done && files_->untold();
-  lock.lock();
-  untold_ -= count;
-  readable_ = readable;
-  if (!done) fail_locked(done.error());
+bool CommitQueue::end_told(Access& queue) {
+  const std::size_t count = queue->untold;
+  StateNumbers readable;
+  bool more = false;
+  const auto done = queue.without([&]() -> Result<void> {
+    Result<void> ended;
+    for (std::size_t i = 0; ended && i < count; ++i) ended = files_->end();
+    readable = files_->readable();
+    more = ended && files_->untold();
+    return ended;
+  });
+  queue->untold -= count;
+  queue->readable = readable;
+  if (!done) fail(*queue, done.error());
   // The last ones do not say of each other that they are durable.
-  if (more && alone()) pending_.urgent = true;
+  if (more && queue->alone()) queue->pending.urgent = true;
   return done.has_value();
 }
 
 // --- Without threads -------------------------------------------------------------------
 
-bool Committer::begin_commit() {
-  Lock lock(mutex_);
-  STELE_CHECK(hooks_.commit_wanted != nullptr);
-  const bool must_wait = committing_ || (pending_.moves_all() && !under_way_.empty());
-  if (!pending_.urgent || failed_ || must_wait || under_way_.size() >= kUnsyncedMax) return false;
-  if (pending_.moves_all()) {
-    waiting_alone_ = std::make_shared<Commit>(std::exchange(pending_, {}));
-    committing_ = true;
+bool CommitQueue::begin_commit() {
+  STELE_CHECK(commit_wanted_ != nullptr);
+  auto queue = queue_.lock();
+  const bool moves_all = queue->pending.moves_all();
+  const bool must_wait = queue->committing || (moves_all && !queue->under_way.empty());
+  if (!queue->pending.urgent || queue->failed || must_wait ||
+      queue->under_way.size() >= kUnsyncedMax) {
+    return false;
+  }
+  if (moves_all) {
+    queue->waiting_alone = std::make_shared<Commit>(std::exchange(queue->pending, {}));
+    queue->committing = true;
     return true;
   }
-  return begin(lock);
+  return begin(queue);
 }
 
-void Committer::sync_commit(std::size_t index) {
-  if (index < under_way_.size() && !under_way_[index]->synced) sync(*under_way_[index]);
-}
-
-std::size_t Committer::finish_commit() {
-  if (!waiting_alone_) sync_commit(0);
-  Lock lock(mutex_);
-  if (failed_) return 0;
-  std::size_t told = untold_;
-  if (waiting_alone_) {
-    told = 1;
-    static_cast<void>(commit_alone(lock, std::exchange(waiting_alone_, nullptr)));
-  } else if (told > 0) {
-    static_cast<void>(end_told(lock));
+void CommitQueue::sync_commit(std::size_t index) {
+  Commit* commit = nullptr;
+  {
+    auto queue = queue_.lock();
+    if (index < queue->under_way.size()) commit = queue->under_way[index].get();
   }
-  const bool more = pending_.urgent && !failed_;
-  lock.unlock();
+  if (commit != nullptr && !commit->synced) sync(*commit);
+}
+
+std::size_t CommitQueue::finish_commit() {
+  if (!queue_.lock()->waiting_alone) sync_commit(0);
+  std::size_t told = 0;
+  bool more = false;
+  {
+    auto queue = queue_.lock();
+    if (queue->failed) return 0;
+    told = queue->untold;
+    if (queue->waiting_alone) {
+      told = 1;
+      static_cast<void>(commit_alone(queue, std::exchange(queue->waiting_alone, nullptr)));
+    } else if (told > 0) {
+      static_cast<void>(end_told(queue));
+    }
+    more = queue->pending.urgent && !queue->failed;
+  }
   if (more) wake_writer();
   return told;
 }
 
 // --- Any thread ------------------------------------------------------------------------
 
-/// What is on the disk is unknown from here on: no acknowledgement leaves any more. Guarded by
-/// mutex_.
-void Committer::fail_locked(Error error) {
-  if (std::exchange(failed_, true)) return;
+/// What is on the disk is unknown from here on: no acknowledgement leaves any more.
+void CommitQueue::fail(Queue& queue, Error error) {
+  if (std::exchange(queue.failed, true)) return;
   work_.notify_one();
   if (error.code == Errc::no_space) error.code = Errc::io;
-  hooks_.failed(std::move(error));
+  listener_.on_commit_failed(std::move(error));
 }
 
-void Committer::fail(Error error) {
-  const std::lock_guard lock(mutex_);
-  fail_locked(std::move(error));
-}
+void CommitQueue::fail(Error error) { fail(*queue_.lock(), std::move(error)); }
 
 /// The commit goes back to the loop, which alone drops the buffers it shares with the sockets.
 /// Posted under the lock, so that no later callback comes before its own.
-void Committer::tell(std::shared_ptr<Commit> commit) {
+void CommitQueue::tell(std::shared_ptr<Commit> commit) {
   loop_.post(
       [self = shared_from_this(), commit = std::move(commit)] { self->on_committed(*commit); });
 }

@@ -9,12 +9,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "log/store/disk/commit_pace.h"
+#include "log/store/disk/gathering.h"
+#include "log/store/disk/guarded.h"
 #include "log/store/files/store_files.h"
 #include "log/store/store.h"
 #include "log/store/transaction.h"
@@ -31,13 +32,13 @@ struct VoteRead {
   SlotsRead result;
 };
 
-/// A transaction, and who waits for it.
+/// A transaction, and what waits for it.
 struct Commit {
   Transaction transaction;
   std::vector<VoteRead> reads;
   std::vector<std::function<void()>> durable;
   std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
-  bool urgent = false;                          ///< Somebody waits.
+  bool urgent = false;                          ///< It is waited for.
   StateNumbers found;                           ///< What can be read from LMDB after it.
   std::uint64_t commits = 0;                    ///< As of StoreFiles, after it.
   FileSync sync;
@@ -49,24 +50,28 @@ struct Commit {
   }
 };
 
-/// What is queued while commits are under way is the next one. Who waits for one is called on the
-/// loop, in the order in which they were queued, once it and all before it are durable. All
-/// functions are for the loop's thread, unless something else is said.
-class Committer final : public std::enable_shared_from_this<Committer> {
+/// Hears of commits.
+class CommitListener {
  public:
-  struct Hooks {
-    /// Instead of threads: a commit is wanted.
-    std::function<void()> commit_wanted = {};
-    /// A commit is durable; before those are called who wait for it.
-    std::function<void(const Commit&)> committed = {};
-    /// Any thread: so many bytes have been written.
-    std::function<void(std::size_t)> wrote = {};
-    /// Any thread, once: a commit has failed, and no other follows.
-    std::function<void(Error)> failed = {};
-  };
+  virtual ~CommitListener() = default;
+  /// Loop's thread: a commit is durable. Those who wait for it are called after that.
+  virtual void on_committed(const Commit& commit) = 0;
+  /// Any thread: so many bytes have been written.
+  virtual void on_wrote(std::size_t bytes) = 0;
+  /// Any thread, once: a commit has failed, and no other follows.
+  virtual void on_commit_failed(Error error) = 0;
+};
 
-  Committer(StoreFiles files, net::Loop& loop, Hooks hooks);
-  /// Unless the hooks want none.
+/// What is queued while commits are under way is the next one. Those that wait for one are called
+/// on the loop, in the order in which they were queued, once it and all before it are durable. All
+/// functions are for the loop's thread, unless something else is said.
+class CommitQueue final : public std::enable_shared_from_this<CommitQueue> {
+ public:
+  /// `commit_wanted`: called when a commit is wanted, instead of threads. The listener outlives
+  /// stop(), the loop what is posted to it.
+  CommitQueue(StoreFiles files, net::Loop& loop, CommitListener& listener,
+              std::function<void()> commit_wanted);
+  /// Without commit_wanted.
   void start_threads();
   /// Commits what is queued, and ends the threads; without threads, drops what is queued. Nobody is
   /// called any more.
@@ -77,13 +82,14 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   void enqueue(bool urgent, Add add) {
     bool wake = false;
     {
-      const std::lock_guard lock(mutex_);
-      const std::size_t before = pending_.transaction.bytes;
-      add(pending_);
-      backlog_ += pending_.transaction.bytes - before;
-      if (waits_for_more_) work_.notify_one();
-      wake = (urgent || pending_.transaction.state_bytes > kStateBytesMax) && !pending_.urgent;
-      pending_.urgent = pending_.urgent || wake;
+      auto queue = queue_.lock();
+      Commit& pending = queue->pending;
+      const std::size_t before = pending.transaction.bytes;
+      add(pending);
+      on_loop_.backlog_bytes += pending.transaction.bytes - before;
+      if (queue->waits_for_more) work_.notify_one();
+      wake = (urgent || pending.transaction.state_bytes > kStateBytesMax) && !pending.urgent;
+      pending.urgent = pending.urgent || wake;
     }
     if (wake) wake_writer();
   }
@@ -92,10 +98,10 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   /// There is to be a commit if anything of the learner's waits.
   void flush();
   /// As of Store.
-  void let_loop_commit(bool may) { loop_may_commit_ = may; }
+  void let_loop_commit(bool may) { on_loop_.may_commit = may; }
   void keep_cached(bool keep) { keep_cached_ = keep; }
   /// Bytes queued or under way.
-  [[nodiscard]] std::size_t backlog_bytes() const { return backlog_; }
+  [[nodiscard]] std::size_t backlog_bytes() const { return on_loop_.backlog_bytes; }
 
   /// Without threads: writes what is queued as the next one under way; false if nothing waits, or
   /// it must wait for those.
@@ -106,7 +112,7 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   /// Returns how many they are.
   std::size_t finish_commit();
 
-  /// Of who commits, but for snapshots and values.
+  /// For what is committing, but for snapshots and values.
   [[nodiscard]] StoreFiles& files() { return *files_; }
   /// After stop().
   void close_files() { files_.reset(); }
@@ -114,64 +120,76 @@ class Committer final : public std::enable_shared_from_this<Committer> {
   void fail(Error error);
 
  private:
-  using Lock = std::unique_lock<std::mutex>;
+  /// The loop's thread alone.
+  struct OnLoop {
+    bool closed = false;  // Nobody is called any more.
+    bool may_commit = false;
+    Time pauses_until{};
+    std::size_t backlog_bytes = 0;
+  };
+
+  /// Any thread, under the lock.
+  struct Queue {
+    Commit pending;
+    std::vector<std::function<void()>> after_commit;  // Wait for the commit that is alone.
+    bool committing = false;                          // One is alone under way.
+    bool waits_for_more = false;                      // The writer does; nothing else commits.
+    std::deque<std::shared_ptr<Commit>> under_way;    // Several at once, in order.
+    std::shared_ptr<Commit> waiting_alone;            // Without threads: nothing is beside it.
+    std::size_t untold = 0;  // Told of; the files do not know yet that they are durable.
+    StateNumbers readable;   // As of the files.
+    CommitPace pace;
+    Gathering gathering;
+    bool failed = false;
+    bool stopping = false;
+
+    [[nodiscard]] bool alone() const { return under_way.empty() && untold == 0; }
+    [[nodiscard]] std::optional<Time> begins_at() const;
+  };
+  using Access = Guarded<Queue>::Access;
+
+  /// The writer's thread alone.
+  struct OnWriter {
+    asio::io_context sync_queue;
+    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> syncs;
+    std::vector<std::thread> syncers;
+  };
 
   /// So much of the learner's writes is committed without waiting for a vote to ride with.
   static constexpr std::size_t kStateBytesMax = 4 << 20;
 
+  // The loop's thread.
   void wake_writer();
   void commit_on_loop();
+  void on_committed(Commit& commit);
+  // The writer's thread.
   void write_loop();
-  [[nodiscard]] std::optional<Time> begins_at() const;
-  [[nodiscard]] bool alone() const { return under_way_.empty() && untold_ == 0; }
-  void gather(Lock& lock);
-  [[nodiscard]] bool end_told(Lock& lock);
-  [[nodiscard]] bool commit_next(Lock& lock);
-  [[nodiscard]] bool commit_alone(Lock& lock);
-  [[nodiscard]] bool commit_alone(Lock& lock, std::shared_ptr<Commit> commit);
-  [[nodiscard]] bool begin(Lock& lock);
+  [[nodiscard]] bool commit_next(Access& queue);
+  void gather(Access& queue);
   void make_syncers();
-  void sync(Commit& commit);
-  void on_synced(Commit& commit);
+  // Whichever thread commits: there is one at a time.
+  [[nodiscard]] bool commit_alone(Access& queue);
+  [[nodiscard]] bool commit_alone(Access& queue, std::shared_ptr<Commit> commit);
   Result<void> commit(Commit& commit);
   Result<void> read_votes(Commit& commit);
-  void fail_locked(Error error);
+  [[nodiscard]] bool begin(Access& queue);
+  [[nodiscard]] bool end_told(Access& queue);
+  // Any thread.
+  void sync(Commit& commit);
+  void on_synced(Queue& queue, Commit& commit);
+  void fail(Queue& queue, Error error);
   void tell(std::shared_ptr<Commit> commit);
-  void on_committed(Commit& commit);
 
   std::optional<StoreFiles> files_;
   net::Loop& loop_;
-  Hooks hooks_;
-  bool closed_ = false;           // Loop's thread: nobody is called any more.
-  bool loop_may_commit_ = false;  // Loop's thread,
-  Time loop_pauses_until_{};      // this too,
-  std::size_t backlog_ = 0;       // and this.
-
-  std::mutex mutex_;
-  std::condition_variable work_;
-  Commit pending_;                                   // Guarded by mutex_,
-  std::vector<std::function<void()>> after_commit_;  // and waiting for the one that is alone.
-  bool committing_ = false;                          // There is one, by the writer or by the loop.
-  bool waits_for_more_ = false;                      // The writer does, and nobody else commits.
-  std::deque<std::shared_ptr<Commit>> under_way_;    // Several at once, in order.
-  std::shared_ptr<Commit> waiting_alone_;            // Without threads: it has nothing beside it.
-  std::size_t untold_ = 0;  // Told of, and the files do not know yet that they are durable.
-  StateNumbers readable_;   // As of the files.
-  CommitPace pace_;
-  bool failed_ = false;
-  bool stopping_ = false;
-
-  // Who commits.
-  Time gather_until_{};
-  std::size_t committed_bytes_ = 0;  // By the last commit.
-  int without_gathering_ = 0;        // So many more commits do not wait for others.
+  CommitListener& listener_;
+  const std::function<void()> commit_wanted_;
   std::atomic<bool> keep_cached_{false};
-
-  // None of these without threads.
-  std::thread writer_;
-  asio::io_context sync_queue_;
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> syncs_;
-  std::vector<std::thread> syncers_;
+  OnLoop on_loop_;
+  Guarded<Queue> queue_;
+  std::condition_variable work_;
+  OnWriter on_writer_;
+  std::thread writer_;  // Not without threads.
 };
 
 }  // namespace stele::log

@@ -352,7 +352,7 @@ Result<void> StoreFiles::begin_checkpoint() {
   behind_bytes_ = 0;
   begun_ = mark_.applied;
   turn_journal();
-  if (checkpoint_begun_) checkpoint_begun_();
+  if (listener_ != nullptr) listener_->on_checkpoint_begun();
   return {};
 }
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -20,6 +19,14 @@
 #include "log/store/transaction.h"
 
 namespace stele::log {
+
+/// Called by the committing thread.
+class CheckpointListener {
+ public:
+  virtual ~CheckpointListener() = default;
+  /// StoreFiles::run_checkpoint() has something to do.
+  virtual void on_checkpoint_begun() = 0;
+};
 
 /// A transaction is one record, written in one place and synced once: a small one in the journal, a
 /// large one in the value log, where its values stay. LMDB gets it later, together with others, and
@@ -67,9 +74,9 @@ class StoreFiles {
   /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
   Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
 
-  /// `told` is called when run_checkpoint() has something to do. Without, the committing thread
-  /// does it when it must be done.
-  void on_checkpoint_begun(std::function<void()> told) { checkpoint_begun_ = std::move(told); }
+  /// The listener outlives the last commit. Without one, the committing thread runs a checkpoint
+  /// when it must be done.
+  void listen(CheckpointListener& listener) { listener_ = &listener; }
 
   /// Beside the files.
   [[nodiscard]] DiskReserve& reserve() { return *reserve_; }
@@ -128,7 +135,7 @@ class StoreFiles {
   Redo redo_;                       // Of the transaction under way.
   std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,
   std::uint64_t behind_bytes_ = 0;  // and with its values.
-  std::function<void()> checkpoint_begun_;
+  CheckpointListener* listener_ = nullptr;
   std::unique_ptr<DiskReserve> reserve_;
   std::unique_ptr<Checkpoint> checkpoint_;
   Promised promised_;

@@ -143,12 +143,15 @@ TEST_SUITE("log.store_files") {
 
   TEST_CASE("when half of the journal is full, what it holds moves to LMDB, beside commits") {
     Bench bench;
-    int begun = 0;
-    bench.files->on_checkpoint_begun([&] { ++begun; });
+    struct : CheckpointListener {
+      void on_checkpoint_begun() override { ++begun; }
+      int begun = 0;
+    } listener;
+    bench.files->listen(listener);
     for (std::uint64_t slot = 1; slot <= 4; ++slot) bench.commit(vote(slot));
-    CHECK(begun == 0);
+    CHECK(listener.begun == 0);
     bench.commit(vote(5));
-    CHECK(begun == 1);
+    CHECK(listener.begun == 1);
     CHECK(bench.slots().empty());
     REQUIRE(bench.files->run_checkpoint());
     CHECK(bench.slots() == Slots{1, 2, 3, 4});
