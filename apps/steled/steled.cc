@@ -19,8 +19,8 @@
 #include "apps/common/disk_fault.h"
 #include "apps/common/ending.h"
 #include "apps/common/exit_codes.h"
+#include "apps/common/failed_check.h"
 #include "apps/common/logging.h"
-#include "paxos/base/check.h"
 
 namespace stele::apps {
 namespace {
@@ -105,10 +105,7 @@ int run(const Config& config) {
   if (!events) return complain(events.error());
   EventLog& log = **events;
   end_on_disk_fault();
-  set_check_handler([&log](const std::string& line) {
-    log.event(EventLevel::error, "check_failed", {{"reason", line}});
-    log.flush();
-  });
+  tell_failed_checks(log);
 
   asio::io_context context(1);
   int exit_code = kDone;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <stele/version.h>
 #include "log/store/disk/data_directory.h"
 #include "log/store/disk/disk_store.h"
 #include "paxos/base/check.h"
@@ -61,7 +62,7 @@ TcpHost::TcpHost(asio::io_context& context, NodeOptions options, Events& events,
         STELE_CHECK(told != nullptr, error.detail);
         told(error);
       }),
-      loop_(context),
+      loop_(context, options_.on_failed_check),
       dialer_(loop_, tcp_options(options_)),
       resolver_(context),
       starting_(asio::make_work_guard(context)) {}
@@ -71,12 +72,17 @@ void TcpHost::start(std::function<void(Result<void>)> done) {
   // Not waited for: a name server that does not answer must not hold up the end.
   resolver_.resolve(listen, [this, done = std::move(done)](const net::Resolver::Endpoints& found,
                                                            const std::string& failure) {
-    starting_.reset();
-    if (stopping_) return done(fail(Errc::shutting_down, "the node was stopped before it started"));
-    if (!found.empty()) return done(begin(found));
-    done(fail(Errc::invalid_argument, "cannot listen on " + to_string(*options_.listen) +
-                                          ": the host name cannot be resolved: " + failure));
+    loop_.guard([&] { on_resolved(found, failure, done); });
   });
+}
+
+void TcpHost::on_resolved(const net::Resolver::Endpoints& found, const std::string& failure,
+                          const std::function<void(Result<void>)>& done) {
+  starting_.reset();
+  if (stopping_) return done(fail(Errc::shutting_down, "the node was stopped before it started"));
+  if (!found.empty()) return done(begin(found));
+  done(fail(Errc::invalid_argument, "cannot listen on " + to_string(*options_.listen) +
+                                        ": the host name cannot be resolved: " + failure));
 }
 
 Result<void> TcpHost::begin(const net::Resolver::Endpoints& listen) {
@@ -126,16 +132,22 @@ Host::Options TcpHost::host_options() const {
   return options;
 }
 
-NodeReport TcpHost::report() const {
+NodeReport TcpHost::report() {
   STELE_CHECK(host_ != nullptr);
-  return host_->status();
+  NodeReport report;
+  report.node = options_.id;
+  report.role = "failed";
+  report.version = kVersion;
+  report.fault = "a check of its own has failed: it does nothing any more";
+  loop_.guard([&] { report = host_->status(); });
+  return report;
 }
 
 void TcpHost::stop(std::function<void()> done) {
   stopping_ = true;
   listener_.reset();
-  if (!host_) return done();
-  host_->stop(std::move(done));
+  if (!host_ || loop_.guard()->ended()) return done();
+  loop_.guard([&] { host_->stop(std::move(done)); });
 }
 
 }  // namespace stele::log

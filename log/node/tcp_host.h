@@ -12,7 +12,7 @@
 
 #include "log/node/host.h"
 #include "net/link/resolver.h"
-#include "net/link/tcp.h"
+#include "net/link/tcp_listener.h"
 #include "net/loop/asio_loop.h"
 
 namespace stele::log {
@@ -30,9 +30,11 @@ class TcpHost {
   /// Stops accepting, hands over, answers what is in flight, then calls `done`.
   void stop(std::function<void()> done);
   /// Requires that it has started.
-  [[nodiscard]] NodeReport report() const;
+  [[nodiscard]] NodeReport report();
 
  private:
+  void on_resolved(const net::Resolver::Endpoints& found, const std::string& failure,
+                   const std::function<void(Result<void>)>& done);
   Result<void> begin(const net::Resolver::Endpoints& listen);
   [[nodiscard]] Host::Options host_options() const;
 

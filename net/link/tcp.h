@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "net/link/link.h"
 #include "net/link/receive_memory.h"
@@ -45,32 +44,6 @@ class TcpDialer final : public Dialer {
   AsioLoop& loop_;
   TcpOptions options_;
   Resolver resolver_;
-};
-
-/// Accepts connections on an address, or on all that a name stands for, until it is destroyed. Loop
-/// thread only.
-class TcpListener {
- public:
-  using OnLink = std::function<void(std::unique_ptr<Link>)>;
-
-  /// Binds at once to `endpoints`, which `address` stands for. Errors: in_use (the port is taken),
-  /// invalid_argument (no such local address); they name `address`.
-  static Result<std::unique_ptr<TcpListener>> listen(AsioLoop& loop, const Address& address,
-                                                     const Resolver::Endpoints& endpoints,
-                                                     TcpOptions options, OnLink on_link);
-  ~TcpListener();
-  TcpListener(const TcpListener&) = delete;
-  TcpListener& operator=(const TcpListener&) = delete;
-
-  /// The port, also if it was chosen by the system (port 0 in listen_any).
-  [[nodiscard]] std::uint16_t port() const;
-
- private:
-  struct Core;
-  explicit TcpListener(std::shared_ptr<OnLink> on_link);
-
-  std::shared_ptr<OnLink> on_link_;  // Null once it is destroyed.
-  std::vector<std::shared_ptr<Core>> cores_;
 };
 
 }  // namespace stele::net

@@ -1,11 +1,10 @@
-// Connections that come in.
+#include "net/link/tcp_listener.h"
 
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <utility>
 
-#include "net/link/tcp.h"
 #include "net/link/tcp_link.h"
 
 namespace stele::net {
@@ -20,6 +19,7 @@ using V6Only = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_V6ONLY>;
 struct TcpListener::Core : std::enable_shared_from_this<Core> {
   Core(AsioLoop& l, TcpOptions o, std::shared_ptr<OnLink> f, std::shared_ptr<std::size_t> open)
       : loop(l),
+        guard(l.guard()),
         acceptor(l.context()),
         options(std::move(o)),
         on_link(std::move(f)),
@@ -40,23 +40,29 @@ struct TcpListener::Core : std::enable_shared_from_this<Core> {
   void accept() {
     if (*open_links >= options.accepted_max) return accept_later();
     acceptor.async_accept([self = shared_from_this()](asio::error_code error, tcp::socket socket) {
-      if (!*self->on_link) return;
-      // Out of descriptors, most likely: try again a little later rather than spin.
-      if (error) return self->accept_later();
-      ++*self->open_links;
-      const std::shared_ptr<void> place(nullptr, [open = self->open_links](void*) { --*open; });
-      (*self->on_link)(accepted_link(self->loop, std::move(socket), self->options, place));
-      if (*self->on_link) self->accept();
+      self->guard->run([&] { self->on_accepted(error, std::move(socket)); });
     });
+  }
+  void on_accepted(asio::error_code error, tcp::socket socket) {
+    if (!*on_link) return;
+    // Out of descriptors, most likely: try again a little later rather than spin.
+    if (error) return accept_later();
+    ++*open_links;
+    const std::shared_ptr<void> place(nullptr, [open = open_links](void*) { --*open; });
+    (*on_link)(accepted_link(loop, std::move(socket), options, place));
+    if (*on_link) accept();
   }
   void accept_later() {
     pause.expires_after(std::chrono::milliseconds(100));
     pause.async_wait([self = shared_from_this()](asio::error_code cancelled) {
-      if (!cancelled && *self->on_link) self->accept();
+      self->guard->run([&] {
+        if (!cancelled && *self->on_link) self->accept();
+      });
     });
   }
 
   AsioLoop& loop;
+  std::shared_ptr<Guard> guard;
   tcp::acceptor acceptor;
   TcpOptions options;
   std::shared_ptr<OnLink> on_link;

@@ -10,16 +10,18 @@ namespace {
 
 class AsioTimer final : public Timer {
  public:
-  AsioTimer(asio::io_context& context, Duration delay, std::function<void()> task)
-      : state_(std::make_shared<State>(State{asio::steady_timer(context), std::move(task)})) {
+  AsioTimer(AsioLoop& loop, Duration delay, std::function<void()> task)
+      : state_(
+            std::make_shared<State>(State{asio::steady_timer(loop.context()), std::move(task)})) {
     state_->timer.expires_after(delay);
     // A completion that is already queued when the timer is destroyed finds the task gone.
-    state_->timer.async_wait([state = std::weak_ptr<State>(state_)](asio::error_code error) {
-      const auto alive = state.lock();
-      if (error || !alive || !alive->task) return;
-      const auto due = std::exchange(alive->task, nullptr);
-      due();
-    });
+    state_->timer.async_wait(
+        [state = std::weak_ptr<State>(state_), guard = loop.guard()](asio::error_code error) {
+          const auto alive = state.lock();
+          if (error || !alive || !alive->task) return;
+          const auto due = std::exchange(alive->task, nullptr);
+          guard->run(due);
+        });
   }
   ~AsioTimer() override { state_->task = nullptr; }
   AsioTimer(const AsioTimer&) = delete;
@@ -40,7 +42,17 @@ std::uint64_t entropy() {
 
 }  // namespace
 
-AsioLoop::AsioLoop(asio::io_context& context) : context_(context), random_(entropy()) {}
+AsioLoop::AsioLoop(asio::io_context& context,
+                   const std::function<void(const std::string&)>& on_failed_check)
+    : context_(context), random_(entropy()) {
+  std::function<void(const std::string&)> told;
+  if (on_failed_check) {
+    told = [&context, on_failed_check](const std::string& what) {
+      asio::post(context, [on_failed_check, what] { on_failed_check(what); });
+    };
+  }
+  guard_ = std::make_shared<Guard>(std::move(told));
+}
 
 Time AsioLoop::now() const { return std::chrono::steady_clock::now().time_since_epoch(); }
 
@@ -50,10 +62,12 @@ std::uint64_t AsioLoop::wall_us() const {
       std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count());
 }
 
-void AsioLoop::post(std::function<void()> task) { asio::post(context_, std::move(task)); }
+void AsioLoop::post(std::function<void()> task) {
+  asio::post(context_, [guard = guard_, task = std::move(task)] { guard->run(task); });
+}
 
 std::unique_ptr<Timer> AsioLoop::after(Duration delay, std::function<void()> task) {
-  return std::make_unique<AsioTimer>(context_, delay, std::move(task));
+  return std::make_unique<AsioTimer>(*this, delay, std::move(task));
 }
 
 }  // namespace stele::net

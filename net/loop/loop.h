@@ -29,6 +29,9 @@ class Loop {
   /// Runs `task` on the loop once `delay` has passed, unless the timer is destroyed before.
   [[nodiscard]] virtual std::unique_ptr<Timer> after(Duration delay,
                                                      std::function<void()> task) = 0;
+  /// Runs `task` at once: should a check fail in it, it ends what runs on this loop, as everything
+  /// that is posted does. For threads that work for it. Any thread.
+  virtual void guard(const std::function<void()>& task) { task(); }
   /// Random bits, for jitter, nonces and incarnations.
   [[nodiscard]] virtual std::uint64_t random() = 0;
 };

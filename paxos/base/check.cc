@@ -1,31 +1,29 @@
 #include "paxos/base/check.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 namespace stele {
 namespace {
 
-CheckHandler& handler() {
-  static CheckHandler instance = [](const std::string& line) {
-    std::fprintf(stderr, "%s\n", line.c_str());
-  };
-  return instance;
-}
+thread_local bool in_scope = false;
+
+[[noreturn]] void throw_failed(const std::string& text) { throw CheckFailed(text); }
+
+/// The exception cannot leave: std::terminate finds the stack as it is.
+[[noreturn]] void end_process(const std::string& text) noexcept { throw_failed(text); }
 
 }  // namespace
 
-CheckHandler set_check_handler(CheckHandler next) {
-  return std::exchange(handler(), std::move(next));
-}
+CheckScope::CheckScope() : outer_(std::exchange(in_scope, true)) {}
+
+CheckScope::~CheckScope() { in_scope = outer_; }
 
 void check_failed(const char* file, int line, const char* condition, const std::string& detail) {
   std::string text =
       "check failed: " + std::string(condition) + " at " + file + ":" + std::to_string(line);
   if (!detail.empty()) text += ": " + detail;
-  handler()(text);
-  std::abort();
+  if (in_scope) throw_failed(text);
+  end_process(text);
 }
 
 }  // namespace stele

@@ -1,19 +1,32 @@
 // Checks that stay on in release builds: a bug or lost durability ends the node.
 #pragma once
 
-#include <functional>
+#include <stdexcept>
 #include <string>
 
 namespace stele {
 
-/// Called with one line that says where and why. It must not return to the failed check: it ends
-/// the process (the default) or throws, so that a simulator can end one node alone.
-using CheckHandler = std::function<void(const std::string&)>;
+/// A check has failed; what() says which, where and why. Nothing may go on with what was checked.
+class CheckFailed final : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
 
-/// Replaces the handler; returns the former one. Not thread-safe: set it before threads start.
-CheckHandler set_check_handler(CheckHandler handler);
+/// As long as one lives, a check that fails on its thread throws CheckFailed, for what has made the
+/// scope to end the node alone. Elsewhere a failed check ends the process, by std::terminate with
+/// the same exception, at the place of the check.
+class CheckScope {
+ public:
+  CheckScope();
+  ~CheckScope();
+  CheckScope(const CheckScope&) = delete;
+  CheckScope& operator=(const CheckScope&) = delete;
 
-/// Ends the node through the handler; aborts if the handler returns.
+ private:
+  bool outer_;  // There is one around this one.
+};
+
+/// Throws, or ends the process. Any thread.
 [[noreturn]] void check_failed(const char* file, int line, const char* condition,
                                const std::string& detail = {});
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "net/link/tcp.h"
+#include "net/link/tcp_listener.h"
 
 namespace stele::net {
 

@@ -9,6 +9,7 @@
 #include <stele/client.h>
 #include "log/node/host.h"
 #include "net/link/tcp.h"
+#include "net/link/tcp_listener.h"
 #include "tests/support/directory.h"
 #include "tests/support/listen.h"
 

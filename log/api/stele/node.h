@@ -49,6 +49,11 @@ struct NodeOptions {
   std::chrono::milliseconds heartbeat{50};  ///< How often a leader is heard; at least 1 ms.
   std::uint64_t clients_max = 4096;         ///< Connections of clients.
   std::uint64_t inbound_max = 1024;  ///< Connections that nodes have opened, or have not said who.
+  /// Called once, on the node's thread, with a sentence, if a check of its own has failed: a bug,
+  /// or lost durability. The node does nothing any more, and says nothing to anybody; it should be
+  /// destroyed then, from outside of the call. Without a function the process ends, by
+  /// std::terminate, at the place of the check.
+  std::function<void(const std::string&)> on_failed_check = {};
 };
 
 /// One member of a cluster, on a context that one thread runs. Not thread-safe: use it on that

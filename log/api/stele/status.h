@@ -23,12 +23,13 @@ struct NodeReport {
   std::uint64_t cluster_id = 0;  ///< 0: the cluster is not born yet.
   std::string cluster_name;
   NodeId node;
-  std::string role;  ///< "leader", "follower", "candidate", "unborn", "diverged", "gone_back".
-  Ballot ballot;     ///< The highest that it has promised.
-  NodeId leader;     ///< {}: none known.
-  Slot chosen_end;   ///< It has applied all slots below.
-  Lsn applied_lsn;   ///< The last entry that it has applied; {} if none.
-  Lsn first_lsn;     ///< The first entry that is not trimmed.
+  std::string
+      role;  ///< "leader", "follower", "candidate", "unborn", "diverged", "gone_back", "failed".
+  Ballot ballot;                 ///< The highest that it has promised.
+  NodeId leader;                 ///< {}: none known.
+  Slot chosen_end;               ///< It has applied all slots below.
+  Lsn applied_lsn;               ///< The last entry that it has applied; {} if none.
+  Lsn first_lsn;                 ///< The first entry that is not trimmed.
   std::uint64_t disk_bytes = 0;  ///< What its store takes.
   std::uint64_t uptime_s = 0;
   std::uint64_t state_hash = 0;  ///< Equal on all nodes at equal chosen_end.

@@ -38,7 +38,8 @@ CommitQueue::CommitQueue(StoreFiles files, net::Loop& loop, CommitListener& list
 
 void CommitQueue::start_threads() {
   STELE_CHECK(commit_wanted_ == nullptr);
-  writer_ = std::thread([self = shared_from_this()] { self->write_loop(); });
+  writer_ =
+      std::thread([self = shared_from_this()] { self->loop_.guard([&] { self->write_loop(); }); });
 }
 
 void CommitQueue::stop() {
@@ -170,7 +171,8 @@ void CommitQueue::make_syncers() {
   on_writer_.syncs.emplace(on_writer_.sync_queue.get_executor());
   try {
     while (on_writer_.syncers.size() < CommitPace::kSeveral) {
-      on_writer_.syncers.emplace_back([this] { on_writer_.sync_queue.run(); });
+      on_writer_.syncers.emplace_back(
+          [this] { loop_.guard([this] { on_writer_.sync_queue.run(); }); });
     }
   } catch (const std::system_error&) {
   }

@@ -86,7 +86,9 @@ struct LmdbStore::Impl final : CommitListener,
   // As of CheckpointListener: the committing thread.
   void on_checkpoint_begun() override {
     asio::post(*checkpointer, [this] {
-      if (const auto done = files().run_checkpoint(); !done) queue->fail(done.error());
+      loop.guard([this] {
+        if (const auto done = files().run_checkpoint(); !done) queue->fail(done.error());
+      });
     });
   }
 

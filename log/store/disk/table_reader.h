@@ -53,7 +53,8 @@ class TableReader final : public std::enable_shared_from_this<TableReader> {
   template <class Task>
   void enqueue(Task task) {
     if (!thread_) return task();
-    asio::post(*thread_, std::move(task));
+    asio::post(*thread_,
+               [self = shared_from_this(), task = std::move(task)] { self->loop_.guard(task); });
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <stele/client.h>
 
+#include "paxos/base/check.h"
 #include "tests/support/nodes_in_process.h"
 
 namespace stele {
@@ -46,6 +47,14 @@ struct Bench {
   net::AsioLoop loop{context};
   log::QuietEvents events;
   Address address;
+};
+
+/// A check fails in what hears of a leader.
+class FailingEvents final : public Events {
+ public:
+  void event(EventLevel, std::string_view name, std::initializer_list<EventField>) override {
+    STELE_CHECK(name != "leader_known", "for the test");
+  }
 };
 
 }  // namespace
@@ -102,6 +111,31 @@ TEST_SUITE("log.tcp_host") {
       CHECK(bench.start(same_directory).first == Errc::in_use);
     }
     bench.stop(first);
+  }
+
+  TEST_CASE("a check that fails in a node ends it alone; another one of the program goes on") {
+    Bench bench;
+    FailingEvents failing;
+    std::string failed;
+    NodeOptions options = bench.options();
+    options.on_failed_check = [&](const std::string& what) { failed = what; };
+    Node sick(bench.context, options, failing, {});
+    REQUIRE_FALSE(bench.start(sick).first);
+    REQUIRE(log::run_until(bench.context, [&] { return !failed.empty(); }));
+    CHECK(failed.find("for the test") != std::string::npos);
+    CHECK(sick.report().role == "failed");
+    bench.stop(sick);  // At once: it does nothing any more.
+
+    auto probe = net::listen_at(bench.loop, {"127.0.0.1", 0}, {}, [](auto) {});
+    REQUIRE(probe.has_value());
+    options = bench.options();
+    options.cluster[{1}] = {"127.0.0.1", (*probe)->port()};
+    options.data = bench.directory.sub("sound");
+    probe->reset();
+    Node sound(bench.context, options, bench.events, {});
+    REQUIRE_FALSE(bench.start(sound).first);
+    REQUIRE(log::run_until(bench.context, [&] { return sound.report().role == "leader"; }));
+    bench.stop(sound);
   }
 
   TEST_CASE("a node that was not started is stopped, and destroyed, without a word") {

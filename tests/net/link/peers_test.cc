@@ -5,6 +5,7 @@
 #include <map>
 
 #include "net/link/tcp.h"
+#include "net/link/tcp_listener.h"
 #include "net/wire/digest.h"
 #include "net/wire/frame.h"
 #include "tests/sim/nodes/sim_loop.h"

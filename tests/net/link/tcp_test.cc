@@ -1,4 +1,5 @@
 #include "net/link/tcp.h"
+#include "net/link/tcp_listener.h"
 
 #include <doctest/doctest.h>
 #include <netinet/in.h>

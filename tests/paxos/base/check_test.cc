@@ -1,24 +1,46 @@
 #include "paxos/base/check.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <stdexcept>
+#include <csignal>
+#include <exception>
 
 namespace stele {
 
 TEST_SUITE("paxos.check") {
-  TEST_CASE("a failed check says where and why, through the handler") {
-    std::string told;
-    const auto former = set_check_handler([&](const std::string& line) {
-      told = line;
-      throw std::runtime_error("ended");
-    });
+  TEST_CASE("within a scope a failed check throws what says where and why") {
     const auto fails = [] { STELE_CHECK(1 == 2, std::string("numbers differ")); };
-    CHECK_THROWS_AS(fails(), std::runtime_error);
-    set_check_handler(former);
-    CHECK(told.find("1 == 2") != std::string::npos);
-    CHECK(told.find("check_test.cc") != std::string::npos);
-    CHECK(told.find("numbers differ") != std::string::npos);
+    const CheckScope scope;
+    { const CheckScope inner; }
+    try {
+      fails();
+      FAIL("nothing was thrown");
+    } catch (const CheckFailed& failed) {
+      const std::string told = failed.what();
+      CHECK(told.find("1 == 2") != std::string::npos);
+      CHECK(told.find("check_test.cc") != std::string::npos);
+      CHECK(told.find("numbers differ") != std::string::npos);
+    }
+  }
+
+  TEST_CASE("elsewhere it ends the process on the spot, whatever is caught around it") {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      std::set_terminate([] { ::_exit(std::current_exception() == nullptr ? 1 : 42); });
+      try {
+        STELE_CHECK(1 == 2);
+      } catch (...) {
+        ::_exit(2);
+      }
+      ::_exit(3);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 42);
   }
 }
 

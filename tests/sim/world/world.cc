@@ -522,20 +522,29 @@ Verdict World::verdict() const {
   return verdict;
 }
 
+/// A node that finds a bug in itself ends the run, wherever it is.
+template <class Act>
+void with_checks(Act act) {
+  const CheckScope scope;
+  try {
+    act();
+  } catch (const CheckFailed& failed) {
+    throw Violation("check", failed.what());
+  }
+}
+
 }  // namespace
 
 Verdict run(const Plan& plan, std::ostream* trace) {
-  // A node that finds a bug in itself ends the run, wherever it is.
-  const CheckHandler before =
-      set_check_handler([](const std::string& line) { throw Violation("check", line); });
   Verdict verdict;
   try {
-    World world(plan, trace);
+    std::optional<World> world;
+    with_checks([&] { world.emplace(plan, trace); });
     try {
-      world.run();
-      verdict = world.verdict();
+      with_checks([&] { world->run(); });
+      verdict = world->verdict();
     } catch (const Violation& violation) {
-      verdict = world.verdict();
+      verdict = world->verdict();
       verdict.invariant = violation.invariant;
       verdict.what = violation.what();
       if (trace != nullptr)
@@ -545,7 +554,6 @@ Verdict run(const Plan& plan, std::ostream* trace) {
     verdict.invariant = violation.invariant;
     verdict.what = violation.what();
   }
-  set_check_handler(before);
   return verdict;
 }
 
