@@ -118,7 +118,8 @@ const std::vector<Room>& rooms() {
     room("net/wire", {"paxos", "log/api/stele"});
     room("net/link", {"net/loop", "net/wire"});
     room("log/format", {"net/wire"});
-    room("log/client", {"log/format", "net/link"});
+    room("log/client/link", {"log/format", "net/link"});
+    room("log/client", {"log/client/link"});
     room("log/state", {"log/format"});
     room("log/store", {"log/format"});
     room("log/store/files", {"log/store"});

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "log/client/client_core.h"
-#include "log/client/shared_link.h"
+#include "log/client/link/shared_link.h"
 #include "net/link/tcp.h"
 #include "net/loop/asio_loop.h"
 

@@ -33,7 +33,7 @@ class Bench {
   }
 
   void append(const std::string& text, Duration timeout = seconds(60), Lsn condition = {}) {
-    class Done final : public ClientCore::AppendDone {
+    class Done final : public AppendDone {
      public:
       Done(std::map<std::string, Told>& told, std::string t) : told_(told), text_(std::move(t)) {}
       void complete(std::optional<Errc> error, AppendResult result) override {

@@ -39,7 +39,7 @@ TEST_SUITE("log.client_core") {
     std::size_t told = 0;
     std::vector<std::size_t> told_when_sent;
     const std::string text(1000, 'x');
-    struct Again final : ClientCore::AppendDone {
+    struct Again final : AppendDone {
       explicit Again(std::function<void()> d) : done(std::move(d)) {}
       void complete(std::optional<Errc>, AppendResult) override { done(); }
       std::function<void()> done;

@@ -24,7 +24,7 @@ microseconds us(std::uint64_t count) { return microseconds(static_cast<std::int6
 
 }  // namespace
 
-class SimClient::Done final : public log::ClientCore::AppendDone {
+class SimClient::Done final : public log::AppendDone {
  public:
   Done(SimClient& client, std::size_t index, Lsn condition, Duration timeout)
       : client_(client), index_(index), condition_(condition), timeout_(timeout) {}

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "log/client/client_core.h"
-#include "log/client/shared_link.h"
+#include "log/client/link/shared_link.h"
 #include "tests/history/history.h"
 #include "tests/sim/checker/coverage.h"
 #include "tests/sim/network/network.h"

@@ -197,7 +197,7 @@ void World::check_bounds() {
   // One command may exceed the bound on what waits in a leader.
   const std::uint64_t entry = plan_.payload_bytes_max + 64;
   const std::uint64_t command = std::min<std::uint64_t>(
-      log::ClientCore::kCommandBytesMax + entry, 64 + std::max(plan_.in_flight, 4UL) * entry);
+      log::AppendPipe::kCommandBytesMax + entry, 64 + std::max(plan_.in_flight, 4UL) * entry);
   for (const auto& node : nodes_) {
     const log::Replica* replica = node->node() == nullptr ? nullptr : node->node()->replica();
     if (replica == nullptr || replica->waiting_bytes() <= plan_.waiting_bytes_max + command) {

@@ -35,7 +35,7 @@ struct Missed {
 
 }  // namespace
 
-TEST_SUITE("log.client_appends") {
+TEST_SUITE("log.append_pipe") {
   TEST_CASE("resend: what is on its way over a slow line is not sent once more, however long") {
     Missed missed;
     for (int i = 0; i < 30; ++i) {

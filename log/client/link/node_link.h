@@ -6,17 +6,31 @@
 #include <string>
 #include <utility>
 
-#include "log/client/client_core.h"
 #include "net/link/link.h"
 #include "net/loop/loop.h"
 
 namespace stele::log {
 
-/// Down until dialled, ready after the handshake, down again when lost. Loop thread only.
-class ClientCore::Connection final : public net::LinkHandler {
+class NodeLink;
+
+/// Called in turns of the loop.
+class NodeLinkListener {
  public:
-  /// Tells `core` what comes; it may be destroyed from within.
-  Connection(ClientCore& core, Address address);
+  virtual ~NodeLinkListener() = default;
+  /// Its handshake is done.
+  virtual void on_ready(NodeLink& link) = 0;
+  /// It is down: `reason` is a sentence.
+  virtual void on_lost(NodeLink& link, const std::string& reason) = 0;
+  virtual void on_message(NodeLink& link, net::Message& message) = 0;
+  /// There is room again for what could not be sent.
+  virtual void on_writable(NodeLink& link) = 0;
+};
+
+/// Down until dialled, ready after the handshake, down again when lost. Loop thread only.
+class NodeLink final : net::LinkHandler {
+ public:
+  /// Tells `listener` what comes; it may be destroyed from within.
+  NodeLink(net::Loop& loop, net::Dialer& dialer, NodeLinkListener& listener, Address address);
 
   void dial();
   bool send(const net::Message& message) { return ready_ && link_->send(message); }
@@ -39,10 +53,15 @@ class ClientCore::Connection final : public net::LinkHandler {
   [[nodiscard]] const Address& address() const { return address_; }
   /// "host:port".
   [[nodiscard]] const std::string& name() const { return name_; }
-  /// Of the node, as it said in its handshake; {} and 0 before.
+  /// Of the node, as it said in its handshake; {}, empty and 0 before.
   [[nodiscard]] NodeId node() const { return hello_.node; }
   [[nodiscard]] std::uint64_t cluster_id() const { return hello_.cluster_id; }
   [[nodiscard]] const std::string& cluster_name() const { return hello_.cluster_name; }
+  [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
+  /// Whether it takes an entry of so many bytes, as far as is known.
+  [[nodiscard]] bool takes(std::size_t bytes) const {
+    return entry_bytes_max() == 0 || bytes <= entry_bytes_max();
+  }
   /// Bytes that are on their way to it, and those that it has got.
   [[nodiscard]] std::size_t queued_bytes() const {
     return link_ ? link_->queued_bytes() + link_->unacknowledged_bytes() : 0;
@@ -55,14 +74,15 @@ class ClientCore::Connection final : public net::LinkHandler {
   }
   /// Of a large answer that is coming.
   [[nodiscard]] std::size_t receiving_bytes() const { return link_ ? link_->receiving_bytes() : 0; }
-  [[nodiscard]] std::size_t entry_bytes_max() const { return hello_.entry_bytes_max; }
 
  private:
   void on_message(net::Message message) override;
   void on_closed(const std::string& reason) override { fail(reason); }
-  void on_writable() override { core_.wake(); }
+  void on_writable() override { listener_.on_writable(*this); }
 
-  ClientCore& core_;
+  net::Loop& loop_;
+  net::Dialer& dialer_;
+  NodeLinkListener& listener_;
   std::unique_ptr<net::Link> link_;
   bool ready_ = false;
   Time dialled_at_{};

@@ -1,4 +1,4 @@
-#include "log/client/shared_link.h"
+#include "log/client/link/shared_link.h"
 
 #include <algorithm>
 #include <deque>

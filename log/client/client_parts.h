@@ -1,0 +1,44 @@
+// What the parts of a client share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <stele/client_types.h>
+#include "net/loop/loop.h"
+
+namespace stele::log {
+
+class Completions;
+class Nodes;
+class Patience;
+
+/// What a part of a client asks of the whole. Loop thread only.
+class ClientTurns {
+ public:
+  virtual ~ClientTurns() = default;
+  /// There is something to send or to tell: a turn of the client comes.
+  virtual void wake() = 0;
+  /// Something is to be tried again soon, without another reason for a turn.
+  virtual void tick_soon() = 0;
+  /// The target does not serve: `leader`, "host:port" or empty, may. What it owed is asked of the
+  /// next one. `reason`: a sentence, or empty.
+  virtual void leave_target(const std::string& leader, const std::string& reason) = 0;
+  /// A number for a request, never used again by this client.
+  [[nodiscard]] virtual std::uint64_t next_request() = 0;
+};
+
+/// All of it outlives the parts.
+struct ClientParts {
+  net::Loop& loop;
+  const ClientOptions& options;
+  ClientTurns& turns;
+  Nodes& nodes;
+  Patience& patience;
+  Completions& completions;
+};
+
+/// The first pause before something is tried again.
+inline constexpr Duration kBackoffMin = std::chrono::milliseconds(5);
+
+}  // namespace stele::log
