@@ -97,4 +97,11 @@ std::optional<Slot> PhaseOne::next_piece(NodeId node, Slot slot_next) const {
   return told_end;
 }
 
+bool PhaseOne::may_end(Time now, NodeId self, const Acceptors& acceptors, Duration timeout) const {
+  const auto hopeful = std::ranges::count_if(configuration_.members(), [&](NodeId node) {
+    return node == self || told_all(node) || acceptors.heard_within(now, node, timeout);
+  });
+  return static_cast<std::size_t>(hopeful) >= configuration_.q1();
+}
+
 }  // namespace stele::paxos

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "paxos/configuration.h"
+#include "paxos/leader/acceptors.h"
 #include "paxos/message.h"
 
 namespace stele::paxos {
@@ -43,6 +44,22 @@ class PhaseOne {
   /// Where the promise of `node` goes on, if it should be asked for its next piece now: pieces are
   /// pulled, and not while enough lies here that can be proposed (from `slot_next` on).
   [[nodiscard]] std::optional<Slot> next_piece(NodeId node, Slot slot_next) const;
+
+  /// Phase 1 may yet end: a q1 quorum has told all, or lives, as heard within `timeout`.
+  [[nodiscard]] bool may_end(Time now, NodeId self, const Acceptors& acceptors,
+                             Duration timeout) const;
+  /// Asks each node for its (next) piece by `ask(node, slot_begin)`, again after a while if no
+  /// answer came.
+  template <class Ask>
+  void pull(Time now, Slot slot_next, Acceptors& acceptors, Ask ask) const {
+    for (NodeId node : configuration_.members()) {
+      if (!acceptors.may_prepare(now, node)) continue;
+      const auto slot_begin = next_piece(node, slot_next);
+      if (!slot_begin) continue;
+      acceptors.on_prepared(now, node);
+      ask(node, *slot_begin);
+    }
+  }
 
   static constexpr Slot kSlotMax{UINT64_MAX};
   static constexpr std::size_t kBufferedBytesMax = 8 << 20;

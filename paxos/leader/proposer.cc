@@ -8,12 +8,6 @@
 namespace stele::paxos {
 namespace {
 
-/// Who does not answer is asked again after longer and longer times, up to so many times the first.
-constexpr int kResentMax = 3;
-/// A node is given so many times what its answers have taken of late.
-constexpr int kPatience = 3;
-/// More for the own disk: only one that stands still is a reason to give up.
-constexpr int kOwnPatience = 5;
 /// So many election time-outs a candidate waits for promises that are on their way.
 constexpr int kCampaignTimeouts = 10;
 /// So many a leader in phase 1 waits for a sign of those whose promises it lacks.
@@ -33,7 +27,8 @@ Proposer::Proposer(NodeId self, Configuration configuration, Options options, Ba
       options_(options),
       election_(self, configuration_, options.timing, options.seed, now),
       flow_(options.in_flight_bytes_max),
-      disk_watch_(kSlowTimeouts * options.timing.election_timeout),
+      acceptors_(self, configuration_, options.timing.election_timeout),
+      hand_over_(options.timing.election_timeout, kSlowTimeouts * options.timing.election_timeout),
       round_seen_(promised.round),
       chosen_end_(chosen_end),
       window_(chosen_end) {}
@@ -64,7 +59,7 @@ void Proposer::step(Time now, NodeId source, const Message& message, Effects& ou
 
 void Proposer::tick(Time now, Effects& out) {
   if (standing_ == Standing::follower) {
-    election_.set_reluctant(space_low_ || disk_watch_.reluctant(now));
+    election_.set_reluctant(space_low_ || disk_is_slow(now));
     if (election_.tick(now, chosen_end_, out.sends)) campaign(now, out);
     return;
   }
@@ -74,7 +69,7 @@ void Proposer::tick(Time now, Effects& out) {
     return;
   }
   // A leader that hears nothing from q2, or whose own disk stalls, stops.
-  if (own_disk_stalls(now)) {
+  if (acceptors_.own_disk_stalls(now, slots_take())) {
     return give_up(now, "the own disk has stopped answering, and others go on", out);
   }
   if (!hears_quorum(now)) return give_up(now, "too few nodes answer", out);
@@ -89,7 +84,8 @@ void Proposer::tick(Time now, Effects& out) {
   tell_chosen(out);
   resend(now, out);
   if (now - confirmation_.started_at() >= options_.timing.heartbeat) start_beat(now, out);
-  watch_own_disk(now);
+  const bool may = recovered() && configuration_.members().size() > 1;
+  hand_over_.watch(now, acceptors_, configuration_.q2(), may);
   finish_hand_over(now, out);
 }
 
@@ -100,14 +96,13 @@ void Proposer::campaign(Time now, Effects& out, bool ignore_ahead) {
   ballot_ = {round_seen_ + 1, self_};
   round_seen_ = ballot_.round;
   campaigned_at_ = now;
-  handing_over_ = false;
+  hand_over_.cancel();
   phase_one_.emplace(configuration_, ballot_, chosen_end_, ignore_ahead);
-  peers_.clear();
-  for (NodeId node : configuration_.members()) peers_[node];
+  acceptors_.reset();
   window_.clear();
   confirmation_.reset();
   // Durability (d): only the own acceptor hears of the ballot before it has durably promised it.
-  peers_[self_].prepared_at = now;
+  acceptors_.on_prepared(now, self_);
   send(self_, Prepare{ballot_, chosen_end_}, out);
 }
 
@@ -116,8 +111,8 @@ void Proposer::on_promise(Time now, NodeId source, const Promise& promise, Effec
   if (standing_ == Standing::preparing && source != self_) return;
   if (!phase_one_->on_promise(source, promise)) return;
 
-  peers_[source].heard_at = now;
-  peers_[source].prepared_at = Time{};  // The next piece may be asked for at once.
+  acceptors_.on_heard(now, source);
+  acceptors_.on_promise(source);
   if (standing_ == Standing::preparing) standing_ = Standing::candidate;
   if (standing_ == Standing::candidate && phase_one_->won()) begin_leading(now, out);
   pull_promises(now, out);
@@ -133,40 +128,28 @@ bool Proposer::campaign_fails(Time now) const {
   return standing_ != Standing::preparing && !hears_promises(now);
 }
 
-/// Phase 1 may yet end: a q1 quorum has told all, or lives. A leader, too, waits for what they have
-/// voted for, with q2 below q1 as one that hardly anybody hears.
+/// Phase 1 may yet end. A leader, too, waits for what the others have voted for, with q2 below q1
+/// as one that hardly anybody hears.
 bool Proposer::hears_promises(Time now) const {
   // A leader has won much already, and its pieces may be long on the way.
   const Duration timeout = options_.timing.election_timeout * (leads() ? kPromiseTimeouts : 1);
-  const auto heard = std::ranges::count_if(peers_, [&](const auto& known) {
-    const auto& [node, peer] = known;
-    return node == self_ || phase_one_->told_all(node) || now - peer.heard_at < timeout;
-  });
-  return static_cast<std::size_t>(heard) >= configuration_.q1();
+  return phase_one_->may_end(now, self_, acceptors_, timeout);
 }
 
-// Asks each node for its (next) piece, again after a while if no answer came.
 void Proposer::pull_promises(Time now, Effects& out) {
   if (!phase_one_ || standing_ == Standing::preparing) return;
-  const Duration again_after = options_.timing.election_timeout / 4;
-  for (auto& [node, peer] : peers_) {
-    if (peer.prepared_at != Time{} && now - peer.prepared_at < again_after) continue;
-    if (const auto slot_begin = phase_one_->next_piece(node, window_.next())) {
-      peer.prepared_at = now;
-      send(node, Prepare{ballot_, *slot_begin}, out);
-    }
-  }
+  phase_one_->pull(now, window_.next(), acceptors_, [&](NodeId node, Slot slot_begin) {
+    send(node, Prepare{ballot_, slot_begin}, out);
+  });
 }
 
 void Proposer::begin_leading(Time now, Effects& out) {
   standing_ = Standing::leader;
   window_.begin_at(phase_one_->base());
   window_.drop_learned(chosen_end_);
-  for (auto& [node, peer] : peers_) {
-    peer.heard_at = peer.disk_at = now;
-  }
+  acceptors_.begin_leading(now);
   flow_.begin(now);
-  disk_watch_.begin();
+  hand_over_.begin_leading();
   out.began = ballot_;
   start_beat(now, out);
 }
@@ -201,7 +184,7 @@ void Proposer::give_up(Time now, std::string_view why, Effects& out) {
   standing_ = Standing::follower;
   phase_one_.reset();
   window_.clear();
-  handing_over_ = false;
+  hand_over_.cancel();
   if (heard_.node == self_) heard_ = {};
   election_.on_heard(now);  // The others have the first try.
 }
@@ -210,8 +193,7 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   see_round(nack.promised.round);
   if (standing_ == Standing::follower || nack.ballot != ballot_) return;
   if (nack.no_space) {
-    peers_[source].no_space = true;
-    peers_[source].space_told_at = now;
+    acceptors_.on_full(now, source);
     // Nothing more is proposed until there is room. What is in flight has room in what disks keep
     // for what phase 1 finds: otherwise nobody could be told, and no read be served, until then.
     if (leads() && room(now) != Room::enough) window_.mark_recovering();
@@ -220,34 +202,25 @@ void Proposer::on_nack(Time now, NodeId source, const Nack& nack, Effects& out) 
   if (nack.promised <= ballot_) return;
   if (standing_ != Standing::leader) {
     // As long as a q1 quorum may still promise, one refusal is not the end.
-    peers_[source].nacked = true;
-    const auto refused = static_cast<std::size_t>(std::count_if(
-        peers_.begin(), peers_.end(), [](const auto& peer) { return peer.second.nacked; }));
-    if (source == self_ || peers_.size() - refused < configuration_.q1()) give_up(now, {}, out);
+    const std::size_t left = configuration_.members().size() - acceptors_.on_refused(source);
+    if (source == self_ || left < configuration_.q1()) give_up(now, {}, out);
     return;
   }
-  if (handing_over_) return give_up(now, kHigherBallot, out);
+  if (hand_over_.under_way()) return give_up(now, kHigherBallot, out);
   // If q2 acceptors still follow this leader, the other ballot is a leftover: phase 1 again above
   // it. Only those count that have answered in this ballot: with a q1 below q2 a node may win
   // ballots that it can never lead in, and two of those would unseat each other for ever.
   confirmation_.forget(source);
-  peers_[source].heard_at = now - 2 * options_.timing.election_timeout;
+  acceptors_.forget(now, source);
   const bool still_followed = hears_quorum(now) && confirmation_.followers() >= configuration_.q2();
   give_up(now, kHigherBallot, out);
   if (still_followed) campaign(now, out);
 }
 
-void Proposer::on_take_over(Time now, const TakeOver& message, Effects& out) {
-  if (standing_ != Standing::follower || message.ballot != heard_) return;
-  campaign(now, out);
-}
-
 // --- Phase 2 ---------------------------------------------------------------------------
 
-bool Proposer::recovered() const { return leads() && !phase_one_; }
-
 bool Proposer::window_open() const {
-  return recovered() && !handing_over_ && window_.size() < options_.window;
+  return recovered() && !hand_over_.under_way() && window_.size() < options_.window;
 }
 
 bool Proposer::has_room() {
@@ -275,31 +248,22 @@ Slot Proposer::propose(Time now, Value value, bool recovers, Effects& out) {
 
 void Proposer::send_accept(Slot slot, const SlotWindow::InFlight& in_flight, NodeId to,
                            Effects& out) {
-  peers_[to].sent_more = true;
+  acceptors_.on_sent(to);
   send(to, Accept{ballot_, slot, in_flight.value, in_flight.recovers}, out);
 }
 
 void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out) {
   if (!leads() || accepted.ballot != ballot_) return;
-  Peer& peer = peers_[source];
-  peer.heard_at = peer.disk_at = now;
-  Slot run_begin{};
-  Slot run_end{};
-  const auto tell = [&] {
-    if (run_begin == run_end) return;
-    untold_.push_back({ballot_, run_begin, run_end});
-    send(self_, untold_.back(), out);
-  };
-  const auto on_chosen = [&](Slot slot, const SlotWindow::InFlight& chosen) {
-    flow_.on_chosen(now, slot, {chosen.proposed_at, chosen.value.size(), chosen.ahead_bytes});
-    if (run_end != slot) {
-      tell();
-      run_begin = slot;
-    }
-    run_end = slot + 1;
-  };
-  window_.on_votes(source, accepted, configuration_.q2(), on_chosen);
-  tell();
+  acceptors_.on_disk_answer(now, source);
+  const std::size_t told = untold_.size();
+  window_.on_votes(
+      source, accepted, configuration_.q2(), [&](Slot slot, const SlotWindow::InFlight& chosen) {
+        flow_.on_chosen(now, slot, {chosen.proposed_at, chosen.value.size(), chosen.ahead_bytes});
+        const bool joins = untold_.size() > told && untold_.back().slot_end == slot;
+        if (!joins) untold_.push_back({ballot_, slot, slot});
+        untold_.back().slot_end = slot + 1;
+      });
+  for (std::size_t i = told; i < untold_.size(); ++i) send(self_, untold_[i], out);
   window_.drop_chosen();
   repropose(now, out);
 }
@@ -331,32 +295,11 @@ void Proposer::on_fetch_failed(Time now, Effects& out) {
   campaign(now, out, true);
 }
 
-/// How long an answer of that node may take: its disk may have much to do.
-Duration Proposer::patience(const Peer& peer) const {
-  return std::max<Duration>(options_.timing.election_timeout / 2, kPatience * peer.delay);
-}
-
-// What is on its way arrives, or its connection ends (on_connected). Beyond that an acceptor drops
-// what its disk does not keep up with, and a link what its queue has no room for: who has
-// everything that is on its way and does not get on is asked again, also if it votes for later
-// slots. A vote is idempotent.
+// A vote is idempotent.
 void Proposer::resend(Time now, Effects& out) {
-  for (auto& [node, peer] : peers_) {
-    const std::optional<Slot> owed = window_.first_owed(node);
-    if (!owed || *owed != peer.owed) {
-      peer.owed = owed.value_or(window_.next());
-      peer.owed_since = now;
-      peer.resent = 0;
-      continue;
-    }
-    if (peer.on_the_way) {
-      peer.owed_since = now;
-      continue;
-    }
-    if (now - peer.owed_since < patience(peer) * (1 << peer.resent)) continue;
-    peer.owed_since = now;
-    peer.resent = std::min(peer.resent + 1, kResentMax);
-    resend_to(node, out);
+  for (NodeId node : configuration_.members()) {
+    if (acceptors_.is_to_be_sent_again(now, node, window_.first_owed(node), window_.next()))
+      resend_to(node, out);
   }
 }
 
@@ -364,22 +307,6 @@ void Proposer::resend_to(NodeId node, Effects& out) {
   window_.for_each_owed(node, [&](Slot slot, const SlotWindow::InFlight& in_flight) {
     send_accept(slot, in_flight, node, out);
   });
-}
-
-void Proposer::on_connected(Time now, NodeId node, Effects& out) {
-  const auto found = peers_.find(node);
-  if (standing_ == Standing::follower || found == peers_.end()) return;
-  found->second.prepared_at = {};
-  found->second.owed_since = now;
-  if (leads()) resend_to(node, out);
-}
-
-void Proposer::set_progress(NodeId node, Progress progress) {
-  const auto found = peers_.find(node);
-  if (found == peers_.end()) return;
-  Peer& peer = found->second;
-  if (std::exchange(peer.sent_more, false)) peer.sent_end = progress.sent;
-  peer.on_the_way = progress.arrived < peer.sent_end;
 }
 
 // --- Heartbeats, confirmation of reads, hand-over --------------------------------------
@@ -392,36 +319,25 @@ void Proposer::start_beat(Time now, Effects& out) {
   }
   send_all(Heartbeat{ballot_, beat}, out);
   // After the accepts that were sent before: who lacks one of those slots then has lost it.
-  for (const auto& [node, peer] : peers_) {
+  for (NodeId node : configuration_.members()) {
     if (node != self_) send(node, ChosenEnd{chosen_end_}, out);
   }
 }
 
 void Proposer::on_heard_message(Time now, NodeId source, const Heard& heard) {
   if (standing_ == Standing::follower || heard.ballot != ballot_ || source == self_) return;
-  peers_[source].heard_at = now;
+  acceptors_.on_heard(now, source);
   if (!leads() || heard.beat == 0 || heard.beat > confirmation_.beat()) return;
   if (const auto at = confirmation_.started_at(heard.beat)) flow_.on_round_trip(now - *at);
 }
 
 void Proposer::on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out) {
   if (!leads() || ack.ballot != ballot_ || ack.beat > confirmation_.beat()) return;
-  Peer& peer = peers_[source];
-  peer.heard_at = peer.disk_at = now;
-  peer.chosen_end = std::max(peer.chosen_end, ack.chosen_end);
-  peer.no_space = ack.no_space;
-  peer.space_told_at = now;
-  if (const auto sent_at = confirmation_.started_at(ack.beat)) {
-    // What it was is forgotten within a few time-outs, however often there are answers.
-    const auto timeout = static_cast<double>(options_.timing.election_timeout.count());
-    const auto passed = static_cast<double>((now - std::exchange(peer.delay_at, now)).count());
-    const double kept = static_cast<double>(peer.delay.count()) * timeout / (timeout + passed);
-    peer.delay = std::max(Duration(static_cast<Duration::rep>(kept)), now - *sent_at);
-  }
+  acceptors_.on_ack(now, source, ack, confirmation_.started_at(ack.beat));
   if (ack.promised != ballot_) {
     // It hears this leader but has not promised it: it cannot confirm reads until it has.
-    if (now - peer.prepared_at >= options_.timing.election_timeout / 4) {
-      peer.prepared_at = now;
+    if (acceptors_.may_prepare(now, source)) {
+      acceptors_.on_prepared(now, source);
       send(source, Prepare{ballot_, window_.next()}, out);
     }
     return;
@@ -442,64 +358,27 @@ void Proposer::confirm_reads(Time now, Effects& out) {
 }
 
 void Proposer::hand_over(Time now) {
-  if (handing_over_ || !leads() || configuration_.members().size() == 1) return;
-  handing_over_ = true;
-  to_quicker_.reset();
-  handing_over_since_ = now;
-}
-
-void Proposer::watch_own_disk(Time now) {
-  const Duration own = peers_.at(self_).delay;
-  std::vector<Duration> others;
-  for (const auto& [node, peer] : peers_) {
-    const bool known = now - peer.disk_at < options_.timing.election_timeout;
-    if (node != self_ && known && !peer.no_space) others.push_back(peer.delay);
-  }
-  disk_watch_.look(now, own, others, configuration_.q2());
-  if (!disk_watch_.slow(now) || handing_over_ || !recovered()) return;
-  std::ranges::sort(others);
-  hand_over(now);
-  to_quicker_ = SlowDisk{own, others.at(configuration_.q2() - 1)};
+  const bool alone = configuration_.members().size() == 1;
+  if (leads() && !alone && !hand_over_.under_way()) hand_over_.begin(now);
 }
 
 void Proposer::finish_hand_over(Time now, Effects& out) {
-  if (!handing_over_ || !leads()) return;
+  if (!hand_over_.under_way() || !leads()) return;
   // Everything proposed is chosen and applied here, so its callers have been answered. A leader
   // that cannot get so far (its disk is full, say) does not wait for it: its callers are told
   // unknown.
   const bool applied = !phase_one_ && chosen_end_ >= window_.next();
-  const bool late = now - handing_over_since_ >= options_.timing.election_timeout;
+  const bool late = hand_over_.late(now);
   if (!applied && !late) return;
-  if (const auto target = best_to_lead(now)) {
-    if (to_quicker_) disk_watch_.done(now);
-    out.slow_disk = to_quicker_;
+  if (const auto target = hand_over_.target(now, acceptors_)) {
+    hand_over_.on_asked(now);
+    out.slow_disk = hand_over_.slow_disk();
     tell_chosen(out);
     send(*target, TakeOver{ballot_}, out);
     give_up(now, "it has handed over", out);
   } else if (late) {
-    handing_over_ = false;
-    if (to_quicker_) disk_watch_.put_off(now);
+    hand_over_.give_up(now);
   }
-}
-
-std::optional<NodeId> Proposer::best_to_lead(Time now) const {
-  const Duration own = peers_.at(self_).delay;
-  std::optional<NodeId> target;
-  for (const auto& [node, peer] : peers_) {
-    // Its disk answers, too: it could lead at once.
-    const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
-    const bool answered = peer.space_told_at != Time{};  // In this ballot.
-    if (node == self_ || !answered || now - peer.disk_at >= fresh) continue;
-    if (to_quicker_ && !DiskWatch::quicker(peer.delay, own)) continue;
-    if (target) {
-      const Peer& best = peers_.at(*target);
-      const bool better = (best.no_space && !peer.no_space) ||
-                          (best.no_space == peer.no_space && peer.chosen_end > best.chosen_end);
-      if (!better) continue;
-    }
-    target = node;
-  }
-  return target;
 }
 
 // --- Small things ----------------------------------------------------------------------
@@ -514,93 +393,11 @@ void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
   if (standing_ == Standing::follower) election_.on_heard(now);
 }
 
-void Proposer::on_peer_gone(Time now, NodeId node) {
-  if (standing_ == Standing::follower && leader(now) == node) election_.suspect(now);
-}
-
-std::optional<NodeId> Proposer::leader(Time now) const {
-  if (leads()) return self_;
-  if (heard_ == Ballot{} || heard_.node == self_ || election_.suspects()) return std::nullopt;
-  if (now - heard_at_ >= 2 * options_.timing.election_timeout) return std::nullopt;
-  return heard_.node;
-}
-
-Proposer::Room Proposer::room(Time now) const {
-  if (!leads()) return Room::unknown;
-  if (with_space(now, false) >= configuration_.q2()) return Room::enough;
-  std::size_t without = 0;
-  for (const auto& [node, peer] : peers_) {
-    const Duration fresh = std::max(options_.timing.election_timeout, patience(peer));
-    if (peer.no_space && now - peer.space_told_at < fresh) ++without;
-  }
-  // Silence is no full disk.
-  return peers_.size() - without < configuration_.q2() ? Room::none : Room::unknown;
-}
-
-bool Proposer::others_know_more(Time now) const {
-  return leads() && std::ranges::any_of(peers_, [&](const auto& peer) {
-           const bool fresh = now - peer.second.disk_at < options_.timing.election_timeout;
-           return fresh && peer.second.chosen_end > chosen_end_;
-         });
-}
-
-bool Proposer::anybody_full() const {
-  return std::ranges::any_of(peers_, [](const auto& peer) { return peer.second.no_space; });
-}
-
-bool Proposer::others_have_space(Time now) const {
-  return leads() && with_space(now, true) >= configuration_.q2();
-}
-
-/// An acceptor that has not been asked yet in this ballot has room.
-std::size_t Proposer::with_space(Time now, bool others_only) const {
-  std::size_t count = 0;
-  for (const auto& [node, peer] : peers_) {
-    if (others_only && node == self_) continue;
-    if (!peer.no_space && answers(now, node, peer)) ++count;
-  }
-  return count;
-}
-
-bool Proposer::answers(Time now, NodeId node, const Peer& peer) const {
-  if (node == self_) return !own_disk_stalls(now);
-  return now - peer.heard_at < options_.timing.election_timeout;
-}
-
 /// The others live, and what is proposed does not get to them, whatever the reason: another one may
 /// have a better way.
 bool Proposer::gets_nowhere(Time now) const {
   if (window_.empty() || room(now) != Room::enough) return false;
   return now - window_.front().proposed_at >= kStuckTimeouts * options_.timing.election_timeout;
-}
-
-bool Proposer::hears_quorum(Time now) const {
-  const auto heard = std::ranges::count_if(
-      peers_, [&](const auto& peer) { return answers(now, peer.first, peer.second); });
-  return static_cast<std::size_t>(heard) >= configuration_.q2();
-}
-
-/// It has answered nothing for longer than it usually takes, and a quorum of the others has
-/// meanwhile: they do better without this leader. If all disks are slow, none does.
-bool Proposer::own_disk_stalls(Time now) const {
-  const Peer& own = peers_.at(self_);
-  const Duration timeout = options_.timing.election_timeout;
-  // What a slow disk is given at once may take as long as slots may.
-  const Duration longest = std::max({timeout, kOwnPatience * own.delay, 2 * flow_.target()});
-  if (now - own.disk_at < longest) return false;
-  const auto ahead = std::ranges::count_if(
-      peers_, [&](const auto& peer) { return peer.second.disk_at - own.disk_at >= timeout / 2; });
-  return static_cast<std::size_t>(ahead) >= configuration_.q2();
-}
-
-void Proposer::see_round(std::uint64_t round) { round_seen_ = std::max(round_seen_, round); }
-
-void Proposer::send(NodeId to, Body body, Effects& out) const {
-  out.sends.push_back({to, {configuration_.epoch(), std::move(body)}});
-}
-
-void Proposer::send_all(const Body& body, Effects& out) const {
-  for (NodeId node : configuration_.members()) send(node, body, out);
 }
 
 }  // namespace stele::paxos

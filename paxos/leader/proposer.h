@@ -1,17 +1,18 @@
 // The proposer: wins a ballot, proposes again what may have been chosen, then leads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "paxos/configuration.h"
-#include "paxos/leader/disk_watch.h"
+#include "paxos/leader/acceptors.h"
 #include "paxos/leader/election.h"
 #include "paxos/leader/flow.h"
+#include "paxos/leader/hand_over.h"
 #include "paxos/leader/phase_one.h"
 #include "paxos/leader/read_confirmation.h"
 #include "paxos/leader/slot_window.h"
@@ -30,12 +31,7 @@ class Proposer {
     leader,     ///< Phase 1 is won; may still be proposing what it found.
   };
 
-  /// How late the own disk has answered of late, and the slowest of q2 others that are quicker.
-  struct SlowDisk {
-    Duration own;
-    Duration others;
-  };
-
+  using SlowDisk = HandOver::SlowDisk;
   using ReadReady = ReadConfirmation::Ready;
 
   struct Effects {
@@ -73,9 +69,13 @@ class Proposer {
   void on_fetch_failed(Time now, Effects& out);
 
   /// The connection to another node has been made (again): what was sent before may be lost.
-  void on_connected(Time now, NodeId node, Effects& out);
+  void on_connected(Time now, NodeId node, Effects& out) {
+    if (standing_ == Standing::follower || !acceptors_.contains(node)) return;
+    acceptors_.on_connected(now, node);
+    if (leads()) resend_to(node, out);
+  }
   /// How far what was sent to a node has come, before each tick.
-  void set_progress(NodeId node, Progress progress);
+  void set_progress(NodeId node, Progress progress) { acceptors_.set_progress(node, progress); }
 
   /// Whether propose() may be called.
   [[nodiscard]] bool window_open() const;
@@ -103,27 +103,39 @@ class Proposer {
   /// Bytes of the values that are in flight.
   [[nodiscard]] std::size_t in_flight_bytes() const { return window_.bytes(); }
   /// Who leads as far as this node has heard within two time-outs.
-  [[nodiscard]] std::optional<NodeId> leader(Time now) const;
+  [[nodiscard]] std::optional<NodeId> leader(Time now) const {
+    if (leads()) return self_;
+    if (heard_ == Ballot{} || heard_.node == self_ || election_.suspects()) return std::nullopt;
+    if (now - heard_at_ >= 2 * options_.timing.election_timeout) return std::nullopt;
+    return heard_.node;
+  }
   /// Another node cannot be reached any more: it may have ended.
-  void on_peer_gone(Time now, NodeId node);
-  /// Whether the acceptors' disks have room for a batch: q2 that answer have; or fewer than q2 can
-  /// have, because so many have said of late that they have none; or it is not known.
-  enum class Room : std::uint8_t { enough, unknown, none };
-  [[nodiscard]] Room room(Time now) const;
+  void on_peer_gone(Time now, NodeId node) {
+    if (standing_ == Standing::follower && leader(now) == node) election_.suspect(now);
+  }
+  using Room = Acceptors::Room;
+  /// As of Acceptors; unknown while it does not lead.
+  [[nodiscard]] Room room(Time now) const {
+    return leads() ? acceptors_.room(now, slots_take()) : Room::unknown;
+  }
   /// Whether another one that answers has said that it knows of chosen slots that this node lacks.
-  [[nodiscard]] bool others_know_more(Time now) const;
+  [[nodiscard]] bool others_know_more(Time now) const {
+    return leads() && acceptors_.any_above(now, chosen_end_);
+  }
   /// A slot that it has proposed is the next to be chosen, and is not.
   [[nodiscard]] bool waits_for_votes() const {
     return leads() && !window_.empty() && chosen_end_ >= window_.begin();
   }
   /// An acceptor has said that it has no room.
-  [[nodiscard]] bool anybody_full() const;
+  [[nodiscard]] bool anybody_full() const { return acceptors_.anybody_full(); }
   /// q2 acceptors other than this node's have room, and answer.
-  [[nodiscard]] bool others_have_space(Time now) const;
+  [[nodiscard]] bool others_have_space(Time now) const {
+    return leads() && acceptors_.others_have_space(now);
+  }
   /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
   void set_space_low(bool low) { space_low_ = low; }
   /// It had better not for another reason: it has handed over because its disk is slow.
-  [[nodiscard]] bool disk_is_slow(Time now) const { return disk_watch_.reluctant(now); }
+  [[nodiscard]] bool disk_is_slow(Time now) const { return hand_over_.is_reluctant(now); }
   /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
   /// been worked off.
   [[nodiscard]] std::optional<Slot> recovered_slot() const {
@@ -131,29 +143,14 @@ class Proposer {
   }
 
  private:
-  struct Peer {
-    Time prepared_at{};  // When it was last sent a Prepare in this ballot.
-    Time heard_at{};     // When anything came from it in this ballot: it lives.
-    Time disk_at{};      // When an answer came that had waited for its disk.
-    Time delay_at{};
-    Duration delay{};            // How late its answers after the disk are, the longest of late.
-    Slot owed;                   // The first one in flight that it has not voted for,
-    Time owed_since{};           // since then, or since it was last sent again:
-    int resent = 0;              // so often.
-    bool sent_more = false;      // Accepts, since the last tick.
-    std::uint64_t sent_end = 0;  // Where its last accept ends, among what was sent to it,
-    bool on_the_way = false;     // and whether that is on its way.
-    Slot chosen_end;
-    bool no_space = false;  // It has said so,
-    Time space_told_at{};   // then.
-    bool nacked = false;    // It refused this ballot.
-  };
   void on_promise(Time now, NodeId source, const Promise& promise, Effects& out);
   void on_accepted(Time now, NodeId source, const Accepted& accepted, Effects& out);
   void on_nack(Time now, NodeId source, const Nack& nack, Effects& out);
   void on_heartbeat_ack(Time now, NodeId source, const HeartbeatAck& ack, Effects& out);
   void on_heard_message(Time now, NodeId source, const Heard& heard);
-  void on_take_over(Time now, const TakeOver& message, Effects& out);
+  void on_take_over(Time now, const TakeOver& message, Effects& out) {
+    if (standing_ == Standing::follower && message.ballot == heard_) campaign(now, out);
+  }
 
   void campaign(Time now, Effects& out, bool ignore_ahead = false);
   void give_up(Time now, std::string_view why, Effects& out);
@@ -167,29 +164,31 @@ class Proposer {
   void tell_chosen(Effects& out);
   void resend(Time now, Effects& out);
   void resend_to(NodeId node, Effects& out);
-  [[nodiscard]] Duration patience(const Peer& peer) const;
   void start_beat(Time now, Effects& out);
   void confirm_reads(Time now, Effects& out);
-  void watch_own_disk(Time now);
   void finish_hand_over(Time now, Effects& out);
-  [[nodiscard]] std::optional<NodeId> best_to_lead(Time now) const;
-  [[nodiscard]] std::size_t with_space(Time now, bool others_only) const;
-  [[nodiscard]] bool answers(Time now, NodeId node, const Peer& peer) const;
   [[nodiscard]] bool gets_nowhere(Time now) const;
   [[nodiscard]] bool hears_promises(Time now) const;
-  [[nodiscard]] bool hears_quorum(Time now) const;
-  [[nodiscard]] bool own_disk_stalls(Time now) const;
-  [[nodiscard]] bool recovered() const;
-  void see_round(std::uint64_t round);
-  void send(NodeId to, Body body, Effects& out) const;
-  void send_all(const Body& body, Effects& out) const;
+  [[nodiscard]] bool hears_quorum(Time now) const {
+    return acceptors_.hears_quorum(now, slots_take());
+  }
+  [[nodiscard]] Duration slots_take() const { return 2 * flow_.target(); }
+  [[nodiscard]] bool recovered() const { return leads() && !phase_one_; }
+  void see_round(std::uint64_t round) { round_seen_ = std::max(round_seen_, round); }
+  void send(NodeId to, Body body, Effects& out) const {
+    out.sends.push_back({to, {configuration_.epoch(), std::move(body)}});
+  }
+  void send_all(const Body& body, Effects& out) const {
+    for (NodeId node : configuration_.members()) send(node, body, out);
+  }
 
   NodeId self_;
   Configuration configuration_;
   Options options_;
   Election election_;
   Flow flow_;
-  DiskWatch disk_watch_;
+  Acceptors acceptors_;
+  HandOver hand_over_;
   bool space_low_ = false;
 
   Standing standing_ = Standing::follower;
@@ -200,16 +199,12 @@ class Proposer {
   Slot chosen_end_;           // The own learner's.
   Time campaigned_at_{};
   std::optional<PhaseOne> phase_one_;  // Until all it found is proposed.
-  std::map<NodeId, Peer> peers_;       // Members, this node too; reset with each ballot.
 
   SlotWindow window_;
   Slot recovered_slot_;
   std::vector<Chosen> untold_;  // Chosen in this ballot, and not yet told to the others.
 
   ReadConfirmation confirmation_;
-  bool handing_over_ = false;
-  std::optional<SlowDisk> to_quicker_;  // To one whose disk is quicker.
-  Time handing_over_since_{};
 };
 
 }  // namespace stele::paxos
