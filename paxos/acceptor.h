@@ -47,7 +47,7 @@ class Acceptor {
     std::vector<Write> writes;
     std::vector<Send> sends;
     std::vector<PromiseRead> promises;
-    std::vector<Send> at_once;  // Tells nothing that is to be durable: waits for no disk.
+    std::vector<Send> at_once;  // Tells of nothing durable, so it waits for no disk.
     Ballot heard;  // The highest ballot ≥ the promise that this step heard of; {} if none.
   };
 
@@ -73,12 +73,14 @@ class Acceptor {
     space_low_ = low;
     space_full_ = full;
   }
-  /// The disk is full, before it was measured: `recover_bytes` at most, as below.
+  /// A write has found the disk full before it was measured. `recover_bytes` at most are left for
+  /// set_space_to_recover().
   void found_full(std::uint64_t recover_bytes) {
     if (!space_full_) space_to_recover_ = std::min(space_to_recover_, recover_bytes);
     set_space(true, true);
   }
-  /// On a full disk batches that phase 1 has found are voted for within so many bytes from now on.
+  /// On a full disk, accepts that recover values (Accept::recovers) are voted for within so many
+  /// bytes.
   void set_space_to_recover(std::uint64_t bytes) { space_to_recover_ = bytes; }
 
   [[nodiscard]] Ballot promised() const { return promised_; }

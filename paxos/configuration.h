@@ -1,4 +1,4 @@
-// Who takes part in an epoch, and how many of them make a quorum. The one place for quorum sizes.
+// The members of an epoch, and its quorums. The one place for quorum sizes.
 #pragma once
 
 #include <algorithm>

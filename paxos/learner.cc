@@ -11,9 +11,9 @@ namespace {
 /// Twice the time between two ticks with the default heartbeat: a quiet cluster, in which nothing
 /// else happens, must not fetch once in a tick.
 constexpr Duration kPaceSlack = std::chrono::milliseconds(25);
-/// An answer is given so many times what the last one took,
+/// An answer may take so many times as long as the last one.
 constexpr int kPatience = 4;
-/// and so many times the first patience at most.
+/// The patience for an answer is so many times the first one at most.
 constexpr int kFetchPatienceMax = 4;
 
 }  // namespace
@@ -155,7 +155,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
     return;
   }
   take_fetched(fetched, out);
-  if (known_end_ <= chosen_end_ + kFarBehind) unhelpful_.clear();  // The next time they may be.
+  if (known_end_ <= chosen_end_ + kFarBehind) unhelpful_.clear();  // They may help the next time.
 }
 
 // They are chosen, whenever they come.
@@ -243,7 +243,7 @@ void Learner::fetch(Time now, Effects& out) {
 }
 
 bool Learner::may_fetch(Time now) {
-  // Who has fetched less than the pace allows may make up for a little of it.
+  // A node that has fetched less than the pace allows may make up for a little of it.
   fetched_until_ = std::max(fetched_until_, now - kPaceSlack);
   return !paused_ && !held_ && now >= fetch_again_at_ && now >= fetched_until_;
 }
@@ -283,16 +283,16 @@ void Learner::send_fetch(Time now, NodeId to, Slot slot, bool preferred, Effects
 void Learner::fetch_failed(Time now, Effects& out) {
   const Slot slot = fetch_->slot_begin;
   if (fetch_->preferred) {
-    // It need not have had the slot: those who are known to have it are asked next.
+    // It need not have had the slot: nodes that are known to have it are asked next.
     unhelpful_.insert(fetch_->to);
     fetch_.reset();
     return fetch(now, out);
   }
   fetch_.reset();
   ++fetch_target_;
-  // A repair that fails makes room for others; the next one who reads the record asks again.
+  // A repair that fails makes room for others; the next read of the record asks again.
   if (repairs_.erase(slot) != 0) return;
-  // All who should have it have failed, and one of them at least twice: a message may get lost.
+  // All that should have it have failed, and one of them at least twice: a message may get lost.
   std::size_t hinted = 0;
   for (const auto& [node, hint] : hints_) hinted += hint > chosen_end_ ? 1U : 0U;
   if (++fetch_failures_ < std::max<std::size_t>(hinted, 2)) return;

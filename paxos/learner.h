@@ -17,16 +17,19 @@ namespace stele::paxos {
 /// chosen if that is of the same or a higher ballot; everything else is fetched as a value. Pure.
 class Learner {
  public:
+  /// A chosen record, to be applied.
   struct Delivery {
     SlotRecord record;
     bool learned = false;  ///< Not the own vote: the record itself must be written, too.
   };
+  /// A Fetch to answer.
   struct Serve {
     NodeId to;
     Slot slot_begin;
 
     bool operator==(const Serve&) const = default;
   };
+  /// A range of slots whose own votes are to be read back.
   struct ReadVotes {
     Slot slot_begin;
     Slot slot_end;
@@ -43,9 +46,10 @@ class Learner {
     bool fetch_failed = false;            ///< No reachable node serves the slot chosen_end().
   };
 
+  /// How chosen values are fetched from others.
   struct FetchOptions {
-    Duration timeout;
-    /// On average: catching up must leave others their share of disk and network.
+    Duration timeout;  ///< For an answer at first; up to four times as long later.
+    /// Fetched on average: catching up must leave others their share of disk and network.
     std::uint64_t bytes_per_second = 220'000'000;
   };
 
@@ -89,7 +93,7 @@ class Learner {
     NodeId to;
     Slot slot_begin;
     Time sent_at;
-    bool preferred = false;  ///< Not because it was known to have the slot.
+    bool preferred = false;  ///< Asked because it does not lead; it may lack the slot.
   };
 
   void on_chosen(const Chosen& chosen);
@@ -125,17 +129,16 @@ class Learner {
   Slot missing_end_;
   Slot dropped_ = kNoSlot;  // The lowest vote that memory had no room for while votes were read.
 
-  std::map<NodeId, Slot> hints_;  // Per node, its chosen_end as last heard.
-  NodeId leader_;                 // Whose heartbeat came last.
-  std::set<NodeId> unhelpful_;    // Were preferred once, and did not serve.
+  std::map<NodeId, Slot> hints_;  // Largest chosen_end heard; an answer to a fetch replaces it.
+  NodeId leader_;                 // The node whose heartbeat came last.
+  std::set<NodeId> unhelpful_;    // Nodes that were preferred once, and did not serve.
   std::optional<FetchUnderWay> fetch_;
   std::set<Slot> repairs_;        // Slots below chosen_end_ to be fetched again.
   std::size_t fetch_target_ = 0;  // Rotates over the members.
   std::size_t fetch_failures_ = 0;
   Time fetch_again_at_{};
-  Duration
-      fetch_patience_;    // So long an answer may take; more after one that did not come in time.
-  Time fetched_until_{};  // When what has been fetched would have come at the allowed pace.
+  Duration fetch_patience_;  // How long an answer may take; longer after one that was late.
+  Time fetched_until_{};     // When what has been fetched would have come at the allowed pace.
   bool paused_ = false;
   bool held_ = false;
 };

@@ -58,8 +58,8 @@ struct Accept {
   Ballot ballot;
   Slot slot;
   Value value;
-  /// No new value, and not many of them: phase 1 has found it, or the disks were full when it was
-  /// under way.
+  /// Not a new value: phase 1 has found it, or it was in flight when the disks were full. There are
+  /// few of these.
   bool recovers = false;
 
   bool operator==(const Accept&) const = default;
@@ -108,7 +108,8 @@ struct Heartbeat {
   bool operator==(const Heartbeat&) const = default;
 };
 
-/// An acceptor's answer. `promised` equals `ballot` if it still follows this leader.
+/// An acceptor's answer. `promised` equals `ballot` if it still follows this leader. `no_space`:
+/// its disk is low (Acceptor::set_space).
 struct HeartbeatAck {
   Ballot ballot;
   std::uint64_t beat = 0;
@@ -137,16 +138,17 @@ struct PreVote {
   bool operator==(const PreVote&) const = default;
 };
 
+/// An answer to a PreVote. `leader_lost`: the sender has lost the leader too.
 struct PreVoteAnswer {
   std::uint64_t attempt = 0;
   bool leader_lost = false;
-  std::uint64_t round = 0;  // The highest round this node has seen.
+  std::uint64_t round = 0;  // The highest one that the sender has seen.
   Slot chosen_end;
 
   bool operator==(const PreVoteAnswer&) const = default;
 };
 
-/// The leader of `ballot` gives up in favour of the receiver, who may campaign at once.
+/// The leader of `ballot` gives up in favour of the receiver, which may campaign at once.
 struct TakeOver {
   Ballot ballot;
 
@@ -177,8 +179,8 @@ using Body =
 struct Message {
   Epoch epoch;
   Body body;
-  /// The last commit of the sender's store, all of which is durable: a node that has heard of it
-  /// knows a directory that has gone back. The roles do not look at it.
+  /// The number of the last durable commit of the sender's store. By it other nodes know a
+  /// directory that has gone back (log/node/lineage.h). The roles do not look at it.
   std::uint64_t commits = 0;
 
   bool operator==(const Message&) const = default;
@@ -193,7 +195,7 @@ struct Send {
 };
 
 /// How far what carries values has come on its way to a node, in bytes since this process began:
-/// `arrived` of those that were `sent` are on their way no more. The other system has acknowledged
+/// `arrived` of those that were `sent` are not on their way: the other system has acknowledged
 /// them, or they were lost with a connection.
 struct Progress {
   std::uint64_t sent = 0;

@@ -231,7 +231,7 @@ Result<Config> make_config(const Settings& settings) {
   take(node.disk_reserve_bytes, settings.disk_reserve_bytes);
   take(node.fetch_bytes_per_second, settings.fetch_bytes_per_second);
   take(node.memory_bytes_max, settings.memory_bytes_max);
-  const auto ms = [](std::uint64_t number) {  // Some that are never allowed are enough.
+  const auto ms = [](std::uint64_t number) {  // No overflow; as much is refused below.
     return std::chrono::milliseconds(std::min<std::uint64_t>(number, 1'000'000'000));
   };
   if (settings.election_timeout_ms) node.election_timeout = ms(*settings.election_timeout_ms);

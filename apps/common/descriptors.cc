@@ -11,7 +11,7 @@ namespace stele::apps {
 void keep_standard_descriptors() {
   for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(file, F_GETFD) >= 0) continue;
-    // Reading what can only be written, and the other way round, fails as it should.
+    // In the wrong mode on purpose: to read the input, or to write the output, fails.
     static_cast<void>(::open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY));
   }
 }

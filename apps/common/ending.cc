@@ -20,7 +20,7 @@ namespace stele::apps {
 namespace {
 
 constexpr std::uint64_t kReached = 1 << 20;
-/// Who sends a signal to a process and its group sends it twice.
+/// A signal to a process and to its group comes twice, within this time.
 constexpr std::chrono::milliseconds kSameSignal{500};
 constexpr std::chrono::seconds kTellWithin{1};
 
@@ -63,7 +63,7 @@ void Ending::watch() {
   std::optional<Clock::time_point> until;
   std::optional<Clock::time_point> asked;
   const auto end_at_once = [this](const std::string& why, int exit_code) {
-    // Where it is written may hang, too.
+    // The place where it is written may hang, too.
     std::promise<void> told;
     std::future<void> done = told.get_future();
     std::thread([this, &told, &why] {

@@ -9,8 +9,8 @@
 
 namespace stele::apps {
 
-/// SIGINT and SIGTERM wait for an Ending from now on, in this thread and those it starts: to be
-/// called before there are others.
+/// SIGINT and SIGTERM wait for an Ending from now on, in this thread and those it starts. To be
+/// called before there are other threads.
 void hold_end_signals();
 
 class Ending {
@@ -20,7 +20,7 @@ class Ending {
   /// moment after the first, or kEndWithin after that or after begin().
   Ending(asio::io_context& context, std::function<void(int)> ask,
          std::function<void(const std::string&)> give_up);
-  /// The end has been reached.
+  /// To be destroyed once the end has been reached.
   ~Ending();
   Ending(const Ending&) = delete;
   Ending& operator=(const Ending&) = delete;
@@ -37,7 +37,7 @@ class Ending {
   std::function<void(int)> ask_;
   std::function<void(const std::string&)> give_up_;
   int signals_ = -1;
-  int said_ = -1;  // Counts what begin() (1) and the destructor (kReached) have said.
+  int said_ = -1;  // An eventfd: begin() adds 1, the destructor kReached.
   std::thread thread_;
 };
 

@@ -47,7 +47,7 @@ std::string timestamp() {
   return text;
 }
 
-/// A string as JSON; what is no UTF-8 is replaced, for a line that nobody can read is no use.
+/// A string as JSON. Bytes that are not UTF-8 are replaced: nobody could read the line otherwise.
 void append_json(std::string& line, std::string_view text) {
   line += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -84,8 +84,8 @@ bool plain(std::string_view text) {
 /// How long the end of the program waits for somebody to read its last lines.
 constexpr std::chrono::milliseconds kEndWithin{500};
 
-/// Standard error, written to only when it takes a line: who does not read it holds up nothing but
-/// the lines, and not the end of the program.
+/// Standard error, written to only when it takes a line: a slow reader holds up the lines, and not
+/// the end of the program.
 class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   /// From here on lines that cannot be written are lost.
@@ -95,7 +95,7 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     std::string line(message.payload.data(), message.payload.size());
     line += '\n';
-    // A pipe that has room takes so much at once.
+    // A pipe that has room takes PIPE_BUF bytes at once.
     for (std::size_t at = 0; at < line.size() && !gone_; at += PIPE_BUF) {
       while (!takes_a_line()) {
         gone_ = gone_ || late();  // Those after it are lost, too.
@@ -116,7 +116,7 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
 
   std::atomic<std::chrono::steady_clock::time_point> ends_at_{
       std::chrono::steady_clock::time_point::max()};
-  bool gone_ = false;  // Nobody will ever read it.
+  bool gone_ = false;  // The reader is gone, or the time of the end has passed.
 };
 
 }  // namespace

@@ -63,7 +63,8 @@ int dev(const DevFlags& flags);
 
 int verify(const std::string& data);
 
-/// How the tools treat a cluster: addresses of several are refused, and who waits is told why.
+/// The options of all tools: addresses of several clusters are refused, and the user is told why a
+/// call waits.
 [[nodiscard]] ClientOptions options_for(const Common& common);
 
 /// Complains on standard error, `stele: CODE: DETAIL`, and maps to an exit code.

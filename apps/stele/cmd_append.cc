@@ -87,7 +87,7 @@ class Appender {
   int run() {
     started_ = std::chrono::steady_clock::now();
     std::signal(SIGPIPE, SIG_IGN);  // Then writing fails, and what is in the log can be told.
-    struct sigaction before {};     // nohup has it ignored.
+    struct sigaction before {};     // nohup has SIGHUP ignored.
     if (::sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
       signals_.add(SIGHUP);
     }
@@ -129,7 +129,7 @@ class Appender {
     });
   }
 
-  /// Begins nothing more, and waits a little for what is under way; not when asked again.
+  /// Begins nothing more, and waits a little for what is under way. A second signal ends the wait.
   void interrupt() {
     if (std::exchange(interrupted_, true)) return end_interrupted();
     wait_for_signal();
@@ -231,8 +231,8 @@ class Appender {
     pump();
   }
 
-  /// Who asked does not see what was appended: it is told the other way, once all that is under
-  /// way is answered.
+  /// Standard output cannot tell what was appended: standard error does, once all that is under way
+  /// is answered.
   void fail_writing() {
     const int reason = errno;
     clear_progress();
@@ -283,13 +283,13 @@ class Appender {
     end();
   }
 
-  /// Closes the session, however it came to this; that takes a second at most. Who cannot wait for
-  /// it ends the program by another signal.
+  /// Closes the session, whether all went well or not. That takes a second at most; another signal
+  /// ends the program before.
   void end() {
     over_ = true;
     progress_timer_.cancel();
     signals_.cancel();
-    signals_.clear();  // From here on they do what they do to any program.
+    signals_.clear();  // From here on signals have their usual effect.
     interrupted_timer_.cancel();
     progress_ended_ = true;
     work_.reset();
@@ -342,11 +342,11 @@ class Appender {
 
   std::mutex mutex_;
   std::condition_variable room_;
-  std::deque<std::string> input_;  // Guarded by mutex_, as are the next four.
-  std::size_t input_bytes_ = 0;
-  bool ended_ = false;
-  bool stopped_ = false;
-  std::optional<Error> read_error_;
+  std::deque<std::string> input_;    // Guarded by mutex_.
+  std::size_t input_bytes_ = 0;      // Guarded by mutex_.
+  bool ended_ = false;               // Guarded by mutex_.
+  bool stopped_ = false;             // Guarded by mutex_.
+  std::optional<Error> read_error_;  // Guarded by mutex_.
 };
 
 Result<std::string> read_whole(const std::string& path) {
@@ -373,7 +373,7 @@ Result<std::string> read_whole(const std::string& path) {
 }  // namespace
 
 int append(const Common& common, const AppendFlags& flags) {
-  // Output that nobody reads any more is an error as any other: the session is closed.
+  // Output that nobody reads any more is an error like any other: the session is closed.
   std::signal(SIGPIPE, SIG_IGN);
   // Lives until the program ends: a reader thread may still wait for its input.
   static Appender* const appender = new Appender(common, flags);

@@ -76,7 +76,7 @@ int tail(const Common& common, const TailFlags& flags) {
     if (!error) context.stop();  // Ctrl-C is how a tail ends.
   });
 
-  // A quiet log gives no occasion to notice by writing that nobody reads any more.
+  // Without new entries no write would tell that nobody reads the output any more.
   std::function<void()> look_for_reader = [&] {
     if (ended) return;
     if (Output::has_no_reader()) {
@@ -114,7 +114,7 @@ int tail(const Common& common, const TailFlags& flags) {
   look_for_reader();
   if (ended) return exit_code;
   client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
-  // A tail waits for ever; that nobody is there is said at once.
+  // A tail waits for ever, but a cluster that cannot be reached is reported at once.
   client.async_status(
       kFirstAnswerWithin, [&](asio::error_code, const std::vector<NodeStatus>& nodes) {
         const bool reached = std::any_of(nodes.begin(), nodes.end(),

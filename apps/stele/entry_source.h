@@ -11,10 +11,9 @@
 
 namespace stele::apps {
 
-/// Reads a file descriptor in a thread's own time and hands out entries: bytes up to a separator,
-/// which is not part of them; a last one without separator counts. Bytes are kept as they are. What
-/// is longer than any cluster's limit is an error, so that a file without separators is not read
-/// whole.
+/// Reads a file descriptor and hands out entries: the bytes up to a separator, which is not part of
+/// them. A last one without separator counts. Bytes are kept as they are. An entry that is longer
+/// than any cluster's limit is an error, so that a file without separators is not read whole.
 class EntrySource {
  public:
   /// Does not own the descriptor.

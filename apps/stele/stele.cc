@@ -173,9 +173,8 @@ void add_others(CLI::App& app, Commands& c) {
   verify_sub->callback([&c] { c.chosen = [&c] { return verify(c.verify_data); }; });
 }
 
-/// What the parser of flags would take for something else is an entry all the same: lists in
-/// brackets, `++`, names of subcommands, what follows `--`. It stands after this until it is
-/// parsed.
+/// Stands before an entry until it is parsed, if the parser of flags would take the entry for
+/// something else: lists in brackets, `++`, names of subcommands, what follows `--`.
 constexpr char kShield = '\x01';
 
 std::vector<std::string> shield(int argc, char** argv, const CLI::App& app) {
@@ -205,7 +204,7 @@ void unshield(std::string& argument) {
   if (!argument.empty() && argument.front() == kShield) argument.erase(argument.begin());
 }
 
-/// What was asked for is no use if it could not be written.
+/// Output that could not be written makes a success a failure.
 int printed(int exit_code) {
   std::cout.flush();
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
@@ -214,7 +213,7 @@ int printed(int exit_code) {
   return kFailed;
 }
 
-/// Instead of what the parser says if it knows no such subcommand.
+/// What to say if there is no such subcommand; empty if there is, or none is given.
 std::string unknown_subcommand(const std::vector<std::string>& arguments, const CLI::App& app) {
   bool value = false;
   for (std::size_t i = 1; i < arguments.size(); ++i) {
@@ -234,7 +233,7 @@ std::string unknown_subcommand(const std::vector<std::string>& arguments, const 
 
 int main(int argc, char** argv) {
   keep_standard_descriptors();
-  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error as any other.
+  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error like any other.
   CLI::App app("Append to the log of a Stele cluster, read it, and see how it is.", "stele");
   Commands c;
   app.fallthrough();  // Global flags may stand before or after the subcommand.

@@ -68,9 +68,9 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.footer(kExitCodesHelp);
 }
 
-/// What was freed goes back to the system, but for a little: malloc by itself keeps tens of MiB.
+/// Freed memory goes back to the system, except a little: malloc by itself keeps tens of MiB.
 void bound_heap() {
-  // One heap: what one thread frees another one may use. The threads hardly ever meet there.
+  // One heap: one thread may use what another one has freed. The threads hardly ever meet there.
   ::mallopt(M_ARENA_MAX, 1);
   // Blocks of large entries leave no holes.
   ::mallopt(M_MMAP_THRESHOLD, 768 << 10);
@@ -82,7 +82,7 @@ int complain(const Error& error) {
   return exit_code_of(error.code);
 }
 
-/// What was asked for is no use if it could not be written.
+/// Output that could not be written is a failure.
 int printed() {
   std::cout.flush();
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return kDone;
@@ -156,8 +156,8 @@ int main(int argc, char** argv) {
   keep_standard_descriptors();
   bound_heap();
   const std::uint64_t descriptors = raise_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);  // Who reads the log may go.
-  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error as any other.
+  std::signal(SIGPIPE, SIG_IGN);  // The reader of the log may go away.
+  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error like any other.
   CLI::App app("A node of a Stele cluster: a replicated log that survives the death of a minority.",
                "steled");
   Flags flags;

@@ -37,8 +37,8 @@ bool eventually(const std::function<bool()>& condition) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > until) return false;
-    ::poll(nullptr, 0,
-           10);  // Not for synchronisation: to leave the processor to those we wait for.
+    // Not for synchronisation: it leaves the processor to the processes that are waited for.
+    ::poll(nullptr, 0, 10);
   }
   return true;
 }

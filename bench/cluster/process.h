@@ -47,8 +47,8 @@ class TempDirectory {
 
  private:
   std::string path_;
-  int own_end_ = -1;    // Of a pipe; its other end
-  pid_t remover_ = -1;  // has a process that removes the directory should this one be gone.
+  int own_end_ = -1;    // Of a pipe to the remover, which acts when this end is closed.
+  pid_t remover_ = -1;  // A process that removes the directory, also after this one was killed.
 };
 
 [[nodiscard]] std::string read_file(const std::string& path);

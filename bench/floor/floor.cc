@@ -234,7 +234,7 @@ Copier::Copier(const std::string& directory) {
   }
   child_ = in_child([&] {
     int source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
-    if (source < 0) source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);  // Not everywhere.
+    if (source < 0) source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);  // No O_DIRECT here.
     // The alignment that direct reads want.
     const auto piece = std::unique_ptr<void, decltype(&std::free)>(
         std::aligned_alloc(log::kPageBytes, kPiece), &std::free);

@@ -9,7 +9,7 @@
 
 namespace stele::bench {
 
-/// One figure: the middle and the 99th of a hundred.
+/// One figure: the median and the 99th percentile.
 struct Figure {
   std::string what;
   std::string unit;
@@ -31,15 +31,16 @@ struct Figure {
 /// Appending `bytes` bytes to a file in `directory`, past the page cache, and syncing it.
 [[nodiscard]] Figure append_sync_figure(const std::string& directory, std::size_t bytes, int times);
 
-/// A process that reads from one file in `directory` and appends to another, as two nodes do of
-/// which one catches up: in pieces of 512 KiB, each synced, at 200 MB/s each way. Ends with this.
+/// A process that reads from one file in `directory` and appends to another, as two nodes do while
+/// one of them catches up: in pieces of 512 KiB, each synced, at 200 MB/s each way. It ends with
+/// this object.
 class Copier {
  public:
   explicit Copier(const std::string& directory);
   ~Copier();
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
-  /// Throws if it has ended early: what was measured was not measured beside it.
+  /// Throws if it has ended early: nothing was measured beside it then.
   void check();
 
  private:

@@ -152,11 +152,11 @@ class Load {
   Clock::time_point began_;
   Clock::time_point measured_from_;
   Clock::time_point last_ack_;
-  std::vector<Clock::time_point> starts_;  // By id,
-  std::deque<std::uint64_t> free_;         // of which these are not in use; in turn.
+  std::vector<Clock::time_point> starts_;  // By id.
+  std::deque<std::uint64_t> free_;         // Ids that are not in use, the oldest first.
   std::uint64_t numbers_ = 0;
-  std::uint64_t due_ = 0;         // Open loop: so many have been due.
-  Clock::time_point full_until_;  // There was no room for what was due before.
+  std::uint64_t due_ = 0;         // Open loop: how many have been due.
+  Clock::time_point full_until_;  // An append that was due before had to wait for room.
   std::size_t under_way_ = 0;
   LoadResult result_;
 };

@@ -50,10 +50,11 @@ struct LoadOptions {
   std::chrono::milliseconds duration{5000};
   /// Closed loop: asked after every 1,024 acknowledgements whether to end.
   std::function<bool()> stop = [] { return false; };
-  /// At the begin and at the end of the measured time.
+  /// At the begin of the measured time.
   std::function<void()> measured_begin = [] {};
+  /// At the end of the measured time.
   std::function<void()> measured_end = [] {};
-  /// In the middle of it.
+  /// In the middle of the measured time.
   std::function<void()> at_half = [] {};
 };
 
@@ -69,7 +70,8 @@ struct LoadResult {
   std::uint64_t acknowledged = 0;  ///< In the measured time.
   std::uint64_t failed = 0;        ///< At any time: refused, or unknown.
   std::uint64_t total = 0;         ///< Acknowledged at any time, warm-up and end included.
-  /// Open loop: appends that had to wait at their time, for in_flight were under way. At any time.
+  /// Open loop: appends that had to wait when they were due, since in_flight others were under way.
+  /// At any time.
   std::uint64_t late = 0;
   Histogram latency;                 ///< Of the measured time; open loop: from the intended start.
   std::uint64_t longest_gap_ns = 0;  ///< Between two acknowledgements, in the measured time.

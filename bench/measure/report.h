@@ -17,7 +17,7 @@ struct Run {
   std::size_t payload_bytes = 0;
   std::size_t in_flight = 0;
   std::size_t connections = 0;
-  std::size_t clients = 0;  ///< That share them; 0: as many.
+  std::size_t clients = 0;  ///< Which share the connections; 0: one for each.
   double rate = 0;          ///< Open loop; 0: closed.
   LoadResult load;
   Usage servers;  ///< Nothing if the cluster is not this program's own.
@@ -38,15 +38,15 @@ struct Column {
 };
 [[nodiscard]] const std::vector<Column>& columns();
 
-/// One line on the terminal, if there is one, while something takes its time; it goes when this
-/// goes.
+/// One line on the terminal, if there is one, while something takes its time. The line goes with
+/// the object.
 class Progress {
  public:
   explicit Progress(const std::string& what);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  /// Leaves a line of what has come out, should what follows be broken off.
+  /// Leaves a line with the figures of `run`, in case the program is broken off later.
   void done(const Run& run) const;
 
  private:

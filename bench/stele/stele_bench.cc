@@ -33,10 +33,10 @@ struct Flags {
   bool json = false;
   std::string html;
   std::size_t fill_mb = 0;    // append: so much payload in the log first.
-  std::size_t log_mb = 1000;  // read, restart, catch-up: the same.
-  bool random = false;        // read: single entries,
-  bool local = false;         // from one node's own state,
-  bool push = false;          // or all, as a tail.
+  std::size_t log_mb = 1000;  // read, restart, catch-up: so much payload in the log.
+  bool random = false;        // read: single entries anywhere.
+  bool local = false;         // read: from one node's own state.
+  bool push = false;          // read: all entries, as a tail.
   bool pause = false;         // failover: SIGSTOP instead of SIGKILL.
 };
 

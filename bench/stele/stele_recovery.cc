@@ -87,7 +87,7 @@ CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load, std::ui
   if (took == 0) throw std::runtime_error("the node did not catch up");
   result.seconds = took;
   result.payload_bytes = static_cast<double>((end - had) * load.payload_bytes);
-  // It still takes over what was appended meanwhile, and what is measured here is the time after.
+  // The node still takes over what was appended meanwhile. The time after that is measured.
   if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
   result.after = measure(subject, load, 1);
   return result;

@@ -12,11 +12,11 @@ namespace stele::bench {
                                  std::size_t times);
 
 struct CatchUp {
-  Run before;                ///< All nodes, none lags.
-  Run during;                ///< From the start of the node that lags on,
-  Run after;                 ///< and once it does not lag any more.
-  double seconds = 0;        ///< Until that node has what was there when it started.
-  double payload_bytes = 0;  ///< That it lacked then.
+  Run before;                ///< With all nodes; none lags.
+  Run during;                ///< While a node that was started again lags.
+  Run after;                 ///< With all nodes again; none lags.
+  double seconds = 0;        ///< From the start of that node until it has what was there then.
+  double payload_bytes = 0;  ///< What that node lacked at its start.
 
   /// Of the throughput with all nodes: a busy machine is not the same before as after.
   [[nodiscard]] double share() const {

@@ -12,11 +12,7 @@ namespace stele::log {
 namespace {
 
 constexpr std::chrono::milliseconds kNoSpaceRetry{200};
-/// So many attempts' time-outs it may take to learn what became of what is taken back.
-constexpr int kResolveTimeouts = 8;
 constexpr const char* kDisksFull = "the cluster's disks are full";
-constexpr const char* kStopped = "an append before it has failed";
-constexpr const char* kStoppedLate = "an append before it was not answered in time";
 constexpr const char* kTableFull =
     "the cluster's table of sessions is full, and all of them are in use";
 
@@ -31,17 +27,10 @@ AppendResult surely_not(const char* detail) {
   return result;
 }
 
-Slice bytes_of(const Command& command) {
-  auto bytes = std::make_shared<std::vector<std::byte>>();
-  put_command_header(command, 0, *bytes);
-  const std::span<const std::byte> view(*bytes);
-  return {std::move(bytes), view};
-}
-
 }  // namespace
 
 AppendPipe::AppendPipe(const ClientParts& client)
-    : client_(client), gate_(client.options.attempt_timeout) {}
+    : client_(client), pending_(client), gate_(client.options.attempt_timeout) {}
 
 // --- Taking ----------------------------------------------------------------------------
 
@@ -51,10 +40,10 @@ void AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Durat
   const auto refuse = [&](Errc error) {
     client_.completions.add(std::move(done), error, std::move(refused));
     client_.turns.wake();
-    stop_at(pending_.size());
+    pending_.stop_at(pending_.size());
   };
-  if (stop_.on) {
-    refused.detail = stop_.detail;
+  if (pending_.stopped()) {
+    refused.detail = pending_.stop_detail();
     return refuse(Errc::stopped);
   }
   const NodeLink* leader = client_.nodes.target();
@@ -62,15 +51,14 @@ void AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Durat
     refused.detail = over_limit(payload.size(), leader->entry_bytes_max());
     return refuse(Errc::too_large);
   }
-  const bool full =
-      pending_.size() >= client_.options.waiting_max ||
-      (waiting_bytes_ != 0 && waiting_bytes_ + payload.size() > client_.options.waiting_bytes_max);
+  const std::size_t waiting = pending_.waiting_bytes();
+  const bool full = pending_.size() >= client_.options.waiting_max ||
+                    (waiting != 0 && waiting + payload.size() > client_.options.waiting_bytes_max);
   if (full) {
     refused.detail = "too many appends wait in this client";
     refused.retry_after = std::chrono::milliseconds(10);
     return refuse(Errc::overloaded);
   }
-  waiting_bytes_ += payload.size();
   fresh_bytes_ += payload.size() + kEntryHeaderBytes;
   pending_.push(
       {payloads_.copy(payload), condition, client_.loop.now() + timeout, std::move(done)});
@@ -120,7 +108,7 @@ void AppendPipe::on_session_opened(NodeLink& from, const net::SessionOpened& ope
 
 /// There is no session, so none of them was ever sent.
 void AppendPipe::refuse_all(Errc error, const char* why) {
-  for (PendingAppend& entry : pending_.take()) finish(entry, error, surely_not(why));
+  for (PendingAppend& entry : pending_.take()) pending_.finish(entry, error, surely_not(why));
 }
 
 void AppendPipe::close_session(NodeLink& leader) {
@@ -131,13 +119,16 @@ void AppendPipe::close_session(NodeLink& leader) {
                         .acked = {pending_.first().value - 1},
                         .condition = {},
                         .body = {}};
-  leader.send(net::Append{bytes_of(command)});
+  auto bytes = std::make_shared<std::vector<std::byte>>();
+  put_command_header(command, 0, *bytes);
+  const std::span<const std::byte> view(*bytes);
+  leader.send(net::Append{{std::move(bytes), view}});
 }
 
 void AppendPipe::forget_session() {
   session_ = {};
   gate_.forget();
-  next_send_ = stop_.begin = pending_.first();
+  next_send_ = pending_.first();
   told_end_ = {};
 }
 
@@ -182,8 +173,8 @@ void AppendPipe::send_appends(NodeLink& leader) {
       AppendResult result;
       result.may_be_appended = first.attempts != 0;
       result.detail = over_limit(first.payload.bytes.size(), leader.entry_bytes_max());
-      finish(first, Errc::too_large, std::move(result));
-      if (stop_.takes_back) return;  // What comes after it is not to be sent.
+      pending_.finish(first, Errc::too_large, std::move(result));
+      if (pending_.takes_back()) return;  // What comes after it is not to be sent.
       continue;
     }
     const std::size_t count = pending_.neighbours(
@@ -314,9 +305,9 @@ void AppendPipe::on_decided(NodeLink& from, const CommandResult& result) {
   told_end_ = std::max(told_end_, result.sequence + result.count);
   Sequence at = std::max(result.sequence, pending_.first());
   for (PendingAppend& entry : range_of(result)) {
-    Told told = told_of(entry, result, at, client_.loop.now(), stop_.detail);
+    Told told = told_of(entry, result, at, client_.loop.now(), pending_.stop_detail());
     entry.consumed = true;
-    finish(entry, told.error, std::move(told.result));
+    pending_.finish(entry, told.error, std::move(told.result));
     ++at;
   }
 }
@@ -329,7 +320,7 @@ void AppendPipe::on_refused(const CommandResult& result, Errc error) {
     AppendResult told;
     told.may_be_appended = !surely_not_appended;
     told.detail = too_large ? "the entry is over the cluster's limit" : kDisksFull;
-    finish(entry, error, std::move(told));
+    pending_.finish(entry, error, std::move(told));
   };
   for (PendingAppend& entry : range_of(result)) {
     surely_not_appended = !entry.skip && entry.attempts == 0;
@@ -358,99 +349,40 @@ void AppendPipe::on_session_expired(const CommandResult& result) {
     if (!entry.done) continue;  // Nobody waits, and the new session does not know the sequence.
     surely_not_appended = surely_not_appended || entry.attempts == 0 ||
                           (entry.attempts == 1 && in_result && !entry.skip);
-    if (surely_not_appended && stop_.on) {
-      finish(entry, Errc::stopped, surely_not(stop_.detail));
+    if (surely_not_appended && pending_.stopped()) {
+      pending_.finish(entry, Errc::stopped, surely_not(pending_.stop_detail()));
     } else if (surely_not_appended) {
       entry.attempts = 0;
-      pending_.push(std::move(entry));
+      pending_.put_back(std::move(entry));
     } else {
       AppendResult told;
       told.may_be_appended = true;
       told.detail = "the session expired while the append was under way";
-      finish(entry, Errc::session_expired, std::move(told));
+      pending_.finish(entry, Errc::session_expired, std::move(told));
     }
   }
 }
 
-// --- Telling, and stopping at a failure ------------------------------------------------
-
-/// Tells the caller. Unless its sequence is consumed, the entry stays as a skip.
-void AppendPipe::tell(PendingAppend& entry, std::optional<Errc> error, AppendResult result) {
-  waiting_bytes_ -= entry.payload.bytes.size();
-  entry.payload = {};
-  entry.condition = {};
-  entry.skip = true;
-  if (error) {
-    result.leader = client_.nodes.leader_hint();
-    if (*error == Errc::overloaded) result.retry_after = std::chrono::seconds(1);
-    if (*error == Errc::no_space) result.retry_after = kNoSpaceRetry;
-  }
-  client_.completions.add(std::move(entry.done), error, std::move(result));
-  client_.turns.wake();
-}
-
-/// The same, and a failure stops those after it.
-void AppendPipe::finish(PendingAppend& entry, std::optional<Errc> error, AppendResult result) {
-  if (!entry.done) return;
-  tell(entry, error, std::move(result));
-  if (error && client_.options.stop_at_failure) stop_at(pending_.index_of(entry));
-}
-
-/// The append at that place has failed: those after it are not to get into the log.
-void AppendPipe::stop_at(std::size_t index, bool late) {
-  const Sequence begin = pending_.first() + index;
-  const bool known = stop_.on && begin >= stop_.begin;
-  if (!client_.options.stop_at_failure || known) return;
-  stop_ = {true, begin, late ? kStoppedLate : kStopped, true};
-  client_.turns.wake();
-}
+// --- Its end, and stopping at a failure ------------------------------------------------
 
 void AppendPipe::go_on() {
   take_back();
-  stop_.on = false;
+  pending_.go_on();
 }
 
 /// Sequences are consumed without gaps: a skip of all that is on its way leaves a beginning of it
 /// in the log, and its answer says which.
 void AppendPipe::take_back() {
-  if (!std::exchange(stop_.takes_back, false)) return;
-  const Time resolve_by = client_.loop.now() + kResolveTimeouts * client_.options.attempt_timeout;
-  for (PendingAppend& entry : pending_.range(stop_.begin, pending_.end())) {
-    if (!entry.done) continue;
-    if (entry.attempts == 0) {
-      tell(entry, Errc::stopped, surely_not(stop_.detail));
-      continue;
-    }
-    if (!entry.skip) entry.resolve_by = resolve_by;
-    entry.skip = true;
-  }
+  const auto begin = pending_.take_back();
+  if (!begin) return;
   gate_.forget_bytes();  // Not to wait for what is taken back.
-  resend_from(stop_.begin);
+  resend_from(*begin);
 }
 
 void AppendPipe::expire(Time now) {
-  for (std::size_t i = 0; i < pending_.size(); ++i) {
-    PendingAppend& entry = pending_.at(i);
-    const Time until = entry.skip ? entry.resolve_by : entry.deadline;
-    if (!entry.done || now < until) continue;
-    stop_at(i, true);
-    // Taken back first: it may be told what became of it.
-    if (client_.options.stop_at_failure && !entry.skip && entry.attempts != 0) continue;
-    AppendResult told;
-    told.may_be_appended = entry.attempts != 0;
-    told.detail = client_.nodes.last_failure();
-    if (told.detail.empty()) told.detail = "no answer in time";
-    tell(entry, client_.nodes.ever_connected() ? Errc::timed_out : Errc::unreachable,
-         std::move(told));
-  }
+  pending_.expire(now);
   take_back();
-  if (has_session()) return;
-  std::uint64_t before = 0;
-  for (const PendingAppend& entry : pending_.range(pending_.first(), stop_.begin)) {
-    if (entry.done) ++before;
-  }
-  stop_.begin = pending_.first() + before;
-  pending_.drop_told();
+  if (!has_session()) pending_.drop_told();
 }
 
 void AppendPipe::end_all(Errc error, const std::string& detail) {
@@ -458,7 +390,7 @@ void AppendPipe::end_all(Errc error, const std::string& detail) {
     AppendResult result;
     result.may_be_appended = entry.attempts != 0;
     result.detail = detail;
-    finish(entry, error, std::move(result));
+    pending_.finish(entry, error, std::move(result));
   }
   forget_session();
   opening_nonce_ = session_nonce_ = 0;

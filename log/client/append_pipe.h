@@ -54,7 +54,7 @@ class AppendPipe {
   /// Their sequences go with their session: others would be answered in their place.
   void end_all(Errc error, const std::string& detail);
   /// Nothing is pending, and nothing has failed.
-  void forget_stop() { stop_ = {}; }
+  void forget_stop() { pending_.forget_stop(); }
 
   [[nodiscard]] bool empty() const { return pending_.empty(); }
   [[nodiscard]] bool has_session() const { return session_ != SessionId{}; }
@@ -66,14 +66,6 @@ class AppendPipe {
   static constexpr std::size_t kCommandBytesMax = 64 << 10;
 
  private:
-  /// With ClientOptions::stop_at_failure: nothing after an append that has failed is appended.
-  struct Stop {
-    bool on = false;
-    Sequence begin{1};        // The append that has failed.
-    const char* detail = "";  // How the others are told of it.
-    bool takes_back = false;  // What was on its way then, still to be done.
-  };
-
   void open_session(NodeLink& leader);
   void refuse_all(Errc error, const char* why);
   void send_appends(NodeLink& leader);
@@ -84,9 +76,6 @@ class AppendPipe {
   void on_refused(const CommandResult& result, Errc error);
   void on_session_expired(const CommandResult& result);
   void resend_from(Sequence sequence);
-  void finish(PendingAppend& entry, std::optional<Errc> error, AppendResult result);
-  void tell(PendingAppend& entry, std::optional<Errc> error, AppendResult result);
-  void stop_at(std::size_t index, bool late = false);
   void forget_session();
   PendingAppends::Range range_of(const CommandResult& result) {
     return pending_.range(result.sequence, result.sequence + result.count);
@@ -96,13 +85,11 @@ class AppendPipe {
   SessionId session_;
   PendingAppends pending_;
   Sequence next_send_{1};
-  Sequence told_end_;  // One past the highest sequence whose outcome has been told.
-  std::size_t waiting_bytes_ = 0;
+  Sequence told_end_;            // One past the highest sequence whose outcome has been told.
   std::size_t fresh_bytes_ = 0;  // Appended since something was sent.
   Time again_at_{};
   ResendGate gate_;
   Packer payloads_;
-  Stop stop_;
   std::uint64_t session_nonce_ = 0;  // The same for all tries to open one session.
   std::uint64_t opening_nonce_ = 0;  // A try is under way.
 };

@@ -31,7 +31,7 @@ ClientCore::~ClientCore() {
   if (destroyed_ != nullptr) *destroyed_ = true;
   end_operations(Errc::shutting_down, "the client was destroyed");
   statuses_.end_all();
-  // What they append now ends with the client, untold.
+  // What is appended while they are called ends with the client, untold.
   for (std::size_t left = completions_.size(); left != 0 && completions_.tell_next(); --left) {
   }
   nodes_.close_gently();  // Others may share the connections.

@@ -1,4 +1,4 @@
-// The client without its dress: <stele/client.h> is its public face.
+// The client itself. Its public interface is <stele/client.h>.
 #pragma once
 
 #include <cstdint>

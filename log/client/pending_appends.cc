@@ -3,9 +3,46 @@
 #include <algorithm>
 #include <vector>
 
+#include "log/client/nodes.h"
 #include "log/format/command.h"
 
 namespace stele::log {
+namespace {
+
+/// So many attempts' time-outs it may take to learn what became of what is taken back.
+constexpr int kResolveTimeouts = 8;
+constexpr const char* kStopped = "an append before it has failed";
+constexpr const char* kStoppedLate = "an append before it was not answered in time";
+
+}  // namespace
+
+// --- Which there are -------------------------------------------------------------------
+
+void PendingAppends::push(PendingAppend append) {
+  waiting_bytes_ += append.payload.bytes.size();
+  appends_.push_back(std::move(append));
+}
+
+std::deque<PendingAppend> PendingAppends::take() {
+  first_ = stop_.begin = {1};
+  return std::exchange(appends_, {});
+}
+
+void PendingAppends::drop_consumed() {
+  while (!appends_.empty() && appends_.front().consumed) {
+    appends_.pop_front();
+    ++first_;
+  }
+}
+
+void PendingAppends::drop_told() {
+  std::uint64_t before_stop = 0;
+  for (const PendingAppend& append : range(first_, stop_.begin)) {
+    if (append.done) ++before_stop;
+  }
+  stop_.begin = first_ + before_stop;
+  std::erase_if(appends_, [](const PendingAppend& append) { return !append.done; });
+}
 
 std::size_t PendingAppends::index_of(const PendingAppend& append) const {
   const auto found = std::ranges::find_if(
@@ -22,6 +59,8 @@ PendingAppends::Range PendingAppends::range(Sequence begin, Sequence end) {
   };
   return {at(begin), at(end)};
 }
+
+// --- How they travel -------------------------------------------------------------------
 
 std::size_t PendingAppends::neighbours(std::size_t index, const Bounds& bounds) const {
   const PendingAppend& first = at(index);
@@ -60,6 +99,70 @@ Slice PendingAppends::command(SessionId session, std::size_t index, std::size_t 
   for (std::size_t i = index; i < index + entries; ++i) put_entry(at(i).payload.bytes, *bytes);
   const std::span<const std::byte> view(*bytes);
   return {std::move(bytes), view};
+}
+
+// --- What their callers are told -------------------------------------------------------
+
+void PendingAppends::tell(PendingAppend& append, std::optional<Errc> error, AppendResult result) {
+  waiting_bytes_ -= append.payload.bytes.size();
+  append.payload = {};
+  append.condition = {};
+  append.skip = true;
+  if (error) {
+    result.leader = client_.nodes.leader_hint();
+    if (*error == Errc::overloaded) result.retry_after = std::chrono::seconds(1);
+    if (*error == Errc::no_space) result.retry_after = std::chrono::milliseconds(200);
+  }
+  client_.completions.add(std::move(append.done), error, std::move(result));
+  client_.turns.wake();
+}
+
+void PendingAppends::finish(PendingAppend& append, std::optional<Errc> error, AppendResult result) {
+  if (!append.done) return;
+  tell(append, error, std::move(result));
+  if (error && client_.options.stop_at_failure) stop_at(index_of(append));
+}
+
+void PendingAppends::expire(Time now) {
+  for (std::size_t i = 0; i < appends_.size(); ++i) {
+    PendingAppend& append = appends_[i];
+    const Time until = append.skip ? append.resolve_by : append.deadline;
+    if (!append.done || now < until) continue;
+    stop_at(i, true);
+    // Taken back first: it may be told what became of it.
+    if (client_.options.stop_at_failure && !append.skip && append.attempts != 0) continue;
+    AppendResult told;
+    told.may_be_appended = append.attempts != 0;
+    told.detail = client_.nodes.last_failure();
+    if (told.detail.empty()) told.detail = "no answer in time";
+    tell(append, client_.nodes.ever_connected() ? Errc::timed_out : Errc::unreachable,
+         std::move(told));
+  }
+}
+
+void PendingAppends::stop_at(std::size_t index, bool late) {
+  const Sequence begin = first_ + index;
+  const bool known = stop_.on && begin >= stop_.begin;
+  if (!client_.options.stop_at_failure || known) return;
+  stop_ = {true, begin, late ? kStoppedLate : kStopped, true};
+  client_.turns.wake();
+}
+
+std::optional<Sequence> PendingAppends::take_back() {
+  if (!std::exchange(stop_.takes_back, false)) return std::nullopt;
+  const Time resolve_by = client_.loop.now() + kResolveTimeouts * client_.options.attempt_timeout;
+  for (PendingAppend& append : range(stop_.begin, end())) {
+    if (!append.done) continue;
+    if (append.attempts == 0) {
+      AppendResult told;
+      told.detail = stop_.detail;
+      tell(append, Errc::stopped, std::move(told));
+      continue;
+    }
+    if (!append.skip) append.resolve_by = resolve_by;
+    append.skip = true;
+  }
+  return stop_.begin;
 }
 
 }  // namespace stele::log

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <utility>
 
+#include "log/client/client_parts.h"
 #include "log/client/completions.h"
 #include "paxos/base/outcome.h"
 #include "paxos/base/value.h"
@@ -25,38 +27,39 @@ struct PendingAppend {
   bool consumed = false;  ///< Its outcome is known.
 };
 
-/// Dense from first() on. Loop thread only.
+/// Dense from first() on. With ClientOptions::stop_at_failure nothing after an append that has
+/// failed is appended: those after it are told so, or taken back. Loop thread only.
 class PendingAppends {
  public:
   using Range = std::ranges::subrange<std::deque<PendingAppend>::iterator>;
 
-  void push(PendingAppend append) { appends_.push_back(std::move(append)); }
+  explicit PendingAppends(const ClientParts& client) : client_(client) {}
+
+  // --- Which there are -----------------------------------------------------------------
+
+  void push(PendingAppend append);
   /// Takes all of them out; what comes next has sequence 1.
-  [[nodiscard]] std::deque<PendingAppend> take() {
-    first_ = {1};
-    return std::exchange(appends_, {});
-  }
+  [[nodiscard]] std::deque<PendingAppend> take();
+  /// Puts one back that was taken out.
+  void put_back(PendingAppend append) { appends_.push_back(std::move(append)); }
   /// Drops those at the front whose outcome is known.
-  void drop_consumed() {
-    while (!appends_.empty() && appends_.front().consumed) {
-      appends_.pop_front();
-      ++first_;
-    }
-  }
+  void drop_consumed();
   /// Drops those that nobody waits for: without a session there are no sequences to consume.
-  void drop_told() {
-    std::erase_if(appends_, [](const PendingAppend& append) { return !append.done; });
-  }
+  void drop_told();
 
   [[nodiscard]] bool empty() const { return appends_.empty(); }
   [[nodiscard]] std::size_t size() const { return appends_.size(); }
+  /// Of the payloads of those that are not told.
+  [[nodiscard]] std::size_t waiting_bytes() const { return waiting_bytes_; }
   [[nodiscard]] Sequence first() const { return first_; }
   [[nodiscard]] Sequence end() const { return first_ + appends_.size(); }
   [[nodiscard]] PendingAppend& at(std::size_t index) { return appends_[index]; }
   [[nodiscard]] const PendingAppend& at(std::size_t index) const { return appends_[index]; }
-  [[nodiscard]] std::size_t index_of(const PendingAppend& append) const;
   /// Those of [begin, end) that there are.
   [[nodiscard]] Range range(Sequence begin, Sequence end);
+
+  // --- How they travel -----------------------------------------------------------------
+
   struct Bounds {
     std::size_t window;           ///< Appends on their way at most.
     std::size_t bytes_max;        ///< Of a command; a single larger entry passes.
@@ -67,9 +70,46 @@ class PendingAppends {
   /// The command that they travel in.
   [[nodiscard]] Slice command(SessionId session, std::size_t index, std::size_t count) const;
 
+  // --- What their callers are told -----------------------------------------------------
+
+  /// Tells the caller, if it waits. Unless its sequence is consumed, the append stays as a skip. A
+  /// failure stops those after it.
+  void finish(PendingAppend& append, std::optional<Errc> error, AppendResult result);
+  /// Tells those that were not answered in time.
+  void expire(Time now);
+
+  /// The append at that index has failed: those after it are not to get into the log.
+  void stop_at(std::size_t index, bool late = false);
+  /// Whether appends are refused: one has failed.
+  [[nodiscard]] bool stopped() const { return stop_.on; }
+  /// What callers of later appends are told.
+  [[nodiscard]] const char* stop_detail() const { return stop_.detail; }
+  /// take_back() is still to be called.
+  [[nodiscard]] bool takes_back() const { return stop_.takes_back; }
+  /// Those after the one that has failed: tells them, if they were never sent; marks the others as
+  /// skips. Where those begin, or nothing if there is nothing to do. Not while anybody goes through
+  /// the appends.
+  std::optional<Sequence> take_back();
+  /// Appends are taken again.
+  void go_on() { stop_.on = false; }
+  void forget_stop() { stop_ = {}; }
+
  private:
+  struct Stop {
+    bool on = false;
+    Sequence begin{1};  // The append that has failed.
+    const char* detail = "";
+    bool takes_back = false;
+  };
+
+  void tell(PendingAppend& append, std::optional<Errc> error, AppendResult result);
+  [[nodiscard]] std::size_t index_of(const PendingAppend& append) const;
+
+  ClientParts client_;
   Sequence first_{1};
   std::deque<PendingAppend> appends_;
+  std::size_t waiting_bytes_ = 0;
+  Stop stop_;
 };
 
 }  // namespace stele::log

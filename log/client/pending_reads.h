@@ -50,8 +50,8 @@ class PendingReads {
     Time deadline;
     NodeLink* asked = nullptr;
     Time asked_at{};
-    bool answered = false;  // With something else than what it asks for.
-    int unanswered = 0;     // So often within the time-out: the next answer is to be smaller.
+    bool answered = false;  // A node has answered, but not with entries.
+    int unanswered = 0;     // So often no answer came in time: the next one is to be smaller.
     Time again_at{};
 
     [[nodiscard]] bool is_for_target() const { return options.node == NodeId{}; }

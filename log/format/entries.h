@@ -12,7 +12,7 @@
 
 namespace stele::log {
 
-/// Entries [lsn_begin, lsn_begin + count), as slices in the entry format (log/format/batch.h).
+/// Entries [lsn_begin, lsn_begin + count), as slices in the entry format (log/format/command.h).
 struct EntriesRead {
   Lsn lsn_begin;
   std::uint32_t count = 0;
@@ -26,7 +26,8 @@ struct EntriesRead {
 
 /// Adds the entries of `row`, whose batch is `value`, from out.lsn_end() on, which lies within the
 /// row, and before `lsn_end`, as long as they fit into `bytes_max` altogether; the first one always
-/// does. The slices share the value's buffers, unless it is much larger. False if no more fits.
+/// does. The slices share the value's buffers, unless it is much larger. False if nothing after the
+/// row is to be added: no more fits, lsn_end is reached, or the batch cannot be read (out.fault).
 bool add_entries(const paxos::Value& value, const IndexRow& row, Lsn lsn_end, std::size_t bytes_max,
                  EntriesRead& out);
 

@@ -92,7 +92,7 @@ Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
     mark.applied = reader.get<std::uint64_t>();
     mark.values_end.segment = reader.get<std::uint32_t>();
     mark.values_end.offset = reader.get<std::uint64_t>();
-    if (reader.left() != 0) mark.commits = reader.get<std::uint64_t>();  // Absent before 0.1.
+    if (reader.left() != 0) mark.commits = reader.get<std::uint64_t>();  // Older marks have none.
     return mark;
   });
 }

@@ -15,18 +15,20 @@
 
 namespace stele::log {
 
-/// Of a directory as a whole, and of a slot's record.
+/// The format of a directory as a whole.
 inline constexpr std::uint32_t kFormatVersion = 5;
+/// The format of a slot's record.
 inline constexpr std::uint16_t kSlotFormatVersion = 1;
 
-/// What a directory is: who it belongs to. `members` is empty until the cluster is born.
+/// What a directory is, and which node and cluster it belongs to. `members` is empty, and there are
+/// no quorums, until the cluster is born.
 struct Identity {
   std::string cluster_name;
   std::uint64_t cluster_id = 0;
   NodeId node;
   std::uint64_t incarnation = 0;
-  std::vector<Member> members;  ///< None before birth,
-  std::uint8_t q1 = 0;          ///< and no quorums.
+  std::vector<Member> members;  ///< In ascending order of their ids.
+  std::uint8_t q1 = 0;          ///< 0 before birth.
   std::uint8_t q2 = 0;
 
   bool operator==(const Identity&) const = default;
@@ -47,13 +49,14 @@ struct History {
   /// Which start of this directory another node has kept, as it said itself.
   std::vector<std::pair<NodeId, std::uint64_t>> kept_by;
   Slot diverged_at;  ///< Not {}: the state differed from a majority's there.
-  /// Not {}: others had another state there, and nobody had said who is right.
+  /// Not {}: others had another state there, and it was not known which is right.
   StatePoint disputed;
   bool gone_back = false;  ///< Others have shown that this is an older copy.
 
   bool operator==(const History&) const = default;
 };
 
+/// What an acceptor has promised.
 struct Promised {
   Epoch epoch{1};
   Ballot ballot;
@@ -92,15 +95,17 @@ inline constexpr std::size_t kSlotHeaderBytes = 64;
 void write_slot_header(const paxos::SlotRecord& record,
                        std::span<std::byte, kSlotHeaderBytes> target, ValuePlace place = {});
 
+/// A slot's record without the bytes of its value.
 struct SlotHeader {
-  paxos::SlotRecord record;  ///< But for the value.
+  paxos::SlotRecord record;  ///< Without its value.
   paxos::ValueKind kind{};
   std::uint64_t value_bytes = 0;
   std::uint64_t digest = 0;
   ValuePlace place;
 };
-/// Errors: corrupt, naming the slot; so with the next one.
+/// Reads the header of a record. Errors: corrupt, naming the slot.
 [[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
-/// The record with its value. Errors: corrupt, if that is not what the header speaks of.
+/// The record with its value. Errors: corrupt, naming the slot, if the value is not the one that
+/// the header speaks of.
 [[nodiscard]] Result<paxos::SlotRecord> with_value(SlotHeader header, Slice value);
 }  // namespace stele::log

@@ -21,15 +21,16 @@ enum class Table : std::uint8_t { meta = 1, slots = 2, index = 3, sessions = 4 }
 /// Numbers of tables are below.
 inline constexpr std::size_t kTablesEnd = 16;
 
-/// The table of a section. Rows of the last change alone count, whatever came between.
+/// The table of a section. Of several changes of a row only the last one counts.
 struct SectionTable {
   Table table{};
-  std::string name;       ///< In the store, and for people: `sessions`.
+  std::string name;       ///< In the store, and for people; such as `sessions`.
   bool in_memory = true;  ///< All its rows are loaded at the start; else as they are needed.
 
   bool operator==(const SectionTable&) const = default;
 };
 
+/// Which row of which table.
 struct RowKey {
   Table table{};
   std::vector<std::byte> key;
@@ -46,9 +47,10 @@ struct Row {
   bool operator==(const Row&) const = default;
 };
 
-/// The key of a row in the store of today, whose keys are numbers. Requires 8 bytes, the highest
-/// first, so that the order of numbers is that of bytes.
+/// The key of a row in the store, whose keys are numbers. Requires 8 bytes, the highest first, so
+/// that the order of numbers is that of bytes.
 [[nodiscard]] std::uint64_t number_of(std::span<const std::byte> key);
+/// The reverse of number_of().
 [[nodiscard]] std::vector<std::byte> key_of(std::uint64_t number);
 
 /// The numbers of the state; one durable record.

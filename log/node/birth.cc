@@ -76,7 +76,7 @@ Result<Membership> Membership::make(Identity identity, std::string cluster_name,
   return membership;
 }
 
-/// But for what before birth depends on who was heard already.
+/// Judges all that does not depend, before birth, on which nodes were heard already.
 Result<void> Membership::judge(const net::Hello& hello) const {
   const std::vector<NodeId>& nodes = configuration_.members();
   if (hello.protocol_version != net::kProtocolVersion) {

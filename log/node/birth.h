@@ -1,4 +1,4 @@
-// Who this directory belongs to, who may talk to it, and the birth of a cluster.
+// Which node a directory belongs to, which nodes may talk to it, and the birth of a cluster.
 #pragma once
 
 #include <map>
@@ -13,9 +13,8 @@ namespace stele::log {
 
 /// A directory is unborn until its node has heard all members of the cluster, each of them told the
 /// same members and quorums, and each unborn, too, or born with a list that holds this directory's
-/// incarnation. Then the list is fixed for ever:
-/// another incarnation under the same id (a wiped directory) is refused, so no vote can be
-/// forgotten. Pure.
+/// incarnation. Then the list is fixed for ever: another incarnation under the same id (a wiped
+/// directory) is refused, so no vote can be forgotten. Pure.
 class Membership {
  public:
   /// `configuration`: the members and quorums that this start was told. Errors: foreign_directory
@@ -32,7 +31,7 @@ class Membership {
   [[nodiscard]] const Identity& identity() const { return identity_; }
   /// What this node says of itself.
   [[nodiscard]] net::Hello hello() const;
-  /// Those not heard yet, before birth.
+  /// The members that were not heard yet, before birth.
   [[nodiscard]] std::vector<NodeId> missing() const;
 
  private:

@@ -101,11 +101,12 @@ void Group::be_born() {
                 {{"cluster_id", to_hex(membership_.identity().cluster_id)},
                  {"nodes", membership_.identity().members.size()}});
   service_.on_born();
-  // It votes only once the list is durable: until then a crash would make it unborn again.
+
   for (const auto& [from, report] : std::exchange(reports_before_birth_, {})) {
     on_report(from, report);
   }
-  // What was heard goes with it.
+  // It votes only once the list is durable: until then a crash would make it unborn again. What was
+  // heard of others becomes durable with the list.
   store_->write_identity(membership_.identity(), nullptr);
   soundness_.keep_all_heard([this] {
     const auto started = start_replica();
@@ -113,7 +114,7 @@ void Group::be_born() {
   });
 }
 
-/// With what the store holds. Errors: corrupt.
+/// Starts the replica with what the store holds. Errors: corrupt.
 Result<void> Group::start_replica() {
   const auto content = store_->load();
   if (!content) return forward(content);

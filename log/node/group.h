@@ -17,7 +17,7 @@
 
 namespace stele::log {
 
-/// Loop thread only.
+/// Joins the parts of one log, from the handshake to the clients. Loop thread only.
 class Group final : LinksListener, NodeView {
  public:
   struct Options {
@@ -31,7 +31,7 @@ class Group final : LinksListener, NodeView {
     std::size_t q1 = 0;
     std::size_t q2 = 0;
     std::uint64_t window = 32;                  ///< Slots in flight at most.
-    std::size_t in_flight_bytes_max = 8 << 20;  ///< The same in bytes.
+    std::size_t in_flight_bytes_max = 8 << 20;  ///< Bytes in flight at most.
     ProposerActor::Limits limits;
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
@@ -41,7 +41,7 @@ class Group final : LinksListener, NodeView {
     SendObserver* observer = nullptr;      ///< As of Replica.
   };
 
-  /// What the directory says of this node: who it is, and whom it was born with.
+  /// What the directory says of this node: its identity, and the members that it was born with.
   struct Origin {
     Membership membership;
     Lineage lineage;
@@ -69,7 +69,7 @@ class Group final : LinksListener, NodeView {
   [[nodiscard]] const std::string& halted() const { return soundness_.halted(); }
 
   static constexpr Duration kStopWithin = std::chrono::seconds(3);
-  /// What the nodes tell each other of their directories and states, so often.
+  /// So often nodes tell each other of their directories and states.
   static constexpr Duration kReportEvery = std::chrono::seconds(1);
 
  private:
@@ -119,6 +119,7 @@ class Group final : LinksListener, NodeView {
   ClientService service_;
   std::unique_ptr<Replica> replica_;  // Null before birth.
 
+  /// Why a node was refused.
   struct Refusal {
     std::string reason;
     int times = 0;  // In a row.

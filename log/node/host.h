@@ -11,7 +11,7 @@
 
 namespace stele::log {
 
-/// One group today. Loop thread only.
+/// Joins the links with one group. Loop thread only.
 class Host {
  public:
   struct Options : Group::Options {

@@ -70,7 +70,7 @@ class Lineage {
 
   NodeId self_;
   History history_;
-  std::set<NodeId> unkept_;  // Their last start is not durable here yet.
+  std::set<NodeId> unkept_;  // Nodes whose last start is not durable here yet.
   std::string gone_back_;
   bool changed_ = true;
 };

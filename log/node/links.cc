@@ -46,7 +46,7 @@ class Links::Inbound final : public net::LinkHandler {
     links_.drop(*this);
   }
 
-  /// What a node says that must not be listened to any more.
+  /// Refuses the other side if it must not be listened to any more.
   void check() {
     if (peer_ == NodeId{}) return;
     if (const auto still = links_.listener_->check(peer_, start_id()); !still) {
@@ -89,7 +89,7 @@ class Links::Inbound final : public net::LinkHandler {
   void on_peer(const net::Hello& hello) {
     const auto admitted = links_.listener_->admit(hello);
     if (!admitted) {
-      // A copy that was put back shall know it, whichever node it may reach.
+      // A copy that was put back is to learn of it from any node that it reaches.
       const auto seen = links_.listener_->seen(hello.node);
       if (admitted.error().code == Errc::foreign_directory && seen)
         link_->send(net::Report{{*seen}, {}});
@@ -97,7 +97,7 @@ class Links::Inbound final : public net::LinkHandler {
     }
     hello_ = hello;
     if (!*admitted) return go_on();
-    // Nothing it says may count before a crash of this node cannot forget that it was heard.
+    // Nothing that it says may count until a crash of this node cannot forget that it was heard.
     links_.listener_->on_heard(hello.node, start_id(), [&links = links_, id = id_] {
       const auto found = links.inbound_.find(id);
       if (found != links.inbound_.end()) found->second->go_on();

@@ -17,7 +17,7 @@
 
 namespace stele::log {
 
-/// Who speaks is asked of it, and it gets what they say. All calls come from turns of the loop.
+/// Judges the nodes that speak, and gets what they say. All calls come from turns of the loop.
 class LinksListener {
  public:
   virtual ~LinksListener() = default;
@@ -44,7 +44,7 @@ class LinksListener {
   virtual void on_client(std::unique_ptr<net::Link> link) = 0;
 };
 
-/// Loop thread only.
+/// Does the handshakes, and knows which nodes can be reached. Loop thread only.
 class Links final : net::PeersListener {
  public:
   struct Options {
@@ -63,9 +63,9 @@ class Links final : net::PeersListener {
   void begin(LinksListener& listener);
   /// A connection that somebody has opened to this node.
   void on_link(std::unique_ptr<net::Link> link);
-  /// Ends those of nodes that are not among the members.
+  /// Ends connections of nodes that are not among the members.
   void drop_strangers(const std::vector<Member>& members);
-  /// Ends those of starts that may not be listened to any more.
+  /// Ends connections of starts that may not be listened to any more.
   void check_all();
 
   [[nodiscard]] net::Peers& peers() { return peers_; }

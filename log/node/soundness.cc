@@ -118,7 +118,7 @@ std::string Soundness::reason(StateComparison::Verdict verdict) const {
   return "diverged: " + comparison_.sentence() + ", and no majority says which is right";
 }
 
-/// True if there is a new one.
+/// True if there is a new dispute.
 bool Soundness::tell_dispute() {
   const auto disputed = comparison_.disputed();
   if (disputed == disputed_) return false;

@@ -49,7 +49,7 @@ class Soundness {
   void keep_all_heard(std::function<void()> durable);
   /// The same for one start of one node.
   void keep_heard(NodeId node, std::uint64_t start_id, std::function<void()> durable);
-  /// Makes it durable if it has changed since the last time.
+  /// Makes what is known durable if it has changed since the last time.
   void keep_changes();
 
   // --- Reports -------------------------------------------------------------------------
@@ -64,15 +64,16 @@ class Soundness {
   /// A node that refuses this one has heard that of it. True if this node has learned that its
   /// directory has gone back.
   bool hear_of_self(const net::Report& report);
-  /// That node's state differs from a majority's, which this node is one of.
+  /// Whether that node's state differs from that of a majority of which this node is one.
   [[nodiscard]] bool is_outvoted(NodeId node) const {
     return comparison_.outvoted().contains(node);
   }
 
   // --- The judgement -------------------------------------------------------------------
 
-  /// This node was unsure of its state when it last ran.
+  /// If this node was unsure of its state when it last ran, it is so again.
   void remember_dispute();
+  /// What follows from both judgements.
   struct Judgement {
     Replica::Takes takes;
     bool news;  ///< The others should hear of it now.

@@ -16,7 +16,8 @@ struct Surroundings {
   net::Dialer& dialer;
   Events& events;
   /// Called on the loop: the node came upon what it cannot live with, and must end. Errors:
-  /// newer_format, if this program does not know what was chosen. Without it, the process ends.
+  /// newer_format, if this program does not know what was chosen; corrupt, if a row of the state
+  /// cannot be read. Without it, the process ends.
   std::function<void(Error)> on_failure = {};
 };
 

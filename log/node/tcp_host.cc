@@ -26,9 +26,9 @@ struct Shares {
         in_flight(std::min<std::size_t>(*options.memory_bytes_max / 16 * 3, 12 << 20)),
         answers(*options.memory_bytes_max / 8) {}
 
-  std::size_t received;   ///< Of frames that have begun to arrive from clients: two of the largest.
+  std::size_t received;   ///< Of frames that clients have begun to send; at least two large ones.
   std::size_t waiting;    ///< Commands that are in no batch yet.
-  std::size_t in_flight;  ///< Batches proposed and not chosen yet; acceptors take no more.
+  std::size_t in_flight;  ///< Batches that are proposed and not chosen yet.
   std::size_t answers;    ///< What clients have not read yet.
 };
 
@@ -43,7 +43,7 @@ net::TcpOptions tcp_options(const NodeOptions& node) {
 
 net::TcpOptions listener_options(const NodeOptions& node) {
   net::TcpOptions options = tcp_options(node);
-  // Those that end, and a few that are told that there are too many.
+  // Connections that end, and a few that are told that there are too many.
   constexpr std::size_t kEnding = 64;
   options.accepted_max = node.clients_max + node.inbound_max + kEnding;
   options.receive_memory =

@@ -24,8 +24,8 @@ class TcpHost {
   TcpHost(asio::io_context& context, NodeOptions options, Events& events,
           std::function<void(const Error&)> on_failure);
 
-  /// Calls `done` once, when it listens and takes part; it does not wait for a name server's answer
-  /// in between. Errors as of stele::Node::async_start.
+  /// Calls `done` once, when it listens and takes part, or cannot. Does not block while a name
+  /// server answers. Errors as of stele::Node::async_start.
   void start(std::function<void(Result<void>)> done);
   /// Stops accepting, hands over, answers what is in flight, then calls `done`.
   void stop(std::function<void()> done);

@@ -17,9 +17,11 @@ class AcceptorListener : public virtual RoleListener {
   virtual void on_voted(const paxos::SlotRecord& record) = 0;
   /// Somebody has spoken in that ballot, and it is at least what was promised.
   virtual void on_heard(Ballot ballot) = 0;
+  /// The vote at `slot` cannot be read back.
   virtual void on_faulty_slot(Slot slot) = 0;
 };
 
+/// What piled up is one transaction; answers leave when it is durable. Loop thread only.
 class AcceptorActor final : public net::Actor<Letter> {
  public:
   AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
@@ -33,6 +35,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
 
   static constexpr std::size_t kLettersMax = 65536;
+  /// Above this much waiting for the disk, accepts are dropped: proposers send again.
   static constexpr std::size_t kBacklogBytesMax = 24 << 20;
 
  private:
@@ -43,7 +46,7 @@ class AcceptorActor final : public net::Actor<Letter> {
     Ballot ballot;
     Slot slot_begin;
     bool reading = true;
-    std::uint64_t sent_end = 0;  // Where it ends among what was sent to that node.
+    std::uint64_t sent_end = 0;  // Where it ends, in bytes sent to that node.
   };
 
   void answer_prepare(const paxos::Acceptor::PromiseRead& read);

@@ -28,11 +28,13 @@ class LearnerListener : public virtual RoleListener {
   virtual void on_chosen_end(Slot chosen_end) = 0;
   /// No node that can be reached serves the slot chosen_end.
   virtual void on_fetch_failed() = 0;
+  /// The record of `slot` cannot be read.
   virtual void on_faulty_slot(Slot slot) = 0;
   /// Its record is on its way to the disk again.
   virtual void on_repaired_slot(Slot slot) = 0;
 };
 
+/// Applies in the order of slots, and serves what others lack. Loop thread only.
 class LearnerActor final : public net::Actor<Letter> {
  public:
   LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
@@ -71,7 +73,7 @@ class LearnerActor final : public net::Actor<Letter> {
   /// The state is written so often while slots are applied: what changes again and again meanwhile,
   /// as the sessions of many clients do, is written once. It costs a restart so many slots more.
   static constexpr Duration kWriteStateEvery = std::chrono::milliseconds(25);
-  /// Beside so many bytes of values it is little.
+  /// It is also written after so many bytes of values, beside which it is little.
   static constexpr std::size_t kWriteStateBytes = 1 << 20;
 
  private:
@@ -98,17 +100,18 @@ class LearnerActor final : public net::Actor<Letter> {
   RecentLog recent_;
   StateWrite write_;
   std::deque<paxos::Learner::Delivery> waiting_;  // To be applied; what one turn has handed on.
-  bool reading_rows_ = false;                     // Which the first of these needs.
+  bool reading_rows_ = false;  // The rows that the first of waiting_ needs are being read.
   bool space_full_ = false;
-  Slot written_end_;                 // The store has been given the state up to there;
-  std::size_t unwritten_bytes_ = 0;  // so many bytes of values lie after it.
+  Slot written_end_;                 // The store has been given the state up to there.
+  std::size_t unwritten_bytes_ = 0;  // Bytes of values applied since, and one for each slot.
   Time written_at_{};
   bool ended_ = false;        // It came upon what it cannot apply.
   bool dirty_ = false;        // The store has been given state that no flush has covered.
   std::set<NodeId> serving_;  // One fetch at a time for each node.
+  /// The last answer to a fetch of a node.
   struct Served {
     Slot slot_begin;
-    std::uint64_t sent_end = 0;  // Where it ends among what was sent to that node.
+    std::uint64_t sent_end = 0;  // Where it ends, in bytes sent to that node.
   };
   std::map<NodeId, Served> served_;  // What each was served last.
 };

@@ -98,7 +98,7 @@ void ProposerActor::propose_waiting() {
   // What a full disk keeps is not for new values.
   const bool lacks = room != paxos::Proposer::Room::enough && proposer_.anybody_full();
   if (lacks || space_low_) drop_waiting(none ? Outcome::no_space : Outcome::overloaded);
-  // Others may choose without the own disk, which must keep up all the same: who waits is answered
+  // Others may choose without the own disk, which must keep up all the same: callers are answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   std::size_t proposed = 0;  // On its way to the own acceptor.
   while (!waiting_.empty() && proposer_.window_open() &&

@@ -14,13 +14,13 @@ namespace stele::log {
 /// What the proposer tells, and asks of, the replica that it is a part of. Outlives it.
 class ProposerListener : public virtual RoleListener {
  public:
-  /// Leads in this ballot.
+  /// This node leads in this ballot.
   virtual void on_began(Ballot ballot) = 0;
-  /// A command that was never proposed; before on_stopped().
+  /// A command that was never proposed. Before on_stopped() if this node stops leading.
   virtual void on_dropped(const Slice& command, Outcome why) = 0;
-  /// Does not lead any more; what was proposed may yet be chosen.
+  /// This node does not lead any more; what was proposed may yet be chosen.
   virtual void on_stopped(std::string_view why) = 0;
-  /// Why it hands over.
+  /// It hands over because its own disk is slow.
   virtual void on_slow_disk(paxos::Proposer::SlowDisk disk) = 0;
   /// That read may be served once the slots below `barrier` are applied.
   virtual void on_read_ready(std::uint64_t read, Slot barrier) = 0;
@@ -29,12 +29,15 @@ class ProposerListener : public virtual RoleListener {
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
 };
 
+/// Commands wait here until they are in a batch, within bounds. Loop thread only.
 class ProposerActor final : public net::Actor<Letter> {
  public:
+  /// Bounds on batches and on what waits; a value.
   struct Limits {
     std::size_t batch_bytes_max = 512 << 10;
     std::size_t waiting_bytes_max = 16 << 20;  ///< Commands not yet in a batch.
-    std::size_t backlog_bytes_max = 16 << 20;  ///< While the own disk lags so much, they wait.
+    std::size_t backlog_bytes_max = 16 << 20;  ///< While more waits for the disk, so do commands.
+    /// An idle leader proposes a batch without commands so often: log time goes on.
     Duration time_slot_every = std::chrono::seconds(30);
   };
 

@@ -10,7 +10,8 @@
 
 namespace stele::log {
 
-/// Holds the batches applied last: all that are not yet durable, and some more, within a bound.
+/// Holds the batches applied last: all that cannot be read from the store's tables yet, and some
+/// more, within a bound.
 class RecentLog {
  public:
   RecentLog(Lsn lsn_begin, std::size_t bytes_max)
@@ -18,7 +19,7 @@ class RecentLog {
 
   /// Adds the row just applied; rows without entries are not kept.
   void add(const IndexRow& row, const paxos::Value& value);
-  /// Everything below may be dropped.
+  /// What lies below can be read from the store: it may be dropped.
   void on_durable(Lsn readable_lsn);
 
   /// Whether entries from `lsn` on are all here.

@@ -12,10 +12,11 @@ constexpr std::size_t kReadsMax = 65536;
 constexpr std::size_t kFaultySlotsMax = 1024;
 /// So many election time-outs a leader waits for others to repair its record.
 constexpr int kRepairTimeouts = 4;
-/// Between hand-overs for one record, at most 2^6 times as long: nobody may be able to repair it.
+/// Between hand-overs for one record the wait doubles, so often at most: nobody may be able to
+/// repair it.
 constexpr int kHandOversMax = 6;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
-/// Who lags for so long says so, and why.
+/// A node that lags for so long says so, and why.
 constexpr Duration kLagTold = std::chrono::seconds(2);
 
 paxos::Proposer make_proposer(const Replica::Options& options,
@@ -24,7 +25,7 @@ paxos::Proposer make_proposer(const Replica::Options& options,
           acceptor.promised, acceptor.chosen_end,   now};
 }
 
-/// The own acceptor takes more than the proposer leaves for the disk (AcceptorActor::handle).
+/// The proposer lets less wait for the disk than the own acceptor takes (AcceptorActor::handle).
 ProposerActor::Limits limits(const Replica::Options& options, const Store& store) {
   ProposerActor::Limits limits = options.limits;
   const std::size_t kept = store.space().kept_bytes_max;
@@ -119,8 +120,8 @@ void Replica::send(paxos::Send message) {
 void Replica::deliver(NodeId from, paxos::Message message) {
   const bool asks = std::holds_alternative<paxos::Fetch>(message.body);
   if (halted() && !(asks && takes_ == Takes::questions)) return;
-  // How far others are is of use to the learner, too, whatever else they say: who does not hear
-  // the leader learns from the others.
+  // How far others are is of use to the learner, too, whatever else they say: a node that does not
+  // hear the leader learns from the others.
   if (std::holds_alternative<paxos::Heartbeat>(message.body)) led_at_ = loop_.now();
   const bool is_hint = std::holds_alternative<paxos::Heartbeat>(message.body) ||
                        std::holds_alternative<paxos::HeartbeatAck>(message.body);
@@ -140,8 +141,8 @@ void Replica::deliver(NodeId from, paxos::Message message) {
   }
 }
 
-/// It overtakes the accepts that are on their way, which would be fetched as well: who hears the
-/// leader hears after them what is chosen.
+/// What others know overtakes the accepts that are on their way, which would be fetched as well: a
+/// node that hears the leader hears after them what is chosen.
 void Replica::hear_of(NodeId node, Slot chosen_end) {
   const Duration recent = 2 * options_.proposer.timing.election_timeout;
   const bool hears = led_at_ && loop_.now() - *led_at_ < recent;
@@ -182,8 +183,8 @@ void Replica::release_reads() {
   }
 }
 
-/// The loop stands still meanwhile, and this node says nothing: not as a leader, nor where every
-/// other node is needed.
+/// While the loop commits, this node says nothing. So the loop does not commit while this node
+/// leads, or another one is away: then others wait for this one.
 void Replica::let_loop_commit() {
   store_.let_loop_commit(!proposer_.role().leads() && all_connected_);
 }
@@ -233,7 +234,7 @@ void Replica::check_space() {
   learner_.set_space_full(full);
   proposer_.set_space_low(low);
   const paxos::Proposer& proposer = proposer_.role();
-  // On a full disk nothing is fetched: who lacks slots then could serve nothing.
+  // On a full disk nothing is fetched: a node that lacks slots then could serve nothing.
   const bool stuck = full && proposer.others_know_more(loop_.now());
   if (stuck || (low && proposer.leads() && proposer.others_have_space(loop_.now()))) hand_over();
 }

@@ -22,12 +22,14 @@ namespace stele::log {
 class ReplicaListener {
  public:
   virtual ~ReplicaListener() = default;
+  /// One slot was applied, in order.
   virtual void on_applied(const LogState::Applied& applied) = 0;
   /// After the last on_applied of a turn.
   virtual void on_turn_end() = 0;
-  /// A command that was submitted and never proposed (not_leader, before on_stopped; or no_space).
+  /// A command that was submitted and never proposed: not_leader, before on_stopped(); or no_space
+  /// or overloaded, if room is short.
   virtual void on_dropped(const Slice& command, Outcome why) = 0;
-  /// No longer leads: what was submitted may yet be chosen.
+  /// This node does not lead any more: what was submitted may yet be chosen.
   virtual void on_stopped() = 0;
 };
 
@@ -46,12 +48,14 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
     paxos::Configuration configuration;
     paxos::Proposer::Options proposer;
     ProposerActor::Limits limits;
-    std::uint64_t reserve_bytes = 0;  ///< Below that much free space no batch is accepted.
-    /// Of a promise or of chosen values in one message; one record may exceed it.
+    /// Below that much free space a leader takes no appends; below half of it no new batch is voted
+    /// for.
+    std::uint64_t reserve_bytes = 0;
+    /// Bytes of a promise or of chosen values in one message; one record may exceed it.
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
-    /// The node must end: newer_format, if this program does not know what was chosen. Without it,
-    /// the process ends.
+    /// The node must end: newer_format, if this program does not know what was chosen; corrupt, if
+    /// a row of the state cannot be read. Without it, the process ends.
     std::function<void(Error)> on_failure = {};
     SendObserver* observer = nullptr;
   };
@@ -65,8 +69,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   /// Takes a valid command. ok: its outcome comes by on_applied, or on_stopped. Else: not_leader,
   /// overloaded, no_space.
   Outcome submit(CommandKind kind, Slice command);
-  /// Calls back once a linearizable read may be served from the applied state; with false if this
-  /// node does not lead, or leads no more.
+  /// Calls back once a linearizable read may be served from the applied state. With false if this
+  /// node does not lead, or leads no more, or has not worked off phase 1, or too many reads wait.
   void read_barrier(std::function<void(bool)> done);
   /// The node's own applied state.
   void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
@@ -75,22 +79,22 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   }
   /// Another node cannot be reached any more.
   void on_peer_gone(NodeId node) { proposer_.on_peer_gone(node); }
-  /// It can be reached (again): what was sent to it before may be lost.
+  /// Another node can be reached (again): what was sent to it before may be lost.
   void on_peer_connected(NodeId node) { proposer_.on_connected(node); }
   void hand_over() { proposer_.hand_over(); }
-  /// Whether it says and hears what others do, or nothing, as if it were cut off, or serves the
-  /// chosen values that others lack and does nothing else.
+  /// `part`: it says and hears what others do. `no_part`: it says and hears nothing, as if it were
+  /// cut off. `questions`: it only serves the chosen values that others lack.
   enum class Takes : std::uint8_t { part, no_part, questions };
   void set_takes(Takes takes) { takes_ = ended_ ? Takes::no_part : takes; }
-  /// What it holds is not to be served to clients then.
+  /// Whether it takes no part: what it holds is not to be served to clients.
   [[nodiscard]] bool halted() const { return takes_ != Takes::part; }
   /// Whether there is a connection to each other node.
   void set_all_connected(bool all);
   /// Another node says that it has applied the slots below `chosen_end`.
   void hear_of(NodeId node, Slot chosen_end);
-  /// Of commands that are in no batch yet.
+  /// Bytes of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
-  /// Linearizable reads that are not confirmed yet: none where nobody leads.
+  /// Linearizable reads that are not confirmed yet.
   [[nodiscard]] std::size_t reads_waiting() const { return unconfirmed_reads_.size(); }
 
   [[nodiscard]] const LogState& state() const { return learner_.state(); }
@@ -159,14 +163,14 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   bool space_low_ = false;
   Time space_measured_at_{};
   std::uint64_t space_seen_ = 0;
-  std::set<Slot> faulty_slots_;  // Not yet repaired.
-  std::string slow_disk_;        // Why it has handed over, in words.
-  std::optional<Time> led_at_;   // When a leader was heard.
-  Time level_at_{};              // When it had last applied all that it had heard of.
-  std::optional<Time> unled_since_;
-  bool lags_ = false;    // It has said so.
-  Time faulty_since_{};  // Of the first of them, or since the last hand-over for it,
-  int hand_overs_ = 0;   // of so many: the next one comes later and later.
+  std::set<Slot> faulty_slots_;      // Not yet repaired.
+  std::string slow_disk_;            // Why it has handed over, in words.
+  std::optional<Time> led_at_;       // When a heartbeat came last.
+  Time level_at_{};                  // When it had last applied all that it had heard of.
+  std::optional<Time> unled_since_;  // Since when no leader is known.
+  bool lags_ = false;                // The node has told that it lags.
+  Time faulty_since_{};  // When the first of faulty_slots_ was found, or asked for again.
+  int hand_overs_ = 0;   // Hand-overs for it: the next one comes later and later.
 };
 
 }  // namespace stele::log

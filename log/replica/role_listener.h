@@ -6,13 +6,14 @@
 
 namespace stele::log {
 
-/// A message and who sent it.
+/// A message and its sender.
 struct Letter {
   NodeId from;
   paxos::Message message;
 };
 
-/// Called when an actor handles what has come, and from within its tick().
+/// Called on the loop: when an actor handles what has come, in its tick(), and when the store calls
+/// it back.
 class RoleListener {
  public:
   virtual ~RoleListener() = default;

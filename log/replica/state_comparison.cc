@@ -54,7 +54,7 @@ void StateComparison::compare(NodeId node, const StatePoint& point, std::uint64_
   if (!dispute_) {
     dispute_ = Dispute{{point.chosen_end, own_hash}, now, false, {}};
   } else if (point.chosen_end < dispute_->own.chosen_end) {
-    // Who agrees at a slot agrees below it, too. Patience goes on.
+    // A node that agrees at a slot agrees below it, too. Patience goes on.
     const std::uint64_t before = dispute_->own.hash;
     std::erase_if(dispute_->hashes, [&](const auto& other) { return other.second != before; });
     for (auto& [other, hash] : dispute_->hashes) hash = own_hash;
@@ -82,7 +82,7 @@ std::vector<StatePoint> StateComparison::points(const StateTrail& own) const {
   }
   if (dispute_) points.push_back(dispute_->own);
   if (settled_) points.push_back(*settled_);
-  // Who asks at an older slot may have no other one in common any more.
+  // A node that compares at an older slot may have no other one in common any more.
   for (const auto& [node, slot] : compared_) {
     const auto hash = own.at(slot);
     const bool told = std::ranges::find(points, slot, &StatePoint::chosen_end) != points.end();

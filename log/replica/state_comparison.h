@@ -37,9 +37,11 @@ class StateTrail {
 
 /// Equal slots give equal states. Where they did not, a node that differs from a majority must
 /// stop, and if there is no majority, all that differ: one of them is wrong, and nobody knows
-/// which. As the hash is over all that was applied, who agrees at a slot agrees below it. Pure.
+/// which. As the hash is over all that was applied, a node that agrees at a slot agrees below it.
+/// Pure.
 class StateComparison {
  public:
+  /// What is known of the own state.
   enum class Verdict : std::uint8_t {
     agrees,
     unsure,    ///< Differs from some, and no majority has said which is right.
@@ -52,7 +54,7 @@ class StateComparison {
   void remember(const StatePoint& own, Time now);
   /// `node` reports a point of its state; `own` is this node's.
   void reported(NodeId node, const StatePoint& point, const StateTrail& own, Time now);
-  /// Points that are compared with what is known meanwhile.
+  /// Compares points that were reported before this node had come so far.
   void compare_waiting(const StateTrail& own, Time now);
   /// What to report of the own state.
   [[nodiscard]] std::vector<StatePoint> points(const StateTrail& own) const;
@@ -60,9 +62,9 @@ class StateComparison {
   /// Where this node differs from others, more nodes have its state than any other one: it is the
   /// likelier one, and those who lack that slot may learn from it.
   [[nodiscard]] bool leads() const;
-  /// Who differs where, as a sentence; empty if nobody does.
+  /// Which nodes differ where, as a sentence; empty if none does.
   [[nodiscard]] std::string sentence() const;
-  /// Those who differ from a majority, which this node is one of.
+  /// The nodes that differ from a majority of which this node is one.
   [[nodiscard]] const std::set<NodeId>& outvoted() const { return outvoted_; }
   /// The own state where somebody differs.
   [[nodiscard]] std::optional<StatePoint> disputed() const;
@@ -73,11 +75,12 @@ class StateComparison {
   static constexpr std::uint64_t kCommonEvery = 64;
 
  private:
+  /// A slot at which states differ.
   struct Dispute {
     StatePoint own;
     Time since;
-    bool remembered = false;                 // Somebody differs, and it is not known who.
-    std::map<NodeId, std::uint64_t> hashes;  // Of the others at that slot.
+    bool remembered = false;                 // It was remembered over a restart.
+    std::map<NodeId, std::uint64_t> hashes;  // Those of other nodes at that slot.
   };
 
   void compare(NodeId node, const StatePoint& point, std::uint64_t own_hash, Time now);
@@ -87,10 +90,10 @@ class StateComparison {
   NodeId self_;
   std::size_t nodes_;
   std::map<NodeId, Slot> compared_;       // Where this node had what another one reported.
-  std::map<NodeId, StatePoint> waiting_;  // Of those who are ahead of this node.
-  std::optional<Dispute> dispute_;        // The lowest slot that is known.
-  std::optional<StatePoint> settled_;     // A majority was right there, this node among them:
-  std::set<NodeId> outvoted_;             // these were not. What they report says nothing new.
+  std::map<NodeId, StatePoint> waiting_;  // Points of nodes that are ahead of this one.
+  std::optional<Dispute> dispute_;        // The lowest slot at which states are known to differ.
+  std::optional<StatePoint> settled_;     // Where a majority was right, this node among it.
+  std::set<NodeId> outvoted_;             // Nodes that a majority has shown to be wrong.
 };
 
 }  // namespace stele::log

@@ -5,7 +5,7 @@
 namespace stele::log {
 namespace {
 
-/// While clients wait for room among the answers of all.
+/// Clients that wait for room among the answers of all have their turn so often.
 constexpr Duration kAgain = std::chrono::milliseconds(5);
 
 }  // namespace

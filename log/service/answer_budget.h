@@ -36,8 +36,9 @@ class AnswerBudget {
   /// A read is done and may have left room for those that wait.
   void on_answer();
 
-  /// An answer has at most so many, and at least the scarce ones, however much others have queued.
+  /// An answer has at most so many bytes, or one larger entry.
   static constexpr std::size_t kReadBytesMax = 1 << 20;
+  /// An answer may have so many bytes at least, however much others have queued.
   static constexpr std::size_t kScarceBytesMax = 64 << 10;
 
  private:
@@ -46,14 +47,14 @@ class AnswerBudget {
   net::Loop& loop_;
   AnswerTurns& clients_;
   std::size_t bytes_max_;
-  std::size_t bytes_ = 0;              // As every client has counted its own last.
+  std::size_t bytes_ = 0;              // The sum of what every client has counted last.
   std::unique_ptr<net::Timer> again_;  // Set while some client waits for room.
   bool one_with_none_waits_ = false;   // A client waits for which nothing is queued.
   bool answering_ = false;             // Those that wait have their turn just now.
-  std::uint64_t answered_first_ = 0;   // The id of the client that was the first the last time.
+  std::uint64_t answered_first_ = 0;   // The client that was first in the last round.
 };
 
-/// One client's part. Loop thread only.
+/// One client's part of an AnswerBudget. Loop thread only.
 class AnswerShare {
  public:
   AnswerShare(AnswerBudget& budget, std::size_t entry_bytes_max)
@@ -64,8 +65,9 @@ class AnswerShare {
   /// So many bytes are queued on the client's link.
   void count(std::size_t queued_bytes);
   [[nodiscard]] std::size_t room() { return budget_.room(counted_bytes_); }
-  /// A read of `bytes_max` has begun, or has ended: one entry comes in any case.
+  /// A read of `bytes_max` has begun: one entry comes in any case.
   void begin_read(std::size_t bytes_max) { reading_bytes_ += read_bytes(bytes_max); }
+  /// A read of `bytes_max` has ended.
   void end_read(std::size_t bytes_max) { reading_bytes_ -= read_bytes(bytes_max); }
   void on_answer() { budget_.on_answer(); }
   /// Nothing counts for it any more.

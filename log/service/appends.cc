@@ -154,7 +154,7 @@ bool Appends::tell_applied_part(ClientLink& link, const Command& command) {
   return true;
 }
 
-/// {}: nothing of it is on its way any more.
+/// `end` of {}: nothing of the session is on its way any more.
 void Appends::set_submitted_end(Session& session, Sequence end) {
   if (session.submitted_end == Sequence{} && end != Sequence{}) ++under_way_;
   if (session.submitted_end != Sequence{} && end == Sequence{}) --under_way_;

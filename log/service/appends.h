@@ -25,7 +25,7 @@ class Appends {
 
   void on_open(ClientLink& link, const net::OpenSession& open);
   void on_append(ClientLink& link, const Slice& commands);
-  /// Its results are told to nobody.
+  /// The results of `link` are told to nobody from here on.
   void forget(const ClientLink& link);
 
   // --- What becomes of it: as of ReplicaListener ---------------------------------------
@@ -41,9 +41,10 @@ class Appends {
   static constexpr std::size_t kOpeningMax = 256;
 
  private:
+  /// Which connection uses a session, and how far.
   struct Session {
-    ClientLink* owner = nullptr;  // Is told the results.
-    Sequence submitted_end;       // In this leadership, if something is on its way.
+    ClientLink* owner = nullptr;  // The connection that is told the results; null: none.
+    Sequence submitted_end;  // One past the last submitted in this leadership; {}: none is left.
   };
   using Sessions = std::unordered_map<SessionId, Session>;
 

@@ -8,7 +8,7 @@ namespace {
 
 /// Reads wait while this much is queued for a client.
 constexpr std::size_t kQueuedBytesMax = 4 << 20;
-/// Of one client at a time; each answer has up to 1 MiB.
+/// Reads of one client that are served at a time; each brings up to 1 MiB, or one larger entry.
 constexpr std::size_t kUnderWayMax = 4;
 
 }  // namespace

@@ -27,7 +27,7 @@ class ClientReads {
   void serve_waiting();
   [[nodiscard]] bool waits() const { return !waiting_.empty(); }
 
-  /// Not confirmed, or waiting for room; one more is refused as overloaded.
+  /// Reads that are not confirmed, or wait for room; one more is refused as overloaded.
   static constexpr std::size_t kWaitingMax = 64;
 
  private:
@@ -42,9 +42,9 @@ class ClientReads {
   Serving& serving_;
   AnswerSink& sink_;
   AnswerShare& share_;
-  std::size_t confirming_ = 0;     // Not confirmed yet.
+  std::size_t confirming_ = 0;     // Reads that are not confirmed yet.
   std::deque<net::Read> waiting_;  // Confirmed; there was no room for an answer yet.
-  std::size_t under_way_ = 0;      // Asked of the replica.
+  std::size_t under_way_ = 0;      // Reads that the replica was asked for.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -32,7 +32,8 @@ class ClientService final : public ReplicaListener, ClientLinkListener, AnswerTu
   void attach(Replica* replica) { serving_.attach(replica); }
   /// Takes a connection whose handshake is done. False if there are too many already.
   bool add(std::unique_ptr<net::Link> link);
-  /// The cluster has an id from now on: those that came before shall come again and hear it.
+  /// The cluster has an id from here on. Ends the connections that came before: those clients come
+  /// again, and hear it.
   void on_born();
   /// Refuses everything new with shutting_down; ends tails.
   void shut_down();
@@ -72,9 +73,9 @@ class ClientService final : public ReplicaListener, ClientLinkListener, AnswerTu
 
   std::map<std::uint64_t, std::unique_ptr<ClientLink>> links_;  // In the order of their coming.
   std::uint64_t links_seen_ = 0;
-  std::size_t guests_ = 0;            // Of them, those beyond the bound.
-  std::set<std::uint64_t> answered_;  // Have results that are told at the end of the turn.
-  std::set<std::uint64_t> tailing_;   // Have tails.
+  std::size_t guests_ = 0;            // How many of links_ are beyond the bound.
+  std::set<std::uint64_t> answered_;  // Links with results that are told at the end of the turn.
+  std::set<std::uint64_t> tailing_;   // Links with tails.
   net::Rarely full_told_{std::chrono::minutes(1)};
   std::unique_ptr<net::Timer> timer_;
 };

@@ -19,10 +19,12 @@ class NodeView {
   [[nodiscard]] virtual NodeReport status() const = 0;
 };
 
+/// Bounds on clients and answers; a value.
 struct ServiceOptions {
   std::size_t entry_bytes_max = 1 << 20;
   std::size_t connections_max = 4096;
-  /// Queued for all clients together, and being read for them; then reads and tails wait.
+  /// Bytes queued for all clients together, and being read for them; above that reads and tails
+  /// wait.
   std::size_t answer_bytes_max = 16 << 20;
 };
 

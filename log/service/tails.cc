@@ -7,7 +7,7 @@
 namespace stele::log {
 namespace {
 
-/// Of a tail in one message.
+/// Bytes of a tail in one message.
 constexpr std::size_t kTailBytesMax = 256 << 10;
 
 }  // namespace

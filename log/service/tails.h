@@ -31,6 +31,7 @@ class ClientTails {
   static constexpr std::size_t kTailsMax = 64;
 
  private:
+  /// A tail of the client.
   struct Tail {
     Lsn next;
     std::int64_t credit = 0;

@@ -31,9 +31,10 @@ class LogState {
     SessionId session;  ///< {} unless ok.
   };
 
+  /// What applying one slot has done.
   struct Applied {
-    IndexRow row;                        ///< count 0: no entries.
-    std::vector<CommandResult> results;  ///< What to tell the clients of all other commands.
+    IndexRow row;                        ///< Its entries; count 0: none.
+    std::vector<CommandResult> results;  ///< Of all commands but open_session, to be told.
     std::vector<Opened> opened;
   };
 
@@ -44,8 +45,8 @@ class LogState {
                                              const std::vector<Row>& rows);
 
   /// Applies the next slot. Requires slot == numbers().chosen_end. Errors: newer_format, as a
-  /// sentence: this program does not know what the slot says. Nothing has changed then, and nothing
-  /// may be applied any more: what is unknown is not nothing.
+  /// sentence: this program does not know what the slot says. Then nothing has changed, and nothing
+  /// may be applied afterwards: to leave the slot out would make another state.
   Result<Applied> apply(Slot slot, const paxos::Value& value);
   /// Whether a client's command may be proposed: a kind that is known, and what it says is in
   /// range. Errors: malformed; newer_format, if there is no such kind.

@@ -60,6 +60,7 @@ class RowCache {
   [[nodiscard]] std::size_t size() const { return rows_.size(); }
 
  private:
+  /// A row in memory.
   struct Entry {
     std::optional<T> value;
     Slot changed_at;

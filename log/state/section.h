@@ -55,7 +55,7 @@ class Section {
   [[nodiscard]] virtual std::string check() const = 0;
 };
 
-/// What there is of each kind of section.
+/// A kind of section: its table, the commands that come to it, and how to make one.
 struct SectionType {
   SectionTable table;
   std::vector<CommandKind> kinds;

@@ -81,8 +81,8 @@ Outcome Sessions::close(const Command& command, const Applying& at) {
   return Outcome::ok;
 }
 
-// Expired sessions nobody asks for go now and then; when depends on log time only, as on every
-// node.
+// Expired sessions that nobody asks for are dropped now and then. The moment depends on log time
+// alone, so it is the same on every node.
 void Sessions::advance(std::uint64_t before_us, const Applying& at) {
   if (at.log_time_us / kSweepEveryUs != before_us / kSweepEveryUs) drop_expired(at.log_time_us);
 }

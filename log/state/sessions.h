@@ -21,9 +21,10 @@ class Sessions final : public Section {
     std::size_t sessions = 16384;
     /// A full table lets go of a session that is idle for so long in log time, the longest first.
     std::uint64_t idle_us = 60'000'000;
-    /// Runs of equal outcomes: so many of each session in any case, and of all together so many.
-    /// A session that adds to more forgets its own oldest.
+    /// So many runs of equal outcomes of each session are remembered in any case.
     std::size_t runs_each = 16;
+    /// So many runs of all sessions together are remembered; above that a session that adds one
+    /// forgets its own oldest.
     std::size_t runs = std::size_t{1} << 18;
   };
 
@@ -32,7 +33,7 @@ class Sessions final : public Section {
 
   /// What is to be done of a command.
   struct Admission {
-    Outcome outcome = Outcome::ok;  ///< Else session_expired or resend: nothing, and none consumed.
+    Outcome outcome = Outcome::ok;  ///< Else session_expired or resend: nothing is consumed.
     Sequence next;                  ///< The first one that is not consumed; {}: no such session.
     std::uint32_t fresh = 0;        ///< So many sequences from there on; 0: only duplicates.
 
@@ -83,12 +84,12 @@ class Sessions final : public Section {
   Bounds bounds_;
   std::unordered_map<SessionId, Session> sessions_;
   std::vector<SessionId> changed_;         // Each once.
-  std::size_t runs_ = 0;                   // That all sessions remember.
+  std::size_t runs_ = 0;                   // How many runs all sessions remember.
   Slot opened_in_;                         // The last slot that opened one, or was to.
-  mutable std::pair<Slot, bool> refuses_;  // As of that chosen_end.
+  mutable std::pair<Slot, bool> refuses_;  // What refuses() has said at a chosen_end.
 };
 
-/// As it is registered.
+/// The sessions as a section of the state.
 [[nodiscard]] SectionType sessions_section(const Sessions::Bounds& bounds);
 
 }  // namespace stele::log

@@ -27,7 +27,7 @@ class Redo {
   std::vector<std::byte> bytes_;
 };
 
-/// One of them, read back; a view.
+/// One change, read back; a view.
 struct Change {
   enum class Kind : std::uint8_t { put = 1, erase = 2 };
   Kind kind{};

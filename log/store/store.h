@@ -39,13 +39,13 @@ struct StoreContent {
   std::vector<Row> rows;  ///< Of the sections that keep theirs in memory, by table and key.
 };
 
+/// The room on the disk.
 struct Space {
-  std::uint64_t used_bytes = 0;
-  std::uint64_t free_bytes =
-      0;  ///< Until the bound of the store or of the disk, whichever is nearer.
-  std::uint64_t kept_bytes = 0;      ///< Beside that, for when it is full (DiskReserve),
-  std::uint64_t kept_bytes_max = 0;  ///< of so many.
-  std::uint64_t measured = 0;        ///< How often.
+  std::uint64_t used_bytes = 0;      ///< Of the store.
+  std::uint64_t free_bytes = 0;      ///< Up to the nearer of the bounds of store and disk.
+  std::uint64_t kept_bytes = 0;      ///< Kept beside that for a full disk (DiskReserve).
+  std::uint64_t kept_bytes_max = 0;  ///< How many are to be kept.
+  std::uint64_t measured = 0;        ///< How often it was measured.
 };
 
 /// Writes are queued and committed in the order of the calls; what piled up during one commit is
@@ -63,12 +63,13 @@ class Store {
   /// Empty if it is new.
   [[nodiscard]] virtual const History& history() const = 0;
   virtual void write_history(const History& history, std::function<void()> durable) = 0;
-  /// Commits are numbered over all starts, but for those of the history alone: the last one that
-  /// was there when the store was opened, and the last one that is durable. Never goes back but
-  /// with the directory.
+  /// The last commit that was there when the store was opened. Commits are numbered over all
+  /// starts, but for those of the history alone.
   [[nodiscard]] virtual std::uint64_t commits_found() const = 0;
+  /// The last commit that is durable. Never goes back but with the directory.
   [[nodiscard]] virtual std::uint64_t commits() const = 0;
-  /// Everything needed to start; called once, before any write but the identity's. Errors: corrupt.
+  /// Everything needed to start. Called once, before any write but those of identity and history.
+  /// Errors: corrupt.
   [[nodiscard]] virtual Result<StoreContent> load() = 0;
 
   /// Queues an acceptor's writes; a vote raises the durable promise to its ballot in the same
@@ -76,9 +77,9 @@ class Store {
   /// all earlier ones are.
   virtual void write_votes(std::vector<paxos::Acceptor::Write> writes,
                            std::function<void()> durable) = 0;
-  /// Queues the learner's writes. They ride in the next commit; flush() sees to it that there is
-  /// one.
+  /// Queues the learner's writes. They ride in the next commit.
   virtual void write_state(StateWrite write) = 0;
+  /// Sees to it that there is a commit for what write_state() has queued.
   virtual void flush() = 0;
 
   /// Whether the loop itself may wait for the disk, for as long as a small commit takes, which
@@ -110,7 +111,7 @@ class Store {
   /// The state up to which everything is durable, and read back at once; what is above may have to
   /// be made readable.
   [[nodiscard]] virtual const StateNumbers& readable() const = 0;
-  /// Bytes queued for the next commits.
+  /// Bytes queued for commits or under way to the disk.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.
   [[nodiscard]] virtual Space space() const = 0;

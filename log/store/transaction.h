@@ -16,8 +16,8 @@ struct Transaction {
   std::optional<History> history;
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<StateWrite> state;
-  std::size_t bytes = 0;        ///< About as much as it writes,
-  std::size_t state_bytes = 0;  ///< and how much of that is `state`.
+  std::size_t bytes = 0;        ///< About as much as it writes.
+  std::size_t state_bytes = 0;  ///< How much of `bytes` is `state`.
 
   void add(std::vector<paxos::Acceptor::Write> writes);
   void add(StateWrite write);
@@ -28,7 +28,7 @@ struct Transaction {
 
 /// Where the values of a transaction go.
 struct ValuesAside {
-  ValuePlace next;                   ///< Of the first one; empty: they stay with their records.
+  ValuePlace next;  ///< Where the next one goes; empty: they stay with their records.
   std::vector<paxos::Value> values;  ///< Those that go there, one after the other.
 };
 

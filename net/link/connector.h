@@ -1,4 +1,5 @@
-// Connects to whichever of several addresses answers: Happy Eyeballs (RFC 8305) in small.
+// Connects to the first of several addresses that answers: a small form of Happy Eyeballs (RFC
+// 8305).
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -18,7 +19,7 @@ class Connector : public std::enable_shared_from_this<Connector> {
   /// Takes the connected socket, or the error of the last try.
   using Done = std::function<void(asio::error_code, asio::ip::tcp::socket)>;
 
-  /// `within`: all of them have begun by half of that time.
+  /// `within`: all tries have begun by half of that time.
   static std::shared_ptr<Connector> start(asio::io_context& context, Endpoints endpoints,
                                           std::chrono::microseconds within, Done done);
   /// `done` is not called any more.

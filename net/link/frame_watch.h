@@ -38,7 +38,7 @@ class FrameWatch {
     return nullptr;
   }
 
-  /// A frame may take so long, 1 MB/s, if others wait for its memory.
+  /// A frame may take so long per byte (1 MB/s) if others wait for its memory.
   static constexpr std::chrono::microseconds kPerByteMax{1};
 
  private:

@@ -30,7 +30,7 @@ class Link {
   /// Hands what is queued to the socket now, as far as that takes it, not at the end of the turn:
   /// the other side begins with it while this one has more to do.
   virtual void flush() {}
-  /// Bytes queued and not yet taken by the peer's socket.
+  /// Bytes queued and not yet taken by the socket.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   /// Bytes that the socket has taken, and the peer's system has not acknowledged yet.
   [[nodiscard]] virtual std::size_t unacknowledged_bytes() const { return 0; }
@@ -40,8 +40,8 @@ class Link {
   [[nodiscard]] virtual std::size_t receiving_bytes() const { return 0; }
   /// Sends what is queued, then closes; the handler's on_closed is not called.
   virtual void close_gently() = 0;
-  /// Who is on the other side, and the most bytes a frame from there may have. Until then it is a
-  /// stranger, within kHelloBytesMax.
+  /// What the other side may say (Speaker), and the most bytes that a frame from there may have.
+  /// Until then it is a stranger, within kHelloBytesMax.
   virtual void expect(Speaker speaker, std::size_t frame_bytes_max) = 0;
   /// The peer is known, and one of few: what it sends does not count for the bound on what all
   /// connections receive.
@@ -61,6 +61,7 @@ class LinkHandler {
   virtual void on_writable() {}
 };
 
+/// Opens connections to other processes. Loop thread only.
 class Dialer {
  public:
   virtual ~Dialer() = default;

@@ -146,7 +146,7 @@ class Peers::Peer final {
   std::uint64_t lost_bytes_ = 0;  // Sent over connections that are no more.
   Time dialled_at_{};
   Time ready_at_{};
-  Time lost_at_;           // Or when it began.
+  Time lost_at_;           // When the last connection was lost; at first, when this object began.
   std::string trouble_;    // Why the last try failed.
   bool was_lost_ = false;  // The try under way is the first one since it was ready.
   bool complained_ = false;

@@ -33,9 +33,9 @@ class PeersListener {
   virtual void on_refused(NodeId node, const std::string& reason) = 0;
   /// What a node that refuses this one has heard of it.
   virtual void on_told(const Report& report) = 0;
-  /// It can be sent to, or again; what was sent before may be lost.
+  /// That node can be sent to (again); what was sent before may be lost.
   virtual void on_connected(NodeId node) = 0;
-  /// It was connected, and cannot be reached any more, since a moment ago.
+  /// That node was connected, and a try right after the loss has failed, too.
   virtual void on_gone(NodeId node) = 0;
 };
 
@@ -52,7 +52,7 @@ class Peers final : public Transport {
   /// Starts to dial `node`, and goes on until destroyed.
   void add(NodeId node, Address address);
   void send(NodeId to, const paxos::Message& message) override;
-  /// To all that are connected.
+  /// Sends it to all nodes that are connected.
   void send_report(const Report& report);
   [[nodiscard]] paxos::Progress progress(NodeId to) const override;
   [[nodiscard]] bool connected(NodeId node) const;

@@ -35,16 +35,16 @@ class ReadBuffer {
   /// Drops everything: what was read and what is to come is for nobody.
   void discard();
 
-  /// Applies to frames that have not begun to arrive.
+  /// Applies to all frames that next() has not given out yet.
   void set_frame_bytes_max(std::size_t bytes) { frame_bytes_max_ = bytes; }
-  /// From now on within no bound but that of its frames.
+  /// From here on it takes memory without a bound, but for that on one frame.
   void leave_bound();
   /// A frame has begun to arrive.
   [[nodiscard]] bool within_frame() const { return begin_ != end_; }
   /// Holds memory that others may wait for, for a frame that has begun to arrive.
   [[nodiscard]] bool holds_memory() const { return reserved_ != 0 && begin_ != end_; }
 
-  /// Of the frame that has begun to arrive; 0 as long as that is not known.
+  /// The size of the frame that has begun to arrive; 0 as long as it is not known.
   [[nodiscard]] std::size_t frame_bytes() const { return frame_bytes_; }
 
   static constexpr std::size_t kChunkBytesMin = 4 << 10;
@@ -57,10 +57,10 @@ class ReadBuffer {
 
   std::shared_ptr<ReceiveMemory> memory_;
   bool bounded_ = true;
-  std::size_t reserved_ = 0;  // Of the memory's bound.
+  std::size_t reserved_ = 0;  // Bytes of the memory's bound that it holds.
   std::shared_ptr<std::byte[]> chunk_;
   std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;  // Of the first frame not taken; a multiple of 8.
+  std::size_t begin_ = 0;  // Where the first frame that is not taken begins; a multiple of 8.
   std::size_t end_ = 0;
   std::size_t chunk_bytes_ = kChunkBytesMin;
   std::size_t frame_bytes_ = 0;  // Of the frame that has begun to arrive, if known.

@@ -26,7 +26,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   [[nodiscard]] std::shared_ptr<std::byte[]> take(std::size_t bytes);
 
   static constexpr std::size_t kPooledBytesMin = 64 << 10;
-  /// Without, a connection that holds much would get every buffer from the kernel, page by page.
+  /// Kept in any case: without them a connection that holds much would get every buffer from the
+  /// kernel, page by page.
   static constexpr std::size_t kAlwaysKeptBytes = 4 << 20;
 
  private:
@@ -37,10 +38,10 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   void give_back(Kept buffer);
 
   std::size_t bytes_kept_max_;
-  std::mutex mutex_;
-  std::vector<Kept> kept_;  // In the order of their return. Guarded by mutex_,
-  std::size_t kept_bytes_ = 0;
-  std::size_t bytes_ = 0;  // Of those in use, too.
+  std::mutex mutex_;            // Guards kept_, kept_bytes_ and bytes_.
+  std::vector<Kept> kept_;      // In the order of their return.
+  std::size_t kept_bytes_ = 0;  // Of the buffers in kept_.
+  std::size_t bytes_ = 0;       // Of all buffers, those in use, too.
 };
 
 /// What connections that share a bound hold for frames that have begun to arrive, beyond a first
@@ -64,7 +65,7 @@ class ReceiveMemory {
   void wait(std::function<void()> again);
   /// Somebody who waited is gone: others may have room.
   void let_others();
-  /// Others cannot go on for what is held.
+  /// Somebody waits for memory that is held.
   [[nodiscard]] bool awaited() const { return !waiting_.empty(); }
 
   [[nodiscard]] BufferPool& pool() { return *pool_; }
@@ -74,8 +75,8 @@ class ReceiveMemory {
   std::size_t bytes_max_;
   std::size_t reserved_ = 0;
   std::deque<std::function<void()>> waiting_;  // First come, first served.
-  bool calling_ = false;                       // The first one; it
-  bool waits_again_ = false;                   // has found no room.
+  bool calling_ = false;                       // The first one that waits is being called.
+  bool waits_again_ = false;                   // The one that is called has found no room.
   std::shared_ptr<BufferPool> pool_;
 };
 

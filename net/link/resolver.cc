@@ -93,7 +93,7 @@ struct Resolver::State : std::enable_shared_from_this<State> {
     names.clear();
   }
 
-  std::mutex mutex;           // Of the context, for the threads.
+  std::mutex mutex;           // Guards `context` against the threads.
   asio::io_context* context;  // Null: closed.
   LookUp look_up;
   std::map<Address, Name> names;  // Those of the configuration.

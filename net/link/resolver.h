@@ -20,12 +20,12 @@ class Resolver {
   using Endpoints = std::vector<asio::ip::tcp::endpoint>;
   /// Takes the endpoints, the families in turn (RFC 8305, 4), or nothing and a sentence.
   using Done = std::function<void(Endpoints, const std::string& failure)>;
-  /// getaddrinfo, but in tests. Any thread.
+  /// Looks a name up; getaddrinfo, except in tests. Any thread.
   using LookUp = std::function<Endpoints(const Address&, std::string& failure)>;
 
   explicit Resolver(asio::io_context& context, LookUp look_up = {});
   ~Resolver();
-  /// Nobody is called any more. At the latest while the context's services are still there.
+  /// Nobody is called after it. To be called while the context's services are still there.
   void close();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -35,7 +35,7 @@ class Resolver {
   /// resolver is gone. A name that is being looked up is not looked up a second time.
   void resolve(const Address& address, Done done);
 
-  /// Blocks.
+  /// Looks a name up with getaddrinfo. Blocks. Any thread.
   [[nodiscard]] static Endpoints look_up(const Address& address, std::string& failure);
 
   static constexpr std::chrono::milliseconds kPatience{100};

@@ -14,23 +14,25 @@
 
 namespace stele::net {
 
+/// Bounds and time-outs of connections; a value.
 struct TcpOptions {
   /// Bytes queued for one peer at most; a single larger frame passes if the queue is empty. Must
   /// have room for all accepts in flight: what does not fit is lost, and sent again much later.
   std::size_t queue_bytes_max = 12 << 20;
-  /// A peer that acknowledges nothing for that long is dead. Who has dialled asks, every second
-  /// after half as long a silence.
+  /// A peer that acknowledges nothing for that long is dead. The side that has dialled asks, every
+  /// second after half as long a silence.
   Duration unacknowledged_timeout = std::chrono::seconds(4);
   Duration connect_timeout = std::chrono::seconds(3);
-  /// Of a listener: connections that came in and are not closed, those that end gently, too. Others
-  /// wait with the system until one is.
+  /// How many connections of a listener may be open at once, those that end gently, too. Others
+  /// wait with the system.
   std::size_t accepted_max = SIZE_MAX;
   /// Bounds what all these links hold for frames that have begun to arrive; null: nothing does.
   std::shared_ptr<ReceiveMemory> receive_memory = {};
-  /// Who holds some of it and sends nothing more for that long is dead.
+  /// A peer that holds some of it and sends nothing more for that long is dead.
   Duration frame_timeout = std::chrono::seconds(10);
 };
 
+/// Dials over TCP, by name or number. Loop thread only.
 class TcpDialer final : public Dialer {
  public:
   /// `look_up`: as of Resolver.

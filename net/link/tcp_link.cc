@@ -24,7 +24,8 @@ std::string describe(const asio::error_code& error) {
   return error == asio::error::eof ? kClosedByPeer : error.message();
 }
 
-/// What lives as long as any asynchronous operation does. After close() it calls nobody.
+/// The part of a link that lives as long as an asynchronous operation of it. After close() it calls
+/// nobody.
 class TcpCore : public std::enable_shared_from_this<TcpCore> {
   /// A handler of Asio's, within the guard; it keeps this object.
   template <class Act>
@@ -271,7 +272,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   ByteStream stream_;
   asio::steady_timer deadline_;           // Of connecting, of a frame, or of closing.
   std::shared_ptr<Connector> connector_;  // Under way, or done.
-  std::shared_ptr<void> place_;           // Among those that a listener takes.
+  std::shared_ptr<void> place_;           // Its place among the connections that a listener takes.
   TcpOptions options_;
   Speaker speaker_ = Speaker::stranger;
   LinkHandler* handler_ = nullptr;

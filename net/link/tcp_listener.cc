@@ -66,7 +66,7 @@ struct TcpListener::Core : std::enable_shared_from_this<Core> {
   tcp::acceptor acceptor;
   TcpOptions options;
   std::shared_ptr<OnLink> on_link;
-  std::shared_ptr<std::size_t> open_links;  // Of all these.
+  std::shared_ptr<std::size_t> open_links;  // On all addresses of the listener.
   asio::steady_timer pause;
 };
 

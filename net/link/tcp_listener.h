@@ -36,7 +36,7 @@ class TcpListener {
   struct Core;
   explicit TcpListener(std::shared_ptr<OnLink> on_link);
 
-  std::shared_ptr<OnLink> on_link_;  // Null once it is destroyed.
+  std::shared_ptr<OnLink> on_link_;  // Holds an empty function once this object is destroyed.
   std::vector<std::shared_ptr<Core>> cores_;
 };
 

@@ -12,6 +12,7 @@
 
 namespace stele::net {
 
+/// The thread that runs `context` is the loop. `context` outlives it.
 class AsioLoop final : public Loop {
  public:
   /// `on_failed_check` is called once, on the loop, with a sentence, if a check fails in what runs

@@ -1,4 +1,5 @@
-// Messages to frames (encode.cc) and back (decode.cc). The only place that knows Cap'n Proto.
+// Messages to frames and back. Beside it a file for each topic: paxos_codec.cc, node_codec.cc,
+// client_codec.cc. The only place that knows Cap'n Proto.
 #pragma once
 
 #include "net/wire/frame.h"

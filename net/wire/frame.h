@@ -36,7 +36,7 @@ inline constexpr std::size_t kHelloBytesMax = 16 << 10;
 /// The bound on any frame between nodes, and on `entry_bytes_max` plus a batch.
 inline constexpr std::size_t kFrameBytesMax = 96 << 20;
 
-/// Reads a prefix. Errors: malformed (no magic, or sizes above `frame_bytes_max`).
+/// Reads a prefix. Errors: malformed (no magic, or sizes out of bounds or above `frame_bytes_max`).
 [[nodiscard]] Result<FramePrefix> parse_prefix(
     std::span<const std::byte, FramePrefix::kBytes> bytes, std::size_t frame_bytes_max);
 

@@ -22,7 +22,7 @@ inline constexpr std::uint16_t kProtocolVersion = 3;
 
 /// The other side of a connection: what it may say depends on it.
 enum class Speaker : std::uint8_t {
-  stranger,   ///< Who has dialled, before it has said who it is: a hello.
+  stranger,   ///< Has dialled, and not said what it is: says a hello.
   client,     ///< What clients ask of nodes.
   server,     ///< A node that a client has dialled.
   node,       ///< A node that has dialled this one, and is a member: what the roles say.
@@ -41,12 +41,11 @@ struct Hello {
   std::vector<Member> members;        // The list it was born with; empty before birth.
   std::uint64_t entry_bytes_max = 0;  // What a node accepts; 0 from clients.
   std::string software;               // "stele 0.1.0".
-  // Of nodes only:
-  std::vector<NodeId> configured;  // The members that this start was told, ascending;
-  std::uint8_t q1 = 0;             // and the quorums.
-  std::uint8_t q2 = 0;
-  std::uint64_t starts = 0;          // How often the directory was started, with this time;
-  std::vector<Start> recent_starts;  // those of them that matter, the newest first.
+  std::vector<NodeId> configured;     // Of nodes: the members that this start was told, ascending.
+  std::uint8_t q1 = 0;                // Of nodes: how many promises end phase 1.
+  std::uint8_t q2 = 0;                // Of nodes: how many votes choose a value.
+  std::uint64_t starts = 0;  // Of nodes: how often the directory was started, this time too.
+  std::vector<Start> recent_starts;  // Of nodes: the starts that matter, the newest first.
 
   bool operator==(const Hello&) const = default;
 };
@@ -67,6 +66,7 @@ struct Report {
   bool operator==(const Report&) const = default;
 };
 
+/// Asks for a session.
 struct OpenSession {
   std::uint64_t nonce = 0;   // Drawn by the client; the answer repeats it.
   std::uint32_t window = 0;  // Appends in flight at most.
@@ -75,6 +75,7 @@ struct OpenSession {
   bool operator==(const OpenSession&) const = default;
 };
 
+/// The answer to an OpenSession.
 struct SessionOpened {
   std::uint64_t nonce = 0;
   Outcome outcome = Outcome::ok;
@@ -86,11 +87,12 @@ struct SessionOpened {
 };
 
 /// Commands for the log (appends, skips, closes), of one session or of several, one after the
-/// other: the bytes are in the format of log/format/batch.h.
+/// other: the bytes are in the format of log/format/command.h.
 struct Append {
   Slice commands;
 };
 
+/// What became of commands, in the order in which that was known.
 struct AppendResults {
   std::vector<CommandResult> results;
   std::string leader;  // "host:port" or empty.
@@ -99,7 +101,10 @@ struct AppendResults {
   bool operator==(const AppendResults&) const = default;
 };
 
+/// Asks for entries of [lsn_begin, lsn_end), as many as fit into `bytes_max` bytes.
 struct Read {
+  static constexpr bool kLargeAnswers = true;
+
   std::uint64_t request = 0;
   Lsn lsn_begin;
   Lsn lsn_end;  // {}: the present end.
@@ -110,7 +115,7 @@ struct Read {
 };
 
 /// Entries [lsn_begin, lsn_begin + count), as many as fit; `entries` in the entry format of
-/// log/format/batch.h.
+/// log/format/command.h.
 struct ReadAnswer {
   std::uint64_t request = 0;
   Outcome outcome = Outcome::ok;
@@ -126,6 +131,8 @@ struct ReadAnswer {
 
 /// Pushes entries from `lsn_begin` on ({}: from the next one) as they are applied.
 struct Tail {
+  static constexpr bool kLargeAnswers = true;
+
   std::uint64_t request = 0;
   Lsn lsn_begin;
   std::uint32_t credit_bytes = 0;
@@ -133,7 +140,10 @@ struct Tail {
   bool operator==(const Tail&) const = default;
 };
 
+/// Lets the node push so many more bytes of a tail.
 struct TailCredit {
+  static constexpr bool kLargeAnswers = true;
+
   std::uint64_t request = 0;
   std::uint32_t credit_bytes = 0;
 
@@ -159,12 +169,14 @@ struct TailEnd {
   bool operator==(const TailEnd&) const = default;
 };
 
+/// Asks a node what it says of itself.
 struct StatusAsk {
   std::uint64_t request = 0;
 
   bool operator==(const StatusAsk&) const = default;
 };
 
+/// The answer to a StatusAsk.
 struct StatusAnswer {
   std::uint64_t request = 0;
   NodeReport report;
@@ -180,5 +192,14 @@ struct KeepAlive {
 using Message = std::variant<Hello, Refused, paxos::Message, Report, OpenSession, SessionOpened,
                              Append, AppendResults, Read, ReadAnswer, Tail, TailCredit, TailEntries,
                              TailEnd, StatusAsk, StatusAnswer, KeepAlive>;
+
+/// What is answered by much, or for long: a client does not share the connection for that.
+[[nodiscard]] inline bool has_large_answers(const Message& message) {
+  return std::visit(
+      []<class M>(const M&) {
+        return requires { M::kLargeAnswers; };
+      },
+      message);
+}
 
 }  // namespace stele::net

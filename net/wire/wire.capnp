@@ -29,7 +29,7 @@
 #     │◀────────────── promise{piece} or faulty{…} │   pieces are pulled: prepare again, further on
 #     │◀───────────────────────── nack{promised} ──│   any time a ballot is too low
 #
-#   a learner that is behind                    any node that has the value
+#   a learner that lags                         any node that has the value
 #     │── fetch{slotBegin} ───────────────────────▶│
 #     │◀───────────────────────── fetched{records} │
 #     │◀───────────────────────────────── chosenEnd│   from an acceptor asked to vote below it
@@ -146,8 +146,8 @@ struct Paxos {
     fetched :group { slotBegin @40 :UInt64; chosenEnd @41 :UInt64; records @42 :List(Record); }
     heard :group { ballot @43 :Ballot; round @44 :UInt64; }
   }
-  commits @45 :UInt64;   # The sender's store, as far as it is durable.
-  recovers @46 :Bool;    # Of an accept: phase 1 has found the value, or it waits for a full disk.
+  commits @45 :UInt64;   # The last durable one of the sender's store.
+  recovers @46 :Bool;    # Of an accept: phase 1 has found the value, or the disks were full.
 }
 
 struct AppendResult {
@@ -204,7 +204,7 @@ struct Frame {
       leader @9 :Text;
       retryMs @10 :UInt32;
     }
-    append :group { digest @11 :UInt64; }   # The body is commands, one behind the other.
+    append :group { digest @11 :UInt64; }   # The body is commands, one after the other.
     appendResults :group {
       results @12 :List(AppendResult);
       leader @13 :Text;

@@ -1,4 +1,4 @@
-// Who a node is: its directory, the starts of it, and what others have heard of them.
+// What a node is known by: its directory, the starts of it, and what others have heard of both.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ struct Start {
   bool operator==(const Start&) const = default;
 };
 
-/// So many starts are told, and kept.
+/// So many starts are told, and kept, at most.
 inline constexpr std::size_t kRecentStartsMax = 256;
 
 /// What a node was last heard to have: log/node/lineage.h.
@@ -34,7 +34,7 @@ struct Sighting {
   NodeId node;
   std::uint64_t starts = 0;
   std::vector<Start> recent;  ///< The newest first: the one that was heard.
-  std::uint64_t commits = 0;  ///< The store's last one that it has told as durable.
+  std::uint64_t commits = 0;  ///< Its store's last commit that it has told as durable.
   bool forked = false;        ///< Two directories have spoken as this node.
 
   bool operator==(const Sighting&) const = default;

@@ -19,6 +19,7 @@ struct Slice {
 
 namespace stele::paxos {
 
+/// What a value is. The numbers stand on the wire and on the disk.
 enum class ValueKind : std::uint8_t {
   noop = 0,       ///< Fills a hole; has no bytes.
   batch = 1,      ///< Clients' commands; their format is the log's affair (log/format/batch.h).

@@ -103,7 +103,7 @@ Acceptors::Room Acceptors::room(Time now, Duration slots_take) const {
     const Duration fresh = std::max(timeout_, patience(acceptor));
     if (acceptor.no_space && now - acceptor.space_told_at < fresh) ++without;
   }
-  // Silence is no full disk.
+  // A silent node need not have a full disk.
   return known_.size() - without < configuration_.q2() ? Room::none : Room::unknown;
 }
 
@@ -115,7 +115,7 @@ bool Acceptors::others_have_space(Time now) const {
   return with_space(now, true, {}) >= configuration_.q2();
 }
 
-/// One that has not been asked yet in this ballot has room.
+/// One that has not been asked yet in this ballot counts as one that has room.
 std::size_t Acceptors::with_space(Time now, bool others_only, Duration slots_take) const {
   std::size_t count = 0;
   for (const auto& [node, acceptor] : known_) {
@@ -170,8 +170,8 @@ void Acceptors::set_progress(NodeId node, Progress progress) {
 }
 
 // What is on its way arrives, or its connection ends (on_connected). Beyond that an acceptor drops
-// what its disk does not keep up with, and a link what its queue has no room for: it is sent that
-// again also if it votes for later slots.
+// what its disk does not keep up with, and a link what its queue has no room for. So an acceptor is
+// sent what it owes again also if it votes for later slots. A vote is idempotent.
 bool Acceptors::is_to_be_sent_again(Time now, NodeId node, std::optional<Slot> owed, Slot next) {
   Acceptor& acceptor = known_.at(node);
   if (!owed || *owed != acceptor.owed) {

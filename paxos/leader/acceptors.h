@@ -15,8 +15,8 @@ namespace stele::paxos {
 /// ballot. Pure.
 class Acceptors {
  public:
-  /// Whether the disks have room for a batch: q2 that answer have; or fewer than q2 can have,
-  /// because so many have said of late that they have none; or it is not known.
+  /// Whether the disks have room for a batch. `enough`: q2 acceptors that answer have. `none`: so
+  /// many have said of late that they have none that q2 cannot have any. `unknown`: neither.
   enum class Room : std::uint8_t { enough, unknown, none };
 
   Acceptors(NodeId self, Configuration configuration, Duration election_timeout)

@@ -28,9 +28,9 @@ class DiskWatch {
   /// Another one was asked to lead. The next time it takes twice as long, should what makes this
   /// disk slow come with the lead.
   void done(Time now);
-  /// There was none to ask: it is looked at anew.
+  /// There was no better node to ask: slow() takes the whole patience again.
   void put_off(Time now) { since_ = now; }
-  /// It was done about so long ago that this node may lead again like any other.
+  /// This node has handed over for its disk a short while ago, and had better not lead.
   [[nodiscard]] bool reluctant(Time now) const { return done_at_ && now - *done_at_ < kReluctant; }
   /// Whether a disk that answers so late is worth going to from one as late as `own`.
   [[nodiscard]] static bool quicker(Duration other, Duration own) {
@@ -39,9 +39,11 @@ class DiskWatch {
 
   static constexpr int kTimes = 4;
   static constexpr Duration kMore = std::chrono::milliseconds(20);
+  /// So long after a hand-over for its disk a node had better not lead.
   static constexpr Duration kReluctant = std::chrono::seconds(60);
-  /// The patience doubles so often, until nothing was done about it for so long.
+  /// The patience doubles so often at most.
   static constexpr int kDoneMax = 6;
+  /// If nothing was done about it for so long, the patience is the first one again.
   static constexpr Duration kForgotten = std::chrono::minutes(10);
 
  private:

@@ -11,7 +11,7 @@
 
 namespace stele::paxos {
 
-/// The times by which nodes notice each other's death. election_timeout > 2 × heartbeat.
+/// The times by which nodes notice each other's death. election_timeout ≥ 2 × heartbeat.
 struct Timing {
   Duration heartbeat = std::chrono::milliseconds(50);
   /// The minimal time without a leader before a candidacy; the real one is drawn from
@@ -19,7 +19,7 @@ struct Timing {
   Duration election_timeout = std::chrono::milliseconds(400);
 };
 
-/// Decides when this node may campaign. A node that cannot hear the leader disturbs nobody who can:
+/// Decides when this node may campaign. A node that cannot hear the leader disturbs none that can:
 /// it first asks whether a q1 quorum has lost the leader too (the pre-vote of Raft's thesis 9.6),
 /// and waits until q2 nodes have answered at all: without them it could not lead.
 /// Safety does not depend on anything here.
@@ -33,7 +33,7 @@ class Election {
   /// The leader cannot be reached any more: most likely its process has ended. Asks the others
   /// within half a heartbeat; a node that still hears it says so, and then nothing happens.
   void suspect(Time now);
-  /// It has done so, and no leader was heard since.
+  /// Whether suspect() was called and no leader was heard since.
   [[nodiscard]] bool suspects() const { return suspected_.has_value(); }
   void on_pre_vote(Time now, NodeId source, const PreVote& ask, bool leading, std::uint64_t round,
                    Slot chosen_end, std::vector<Send>& out) const;
@@ -50,7 +50,7 @@ class Election {
 
  private:
   void draw_timeout();
-  /// So long others are given for what they do not know yet.
+  /// How long others get to answer, or to come first where this node lags or is reluctant.
   [[nodiscard]] Duration patience() const {
     return suspected_ ? timing_.heartbeat : timing_.election_timeout / 2;
   }
@@ -65,15 +65,15 @@ class Election {
   Time heard_at_;
   Time ticked_at_;
   Duration timeout_{};             // Drawn anew for each silence.
-  std::optional<Time> suspected_;  // When to ask about it.
+  std::optional<Time> suspected_;  // When to ask the others about a leader that is suspected.
 
   bool asking_ = false;
   Time asked_at_{};
   std::uint64_t attempt_ = 0;
-  NodeSet lost_;        // Who answered that it has lost the leader too,
-  NodeSet answered_;    // and who answered at all.
-  Time campaign_at_{};  // Set once a q1 quorum has; a lagging node waits a little longer.
-  bool granted_ = false;
+  NodeSet lost_;          // Nodes that have answered that they have lost the leader too.
+  NodeSet answered_;      // Nodes that have answered at all.
+  Time campaign_at_{};    // If granted_, when to campaign; later if this node lags.
+  bool granted_ = false;  // The answers allow a candidacy.
   bool reluctant_ = false;
 };
 

@@ -11,10 +11,11 @@ Duration from_seconds(double count) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
 }
 
-/// The bound changes by so much in a round at most.
+/// The bound becomes so many times itself in a round, at least.
 constexpr double kShrinkMost = 0.6;
+/// The bound becomes so many times itself in a round, at most.
 constexpr double kGrowMost = 1.5;
-/// and by that much until slots have once taken as long as they may.
+/// At most so many times itself until slots have once taken as long as they may.
 constexpr double kGrowAtFirst = 3;
 /// A rate that was seen once is believed less with every round that does not reach it.
 constexpr double kRateKept = 0.98;
@@ -42,7 +43,7 @@ void Flow::on_proposed(Time now, Slot slot, bool alone) {
 void Flow::on_chosen(Time now, Slot slot, const Proposed& proposed) {
   now_ = now;
   const Duration took = now - proposed.at;
-  // Until now: what comes after it shares its commit.
+  // It was alone up to here: what comes after it shares its commit.
   if (slot == std::exchange(alone_, Slot{})) {
     alones_[alones_seen_++ % alones_.size()] = {took, proposed.bytes};
     alone_at_ = now;
@@ -82,9 +83,9 @@ void Flow::end_round(Time now) {
   held_back_ = false;
 }
 
-/// The least of the last ones: the others may have waited for something else. What a slot's own
-/// bytes took on the way is no fixed cost; as long as the rate is not known, that may be almost all
-/// of a large one.
+/// What a slot takes for little: the least of the last ones that were alone, since the others may
+/// have waited for something else. What a slot's own bytes took on the way is no fixed cost. As
+/// long as the rate is not known, that may be almost all of a large one.
 Duration Flow::base() const {
   Duration least = Duration::max();
   for (const auto& alone : alones_) {

@@ -65,7 +65,7 @@ class Flow {
   std::size_t limit_;
   std::size_t bytes_;
   Time now_{};
-  Slot next_;   // What is proposed next.
+  Slot next_;   // The slot that is proposed next.
   Slot alone_;  // The one that is alone in flight, or {}.
 
   // The round under way: until a slot is chosen that was proposed after it began.

@@ -23,7 +23,7 @@ bool PhaseOne::on_promise(NodeId source, const Promise& promise) {
     ignored_.insert(source);
     const std::size_t others = configuration_.members().size() - ignored_.size();
     if (others >= configuration_.q1()) return false;
-    ignore_ahead_ = false;  // Without those who are ahead there is no quorum.
+    ignore_ahead_ = false;  // Without those that are ahead there is no quorum.
   }
   const Slot told_end = found == told_end_.end() ? slot_begin_ : found->second;
   // A piece counts only if it joins what this node told before: a gap might hide a vote. Below base

@@ -16,12 +16,13 @@ namespace stele::paxos {
 class PhaseOne {
  public:
   /// `ignore_ahead`: do not count acceptors whose chosen_end is above `slot_begin`; for a leader
-  /// that could not fetch a slot from those who say that it is chosen. Any q1 of the others will
+  /// that could not fetch a slot from nodes that say that it is chosen. Any q1 of the others will
   /// do.
   PhaseOne(const Configuration& configuration, Ballot ballot, Slot slot_begin,
            bool ignore_ahead = false);
 
-  /// Takes a piece; false if it belongs elsewhere, or would leave a gap (then it is ignored).
+  /// Takes a piece. False if it is ignored: it belongs elsewhere, tells nothing new, would leave a
+  /// gap, or comes from an acceptor that is not counted.
   bool on_promise(NodeId source, const Promise& promise);
 
   /// A q1 quorum has promised: the ballot is won, though pieces may still be missing.
@@ -34,7 +35,7 @@ class PhaseOne {
   [[nodiscard]] Slot base() const { return base_; }
   /// Slots in [base(), here) are covered by a q1 quorum. Unbounded (kSlotMax) once complete.
   [[nodiscard]] Slot covered_end() const;
-  /// One past the last slot that anyone has told a vote for, or base().
+  /// One past the last slot with a vote that is told and not taken yet; base() if there is none.
   [[nodiscard]] Slot reported_end() const;
 
   /// Takes out the value that must be proposed at `slot`, of the highest ballot told (PMMC 2.4
@@ -65,6 +66,7 @@ class PhaseOne {
   static constexpr std::size_t kBufferedBytesMax = 8 << 20;
 
  private:
+  /// The vote of the highest ballot that was told for a slot.
   struct Vote {
     Ballot ballot;
     Value value;

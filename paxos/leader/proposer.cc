@@ -10,11 +10,12 @@ namespace {
 
 /// So many election time-outs a candidate waits for promises that are on their way.
 constexpr int kCampaignTimeouts = 10;
-/// So many a leader in phase 1 waits for a sign of those whose promises it lacks.
+/// So many election time-outs a leader in phase 1 waits for a sign of nodes whose promises it
+/// lacks.
 constexpr int kPromiseTimeouts = 3;
-/// So many a leader waits until the first slot in flight is chosen, and then gives up.
+/// If the first slot in flight is not chosen within so many election time-outs, a leader gives up.
 constexpr int kStuckTimeouts = 30;
-/// So many its own disk is slower than those of others, and then it hands over.
+/// If its own disk is slower than those of others for so many election time-outs, it hands over.
 constexpr int kSlowTimeouts = 10;
 constexpr std::string_view kHigherBallot = "another node has a higher ballot";
 
@@ -128,8 +129,8 @@ bool Proposer::campaign_fails(Time now) const {
   return standing_ != Standing::preparing && !hears_promises(now);
 }
 
-/// Phase 1 may yet end. A leader, too, waits for what the others have voted for, with q2 below q1
-/// as one that hardly anybody hears.
+/// Phase 1 may yet end. A leader needs that, too: with q2 below q1 it may hear q2 nodes, and wait
+/// for ever for what the others have voted for.
 bool Proposer::hears_promises(Time now) const {
   // A leader has won much already, and its pieces may be long on the way.
   const Duration timeout = options_.timing.election_timeout * (leads() ? kPromiseTimeouts : 1);
@@ -224,9 +225,8 @@ bool Proposer::window_open() const {
 }
 
 bool Proposer::has_room() {
-  if (window_.empty()) return true;
   // While it measures, nothing is as full as the bound allows.
-  return !flow_.measures() && fits();
+  return window_.empty() || (!flow_.measures() && fits());
 }
 
 bool Proposer::fits() {
@@ -287,7 +287,7 @@ void Proposer::on_chosen_end(Time now, Slot chosen_end, Effects& out) {
 }
 
 void Proposer::on_fetch_failed(Time now, Effects& out) {
-  // Of the first slot in flight, too: who knows it as chosen votes for it no more.
+  // Also for the first slot in flight: a node that knows it as chosen does not vote for it.
   const bool waits = chosen_end_ == window_.begin() && !window_.empty();
   if (!leads() || (chosen_end_ >= window_.begin() && !waits)) return;
   give_up(now, "nobody serves a slot that is chosen: its votes are asked for", out);
@@ -295,7 +295,6 @@ void Proposer::on_fetch_failed(Time now, Effects& out) {
   campaign(now, out, true);
 }
 
-// A vote is idempotent.
 void Proposer::resend(Time now, Effects& out) {
   for (NodeId node : configuration_.members()) {
     if (acceptors_.is_to_be_sent_again(now, node, window_.first_owed(node), window_.next()))
@@ -318,7 +317,7 @@ void Proposer::start_beat(Time now, Effects& out) {
     send_all(Chosen{ballot_, window_.counted_begin(), window_.begin()}, out);
   }
   send_all(Heartbeat{ballot_, beat}, out);
-  // After the accepts that were sent before: who lacks one of those slots then has lost it.
+  // After the accepts that were sent before: a node that lacks one of those slots has lost it.
   for (NodeId node : configuration_.members()) {
     if (node != self_) send(node, ChosenEnd{chosen_end_}, out);
   }
@@ -380,8 +379,6 @@ void Proposer::finish_hand_over(Time now, Effects& out) {
     hand_over_.give_up(now);
   }
 }
-
-// --- Small things ----------------------------------------------------------------------
 
 void Proposer::on_heard(Time now, Ballot ballot, Effects& out) {
   see_round(ballot.round);

@@ -23,6 +23,7 @@ namespace stele::paxos {
 /// Scout, commander and leader of PMMC in one state machine, with the election beside it. Pure.
 class Proposer {
  public:
+  /// How far this node is in its own ballot.
   enum class Standing : std::uint8_t {
     follower,
     preparing,  ///< Waits for its own acceptor's durable promise; no other node knows the ballot
@@ -34,22 +35,23 @@ class Proposer {
   using SlowDisk = HandOver::SlowDisk;
   using ReadReady = ReadConfirmation::Ready;
 
+  /// What a step asks its owner to do and to tell.
   struct Effects {
     std::vector<Send> sends;
     std::vector<ReadReady> reads;
-    std::vector<std::uint64_t> reads_refused;  ///< This node no longer leads.
+    std::vector<std::uint64_t> reads_refused;  ///< It does not lead, or is in phase 1.
     std::optional<Ballot> began;  ///< Leads now; proposes clients' batches once window_open().
     /// No longer leads: what was proposed may yet be chosen. `stopped` comes before `began`.
     bool stopped = false;
-    std::string_view why_stopped;       ///< As a sentence; text that lives for ever.
-    std::optional<SlowDisk> slow_disk;  ///< Why it hands over.
+    std::string_view why_stopped;       ///< As a sentence. The text is static.
+    std::optional<SlowDisk> slow_disk;  ///< Set if this is why it hands over.
   };
 
   struct Options {
     Timing timing;
     std::uint64_t seed = 0;                     ///< All the randomness there is.
     std::uint64_t window = 16;                  ///< Slots in flight at most.
-    std::size_t in_flight_bytes_max = 8 << 20;  ///< Bytes too, but for one slot of any size.
+    std::size_t in_flight_bytes_max = 8 << 20;  ///< Bytes in flight; or one larger slot.
   };
 
   /// `promised` is the own acceptor's durable promise: a new round is always above it.
@@ -74,7 +76,7 @@ class Proposer {
     acceptors_.on_connected(now, node);
     if (leads()) resend_to(node, out);
   }
-  /// How far what was sent to a node has come, before each tick.
+  /// How far what was sent to a node has come. To be told before each tick.
   void set_progress(NodeId node, Progress progress) { acceptors_.set_progress(node, progress); }
 
   /// Whether propose() may be called.
@@ -102,7 +104,7 @@ class Proposer {
   [[nodiscard]] Ballot ballot() const { return ballot_; }
   /// Bytes of the values that are in flight.
   [[nodiscard]] std::size_t in_flight_bytes() const { return window_.bytes(); }
-  /// Who leads as far as this node has heard within two time-outs.
+  /// The leader, as far as this node has heard of it within two time-outs.
   [[nodiscard]] std::optional<NodeId> leader(Time now) const {
     if (leads()) return self_;
     if (heard_ == Ballot{} || heard_.node == self_ || election_.suspects()) return std::nullopt;
@@ -118,7 +120,7 @@ class Proposer {
   [[nodiscard]] Room room(Time now) const {
     return leads() ? acceptors_.room(now, slots_take()) : Room::unknown;
   }
-  /// Whether another one that answers has said that it knows of chosen slots that this node lacks.
+  /// Whether another node that answers has said that it knows of chosen slots that this one lacks.
   [[nodiscard]] bool others_know_more(Time now) const {
     return leads() && acceptors_.any_above(now, chosen_end_);
   }
@@ -134,7 +136,7 @@ class Proposer {
   }
   /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
   void set_space_low(bool low) { space_low_ = low; }
-  /// It had better not for another reason: it has handed over because its disk is slow.
+  /// It has handed over because its disk is slow, and had better not lead for a while.
   [[nodiscard]] bool disk_is_slow(Time now) const { return hand_over_.is_reluctant(now); }
   /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
   /// been worked off.
@@ -194,8 +196,8 @@ class Proposer {
   Standing standing_ = Standing::follower;
   Ballot ballot_;             // The own ballot; meaningless while follower.
   std::uint64_t round_seen_;  // The highest round of any ballot.
-  Ballot heard_;              // The highest ballot heard of,
-  Time heard_at_{};           // and when.
+  Ballot heard_;              // The highest ballot heard of.
+  Time heard_at_{};           // When heard_ was heard last.
   Slot chosen_end_;           // The own learner's.
   Time campaigned_at_{};
   std::optional<PhaseOne> phase_one_;  // Until all it found is proposed.

@@ -18,6 +18,7 @@ namespace stele::paxos {
 /// Reads that come during a beat share the next one. Pure.
 class ReadConfirmation {
  public:
+  /// A read that is confirmed.
   struct Ready {
     std::uint64_t read;
     Slot barrier;  ///< Serve once all slots below are applied.
@@ -31,10 +32,10 @@ class ReadConfirmation {
   [[nodiscard]] bool add(std::uint64_t read);
   /// Starts a beat: the reads that wait for one are of it. `barrier`: the next slot.
   std::uint64_t start_beat(Time now, Slot barrier);
-  /// An acceptor that has promised this ballot has answered that beat. False if it is none, or an
-  /// older one than it has answered before.
+  /// `node`, which has promised this ballot, has answered `beat`. False if `beat` is 0, or older
+  /// than one that it has answered before.
   [[nodiscard]] bool on_answer(NodeId node, std::uint64_t beat);
-  /// It has refused the ballot meanwhile: its answers do not count.
+  /// `node` has refused the ballot meanwhile: its answers do not count.
   void forget(NodeId node) { answered_.erase(node); }
   /// Moves the reads that `q2` acceptors have confirmed to `ready`. True if a beat is to start for
   /// those that are left.
@@ -46,12 +47,13 @@ class ReadConfirmation {
   [[nodiscard]] std::uint64_t beat() const { return beat_; }
   /// When the last one started. Requires that there is one.
   [[nodiscard]] Time started_at() const { return started_at_.back(); }
-  /// When that one started; nothing if that was too long ago.
+  /// When `beat` started; nothing if that was too long ago.
   [[nodiscard]] std::optional<Time> started_at(std::uint64_t beat) const;
   /// How many acceptors have answered in this ballot with it as their promise.
   [[nodiscard]] std::size_t followers() const { return answered_.size(); }
 
  private:
+  /// A read that is not confirmed yet.
   struct Waiting {
     std::uint64_t read;
     std::uint64_t beat;  // 0: the beat that it waits for has not started.

@@ -18,13 +18,14 @@ namespace stele::paxos {
 /// Dense slots [begin(), next()), each with its value and the votes for it in one ballot. Pure.
 class SlotWindow {
  public:
+  /// A slot that is proposed and not chosen yet, or chosen before a lower one.
   struct InFlight {
     Value value;
     NodeSet votes;
     Time proposed_at;
     bool recovers = false;  ///< Phase 1 has found it, or it was in flight when the disks were full.
     bool chosen = false;
-    std::size_t ahead_bytes = 0;  ///< In flight when it was proposed, with its own.
+    std::size_t ahead_bytes = 0;  ///< Bytes in flight when it was proposed, its own included.
   };
 
   explicit SlotWindow(Slot begin) : begin_(begin), next_(begin), counted_begin_(begin) {}
@@ -57,7 +58,7 @@ class SlotWindow {
   /// was under way. It needs no votes, and may get none (an acceptor never votes below its own
   /// chosen_end). Such slots do not count as chosen in this ballot.
   void drop_learned(Slot chosen_end);
-  /// What is in flight has room in what disks keep for what phase 1 finds.
+  /// Lets what is in flight use the room that disks keep for what phase 1 finds.
   void mark_recovering();
 
   [[nodiscard]] bool empty() const { return slots_.empty(); }
@@ -71,7 +72,7 @@ class SlotWindow {
 
   /// The first one that is not chosen and that `node` has not voted for; nothing if there is none.
   [[nodiscard]] std::optional<Slot> first_owed(NodeId node) const;
-  /// Calls `each(slot, in_flight)` for all of them.
+  /// Calls `each(slot, in_flight)` for all that are not chosen and that `node` has not voted for.
   template <class Each>
   void for_each_owed(NodeId node, Each each) const {
     Slot slot = begin_;

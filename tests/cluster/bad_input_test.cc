@@ -238,7 +238,7 @@ TEST_SUITE("cluster.bad_input") {
     }
   }
 
-  // They may be as many as they like: who says who it is comes in.
+  // However many there are, a connection that says hello is taken.
   TEST_CASE("connections that say nothing, more than a node takes, keep nobody out") {
     Cluster cluster(1);
     cluster.start_all();

@@ -61,7 +61,7 @@ TEST_SUITE("cluster.directories") {
     put(cluster.data(3), copies.path() + "/older");
     cluster.start(3);
     REQUIRE(cluster.settle());
-    // What 1 and 3 acknowledge now, 2 does not know.
+    // Node 2 does not know what 1 and 3 acknowledge now.
     end(cluster, 2);
     REQUIRE(eventually([&] { return cluster.stele({"append", "b1", "b2"}).exit_code == 0; }));
     end(cluster, 3);
@@ -191,7 +191,7 @@ TEST_SUITE("cluster.directories") {
     for (const State tables : states) {
       for (const State journal : states) {
         for (const State values : states) {
-          // What is all there, or all gone, or all another node's, is told elsewhere.
+          // Other tests have the cases where all is there, all is gone, or all is another node's.
           const bool there = values == State::kept || values == State::foreign;
           if (tables == State::kept && journal == State::kept && there) continue;
           const bool none = tables == State::missing || tables == State::empty;

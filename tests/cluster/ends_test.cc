@@ -76,7 +76,7 @@ TEST_SUITE("cluster.ends") {
     REQUIRE(eventually([&] { return cluster.stele({"append", "x"}).exit_code == 0; }));
     node.signal(SIGTERM);
     CHECK(node.wait() == 0);
-    // Nor of one that cannot start.
+    // A node that cannot start ends all the same, too.
     write_file(cluster.data(1) + "/data.mdb", "something else");
     Process broken = start_logging_to(cluster, path);
     CHECK(broken.wait() == 4);

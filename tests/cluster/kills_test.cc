@@ -23,7 +23,7 @@ std::string verdict(Cluster& cluster, Load& load) {
                                  << logs[0].size() << " entries");
   std::vector<std::string> wrong = check(history, logs);
   if (history.reads.empty()) wrong.emplace_back("nothing was read");
-  // No node has ended by itself, and each ends cleanly when asked to: a sanitizer has its say here.
+  // No node has ended by itself, and each ends cleanly when asked to. A sanitizer reports here.
   for (std::uint64_t id = 1; id <= cluster.size(); ++id) {
     cluster.process(id).signal(SIGTERM);
     const int exit_code = cluster.process(id).wait();

@@ -18,7 +18,7 @@ struct Append {
   std::int64_t ended = 0;
   Fate fate = Fate::unknown;
   std::uint64_t lsn = 0;  ///< If acknowledged; 0: it was not told.
-  /// Its writer wants nothing in the log after an append that is not.
+  /// If an append is not in the log, its writer wants no later one of its own in it.
   bool stops_at_failure = false;
 };
 
@@ -27,7 +27,7 @@ struct Read {
   bool linearizable = true;  ///< Otherwise one node's own state, which may lag.
   std::int64_t began = 0;
   std::int64_t ended = 0;
-  std::uint64_t from = 1;  ///< The LSN of the first of
+  std::uint64_t from = 1;  ///< The LSN of the first entry.
   std::vector<std::string> entries;
   std::uint64_t end = 1;  ///< One past the last entry that was there.
 };

@@ -107,8 +107,8 @@ TEST_SUITE("history") {
     CHECK(verdict_on(10, true, 86).empty());
     CHECK_FALSE(verdict_on(9, true, 86).empty());    // Entry 9 had been acknowledged.
     CHECK(verdict_on(9, true, 81).empty());          // Not yet.
-    CHECK(verdict_on(4, false, 86).empty());         // A node's own state may lag,
-    CHECK_FALSE(verdict_on(12, false, 86).empty());  // but not ahead of what was appended.
+    CHECK(verdict_on(4, false, 86).empty());         // A node's own state may lag.
+    CHECK_FALSE(verdict_on(12, false, 86).empty());  // It is never ahead of what was appended.
     CHECK_FALSE(verdict_on(99, true, 1000).empty());
 
     Sound sound;

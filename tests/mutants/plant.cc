@@ -120,7 +120,7 @@ class Planter {
     }
   }
 
-  /// Only if it is new, so that what is built of it need not be built again.
+  /// Writes only what has changed, so that nothing is built again for the same text.
   static void put(const std::string& path, const std::string& text) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     std::ifstream before(path);

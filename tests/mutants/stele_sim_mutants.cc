@@ -25,14 +25,14 @@ struct Mutant {
   std::string_view says;
 };
 
-/// More than the standard run: what few seeds show is still a mistake that is seen.
+/// More than in the standard run: a mistake that only few seeds show is seen, too.
 constexpr std::uint64_t kSeedsMax = 5000;
 
 constexpr Mutant kMutants[] = {
 #include "mutants.inc"
 };
 
-/// Those in the store over LMDB show over real files only.
+/// Mistakes in the store over LMDB show over real files only.
 bool needs_files(int number) { return kMutants[number - 1].name.starts_with("files_"); }
 
 struct Caught {

@@ -318,8 +318,7 @@ TEST_SUITE("paxos.learner") {
     CHECK(bench.learner.chosen_end() == Slot{5});
   }
 
-  // Found by simulation, in a star: those who were asked instead were never reached, again and
-  // again.
+  // In a star the other nodes cannot be reached: to ask them first would repair nothing.
   TEST_CASE("repair: asks who is known to have the record, however old it is") {
     Bench bench({200});
     bench.hear_leader(kN1, {200});

@@ -10,7 +10,7 @@
 
 namespace stele {
 
-/// A host, by its name or number, and a TCP port; a value.
+/// A host, by its name or number, and a TCP port (1 to 65535); a value.
 struct Address {
   std::string host;
   std::uint16_t port = 0;
@@ -18,8 +18,8 @@ struct Address {
   auto operator<=>(const Address&) const = default;
 };
 
-/// Reads "host:port" or "[v6]:port"; one host is the same however it is written. Errors:
-/// invalid_argument, naming the text. Any thread.
+/// Reads "host:port" or "[v6]:port". Upper and lower case, and all ways to write an address of
+/// version 6, give the same Address. Errors: invalid_argument, naming the text. Any thread.
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
 
 /// Writes what parse_address reads. Any thread.

@@ -30,6 +30,7 @@ namespace stele {
 /// completes with shutting_down.
 class Client {
  public:
+  /// The executor of handlers that have none of their own.
   using Executor = asio::io_context::executor_type;
 
   /// Nothing is connected before the first operation.
@@ -41,9 +42,10 @@ class Client {
   /// Appends one entry; completes with its LSN once it is chosen, durable on a quorum, and applied
   /// by the leader. Retries through leader changes until `timeout`; takes effect at most once;
   /// appends of one client get their LSNs in the order of the calls. `payload` is copied; its bound
-  /// is the cluster's (1 MiB unless configured). Errors: too_large, overloaded (this client's queue
-  /// is full), no_space, session_expired, timed_out, stopped, refused, unreachable, shutting_down.
-  /// The result says whether the entry may yet be in the log.
+  /// is the cluster's (1 MiB unless configured). Errors: too_large, overloaded (this client's
+  /// queue, or the cluster's table of sessions, is full), no_space, session_expired, timed_out,
+  /// stopped, refused, unreachable, shutting_down. The result says whether the entry may yet be in
+  /// the log.
   template <asio::completion_token_for<void(asio::error_code, AppendResult)> Token>
   auto async_append(asio::const_buffer payload, std::chrono::milliseconds timeout, Token&& token) {
     return async_append_at(payload, Lsn{}, timeout, std::forward<Token>(token));
@@ -60,9 +62,9 @@ class Client {
         token, payload, lsn, timeout);
   }
 
-  /// Reads a range of entries, at most `options.bytes_max` bytes of them; go on from `lsn_next`.
-  /// Errors: trimmed, corrupt (that node cannot read it), timed_out, refused, unreachable,
-  /// shutting_down.
+  /// Reads a range of entries: as many as fit into `options.bytes_max` bytes, but at least one if
+  /// there is any; go on from `lsn_next`. Errors: trimmed, corrupt (that node cannot read it),
+  /// timed_out, refused, unreachable, shutting_down.
   template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
   auto async_read(ReadOptions options, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
@@ -85,7 +87,8 @@ class Client {
         token, lsn_begin);
   }
 
-  /// Asks every node what it is doing. No errors: a node that does not answer is not `reachable`.
+  /// Asks every node what it is doing. No errors: a node that does not answer is not `reachable`;
+  /// the list is empty if the client was closed or destroyed meanwhile.
   template <asio::completion_token_for<void(asio::error_code, std::vector<NodeStatus>)> Token>
   auto async_status(std::chrono::milliseconds timeout, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, std::vector<NodeStatus>)>(
@@ -99,9 +102,11 @@ class Client {
   /// everything that was given before has been told.
   void go_on();
 
-  /// Ends the session and closes all connections, so that the context's run() can return.
+  /// Ends the session and closes all connections, so that the context's run() can return. What is
+  /// pending completes with shutting_down. A later operation connects again.
   void close();
 
+  /// The context's. Any thread.
   [[nodiscard]] Executor get_executor() const { return executor_; }
 
  private:
@@ -127,12 +132,14 @@ class Client {
 /// The same for programs without a loop: each call waits for its outcome. Not thread-safe.
 class BlockingClient {
  public:
+  /// Nothing is connected before the first call.
   explicit BlockingClient(ClientOptions options);
+  /// Ends the session; waits a second at most until what is queued has left.
   ~BlockingClient();
   BlockingClient(const BlockingClient&) = delete;
   BlockingClient& operator=(const BlockingClient&) = delete;
 
-  /// As Client::async_append.
+  /// As Client::async_append. The error's sentence says whether the entry may yet be in the log.
   Result<Lsn> append(std::span<const std::byte> payload, std::chrono::milliseconds timeout);
   /// As Client::async_read.
   Result<ReadResult> read(const ReadOptions& options);

@@ -1,5 +1,4 @@
-// How completion handlers of any kind become one call. Not for users: nothing here stays as it
-// is.
+// How completion handlers of any kind become one call. Not for users: it changes without notice.
 #pragma once
 
 #include <stele/error.h>
@@ -23,7 +22,7 @@ class Completion {
   virtual void complete(std::optional<Errc> error, Result result) = 0;
 };
 
-/// Runs the handler through its associated executor, for which there is work until then.
+/// Runs the handler through its associated executor, which it keeps at work until then.
 template <class Result, class Handler>
 class HandlerCompletion final : public Completion<Result> {
  public:

@@ -38,11 +38,13 @@ enum class Errc {
 /// none of these, `unknown`. Any thread.
 [[nodiscard]] std::string_view to_string(Errc code);
 
-/// Stele's error codes as users of the standard library and of Asio expect them; the values are
-/// those of Errc. Any thread.
+/// The category of Stele's error codes, for users of the standard library and of Asio; the values
+/// are those of Errc. Any thread.
 [[nodiscard]] const std::error_category& error_category();
+/// The code of this category for `code`. Any thread.
 [[nodiscard]] std::error_code make_error_code(Errc code);
 
+/// Why something could not be done; a value.
 struct Error {
   Errc code;
   std::string detail;  ///< A sentence for people: what happened, and what to do.

@@ -30,16 +30,17 @@ struct NodeOptions {
   NodeId id;                          ///< Of this node, in `cluster`.
   std::map<NodeId, Address> cluster;  ///< All members, this one too: 1 to 7.
   std::string data;                   ///< The directory; made if there is none.
-  std::optional<Address> listen;      ///< If not where the others reach it.
-  std::string cluster_name =
-      "stele";  ///< 1 to 200 bytes; nodes and clients of another are refused.
-  std::uint64_t entry_bytes_max = 1 << 20;  ///< Of one entry, up to 64 MiB.
+  std::optional<Address> listen;      ///< Where it listens; nothing: at its address in `cluster`.
+  /// 1 to 200 bytes. Nodes of another cluster are refused, and clients that ask for another.
+  std::string cluster_name = "stele";
+  std::uint64_t entry_bytes_max = 1 << 20;  ///< Of one entry, 1 byte to 64 MiB.
   /// What the store may take, 16 MiB to 64 TiB, in whole pages of 4096 bytes; nothing: 1 TiB.
   std::optional<std::uint64_t> disk_bytes_max;
-  /// With less than that left appends are refused: at least 4 MiB and 4 entries. Nothing: an eighth
-  /// of disk_bytes_max, up to 256 MiB, or what it is at least.
+  /// With less than that left appends are refused. At least 4 MiB and 4 entries, and less than
+  /// disk_bytes_max. Nothing: an eighth of disk_bytes_max, up to 256 MiB, or the least that is
+  /// allowed.
   std::optional<std::uint64_t> disk_reserve_bytes;
-  /// With what it has missed, on average; at least 1 MB.
+  /// How fast it fetches what it has missed, on average; at least 1 MB.
   std::uint64_t fetch_bytes_per_second = 220'000'000;
   /// What buffers and queues keep to: at least 32 MiB and 8 entries, up to 1 TiB. Nothing: 64 MiB,
   /// or what large entries need.
@@ -47,8 +48,9 @@ struct NodeOptions {
   /// Silence of the leader before an election; at least twice the heartbeat, up to 10 minutes.
   std::chrono::milliseconds election_timeout{400};
   std::chrono::milliseconds heartbeat{50};  ///< How often a leader is heard; at least 1 ms.
-  std::uint64_t clients_max = 4096;         ///< Connections of clients.
-  std::uint64_t inbound_max = 1024;  ///< Connections that nodes have opened, or have not said who.
+  std::uint64_t clients_max = 4096;         ///< Connections of clients, up to 1,000,000.
+  /// Connections of other nodes, and of those that have not said hello, up to 1,000,000.
+  std::uint64_t inbound_max = 1024;
   /// Called once, on the node's thread, with a sentence, if a check of its own has failed: a bug,
   /// or lost durability. The node does nothing any more, and says nothing to anybody; it should be
   /// destroyed then, from outside of the call. Without a function the process ends, by
@@ -61,16 +63,17 @@ struct NodeOptions {
 /// executor, never from within the call that took them.
 class Node {
  public:
+  /// The executor of handlers that have none of their own.
   using Executor = asio::io_context::executor_type;
 
   /// Opens nothing yet. `context` and `events` outlive it. `on_failure` is called, once, if a
-  /// running node must end: its disk has failed (io, no_space), holds what cannot be (corrupt), or
-  /// the cluster has chosen what this program does not know (newer_format). The node should be
-  /// destroyed then, from outside of the call. Without a function the process ends.
+  /// running node must end: its disk has failed (io; also if it is full), holds what cannot be
+  /// (corrupt), or the cluster has chosen what this program does not know (newer_format). The node
+  /// should be destroyed then, from outside of the call. Without a function the process ends.
   Node(asio::io_context& context, NodeOptions options, Events& events,
        std::function<void(const Error&)> on_failure);
-  /// As a crash would, if it was not stopped: nothing that was acknowledged is lost. Handlers that
-  /// were not called yet are dropped.
+  /// Ends the node, as a crash would if it was not stopped: nothing that was acknowledged is lost.
+  /// Handlers that were not called yet are dropped.
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -94,9 +97,10 @@ class Node {
         token);
   }
 
-  /// What it says of itself. Requires that it has started.
+  /// What the node says of itself. Requires that async_start has completed without an error.
   [[nodiscard]] NodeReport report() const;
 
+  /// The context's. Any thread.
   [[nodiscard]] Executor get_executor() const { return executor_; }
 
  private:

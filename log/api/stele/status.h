@@ -18,34 +18,34 @@ struct MemberAddress {
   bool operator==(const MemberAddress&) const = default;
 };
 
-/// As of the moment at which the node was asked.
+/// What a node says of itself, as of the moment at which it was asked.
 struct NodeReport {
   std::uint64_t cluster_id = 0;  ///< 0: the cluster is not born yet.
   std::string cluster_name;
   NodeId node;
   std::string
       role;  ///< "leader", "follower", "candidate", "unborn", "diverged", "gone_back", "failed".
-  Ballot ballot;                 ///< The highest that it has promised.
-  NodeId leader;                 ///< {}: none known.
-  Slot chosen_end;               ///< It has applied all slots below.
-  Lsn applied_lsn;               ///< The last entry that it has applied; {} if none.
-  Lsn first_lsn;                 ///< The first entry that is not trimmed.
-  std::uint64_t disk_bytes = 0;  ///< What its store takes.
-  std::uint64_t uptime_s = 0;
-  std::uint64_t state_hash = 0;  ///< Equal on all nodes at equal chosen_end.
-  std::string version;           ///< Of the program.
-  std::string fault;             ///< What is wrong with it, as sentences; empty: nothing.
-  std::vector<MemberAddress> members;
+  Ballot ballot;                       ///< The highest that it has promised.
+  NodeId leader;                       ///< {}: none known.
+  Slot chosen_end;                     ///< It has applied all slots below.
+  Lsn applied_lsn;                     ///< The last entry that it has applied; {} if none.
+  Lsn first_lsn;                       ///< The first entry that is not trimmed.
+  std::uint64_t disk_bytes = 0;        ///< Bytes that its store takes.
+  std::uint64_t uptime_s = 0;          ///< Seconds since it was started.
+  std::uint64_t state_hash = 0;        ///< Equal on all nodes at equal chosen_end.
+  std::string version;                 ///< The version of the program.
+  std::string fault;                   ///< What is wrong with it, as sentences; empty: nothing.
+  std::vector<MemberAddress> members;  ///< All members of the cluster, this node too.
 
   bool operator==(const NodeReport&) const = default;
 };
 
 /// What a client has heard of a node.
 struct NodeStatus {
-  Address address;
-  bool reachable = false;
-  std::string detail;  ///< Why it is not reachable.
-  NodeReport answer;   ///< Of a reachable node; of others only `node`, if it is known.
+  Address address;         ///< As the client knows it.
+  bool reachable = false;  ///< Whether it has answered.
+  std::string detail;      ///< Why it is not reachable, as a sentence.
+  NodeReport answer;       ///< Of a reachable node; of others only `node`, if it is known.
 };
 
 }  // namespace stele

@@ -34,6 +34,7 @@ using Slot = Number<struct SlotTag>;
 /// A member of the cluster, 1 to kNodeIdMax.
 using NodeId = Number<struct NodeTag>;
 
+/// The highest id of a member.
 inline constexpr std::uint64_t kNodeIdMax = 63;
 
 /// Numbers one attempt to lead; totally ordered. {0, 0} is below every real ballot.

@@ -62,17 +62,18 @@ class NodeLink final : net::LinkHandler {
   [[nodiscard]] bool takes(std::size_t bytes) const {
     return entry_bytes_max() == 0 || bytes <= entry_bytes_max();
   }
-  /// Bytes that are on their way to it, and those that it has got.
+  /// Bytes that are on their way to it.
   [[nodiscard]] std::size_t queued_bytes() const {
     return link_ ? link_->queued_bytes() + link_->unacknowledged_bytes() : 0;
   }
+  /// Bytes that it has got.
   [[nodiscard]] std::uint64_t left_bytes() const {
     // The system may have taken bytes that are not counted as left yet.
     return link_ ? link_->left_bytes() -
                        std::min<std::uint64_t>(link_->left_bytes(), link_->unacknowledged_bytes())
                  : 0;
   }
-  /// Of a large answer that is coming.
+  /// Bytes that have come of a large answer.
   [[nodiscard]] std::size_t receiving_bytes() const { return link_ ? link_->receiving_bytes() : 0; }
 
  private:

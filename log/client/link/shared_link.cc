@@ -8,18 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "log/client/link/command_buffer.h"
 #include "log/format/batch.h"
 #include "net/wire/frame.h"
 
 namespace stele::log {
-namespace {
-
-/// More goes at once, so that the node has something to do meanwhile.
-constexpr std::size_t kTogetherBytesMax = 64 << 10;
-/// Of messages that are on their way, or were.
-constexpr std::size_t kBuffersKeptMax = 8;
-
-}  // namespace
 
 /// One client's end of a connection.
 class SharedConnections::Sharer final : public net::Link {
@@ -55,10 +48,10 @@ class SharedConnections::Sharer final : public net::Link {
     if (handler_ != nullptr) handler_->on_writable();
   }
 
-  std::uint64_t id = 0;          // Among the sharers; the rest is the connection's, too:
-  SessionId session;             // of the last append,
-  bool waits = false;            // for room in its queue,
-  std::uint64_t sent_until = 0;  // and where what it sent last ends, of its link's bytes.
+  std::uint64_t id = 0;          // Of the connection: its number among the sharers.
+  SessionId session;             // Of the connection: that of the last append.
+  bool waits = false;            // Of the connection: waits for room in its queue.
+  std::uint64_t sent_until = 0;  // Of the connection: where what it sent last ends, in its bytes.
 
  private:
   /// The connection for reads and tails.
@@ -143,7 +136,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
     } else {
       sent = give(message);
     }
-    if (sent) sharer.sent_until = link_->left_bytes() + link_->queued_bytes() + commands_bytes();
+    if (sent) sharer.sent_until = link_->left_bytes() + link_->queued_bytes() + commands_.bytes();
     if (!sent && !std::exchange(sharer.waits, true)) waiting_.push_back(sharer.id);
     return sent;
   }
@@ -205,8 +198,8 @@ class SharedConnections::Shared final : public net::LinkHandler,
   }
 
  private:
-  /// Who was refused goes on in turn, the next one when the last has what it needs: none takes all
-  /// the room for ever.
+  /// Sharers that were refused go on in turn, the next one when the last has what it needs: none
+  /// takes all the room for ever.
   void wake_next() {
     auto found = sharers_.end();
     while (found == sharers_.end() && !waiting_.empty()) {
@@ -229,16 +222,15 @@ class SharedConnections::Shared final : public net::LinkHandler,
   /// What all append within one turn of the loop is one message.
   bool append_together(const Sharer& sharer, const net::Append& append) {
     const std::span<const std::byte> bytes = append.commands.bytes;
-    if (bytes.size() >= kTogetherBytesMax) {
+    if (bytes.size() >= CommandBuffer::kBytesMax) {
       const bool others_first = woken_ == 0 ? !waiting_.empty() : woken_ != sharer.id;
       return !others_first && send_commands() && give(append);
     }
-    if (commands_bytes() + bytes.size() > kTogetherBytesMax) {
+    if (commands_.bytes() + bytes.size() > CommandBuffer::kBytesMax) {
       if (!send_commands()) return false;
       link_->flush();
     }
-    if (!commands_) commands_ = take_buffer();
-    commands_->insert(commands_->end(), bytes.begin(), bytes.end());
+    commands_.add(bytes);
     if (!std::exchange(send_posted_, true)) {
       all_.loop_.post([weak = weak_from_this()] {
         const auto self = weak.lock();
@@ -252,24 +244,10 @@ class SharedConnections::Shared final : public net::LinkHandler,
 
   /// False if the link has no room for them now.
   bool send_commands() {
-    if (!commands_ || !link_) return true;
-    const std::span<const std::byte> view(*commands_);
-    if (!give(net::Append{{commands_, view}})) return false;
-    sent_.push_back(std::move(commands_));
+    if (commands_.empty() || !link_) return true;
+    if (!give(net::Append{commands_.all()})) return false;
+    commands_.on_sent();
     return true;
-  }
-
-  /// One that has left, if there is any: new memory for each would come from the kernel, page by
-  /// page, and go back there.
-  std::shared_ptr<std::vector<std::byte>> take_buffer() {
-    while (sent_.size() > kBuffersKeptMax) sent_.pop_front();
-    if (sent_.empty() || sent_.front().use_count() != 1) {
-      return std::make_shared<std::vector<std::byte>>();
-    }
-    auto buffer = std::move(sent_.front());
-    sent_.pop_front();
-    buffer->clear();
-    return buffer;
   }
 
   bool give(const net::Message& message) {
@@ -277,8 +255,6 @@ class SharedConnections::Shared final : public net::LinkHandler,
     full_ = full_ || !sent;
     return sent;
   }
-
-  [[nodiscard]] std::size_t commands_bytes() const { return commands_ ? commands_->size() : 0; }
 
   void tell(std::uint64_t id, net::Message message) {
     const auto found = sharers_.find(id);
@@ -304,7 +280,7 @@ class SharedConnections::Shared final : public net::LinkHandler,
     sessions_[session] = &sharer;
   }
 
-  /// Each its own, in their order.
+  /// Tells each sharer its own results, in their order.
   void on_results(const net::AppendResults& all) {
     for (auto at = all.results.begin(); at != all.results.end();) {
       const SessionId session = at->session;
@@ -325,16 +301,15 @@ class SharedConnections::Shared final : public net::LinkHandler,
   std::map<std::uint64_t, Sharer*> sharers_;  // In the order of their coming.
   std::uint64_t members_seen_ = 0;
   std::unordered_map<SessionId, Sharer*> sessions_;
-  std::unordered_map<std::uint64_t, std::uint64_t> opening_;  // Who, by nonce.
-  /// Who asked for status, and as what, by request.
+  std::unordered_map<std::uint64_t, std::uint64_t> opening_;  // The sharer, by nonce.
+  /// The sharer that has asked for the status and its own number for that, by request.
   std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> asked_;
-  std::shared_ptr<std::vector<std::byte>> commands_;          // Leave at the end of the turn.
-  std::deque<std::shared_ptr<std::vector<std::byte>>> sent_;  // The link may still hold them.
+  CommandBuffer commands_;  // They leave at the end of the turn.
   bool send_posted_ = false;
   std::uint64_t requests_ = 0;
   bool full_ = false;                  // The link has refused something, and will say when not.
-  std::deque<std::uint64_t> waiting_;  // Members, in the order in which they were refused.
-  std::uint64_t woken_ = 0;            // The one whose turn it is.
+  std::deque<std::uint64_t> waiting_;  // Sharers, in the order in which they were refused.
+  std::uint64_t woken_ = 0;            // The sharer whose turn it is; 0: none.
 };
 
 bool SharedConnections::Sharer::send(const net::Message& message) {
@@ -345,10 +320,7 @@ bool SharedConnections::Sharer::send(const net::Message& message) {
     return true;
   }
   if (!shared_) return false;
-  const bool large = std::holds_alternative<net::Read>(message) ||
-                     std::holds_alternative<net::Tail>(message) ||
-                     std::holds_alternative<net::TailCredit>(message);
-  if (!large) return shared_->send(*this, message);
+  if (!net::has_large_answers(message)) return shared_->send(*this, message);
   if (!own_.link) {
     own_.link = all_.dialer_.dial(address_, own_);
     own_.link->expect(net::Speaker::server, net::kFrameBytesMax);

@@ -13,10 +13,10 @@
 namespace stele::log {
 
 /// A thousand clients of one program need no thousand sockets: what they append within a turn of
-/// the loop leaves in one write, and what comes of it in one message. Each has its own session; who
-/// is to be told is found by session, nonce or request. Reads and tails, which may be large, go
-/// over a connection of the client's own, opened with the first of them. Loop thread only; loop and
-/// dialer outlive it, and it outlives the dialers it made and their links.
+/// the loop leaves in one write, and what comes of it in one message. Each has its own session. The
+/// client that is to be told is found by session, nonce or request. Reads and tails, which may be
+/// large, go over a connection of the client's own, opened with the first of them. Loop thread
+/// only; loop and dialer outlive it, and it outlives the dialers it made and their links.
 class SharedConnections {
  public:
   SharedConnections(net::Loop& loop, net::Dialer& dialer) : loop_(loop), dialer_(dialer) {}

@@ -50,11 +50,11 @@ void CommitPace::add(const Commit& commit) {
     if (!one_after_the_other_) looked_at_ = commit.synced_at;
     return;
   }
-  // What was is long ago.
+  // What was measured of overlaps is too old.
   if (one_after_the_other_ && tried_ == 0) waited_s_ = overlap_s_ = 0;
-  // The bytes of a disk have one way, whatever its syncs do. One after the other, a commit ends a
-  // sync and its own bytes after the one before; beside it, as if that had not been there; after a
-  // stall, at once.
+  // Bytes go to the disk one after the other, whatever its syncs do. If the syncs do so too, a
+  // commit ends a sync and its own bytes after the one before. If they overlap, it ends as if that
+  // had not been there. After a stall it ends at once.
   const Duration alone = cost() + cost_.of_bytes(commit.ahead_bytes + commit.bytes);
   const double overlap = seconds(ended_at_ - commit.begun - cost_.of_bytes(commit.ahead_bytes));
   const double gap = seconds(commit.synced_at - ended_at_);

@@ -24,8 +24,9 @@ class CommitPace {
   /// The first `count` under way have been told of; all of them are synced.
   void drop(std::size_t count);
 
-  /// A commit of so many bytes may begin while others are under way: then, at the earliest.
+  /// Whether a commit of so many bytes may begin at `now`, with those that are under way.
   [[nodiscard]] bool may_begin(Time now, std::size_t bytes) const;
+  /// When the next commit may begin at the earliest, if others are under way.
   [[nodiscard]] Time next_begin() const { return begun_at_ + cost() / kSeveral; }
   /// The next one goes like those that overlap, also if it happens to be alone.
   [[nodiscard]] bool several(Time now, std::size_t bytes) const {
@@ -38,15 +39,17 @@ class CommitPace {
   static constexpr std::size_t kSeveral = 8;
   /// A sync by itself that takes so long is slow.
   static constexpr Duration kSlowSync = std::chrono::milliseconds(2);
-  /// Every so often, or after so many times what a commit takes for itself, one is alone, to show
-  /// what that is now, or some overlap, to show whether they do now.
+  /// Every so often one is alone, to show what it takes then, or some overlap, to show whether the
+  /// disk does them beside each other.
   static constexpr Duration kLookAgain = std::chrono::seconds(1);
+  /// Not before so many times what a commit takes for itself, if that is longer than kLookAgain.
   static constexpr int kLookAgainCosts = 40;
-  /// Not by a commit whose bytes take longer than so many times what it takes for itself: who waits
-  /// would wait for all of them.
+  /// A commit is not kept alone to look if its bytes take longer than so many times what it takes
+  /// for itself: all that comes next would wait for them.
   static constexpr int kLookBytesCosts = 2;
 
  private:
+  /// A commit that was begun.
   struct Commit {
     Time begun;
     std::size_t bytes;
@@ -60,15 +63,13 @@ class CommitPace {
 
   SyncCost cost_;
   std::deque<Commit> commits_;  // Under way, and those that wait for one before.
-  Time begun_at_{};             // The last one.
-  Time ended_at_{};             // The last one of those that are not under way any more.
+  Time begun_at_{};             // When the last one began.
+  Time ended_at_{};             // When the last one of those that were dropped was synced.
   Time looked_at_{};            // When one was alone, or some overlapped, if that is rare.
   bool one_after_the_other_ = false;
-  // Of the last commits that overlapped: for how long, and how much of that came one after the
-  // other, older ones counting less.
-  double overlap_s_ = 0;
-  double waited_s_ = 0;
-  int tried_ = 0;
+  double overlap_s_ = 0;  // How long the last commits overlapped; older ones count less.
+  double waited_s_ = 0;   // How much of overlap_s_ came one after the other.
+  int tried_ = 0;         // How many have overlapped so far to show whether they do now.
 };
 
 }  // namespace stele::log

@@ -11,13 +11,15 @@
 namespace stele::log {
 namespace {
 
-/// What the loop commits itself, if it may: a page or so,
+/// The loop itself commits what is not larger, if it may: a page or so.
 constexpr std::size_t kLoopBytesMax = 4 << 10;
-/// unless the disk took so long for the last one; then not for a second, or for a minute if that
-/// was a stall.
+/// The loop does not commit for a while if its last commit has taken longer.
 constexpr Duration kLoopCommitMax = std::chrono::milliseconds(2);
+/// How long the loop does not commit after such a commit.
 constexpr Duration kLoopPause = std::chrono::seconds(1);
+/// A commit that has taken longer was a stall of the disk.
 constexpr Duration kStall = std::chrono::milliseconds(50);
+/// How long the loop does not commit after a stall.
 constexpr Duration kLoopPauseAfterStall = std::chrono::minutes(1);
 
 Time now() { return std::chrono::steady_clock::now().time_since_epoch(); }

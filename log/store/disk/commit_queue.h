@@ -97,7 +97,7 @@ class CommitQueue final : public std::enable_shared_from_this<CommitQueue> {
   void when_durable(std::function<void()> durable);
   /// There is to be a commit if anything of the learner's waits.
   void flush();
-  /// As of Store.
+  /// As of Store::let_loop_commit() and Store::keep_cached().
   void let_loop_commit(bool may) { on_loop_.may_commit = may; }
   void keep_cached(bool keep) { keep_cached_ = keep; }
   /// Bytes queued or under way.

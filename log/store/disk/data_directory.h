@@ -12,9 +12,10 @@ namespace stele::log {
 class DataDirectory {
  public:
   /// Makes the directory if it does not exist. Errors: in_use (another process has it),
-  /// foreign_directory (it holds something else), io (cannot be written).
+  /// foreign_directory (it holds something else), corrupt (a part of the store is missing, or is no
+  /// file), io (cannot be written).
   static Result<DataDirectory> open(const std::string& path);
-  /// The same of one that exists and is only read; it need not be writable.
+  /// The same for a directory that exists and is only read; it need not be writable.
   static Result<DataDirectory> open_to_read(const std::string& path);
   ~DataDirectory();
   DataDirectory(DataDirectory&& other) noexcept;

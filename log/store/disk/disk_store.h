@@ -13,6 +13,7 @@
 
 namespace stele::log {
 
+/// A Store over a data directory: journal, value log and LMDB (StoreFiles). Loop thread only.
 class LmdbStore final : public Store {
  public:
   struct Options {
@@ -23,7 +24,7 @@ class LmdbStore final : public Store {
   };
 
   /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit
-  /// has failed: the node must end. Errors: corrupt, foreign_directory, newer_format, io.
+  /// has failed: the node must end. Errors: those of StoreFiles::open, and corrupt.
   static Result<std::unique_ptr<LmdbStore>> open(DataDirectory directory, const Options& options,
                                                  net::Loop& loop,
                                                  std::function<void(Error)> on_failure);
@@ -55,11 +56,13 @@ class LmdbStore final : public Store {
   [[nodiscard]] Space space() const override;
   void measure_space() override;
 
-  /// Only for stores without threads: what is queued is written, as the next commit under way;
-  /// false if nothing is, or if that must wait for those. Then the `index`th of them is synced, and
-  /// the first one is synced and told of, with those after it that are synced: so many.
+  /// Only for stores without threads: writes what is queued, as the next commit under way. False if
+  /// nothing is, or if it must wait for those.
   bool begin_commit();
+  /// Only for stores without threads: syncs the `index`th commit under way, 0 for the first one.
   void sync_commit(std::size_t index);
+  /// Only for stores without threads: syncs the first commit under way and tells of it, and of
+  /// those after it that are synced. Returns how many they are.
   std::size_t finish_commit();
 
  private:

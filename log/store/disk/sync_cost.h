@@ -21,12 +21,11 @@ class SyncCost {
   }
 
  private:
-  // Sums of 1, bytes, seconds, bytes², bytes × seconds.
-  double count_ = 0;
-  double x_ = 0;
-  double y_ = 0;
-  double xx_ = 0;
-  double xy_ = 0;
+  double count_ = 0;  // Sum of 1.
+  double x_ = 0;      // Sum of bytes.
+  double y_ = 0;      // Sum of seconds.
+  double xx_ = 0;     // Sum of bytes².
+  double xy_ = 0;     // Sum of bytes × seconds.
   Duration cost_{};
   std::chrono::duration<double> per_byte_{};
 };

@@ -26,7 +26,7 @@ class Checkpoint {
   /// Writes the part and syncs it, if it waits for that. Any thread. Errors are final.
   Result<void> run(const Lmdb& lmdb);
   /// Ends the part, if there is one: waits for the thread that writes it, or writes it itself. Then
-  /// what can be read from LMDB, if that is more than before. Errors as of run(), of whichever
+  /// what can be read from LMDB, if that is more than before. Errors: those of run(), on any
   /// thread.
   Result<std::optional<StateNumbers>> end(const Lmdb& lmdb);
 
@@ -43,11 +43,11 @@ class Checkpoint {
   DiskReserve& reserve_;
   mutable std::mutex mutex_;
   std::condition_variable no_longer_running_;
-  State state_ = State::none;  // Guarded by mutex_,
-  Result<void> outcome_;       // and this. The rest is of the thread that writes it.
-  std::vector<std::byte> redo_;
-  JournalMark mark_;
-  StateNumbers numbers_;
+  State state_ = State::none;    // Guarded by mutex_.
+  Result<void> outcome_;         // Guarded by mutex_.
+  std::vector<std::byte> redo_;  // Of the thread that writes the part.
+  JournalMark mark_;             // Of the same thread as redo_.
+  StateNumbers numbers_;         // Of the same thread as redo_.
 };
 
 }  // namespace stele::log

@@ -39,12 +39,12 @@ class FileSync {
   std::string path_;
 };
 
-/// Move-only; one thread. Errors are final: what was written is unknown. But for no_space: the same
-/// may be written again.
+/// One file that is written and synced. Move-only; one thread. Errors are final: what was written
+/// is unknown. But after no_space the same may be written again.
 class DirectFile {
  public:
-  /// `create`: makes an empty one, durably, in place of any other. Errors: io; corrupt if it should
-  /// exist and does not.
+  /// `create`: makes an empty one, durably, in place of any other. Errors: io; no_space; corrupt if
+  /// it should exist and does not.
   static Result<DirectFile> open(const std::string& path, bool create);
   DirectFile() = default;
   ~DirectFile();
@@ -75,7 +75,7 @@ class DirectFile {
   [[nodiscard]] tl::unexpected<Error> error(const char* doing) const;
 
   int file_ = -1;
-  bool direct_allowed_ = false;  // By the file system.
+  bool direct_allowed_ = false;  // The file system allows direct writes.
   bool direct_ = false;
   std::string path_;
   std::unique_ptr<std::byte[], Free> staging_;  // Aligned, as O_DIRECT wants it.

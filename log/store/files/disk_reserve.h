@@ -9,9 +9,9 @@
 
 namespace stele::log {
 
-/// A file that takes up room and says nothing. It is given up piece by piece, to who was told
-/// that the disk is full and tries once more, and grows again when there is room. What was promised
-/// or is in flight can so be written, checkpoints can end, and a node that was killed starts again.
+/// A file that only takes up room. It is given up piece by piece, to a writer that was told that
+/// the disk is full and tries once more, and grows again when there is room. What was promised or
+/// is in flight can so be written, checkpoints can end, and a node that was killed starts again.
 /// Any thread.
 class DiskReserve {
  public:
@@ -30,7 +30,7 @@ class DiskReserve {
   /// Whether a piece was wanted since there was last room for all of it: the disk is full, whatever
   /// was measured before.
   [[nodiscard]] bool wanted() const { return wanted_; }
-  /// How often one was.
+  /// How often a piece was wanted.
   [[nodiscard]] std::uint64_t wants() const { return wants_; }
 
   static constexpr std::uint64_t kPieceBytes = 1 << 20;
@@ -43,8 +43,8 @@ class DiskReserve {
   std::atomic<bool> wanted_ = false;
   std::atomic<std::uint64_t> wants_ = 0;
   mutable std::mutex mutex_;
-  std::uint64_t held_ = 0;  // Guarded by mutex_, as is the next one.
-  bool in_vain_ = false;    // The file system keeps nothing.
+  std::uint64_t held_ = 0;  // Guarded by mutex_.
+  bool in_vain_ = false;    // Guarded by mutex_. The file system keeps nothing.
 };
 
 /// Its name in a data directory.

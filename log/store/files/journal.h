@@ -17,9 +17,11 @@ namespace stele::log {
 /// one half is written while LMDB takes over what the other holds. Move-only; one thread.
 class Journal {
  public:
-  /// Makes a file with room for `bytes` bytes in all, durably, in place of any other. Errors: io.
+  /// Makes a file with room for `bytes` bytes in all, durably, in place of any other. Errors: io,
+  /// no_space.
   static Result<Journal> create(const std::string& path, std::uint64_t id, std::uint64_t bytes);
-  /// Errors: io; corrupt (it is not the one with this id, or its head is damaged).
+  /// Opens that file. Errors: io; newer_format; corrupt (it is not the one with this id, or its
+  /// head is damaged).
   static Result<Journal> open(const std::string& path, std::uint64_t id);
 
   /// Whether a record with so much redo has room after the last one, in the same half.
@@ -29,7 +31,7 @@ class Journal {
                       FileSync* apart = nullptr);
   /// The next record is the first one of the other half; what that holds is needed no more.
   void turn();
-  /// Of the file, in bytes.
+  /// Bytes of the file.
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
  private:
@@ -48,7 +50,8 @@ class Journal {
 
 /// The id that a journal names itself; nothing if `file` is none.
 [[nodiscard]] std::optional<std::uint64_t> journal_id(std::span<const std::byte> file);
-/// Errors: corrupt, if `file` is not a journal with this id.
+/// Checks the head of a journal. Errors: newer_format; corrupt, if `file` is not a journal with
+/// this id.
 [[nodiscard]] Result<void> check_journal(std::span<const std::byte> file, const std::string& path,
                                          std::uint64_t id);
 

@@ -14,6 +14,7 @@ inline constexpr std::size_t kRecordHeadBytes = 48;
 /// So many records may be written before the first of them is durable.
 inline constexpr std::uint64_t kUnsyncedMax = 16;
 
+/// Which record it is, and what it says of those before it.
 struct RecordNumber {
   std::uint64_t own = 0;
   std::uint64_t durable = 0;  ///< All up to this one were durable when it was written.
@@ -35,7 +36,7 @@ struct FoundRecord {
   std::uint64_t end = 0;      ///< In the file, a page's begin.
 };
 
-/// Of which store a record begins in `page`; 0 if nothing was written there.
+/// The id of the store whose record begins in `page`; 0 if nothing was written there.
 [[nodiscard]] std::uint64_t record_id(std::span<const std::byte> page);
 /// Whether there is any record in `pages`, from a page's begin on, of the store with this id.
 [[nodiscard]] bool holds_record(std::span<const std::byte> pages, std::uint64_t id);

@@ -59,7 +59,8 @@ tl::unexpected<Error> no_store(const std::string& file, const std::string& why) 
   return fail(Errc::foreign_directory, file + " is not a store of Stele: " + why);
 }
 
-/// What is unknown is not nothing. `names`: of the environment's own table of tables.
+/// A table that this program does not know must not be ignored. `names`: of the environment's own
+/// table of tables.
 Result<void> check_no_others(const MDB_stat& names, const std::vector<SectionTable>& tables,
                              const std::string& file) {
   if (names.ms_entries <= tables.size()) return {};

@@ -29,7 +29,8 @@ class Lmdb {
 
   Lmdb() = default;
   /// Opens the store in `directory`, makes an empty one if there is none (not if read_only).
-  /// Errors: corrupt, foreign_directory, newer_format (a table that is none of these), io.
+  /// Errors: corrupt, foreign_directory, newer_format (a table that is none of these),
+  /// invalid_argument (the system does not let it map so much), no_space, io.
   static Result<Lmdb> open(const std::string& directory, const Options& options);
   ~Lmdb();
   Lmdb(Lmdb&& other) noexcept;

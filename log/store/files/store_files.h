@@ -39,14 +39,14 @@ class StoreFiles {
     std::vector<SectionTable> sections = {};   ///< As of Lmdb.
     std::uint64_t journal_bytes = 2 << 20;     ///< Of a new journal; as much memory at most.
     std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
-    std::uint64_t behind_bytes_max = 4 << 20;  ///< LMDB takes over so much at once, at most.
+    std::uint64_t behind_bytes_max = 4 << 20;  ///< If it lacks more than that, LMDB takes it over.
     std::uint64_t reserve_bytes = 0;           ///< As of DiskReserve.
     ValueLog::Options values = {};
     NodeId node = {};  ///< Whose directory it must be; {}: anybody's.
   };
 
   /// Everything that was durable, or may have been, is in LMDB and synced afterwards. Errors:
-  /// corrupt, foreign_directory, newer_format, io.
+  /// corrupt, foreign_directory, newer_format, invalid_argument (as of Lmdb::open), io.
   static Result<StoreFiles> open(const std::string& directory, const Options& options);
 
   /// Durable when it returns. `readable`: it can be read from LMDB then, and all before it.
@@ -78,7 +78,7 @@ class StoreFiles {
   /// when it must be done.
   void listen(CheckpointListener& listener) { listener_ = &listener; }
 
-  /// Beside the files.
+  /// The space that is kept beside the files.
   [[nodiscard]] DiskReserve& reserve() { return *reserve_; }
   [[nodiscard]] Lmdb& lmdb() { return lmdb_; }
   [[nodiscard]] ValueReader& values() { return *reader_; }
@@ -86,8 +86,9 @@ class StoreFiles {
   [[nodiscard]] const StateNumbers& readable() const { return readable_; }
   /// Of all files.
   [[nodiscard]] std::uint64_t used_bytes() const;
-  /// The last commit, those under way included: now, and as it was found.
+  /// The last commit, those under way included.
   [[nodiscard]] std::uint64_t commits() const { return written_.commits; }
+  /// The last commit that was there when the files were opened.
   [[nodiscard]] std::uint64_t commits_found() const { return commits_found_; }
 
  private:
@@ -123,18 +124,18 @@ class StoreFiles {
   Journal journal_;
   ValueLog values_;
   std::unique_ptr<ValueReader> reader_;
-  JournalMark written_;                          // After the last record,
-  JournalMark mark_;                             // and after the last one that is durable.
-  std::deque<Unsynced> unsynced_;                // Those between.
-  std::array<std::uint64_t, 2> last_in_half_{};  // Of the journal, the last record in each,
-  std::size_t half_ = 0;                         // and the one that is written.
-  std::uint64_t in_lmdb_ = 0;                    // The last record that LMDB has,
-  std::uint64_t begun_ = 0;                      // or will have with the part under way.
-  std::uint64_t told_ = 0;  // The last record says that those up to this one are durable.
+  JournalMark written_;                          // After the last record.
+  JournalMark mark_;                             // After the last record that is durable.
+  std::deque<Unsynced> unsynced_;                // The records that are not known as durable.
+  std::array<std::uint64_t, 2> last_in_half_{};  // The last record in each half of the journal.
+  std::size_t half_ = 0;                         // The half that is written.
+  std::uint64_t in_lmdb_ = 0;                    // The last record that LMDB has.
+  std::uint64_t begun_ = 0;  // The last record of the part that LMDB takes over.
+  std::uint64_t told_ = 0;   // The last record says that those up to this one are durable.
   std::uint64_t commits_found_ = 0;
   Redo redo_;                       // Of the transaction under way.
-  std::vector<std::byte> behind_;   // What LMDB lacks, without what it takes over just now,
-  std::uint64_t behind_bytes_ = 0;  // and with its values.
+  std::vector<std::byte> behind_;   // What LMDB lacks and does not take over just now.
+  std::uint64_t behind_bytes_ = 0;  // Bytes of what is in behind_, with its values.
   CheckpointListener* listener_ = nullptr;
   std::unique_ptr<DiskReserve> reserve_;
   std::unique_ptr<Checkpoint> checkpoint_;
@@ -152,7 +153,8 @@ struct Journaled {
   std::vector<FoundRecord> records;
   ValuePlace values_end;  ///< After the last record.
 };
-/// Nothing if there is no journal yet. Errors: corrupt (what was durable is missing), io.
+/// Reads it; nothing if there is no journal yet. Errors: corrupt (what was durable is missing),
+/// newer_format, io.
 [[nodiscard]] Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn);
 
 }  // namespace stele::log

@@ -14,7 +14,7 @@ namespace stele::log {
 
 /// Tables that know of no journal are those of a first start that did not come to its end: then a
 /// journal beside them has never held anything. Otherwise they are not the tables of this store.
-/// Errors: corrupt.
+/// Errors: corrupt, newer_format, io.
 Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn);
 
 /// The value log is there, as far as LMDB knows it (`end`), and all of it is of the store with this

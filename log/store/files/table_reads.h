@@ -11,7 +11,8 @@
 
 namespace stele::log {
 
-/// The defaults if there is no record yet. Errors: corrupt, io; so with all of these.
+/// The numbers of the state; the defaults if there is no record yet. Errors of all of these:
+/// corrupt, io.
 [[nodiscard]] Result<StateNumbers> get_numbers(Lmdb::Txn& txn);
 /// Records from `begin` on, below `end`: at most `bytes_max` bytes, but at least one.
 [[nodiscard]] Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin,

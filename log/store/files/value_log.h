@@ -37,7 +37,7 @@ class ValueLog {
     std::function<void(const std::string& path)> made = {};
   };
 
-  /// Goes on at `end`; what lies after it is cut off. Errors: io, corrupt.
+  /// Goes on at `end`; what lies after it is cut off. Errors: io, corrupt, no_space.
   static Result<ValueLog> open(const std::string& directory, std::uint64_t id, ValuePlace end,
                                Options options);
 
@@ -96,15 +96,16 @@ class ValueReader {
   /// The record that goes up to `end`, and whose first value is at `begin`, was written through the
   /// page cache.
   void add_cached(ValuePlace begin, ValuePlace end);
-  /// So many stretches of the cache are remembered, the youngest ones,
+  /// So many stretches that are in the cache are remembered, the youngest ones.
   static constexpr std::size_t kCachedMax = 64;
-  /// each until it was not there so many times in a row.
+  /// A stretch is forgotten once it was not there so many times in a row.
   static constexpr int kMissesMax = 16;
   /// Stretches that were read from there.
   [[nodiscard]] std::uint64_t cached_reads();
 
  private:
   struct Segment;
+  /// A stretch of a segment that was written through the page cache.
   struct Range {
     std::uint32_t segment;
     std::uint64_t begin;
@@ -119,9 +120,9 @@ class ValueReader {
   std::string directory_;
   bool believes_cache_ = true;
   std::mutex mutex_;
-  std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_,
-  std::deque<Range> cached_;                                // this, the oldest first,
-  std::uint64_t cached_reads_ = 0;                          // and this.
+  std::map<std::uint32_t, std::shared_ptr<Segment>> open_;  // Guarded by mutex_.
+  std::deque<Range> cached_;                                // Guarded by mutex_; the oldest first.
+  std::uint64_t cached_reads_ = 0;                          // Guarded by mutex_.
 };
 
 /// A slot's record. Copies the value out of `bytes`, or out of the value log. Errors: corrupt; io,

@@ -12,13 +12,14 @@
 
 namespace stele::log {
 
+/// What a data directory holds, and what is wrong with it.
 struct VerifyReport {
   Identity identity;
   History history;
   Promised promised;
   StateNumbers numbers;
-  std::uint64_t records = 0;  ///< In the table of slots,
-  std::uint64_t votes = 0;    ///< of which at or above chosen_end.
+  std::uint64_t records = 0;  ///< In the table of slots.
+  std::uint64_t votes = 0;    ///< Records at or above chosen_end.
   std::uint64_t value_bytes = 0;
   std::uint64_t entries = 0;
   /// The rows of each section, by its name.

@@ -72,8 +72,8 @@ TEST_SUITE("bench.load") {
     options.in_flight = 3;
     options.warm_up = milliseconds(5);
     options.duration = milliseconds(10);
-    std::vector<std::uint64_t>
-        at;  // What had been begun when the time began, was half over, ended.
+    // How many had been begun when the measured time began, was half over, and ended.
+    std::vector<std::uint64_t> at;
     const auto note = [&] { at.push_back(subject.appends); };
     options.measured_begin = note;
     options.at_half = note;

@@ -189,8 +189,8 @@ TEST_SUITE("log.lineage") {
     REQUIRE(two.admit(hello_of(kN3, Lineage(kN3, {}, 100, 0))));
     two.on_kept(kN3, 100);
     Directory copy = bench.directory;
-    REQUIRE(bench.hear(bench.directory, 101));           // Node 2 was away,
-    REQUIRE(two.admit(hello_of(kN3, copy.start(102))));  // and hears the other one.
+    REQUIRE(bench.hear(bench.directory, 101));           // Node 2 is away meanwhile.
+    REQUIRE(two.admit(hello_of(kN3, copy.start(102))));  // Node 2 hears the other directory.
     two.on_kept(kN3, 102);
     CHECK(two.merge(kN1, bench.one.sightings(1)));
     CHECK(bench.one.merge(kN2, two.sightings(1)));

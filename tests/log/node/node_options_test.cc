@@ -13,7 +13,7 @@ NodeOptions enough() {
   return options;
 }
 
-/// Why options are refused that differ from such that are not.
+/// Why valid options are refused after `change`; empty if they are not.
 template <class Change>
 std::string fault(Change change) {
   NodeOptions options = enough();

@@ -94,8 +94,8 @@ TEST_SUITE("log.tcp_host") {
     }
     {
       NodeOptions options = bench.options();
-      options.listen = Address{"127.0.0.1", 1};  // Not for everybody, but never asked for:
-      options.data.clear();                      // options are looked at first.
+      options.listen = Address{"127.0.0.1", 1};  // A port for which one needs a privilege.
+      options.data.clear();                      // Looked at before the port is asked for.
       Node without_data(bench.context, options, bench.events, {});
       const auto [error, why] = bench.start(without_data);
       CHECK(error == Errc::invalid_argument);

@@ -88,7 +88,7 @@ TEST_SUITE("log.replica") {
     CHECK(bench.replica.fault().empty());
     bench.replica.hear_of(paxos::kN2, {3});
     bench.pass(seconds(1));
-    CHECK(bench.replica.fault().empty());  // For a moment anybody does.
+    CHECK(bench.replica.fault().empty());  // Every node lags for a moment now and then.
     bench.pass(seconds(2));
     CHECK(bench.replica.fault() ==
           "lags by 2 slots at least: hears no leader, and fetches from those who have heard one");
@@ -129,7 +129,7 @@ TEST_SUITE("log.replica") {
     CHECK(bench.proposed > 3);
   }
 
-  // What is chosen is said after the accepts by who leads.
+  // A leader says what is chosen after its accepts.
   TEST_CASE("who hears a leader does not fetch what others have before it") {
     Bench bench;
     for (int i = 0; i < 20; ++i) {

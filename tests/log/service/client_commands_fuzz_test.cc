@@ -73,7 +73,7 @@ TEST_SUITE("log.client_commands") {
       bench.say(*link, append_of(std::move(bytes)));
       if (random.chance(30)) bench.sync();
       if (random.chance(10)) sequence += random.below(5);
-      // Who was refused comes again.
+      // A client that was refused connects again.
       if (std::ranges::find(bench.links, link) == bench.links.end()) {
         ++refused;
         link = &bench.connect();

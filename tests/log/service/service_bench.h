@@ -1,4 +1,4 @@
-// A node that leads, with a service for clients who are the test.
+// A node that leads, and its service; the test plays the clients.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -170,7 +170,7 @@ TEST_SUITE("log.client_service") {
   }
 
   // Otherwise clients that lose patience fill the queue with sessions that nobody waits for any
-  // more (found by simulation).
+  // more.
   TEST_CASE("open: asked again over a new connection, it costs one slot and is told there") {
     Bench bench;
     FakeLink& old = bench.connect();

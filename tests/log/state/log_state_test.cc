@@ -283,9 +283,9 @@ TEST_SUITE("log.log_state") {
     CHECK(outcome_of(a, 4) == Outcome::forgotten);
     CHECK(outcome_of(a, 5) == Outcome::ok);
     alternate(b, 1, 11);
-    CHECK(outcome_of(b, 8) == Outcome::forgotten);  // Who comes later has what is its own.
+    CHECK(outcome_of(b, 8) == Outcome::forgotten);  // A session that comes later has its own share.
     CHECK(outcome_of(b, 9) == Outcome::ok);
-    CHECK(outcome_of(a, 5) == Outcome::ok);  // Nobody takes it from others.
+    CHECK(outcome_of(a, 5) == Outcome::ok);  // No session takes the share of another one.
     alternate(a, 11, 12);
     CHECK(outcome_of(a, 8) == Outcome::skipped);
     CHECK(outcome_of(a, 7) == Outcome::forgotten);

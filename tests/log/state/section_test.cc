@@ -1,5 +1,5 @@
-// A section that no file of the product knows: counters. What a feature of the log needs to touch
-// is this file, and the list that it is given by.
+// A section that no file of the product knows: counters. A feature of the log is a file like this
+// one, and a line in the list of sections.
 
 #include "log/state/section.h"
 

@@ -226,18 +226,18 @@ TEST_SUITE("net.peers") {
     REQUIRE(dialer.links.size() == 2);
     std::size_t dials = dialer.dials;
     loop.advance(Peers::kTryAnswered);
-    peers.heard_from({2});  // A try that began when the other node was there is let be.
+    peers.heard_from({2});  // A try that began when the other node was there goes on.
     CHECK(dialer.dials == dials);
     dialer.links.back()->handler->on_closed("nobody listens");
     loop.advance(Peers::kBackoffMax);
     REQUIRE(dialer.dials == dials + 2);
-    peers.heard_from({2});  // So is one that is young,
+    peers.heard_from({2});  // A try that is young goes on, too.
     CHECK(dialer.dials == dials + 2);
     loop.advance(Peers::kTryAnswered);
-    peers.heard_from({2});  // but not one that may have come too early;
+    peers.heard_from({2});  // A try that may have come too early is replaced.
     CHECK(dialer.dials == dials + 4);
     loop.advance(2 * Peers::kTryAnswered);
-    peers.heard_from({2});  // and that only once.
+    peers.heard_from({2});  // It is replaced only once.
     CHECK(dialer.dials == dials + 4);
     dials += 2;
     REQUIRE(dialer.links.size() == 2);
@@ -247,7 +247,7 @@ TEST_SUITE("net.peers") {
     CHECK_FALSE(peers.connected({2}));
     dialer.links.back()->handler->on_message(hello);
     REQUIRE(peers.connected({2}));
-    peers.heard_from({2});  // so does what is connected.
+    peers.heard_from({2});  // A connection stays.
     CHECK(peers.connected({2}));
     loop.advance(2 * Peers::kBackoffMax);
     CHECK(dialer.dials == dials + 2);

@@ -49,7 +49,7 @@ TEST_SUITE("net.receive_memory") {
     });
     memory.release(400);
     CHECK(got.empty());
-    CHECK_FALSE(memory.reserve(1));  // Nor does who comes now.
+    CHECK_FALSE(memory.reserve(1));  // One that comes now gets nothing, either.
     CHECK(memory.awaited());
     memory.release(600);
     CHECK(got == "large small ");

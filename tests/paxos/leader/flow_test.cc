@@ -160,8 +160,7 @@ TEST_SUITE("paxos.flow") {
     CHECK(slow.bytes_per_second > 0.85 * 8e6 / (0.05 + 8e6 / 20e6));
   }
 
-  // Its bytes are no reason to think that nothing else took long; a low rate so far is none,
-  // either.
+  // The time that its own bytes take, at a low rate so far, must not hide how long the sync takes.
   TEST_CASE(
       "a large slot that was alone on a disk with slow syncs: the bound grows within seconds") {
     for (const std::size_t bytes : {std::size_t{10'000}, std::size_t{100'000}}) {
@@ -174,7 +173,7 @@ TEST_SUITE("paxos.flow") {
     }
   }
 
-  // Who has little in flight must not be held back later by what was too much for little.
+  // Little in flight shows nothing of how much more would be too much: the bound stays.
   TEST_CASE("it grows only while something is held back") {
     Flow flow(8 << 20);
     flow.begin(milliseconds(1));

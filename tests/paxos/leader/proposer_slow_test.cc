@@ -87,7 +87,7 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(bench.proposer.leads());
   }
 
-  // Found by simulation: q1 of five is five, q2 one, and only one other node is heard.
+  // q1 of five nodes is five, q2 is one, and only one other node is heard.
   TEST_CASE("a leader that cannot learn what was voted for gives up") {
     Bench bench(*Configuration::make({kN1, kN2, kN3, kN4, kN5}, 5, 1));
     bench.campaign();
@@ -119,8 +119,7 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(bench.now - proposed_at >= 20 * kTimeout);  // Slow is something else.
   }
 
-  // Found by simulation: a link had no room for one large accept, and small ones came every now and
-  // then after it.
+  // A link has no room for one large accept, and small ones follow it now and then.
   TEST_CASE("an accept that was lost is sent again, though later slots are voted for") {
     Bench bench(three_nodes());
     bench.lead();
@@ -143,8 +142,8 @@ TEST_SUITE("paxos.proposer.slow") {
     CHECK(again);
   }
 
-  // Two clients whose appends take a commit each, so that slots wait for each other; now and then
-  // one has to be alone. The commits are slow, and nothing is much.
+  // Two clients, and each append takes a commit of its own, so that slots wait for each other. Now
+  // and then a slot has to be alone. Commits are slow, and carry few bytes.
   TEST_CASE("a time with little to do leaves the bound on bytes as it was") {
     Bench bench(three_nodes());
     bench.lead();
@@ -178,7 +177,7 @@ TEST_SUITE("paxos.proposer.slow") {
     bench.lead();
     Proposer::Effects idle;
     bench.proposer.on_fetch_failed(bench.now, idle);
-    CHECK(bench.proposer.leads());  // What others claim to know is not in its way.
+    CHECK(bench.proposer.leads());  // Nothing in flight waits for that.
     Proposer::Effects out;
     bench.proposer.propose(bench.now, value("a"), out);
     // The others know another value as chosen there, vote no more, and do not serve it.
@@ -196,7 +195,7 @@ TEST_SUITE("paxos.proposer.slow") {
     const auto refuse = [&](NodeId node) {
       bench.hear(node, Nack{.ballot = bench.proposer.ballot(), .promised = {}, .no_space = true});
     };
-    /// What is sent again, which those refuse who have no room.
+    /// Whether what is sent again is for full disks; the nodes in `full` refuse it.
     const auto again = [&](const std::vector<NodeId>& full) {
       std::set<bool> recovers;
       for (int i = 0; i < 100; ++i) {

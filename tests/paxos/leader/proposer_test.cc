@@ -74,7 +74,7 @@ struct Bench {
     }
   }
 
-  /// To whom accepts are sent while so much time passes, in which everybody lives.
+  /// The nodes to which accepts are sent within `ms`, while all nodes live.
   NodeSet again(int ms) {
     NodeSet receivers;
     for (int i = 0; i < ms / 10; ++i) {

@@ -332,7 +332,7 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
 /// proposed again; a value of one's own only if q1 told of none.
 void Checker::check_phase_one(const paxos::Accept& accept, const Leadership& leadership) const {
   const auto told = leadership.told(accept.slot);
-  Ballot highest;  // In which anybody has voted for what is proposed; {}: nobody.
+  Ballot highest;  // Of the votes told for what is proposed; {}: there are none.
   for (const paxos::SlotRecord* record : told) {
     if (record != nullptr && same(record->value, accept.value)) {
       highest = std::max(highest, record->ballot);
@@ -347,7 +347,8 @@ void Checker::check_phase_one(const paxos::Accept& accept, const Leadership& lea
                   std::to_string(told.size()) + " promises speak");
 }
 
-/// Nobody proposes above the bound, but what must be proposed again, and batches without commands.
+/// A leader proposes nothing above the bound but what must be proposed again, and batches without
+/// commands.
 void Checker::check_bytes_in_flight(const paxos::Accept& accept, const SlotView& view) const {
   if (accept.value.size() <= log::BatchHeader::kBytes) return;
   for (const auto& [ballot, vote] : view.votes) {

@@ -28,7 +28,7 @@ class ModelLog {
     Slot slot;
   };
 
-  /// Room for so many sessions, of which a full table lets go if they are idle for so long.
+  /// The table has room for `most` sessions; when it is full, one that is idle for `idle_us` goes.
   void set_sessions(std::size_t most, std::uint64_t idle_us) {
     sessions_max_ = most;
     idle_us_ = idle_us;

@@ -1,4 +1,4 @@
-// How a run ends that should not have gone that way.
+// How a run ends in which an invariant was violated.
 #pragma once
 
 #include <stdexcept>

@@ -104,7 +104,7 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
   if (files.watched.empty()) return;
   while (random.chance(30)) recover_in_part(files, random);
   must(log::StoreFiles::open(files.directory, file_options(files)), "the files");
-  if (random.chance(30)) files.watched.lose_power(random);  // What a start has found stays found.
+  if (random.chance(30)) files.watched.lose_power(random);  // What was found must stay.
   const Image found = read_image(files.directory);
   // The most first: one that changes nothing looks like the one before.
   std::vector<Image> states{disk.cached};
@@ -220,7 +220,7 @@ void LmdbSimStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
 }
 
 void LmdbSimStore::write_state(log::StateWrite write) {
-  if (!real_) return;  // Crashed: what a process would have written when it ended is lost.
+  if (!real_) return;  // Crashed: nothing is written at the end.
   waiting_.add_state(write);
   real_->write_state(std::move(write));
 }

@@ -94,7 +94,7 @@ class LmdbSimStore final : public SimStore {
   std::unique_ptr<log::LmdbStore> real_;
   Txn waiting_;
   std::vector<Txn> under_way_;
-  bool always_cached_ = false;  // Whatever the node wishes: it must make no difference.
+  bool always_cached_ = false;  // Whatever the node asks for: the result must be the same.
 };
 
 }  // namespace stele::sim

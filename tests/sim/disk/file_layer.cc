@@ -27,9 +27,9 @@ constexpr std::size_t kPage = 4096;
 using Page = std::vector<char>;
 
 struct Versions {
-  Page synced;                // What is surely on the medium,
-  std::vector<Page> written;  // and what was written over it since, in order,
-  bool cached = false;        // through the page cache.
+  Page synced;                // What is surely on the medium.
+  std::vector<Page> written;  // What was written over it since, in order.
+  bool cached = false;        // Whether that went through the page cache.
 
   [[nodiscard]] const Page& surviving(Random& random) const {
     const std::uint64_t kept = random.below(written.size() + 1);
@@ -43,7 +43,7 @@ struct Life {
   bool is_dead = false;
   bool refuses_direct = false;
   std::uint64_t full_for = 0;     // Writes after a file's end.
-  std::optional<Random> failing;  // The first sync after them fails, and the process ends with it.
+  std::optional<Random> failing;  // The first sync after `left` fails and ends the process.
 
   /// Counts a write or a sync; true if it still happens.
   bool happens() {

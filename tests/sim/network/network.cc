@@ -36,8 +36,8 @@ struct Network::End {
   std::uint64_t left = 0;
   bool refused = false;  // Somebody waits for on_writable.
   Time last_arrival{};
-  std::deque<std::shared_ptr<Frame>> line;  // Waits for the host's line,
-  std::size_t line_sent = 0;                // which has taken so much of the first one.
+  std::deque<std::shared_ptr<Frame>> line;  // What waits for the host's line.
+  std::size_t line_sent = 0;                // What the line has taken of the first frame.
   std::deque<std::shared_ptr<Frame>> held;
   std::uint64_t holds = 0;
 };

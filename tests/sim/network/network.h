@@ -55,12 +55,12 @@ class Network {
   void down(Host host, bool power);
   [[nodiscard]] std::unique_ptr<net::Dialer> dialer(Host host);
 
-  /// No bytes from `from` to `to`, until healed; what was sent waits, as TCP has it.
+  /// No bytes from `from` to `to` until heal(); what was sent waits, as TCP has it.
   void cut(Host from, Host to);
   void heal(Host from, Host to);
   void heal_all();
   [[nodiscard]] bool reaches(Host from, Host to) const { return !cut_.contains({from, to}); }
-  /// So much longer takes every message from `from` to `to`.
+  /// Every message from `from` to `to` takes `extra` longer.
   void clog(Host from, Host to, Duration extra);
   /// Connections between the two end at once, with what was on its way.
   void reset(Host a, Host b);

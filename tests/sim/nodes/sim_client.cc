@@ -97,7 +97,7 @@ void SimClient::pump() {
   timer_ = process_->after(pause, [this] { pump(); });
 }
 
-/// So long that the operations are spread over the whole phase.
+/// A pause with which the operations are spread over the whole phase.
 Duration SimClient::pause_after(std::uint64_t operations) {
   const std::uint64_t each_us = world_.plan.horizon_ms * 1000 / world_.plan.operations;
   return us(random_.between(1, 2 * each_us * operations));
@@ -193,7 +193,7 @@ void SimClient::on_append(std::size_t index, Lsn condition, std::optional<Errc> 
     if (condition != Lsn{}) world_.coverage.count(Path::conditions_met);
     if (epilogue_ && owed_ != 0) {
       --owed_;
-      tail_owed_ = tail_next_ < acknowledged_end_;  // Of this one, too, if it has not come yet.
+      tail_owed_ = tail_next_ < acknowledged_end_;  // Also of this append.
     }
   } else {
     if (!result.may_be_appended) append.fate = test::Append::Fate::refused;

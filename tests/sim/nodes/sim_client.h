@@ -80,7 +80,7 @@ class SimClient {
     std::unique_ptr<log::ClientCore> core;
     std::uint64_t writer = 0;
     std::uint64_t pending = 0;  // Appends of this writer.
-    bool failed = false;        // One of them has.
+    bool failed = false;        // An append of this writer has failed.
   };
   [[nodiscard]] log::ClientCore& core() { return *users_.front().core; }
   [[nodiscard]] User& any_user();

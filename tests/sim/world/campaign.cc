@@ -60,7 +60,7 @@ void report(Shared& shared, std::uint64_t seed, const std::string& invariant,
   failure.seed = seed;
 }
 
-/// What runs for longer is hung. Others may take the processor: what waits is given longer.
+/// A seed that runs for longer hangs. In real time it is given more: others may take the processor.
 void limit(unsigned seconds) {
   const itimerval processor{{0, 0}, {static_cast<time_t>(seconds), 0}};
   ::setitimer(ITIMER_PROF, &processor, nullptr);

@@ -149,7 +149,7 @@ void Faults::apply(const Fault& fault) {
   apply_to_node(fault, node);
 }
 
-/// How many others have heard nothing of a node that its copy does not know.
+/// How many other nodes know nothing of the node that its copy lacks.
 std::size_t Faults::unaware_of(const SimNode& node) const {
   std::size_t unaware = 0;
   for (const auto& any : world_.nodes) {
@@ -170,7 +170,7 @@ void Faults::apply_to_node(const Fault& fault, SimNode& node) {
         fault.kind == Kind::kill ? node.kill() : node.lose_power();
         restart_later(node, fault.ms);
       };
-      // What files hold then is most interesting in the midst of a commit.
+      // In the midst of a commit there is most to find in the files.
       const bool waits = world_.plan.real_files != 0 && node.running() && random_.chance(50);
       return waits ? node.within_next_commit(std::move(strike)) : strike();
     }
@@ -206,7 +206,7 @@ void Faults::apply_to_node(const Fault& fault, SimNode& node) {
     case Kind::copy: return node.copy_directory();
     case Kind::roll_back:
       if (!node.copy() || node.outcast()) return;
-      // What nobody has heard of, nobody can miss: no quorum may lack somebody who has.
+      // Every quorum must have a node that has heard of what the copy lacks: others cannot know.
       if (unaware_of(node) + 1 >= std::min(world_.plan.q1, world_.plan.q2)) return;
       node.kill();
       node.roll_back();

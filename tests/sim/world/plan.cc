@@ -139,7 +139,7 @@ class Drawing {
     plan_.tail_percent = pick({0, 5, 10});
     plan_.condition_percent = pick({0, 0, 10});
     plan_.close_percent = pick({0, 0, 2});
-    // From a stream of its own: the rest of a seed's plan is what it was without.
+    // From a stream of its own, so that the rest of a seed's plan does not depend on it.
     const std::uint64_t dice = random_.fork(2).below(4);
     plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
     plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
@@ -149,7 +149,7 @@ class Drawing {
     }
   }
 
-  /// Clients that went without closing have filled the table, or have been away from it for long.
+  /// Clients that end without closing their sessions fill a small table, which lets idle ones go.
   void a_small_table_of_sessions() {
     plan_.sessions_max = plan_.clients * (1 + plan_.sharers);
     plan_.session_idle_ms = 1000;
@@ -204,7 +204,7 @@ class Drawing {
     std::vector<Fault> faults;
     std::uint64_t at = random.between(100, plan_.horizon_ms / 2);
     faults.push_back({at, Kind::copy, plan_.nodes, 0, 0, 0});
-    // Mostly it is started again in between: that alone would give it away.
+    // Mostly the node is started again in between, which alone shows that the copy is older.
     at += random.between(1, plan_.horizon_ms / 4);
     if (random.chance(60)) faults.push_back({at, Kind::kill, plan_.nodes, 0, 50, 0});
     at += random.between(100, plan_.horizon_ms / 4);
@@ -213,8 +213,8 @@ class Drawing {
     if (spoilt_ == 0) spoil_the_last();
   }
 
-  /// One node's state is another one: it must stop, and the others go on. They are all there, and
-  /// hear each other: one that lags for long has no say, and of three none could go on.
+  /// One node's state differs: that node must stop, and the others go on. All nodes are there and
+  /// hear each other: a node that lags for long cannot judge, and of three nodes none could go on.
   void a_state_that_differs(Random& random) {
     if (plan_.nodes < 3) return;
     plan_.faults.clear();
@@ -224,7 +224,7 @@ class Drawing {
     const bool some_lag = plan_.nodes >= 5 && random.chance(60);
     const std::uint64_t node = random.chance(50) && !some_lag ? plan_.nodes : Fault::kLeader;
     plan_.faults.push_back({at, Kind::differ, node, 0, 100, 0});
-    // Those who are left are a majority, and it takes all of them to say who is right.
+    // The nodes that are left are a majority, and only all of them together can judge the states.
     for (std::uint64_t id = plan_.nodes / 2 + 2; some_lag && id <= plan_.nodes; ++id) {
       plan_.faults.push_back({at - 300, Kind::isolate, id, 0, 6000, 0});
     }
@@ -232,7 +232,7 @@ class Drawing {
     plan_.centre = 0;
   }
 
-  /// Those who are healed are enough without the last node.
+  /// The healed nodes are enough without the last one.
   void spoil_the_last() {
     plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
     if (plan_.centre == plan_.nodes) plan_.centre = 1;
@@ -276,7 +276,7 @@ class Drawing {
     plan_.disk_bytes_per_s = pick_of({1'000'000, 5'000'000, 50'000'000});
     plan_.commit_us_min = plan_.commit_us_max = pick_of({100, 1000, 10'000, 50'000});
     plan_.clients = pick_of({1, 3});
-    // On the slowest lines as programs have it: appends do not wait for what tails get.
+    // On the slowest lines clients share connections: appends do not wait for what tails get.
     const bool slowest = plan_.line_bytes_per_s != 0 && plan_.line_bytes_per_s < 1'250'000;
     plan_.sharers = slowest ? 1 : 0;
     plan_.sessions_max = std::max(plan_.sessions_max, plan_.clients * (1 + plan_.sharers));
@@ -300,7 +300,8 @@ class Drawing {
     plan_.operations = std::clamp<std::uint64_t>(10 * rate / bytes, 4, 1000);
   }
 
-  /// Of one node only, mostly the leader's: then another one leads. Enough is appended to show it.
+  /// One node's disk, mostly the leader's, is slow: another node leads then. Enough is appended to
+  /// show it.
   void a_slow_disk(Random& random) {
     const bool leader = random.chance(70);
     plan_.slow_disks = 1;
@@ -316,7 +317,7 @@ class Drawing {
     plan_.faults.push_back({4500, Kind::slow_disk, node, 0, 30'000, random.between(100, 400)});
   }
 
-  /// All nodes are alone for so long that the leader stops, and it may well be the next one.
+  /// All nodes are alone for so long that the leader stops; the same node may lead next.
   void leaders_that_come_back() {
     plan_.faults.clear();
     plan_.cursed_percent = 0;
@@ -332,8 +333,8 @@ class Drawing {
     }
   }
 
-  /// What a leader does that has been replaced and does not know it: little else goes wrong, one
-  /// client writes now and then, and another one reads all the time.
+  /// A leader has been replaced and does not know it. Little else goes wrong; one client writes now
+  /// and then, and another one reads all the time.
   void reads_of_an_old_leader() {
     plan_.faults.clear();
     plan_.cursed_percent = 0;

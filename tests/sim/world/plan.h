@@ -15,34 +15,34 @@ struct Fault {
   enum class Kind : std::uint8_t {
     kill,          ///< The process of `a`; restarted `ms` later.
     power,         ///< The power of `a` fails; back `ms` later.
-    kill_all,      ///< All processes at once, back `ms` later.
-    power_all,     ///< All power.
+    kill_all,      ///< All processes are killed at once; restarted within `ms`.
+    power_all,     ///< The power of all nodes fails at once; back within `ms`.
     stop,          ///< `a` is asked to stop; restarted `ms` later.
     pause,         ///< The process of `a` stands still for `ms`.
     stall,         ///< The disk of `a` does nothing for `ms`.
     eio,           ///< The next commit of `a` fails.
     space,         ///< `amount` bytes are left on the disk of `a`, for `ms`.
-    rot_vote,      ///< A bit flips in a vote of `a`,
-    rot_chosen,    ///< in a chosen record,
-    rot_promise,   ///< or in its promise.
+    rot_vote,      ///< A bit flips in a vote of `a`.
+    rot_chosen,    ///< A bit flips in a chosen record of `a`.
+    rot_promise,   ///< A bit flips in the promise of `a`.
     wipe,          ///< The directory of `a` is lost.
     rate,          ///< The clock of `a` runs at `amount` thousandths from now on.
     jump,          ///< The monotonic clock of `a` jumps ahead by `ms`.
     wall,          ///< The wall clock of `a` jumps by `ms`, ahead or (amount 1) back.
     cut,           ///< No bytes between `a` and `b` for `ms`.
-    cut_one_way,   ///< None from `a` to `b`.
-    split,         ///< The nodes in the set `amount` hear nothing from the others, for `ms`,
-    bridge,        ///< but `a`, which hears both.
+    cut_one_way,   ///< No bytes from `a` to `b` for `ms`.
+    split,         ///< The nodes in `amount` and the others hear nothing of each other for `ms`.
+    bridge,        ///< As `split`, but `a` hears both sides, and both hear it.
     deaf,          ///< `a` hears nobody but client `b` for `ms`, and its clock runs at `amount`.
     mute,          ///< No node hears `a` for `ms`, and its answers take `amount` ms longer.
     isolate,       ///< `a` hears nobody and nobody hears it, clients included.
     clog,          ///< What goes from `a` to `b` takes up to `amount` ms longer, for `ms`.
     reset,         ///< Connections between `a` and `b` break.
     client_crash,  ///< Client `a` is gone; another one takes its place `ms` later.
-    client_cut,    ///< Client `a` is cut off from node `b` for `ms`; 1: hears nothing; 2: is not
-                   ///< heard.
-    copy,          ///< The directory of `a` is copied aside,
-    roll_back,     ///< and put back: what it has promised and voted since is forgotten.
+    client_cut,    ///< Client `a` is cut off from node `b` for `ms`; with `amount` 1 it only hears
+                   ///< nothing, with 2 it is only not heard.
+    copy,          ///< The directory of `a` is copied aside.
+    roll_back,     ///< That copy is put back: `a` forgets what it has promised and voted since.
     differ,        ///< The state of `a` is not that of the others from now on.
     slow_disk,     ///< Commits of `a` take `amount` times as long for `ms`.
   };
@@ -93,8 +93,8 @@ struct Plan {
   std::uint64_t operations = 100;  ///< Of each client, spread over the safety phase.
   std::uint64_t in_flight = 4;
   std::uint64_t client_window = 64;
-  std::uint64_t sessions_max = 0;     ///< If not 0: room for so many, that may be idle for
-  std::uint64_t session_idle_ms = 0;  ///< so long.
+  std::uint64_t sessions_max = 0;     ///< Room in the table of sessions; 0: the usual one.
+  std::uint64_t session_idle_ms = 0;  ///< A full table lets a session go that is idle for so long.
   std::uint64_t payload_bytes_max = 100;
   std::uint64_t deadline_ms_max = 5000;
   std::uint64_t session_ttl_ms = 60000;
@@ -110,7 +110,7 @@ struct Plan {
   std::uint64_t horizon_ms = 5000;
   std::uint64_t cursed_percent = 0;  ///< So many leaders are struck soon after they began.
   std::uint64_t healed = 0;      ///< The set of nodes that are healed at the horizon; bit id - 1.
-  std::uint64_t slow_disks = 0;  ///< 1: one disk becomes slow, and who has it must not lead.
+  std::uint64_t slow_disks = 0;  ///< 1: one disk becomes slow, and its node must not lead.
   std::uint64_t centre = 0;      ///< If not 0: of the healed nodes only this one hears them all.
   std::vector<Fault> faults;
 };

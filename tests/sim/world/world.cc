@@ -15,7 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// So long may a healed cluster take for what its clients still want (invariant 12).
+/// How long a healed cluster may take for what its clients still want (invariant 12).
 constexpr Duration kLivenessBound = seconds(40);
 constexpr Time kStart = seconds(1);
 constexpr std::uint64_t kEventsMax = 20'000'000;
@@ -179,8 +179,8 @@ bool World::all_keep_up() const {
   return least + plan_.window >= most && least != Slot{1};
 }
 
-/// Invariant 12: who keeps its rate keeps the lead; one whose disk is far slower than those of all
-/// others gives it up, once, and to one of those.
+/// Invariant 12: a leader whose line and disk keep their rate keeps the lead. One whose disk is far
+/// slower than those of all others gives it up, once, to one of those.
 void World::require_steady_leaders(std::uint64_t stopped) const {
   if (plan_.slow_disks == 0 && stopped != 0) {
     throw Violation("12", "a leader stops, though lines and disks keep their rate");
@@ -260,7 +260,7 @@ void World::witness(Host from, Host to, const net::Message& message) {
   } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
     if (opened->outcome == Outcome::ok) coverage_.count(Path::sessions_opened);
   } else if (const auto* read = std::get_if<net::Read>(&message)) {
-    // Asked again and again, each may be answered as of the first time. A local read promises
+    // A read that is asked again may be answered as of the first time. A local read promises
     // nothing.
     const std::tuple key{to, from, read->request};
     if (!read->linearizable) reads_.erase(key);
@@ -401,7 +401,7 @@ void World::require_calm() {
 
 /// Every healed node learns everything, if it hears any others that do.
 void World::require_convergence() {
-  // Values may come one by one, over another node: who is last goes on all the time.
+  // Values may come one by one, over another node: the last one is waited for while it goes on.
   Time until = scheduler_.now() + seconds(20);
   Slot last;
   while (scheduler_.now() < until) {
@@ -464,8 +464,8 @@ void World::require_no_faults() {
     const Time until = scheduler_.now() + seconds(20);
     while (true) {
       const std::string fault = node->node()->status().fault;
-      // Hardly anybody is heard in a star: then it tells who refuses, though they are at fault, or
-      // that it hears no leader.
+      // In a star a node hears few others: then it tells of a node that refuses it, though that one
+      // is at fault, or that it hears no leader.
       const bool others =
           plan_.centre != 0 && (fault.starts_with("node ") || fault.starts_with("hears no leader"));
       const bool slow = plan_.slow_disks != 0 && fault.starts_with("the disk answered");
