@@ -256,13 +256,13 @@ void Proposer::on_accepted(Time now, NodeId source, const Accepted& accepted, Ef
   if (!leads() || accepted.ballot != ballot_) return;
   acceptors_.on_disk_answer(now, source);
   const std::size_t told = untold_.size();
-  window_.on_votes(
-      source, accepted, configuration_.q2(), [&](Slot slot, const SlotWindow::InFlight& chosen) {
-        flow_.on_chosen(now, slot, {chosen.proposed_at, chosen.value.size(), chosen.ahead_bytes});
-        const bool joins = untold_.size() > told && untold_.back().slot_end == slot;
-        if (!joins) untold_.push_back({ballot_, slot, slot});
-        untold_.back().slot_end = slot + 1;
-      });
+  const auto on_chosen = [&](Slot slot, const SlotWindow::InFlight& chosen) {
+    flow_.on_chosen(now, slot, {chosen.proposed_at, chosen.value.size(), chosen.ahead_bytes});
+    const bool joins = untold_.size() > told && untold_.back().slot_end == slot;
+    if (!joins) untold_.push_back({ballot_, slot, slot});
+    untold_.back().slot_end = slot + 1;
+  };
+  window_.on_votes(source, accepted, configuration_.q2(), on_chosen);
   for (std::size_t i = told; i < untold_.size(); ++i) send(self_, untold_[i], out);
   window_.drop_chosen();
   repropose(now, out);
