@@ -2,94 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include <deque>
-#include <set>
-#include <utility>
-
-#include "tests/support/nodes.h"
+#include "tests/paxos/leader/proposer_bench.h"
 
 namespace stele::paxos {
 namespace {
 
-using std::chrono::milliseconds;
-
-/// Node 1's proposer, and what the test lets the others say to it.
-struct Bench {
-  explicit Bench(std::uint64_t window = 4, Slot chosen_end = {1})
-      : proposer(kN1, three_nodes(), {.timing = {}, .seed = 1, .window = window}, {}, chosen_end,
-                 milliseconds(0)) {}
-
-  Proposer::Effects tick(Duration passed) {
-    now += passed;
-    Proposer::Effects out;
-    proposer.tick(now, out);
-    return out;
-  }
-  Proposer::Effects hear(NodeId source, Body body) {
-    Proposer::Effects out;
-    proposer.step(now, source, message(std::move(body)), out);
-    return out;
-  }
-  Proposer::Effects propose(std::string_view text) {
-    Proposer::Effects out;
-    proposer.propose(now, value(text), out);
-    return out;
-  }
-
-  /// Lets the time-out pass and the others have lost the leader, too: until it prepares.
-  Proposer::Effects campaign() {
-    for (int i = 0; i < 1000; ++i) {
-      Proposer::Effects out = tick(milliseconds(10));
-      if (!all_of<Prepare>(out.sends).empty()) return out;
-      for (const PreVote& ask : all_of<PreVote>(out.sends)) {
-        hear(kN2, PreVoteAnswer{ask.attempt, true, 0, {1}});
-      }
-    }
-    return {};
-  }
-
-  Promise promise(std::vector<SlotRecord> accepted = {}, Slot chosen_end = {1}) const {
-    Slot end = chosen_end;
-    if (!accepted.empty()) end = std::max(end, accepted.back().slot + 1);
-    return {proposer.ballot(), {1}, end, true, chosen_end, std::move(accepted)};
-  }
-
-  /// Leads after promises without any votes.
-  Proposer::Effects lead() {
-    campaign();
-    hear(kN1, promise());
-    return hear(kN2, promise());
-  }
-
-  void accepted(NodeId source, std::uint64_t begin, std::uint64_t end, Proposer::Effects& out) {
-    proposer.step(now, source, message(Accepted{proposer.ballot(), {begin}, {end}}), out);
-  }
-
-  /// Both followers and the own acceptor confirm the newest heartbeat.
-  void confirm(const Proposer::Effects& out) {
-    for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
-      for (NodeId node : {kN1, kN2, kN3}) {
-        hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
-      }
-    }
-  }
-
-  /// The nodes to which accepts are sent within `ms`, while all nodes live.
-  NodeSet again(int ms) {
-    NodeSet receivers;
-    for (int i = 0; i < ms / 10; ++i) {
-      const auto out = tick(milliseconds(10));
-      confirm(out);
-      for (const Send& send : out.sends) {
-        if (std::holds_alternative<Accept>(send.message.body)) receivers.insert(send.to);
-      }
-    }
-    return receivers;
-  }
-
-  Proposer proposer;
-  Time now{};
-};
+using namespace proposer_bench;
 
 }  // namespace
 
@@ -265,87 +183,6 @@ TEST_SUITE("paxos.proposer") {
     CHECK(bench.proposer.window_open());
   }
 
-  TEST_CASE("tick: an accept without a vote is sent again, to those who have not voted") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    bench.propose("a");
-    Proposer::Effects voted;
-    bench.accepted(kN1, 1, 2, voted);
-    CHECK(bench.again(250) == set_of({kN2, kN3}));
-  }
-
-  // What is on a slow line arrives: a second one after it would only take longer.
-  TEST_CASE("tick: nothing is sent again to a node as long as its line holds something") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    bench.propose("a");
-    bench.proposer.set_progress(kN2, {1000, 900});
-    CHECK(bench.again(1000) == set_of({kN1, kN3}));
-    bench.proposer.set_progress(kN2, {5000, 1000});  // What came after it does not matter.
-    CHECK(bench.again(150) == NodeSet{});
-    CHECK(bench.again(100).contains(kN2));
-  }
-
-  TEST_CASE("tick: who does not answer is asked again more and more rarely, a vote makes it anew") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    bench.propose("a");
-    bench.propose("b");
-    std::size_t sent = 0;
-    for (int i = 0; i < 29; ++i) {
-      if (bench.again(100).contains(kN2)) ++sent;
-    }
-    CHECK(sent == 3);  // After 200, 600 and 1,400 ms, and next after 3,000.
-    Proposer::Effects out;
-    bench.accepted(kN2, 1, 2, out);
-    CHECK_FALSE(bench.again(150).contains(kN2));
-    CHECK(bench.again(100).contains(kN2));
-  }
-
-  // A slow disk has much to write with each commit.
-  TEST_CASE("tick: who answers late is given longer") {
-    Bench bench;
-    std::deque<std::pair<Time, Proposer::Effects>> beats;
-    beats.emplace_back(bench.now, bench.lead());
-    // Each answer comes 300 ms late.
-    const auto again = [&](int ms) {
-      bool sent = false;
-      for (int i = 0; i < ms / 10; ++i) {
-        beats.emplace_back(bench.now, bench.tick(milliseconds(10)));
-        sent = sent || receivers_of<Accept>(beats.back().second.sends).contains(kN2);
-        for (; bench.now - beats.front().first >= milliseconds(300); beats.pop_front()) {
-          bench.confirm(beats.front().second);
-        }
-      }
-      return sent;
-    };
-    again(500);
-    bench.propose("a");
-    CHECK_FALSE(again(850));
-    CHECK(again(100));
-  }
-
-  TEST_CASE("on_connected: what has no vote yet is sent at once, and promises are asked for") {
-    Bench bench;
-    bench.campaign();
-    bench.hear(kN1, bench.promise());
-    Proposer::Effects out;
-    bench.proposer.on_connected(bench.now, kN3, out);
-    CHECK(out.sends.empty());
-    CHECK(receivers_of<Prepare>(bench.tick(milliseconds(1)).sends).contains(kN3));
-    bench.confirm(bench.hear(kN2, bench.promise()));
-    bench.propose("a");
-    bench.propose("b");
-    Proposer::Effects voted;
-    bench.accepted(kN2, 1, 2, voted);
-    bench.proposer.on_connected(bench.now, kN2, voted);
-    REQUIRE(all_of<Accept>(voted.sends).size() == 1);
-    CHECK(all_of<Accept>(voted.sends)[0].slot == Slot{2});
-    Proposer::Effects none;
-    bench.proposer.on_connected(bench.now, {9}, none);
-    CHECK(none.sends.empty());
-  }
-
   TEST_CASE("tick: heartbeats repeat what was chosen in this ballot") {
     Bench bench;
     bench.lead();
@@ -389,34 +226,6 @@ TEST_SUITE("paxos.proposer") {
     CHECK(proposed == std::set<Slot>{{5}, {6}});
   }
 
-  TEST_CASE("tick: a leader without fresh answers from q2 gives up and stops its heartbeats") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    bool stopped = false;
-    for (int i = 0; i < 60; ++i) stopped = bench.tick(milliseconds(10)).stopped || stopped;
-    CHECK(stopped);
-    CHECK(bench.proposer.standing() == Proposer::Standing::follower);
-    CHECK(all_of<Heartbeat>(bench.tick(milliseconds(50)).sends).empty());
-  }
-
-  // Two times: that a node lives, and since when it has promised no other ballot.
-  TEST_CASE("tick: who answers at all lives, however late its disk is; reads wait for the disk") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    Proposer::Effects asked;
-    bench.proposer.read(bench.now, 7, asked);
-    for (int i = 0; i < 200; ++i) {
-      const auto out = bench.tick(milliseconds(10));
-      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
-        bench.hear(kN1, HeartbeatAck{beat.ballot, 1, beat.ballot, {1}, false});
-        CHECK(bench.hear(kN2, Heard{beat.ballot, beat.beat}).reads.empty());
-      }
-    }
-    CHECK(bench.proposer.leads());
-    bench.hear(kN2, Heard{{99, kN1}, 1});  // Another ballot's shows nothing.
-    CHECK(bench.tick(milliseconds(400)).stopped);
-  }
-
   TEST_CASE("tick: a candidate waits for promises on slow lines as long as it is heard") {
     Bench bench;
     bench.campaign();
@@ -439,22 +248,6 @@ TEST_SUITE("paxos.proposer") {
       bench.hear(kN2, Heard{bench.proposer.ballot(), 0});
     }
     CHECK(bench.proposer.standing() == Proposer::Standing::follower);
-  }
-
-  TEST_CASE("tick: a leader whose own disk stalls gives up, though the others answer") {
-    Bench bench;
-    bench.lead();
-    bool stopped = false;
-    for (int i = 0; i < 60; ++i) {
-      const auto out = bench.tick(milliseconds(10));
-      stopped = stopped || out.stopped;
-      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
-        for (NodeId node : {kN2, kN3}) {
-          bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
-        }
-      }
-    }
-    CHECK(stopped);
   }
 
   TEST_CASE("on_nack: while q2 still follow, phase 1 is repeated above the other ballot") {
@@ -553,136 +346,6 @@ TEST_SUITE("paxos.proposer") {
     Proposer::Effects heard;
     bench.proposer.on_heard(bench.now, {9, kN2}, heard);
     CHECK(heard.reads_refused == std::vector<std::uint64_t>{2});
-  }
-
-  TEST_CASE("hand_over: once everything is applied, the follower that knows most takes over") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    bench.propose("a");
-    bench.proposer.hand_over(bench.now);
-    CHECK_FALSE(bench.proposer.window_open());
-    CHECK(all_of<TakeOver>(bench.tick(milliseconds(10)).sends).empty());
-    Proposer::Effects out;
-    bench.accepted(kN1, 1, 2, out);
-    bench.accepted(kN2, 1, 2, out);
-    CHECK(all_of<TakeOver>(out.sends).empty());  // Chosen, but its caller is not answered yet.
-    Proposer::Effects applied;
-    bench.proposer.on_chosen_end(bench.now, {2}, applied);
-    CHECK(all_of<TakeOver>(applied.sends).size() == 1);
-    CHECK(applied.stopped);
-  }
-
-  // A leader whose own disk is full cannot apply everything: it must not hold up the others for
-  // that.
-  TEST_CASE("hand_over: after a time-out also if not everything is applied") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    bench.propose("a");
-    bench.proposer.hand_over(bench.now);
-    bool told = false;
-    bool stopped = false;
-    for (int i = 0; i < 50 && !stopped; ++i) {
-      const auto out = bench.tick(milliseconds(10));
-      bench.confirm(out);
-      told = told || !all_of<TakeOver>(out.sends).empty();
-      stopped = out.stopped;
-    }
-    CHECK(told);
-    CHECK(stopped);
-  }
-
-  // With hysteresis: not at once, and not to one that is no better.
-  TEST_CASE("a leader whose disk is far slower than the others' hands over to one of them") {
-    Bench bench;
-    bench.confirm(bench.lead());
-    struct Asked {
-      Heartbeat beat;
-      Time due;
-    };
-    std::deque<Asked> asked;
-    bool told = false;
-    bool stopped = false;
-    Time at{};
-    for (int i = 0; i < 1000 && !stopped; ++i) {
-      while (!asked.empty() && asked.front().due <= bench.now) {
-        const Heartbeat beat = asked.front().beat;
-        bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
-        asked.pop_front();
-      }
-      const auto out = bench.tick(milliseconds(10));
-      for (const Heartbeat& beat : all_of<Heartbeat>(out.sends)) {
-        if (asked.empty() || asked.back().beat.beat != beat.beat) {
-          asked.push_back({beat, bench.now + milliseconds(150)});
-          for (NodeId node : {kN2, kN3})
-            bench.hear(node, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
-        }
-      }
-      if (out.slow_disk) {
-        CHECK(out.slow_disk->own >= milliseconds(150));
-        CHECK(out.slow_disk->others < milliseconds(20));
-      }
-      told = told || !all_of<TakeOver>(out.sends).empty();
-      stopped = out.stopped;
-      at = bench.now;
-    }
-    CHECK(told);
-    CHECK(stopped);
-    CHECK(at > 10 * Timing{}.election_timeout);
-    CHECK(bench.proposer.disk_is_slow(bench.now));
-  }
-
-  TEST_CASE("on_take_over: the follower of that leader campaigns at once; others do not") {
-    Bench bench;
-    Proposer::Effects heard;
-    bench.proposer.on_heard(bench.now, {4, kN2}, heard);
-    CHECK(all_of<Prepare>(bench.hear(kN2, TakeOver{{3, kN2}}).sends).empty());
-    CHECK(all_of<Prepare>(bench.hear(kN2, TakeOver{{4, kN2}}).sends).size() == 1);
-    CHECK(bench.proposer.ballot() == Ballot{5, kN1});
-  }
-
-  TEST_CASE("room: none once fewer than q2 acceptors can have room") {
-    using Room = Proposer::Room;
-    Bench bench;
-    const auto out = bench.lead();
-    const Heartbeat beat = all_of<Heartbeat>(out.sends).at(0);
-    bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, true});
-    CHECK(bench.proposer.room(bench.now) == Room::enough);
-    bench.hear(kN2, Nack{beat.ballot, {}, true});
-    CHECK(bench.proposer.room(bench.now) == Room::none);
-    CHECK_FALSE(bench.proposer.others_have_space(bench.now));
-  }
-
-  // A silent node, or one whose disk is slow, has not said that it is full.
-  TEST_CASE("room: unknown, not none, while others are silent") {
-    using Room = Proposer::Room;
-    Bench bench;
-    bench.confirm(bench.lead());
-    std::uint64_t round = 0;
-    const auto pass = [&](bool n2_answers, bool n2_full) {
-      for (int i = 0; i < 30; ++i) {
-        for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick(milliseconds(10)).sends)) {
-          round = beat.beat;
-          bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
-          if (!n2_answers) continue;
-          bench.hear(kN2, Heard{beat.ballot, beat.beat});
-          if (n2_full)
-            bench.hear(kN2, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, true});
-        }
-      }
-    };
-    pass(false, false);
-    bench.hear(kN2, Heard{bench.proposer.ballot(), 1});
-    pass(true, false);
-    CHECK(bench.proposer.room(bench.now) == Room::enough);  // n2 lives, and has not said otherwise.
-    pass(true, true);
-    CHECK(bench.proposer.room(bench.now) == Room::unknown);  // n3 is silent.
-    CHECK_FALSE(bench.proposer.others_have_space(bench.now));
-    const Ballot ballot = bench.proposer.ballot();
-    bench.hear(kN3, HeartbeatAck{ballot, round, ballot, {1}, true});
-    CHECK(bench.proposer.room(bench.now) == Room::none);
-    pass(true, true);
-    pass(true, true);
-    CHECK(bench.proposer.room(bench.now) == Room::unknown);  // It said so long ago.
   }
 }
 
