@@ -231,11 +231,7 @@ std::string unknown_subcommand(const std::vector<std::string>& arguments, const 
   return {};
 }
 
-int main(int argc, char** argv) {
-  keep_standard_descriptors();
-  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error like any other.
-  CLI::App app("Append to the log of a Stele cluster, read it, and see how it is.", "stele");
-  Commands c;
+void define(CLI::App& app, Commands& c) {
   app.fallthrough();  // Global flags may stand before or after the subcommand.
   app.require_subcommand(1);
   app.add_option("--cluster", c.cluster, "Nodes of the cluster: HOST:PORT,…; some are enough")
@@ -255,6 +251,42 @@ int main(int argc, char** argv) {
           CLI::Validator([](std::string& text) { return number_fault(text); }, std::string()));
     }
   }
+}
+
+/// Where the cluster is. Errors: invalid_argument.
+Result<void> resolve_cluster(Commands& c) {
+  if (c.cluster.empty()) {
+    return fail(Errc::invalid_argument,
+                "say where the cluster is: --cluster HOST:PORT,… or STELE_CLUSTER");
+  }
+  auto addresses = parse_addresses(c.cluster);
+  if (!addresses) return fail(Errc::invalid_argument, "--cluster: " + addresses.error().detail);
+  c.common.cluster = *std::move(addresses);
+  return {};
+}
+
+/// What is to be appended. Errors: invalid_argument.
+Result<void> check_append(const CLI::App& append, Commands& c) {
+  for (std::string& entry : c.append.entries) unshield(entry);
+  unshield(c.append.file);
+  unshield(c.append.whole);
+  for (const char* flag : {"--file", "--whole"}) {
+    if (append.count(flag) != 0 && (flag[2] == 'f' ? c.append.file : c.append.whole).empty())
+      return fail(Errc::invalid_argument, std::string(flag) + ": the name is empty");
+  }
+  const int sources = (c.append.entries.empty() ? 0 : 1) + (c.append.file.empty() ? 0 : 1) +
+                      (c.append.whole.empty() ? 0 : 1);
+  if (sources > 1)
+    return fail(Errc::invalid_argument, "give entries, --file or --whole, not several of them");
+  return {};
+}
+
+int main(int argc, char** argv) {
+  keep_standard_descriptors();
+  std::signal(SIGXFSZ, SIG_IGN);  // A file that may not grow is an error like any other.
+  CLI::App app("Append to the log of a Stele cluster, read it, and see how it is.", "stele");
+  Commands c;
+  define(app, c);
   std::vector<std::string> arguments = shield(argc, argv, app);
   for (const std::string& argument : arguments) {
     if (argument == "--cluster=" || argument == "--cluster-name=") {
@@ -277,33 +309,11 @@ int main(int argc, char** argv) {
   unshield(c.cluster);
   unshield(c.common.cluster_name);
   const bool offline = app.got_subcommand("dev") || app.got_subcommand("verify");
-  if (!offline) {
-    if (c.cluster.empty()) {
-      return complain(Errc::invalid_argument,
-                      "say where the cluster is: --cluster HOST:PORT,… or STELE_CLUSTER");
-    }
-    auto addresses = parse_addresses(c.cluster);
-    if (!addresses)
-      return complain(Errc::invalid_argument, "--cluster: " + addresses.error().detail);
-    c.common.cluster = *std::move(addresses);
-  }
-  if (app.got_subcommand("append")) {
-    for (std::string& entry : c.append.entries) unshield(entry);
-    unshield(c.append.file);
-    unshield(c.append.whole);
-    for (const char* flag : {"--file", "--whole"}) {
-      const CLI::App* sub = app.get_subcommand("append");
-      if (sub->count(flag) != 0 && (flag[2] == 'f' ? c.append.file : c.append.whole).empty()) {
-        return complain(Errc::invalid_argument, std::string(flag) + ": the name is empty");
-      }
-    }
-    const int sources = (c.append.entries.empty() ? 0 : 1) + (c.append.file.empty() ? 0 : 1) +
-                        (c.append.whole.empty() ? 0 : 1);
-    if (sources > 1) {
-      return complain(Errc::invalid_argument,
-                      "give entries, --file or --whole, not several of them");
-    }
-  }
+  Result<void> usable;
+  if (!offline) usable = resolve_cluster(c);
+  if (usable && app.got_subcommand("append"))
+    usable = check_append(*app.get_subcommand("append"), c);
+  if (!usable) return complain(usable.error().code, usable.error().detail);
   return printed(c.chosen());
 }
 

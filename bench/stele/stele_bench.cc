@@ -184,6 +184,42 @@ int catch_up(const Flags& flags) {
   return 0;
 }
 
+/// What all loads have in common.
+void add_load(CLI::App& command, Flags& flags) {
+  command.add_option("--data", flags.data,
+                     "Where their data lies meanwhile; decides which disk is measured");
+  command.add_option("--payload-bytes", flags.payload_bytes, "Bytes of each entry")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--in-flight", flags.in_flight, "Appends under way")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--connections", flags.connections,
+                  "Connections, of one client each, that share them")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command.add_option("--seconds", flags.seconds, "Measured time of a run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--warm-up", flags.warm_up, "Seconds before it")->capture_default_str();
+  command.add_option("--repeat", flags.repeat, "Runs; medians are told")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_flag("--json", flags.json, "JSON instead of a table");
+}
+
+/// What makes no sense together, as a sentence; null if nothing.
+const char* fault(const Flags& flags, bool appends) {
+  if (flags.cluster.empty() && flags.spawn == 0) return "give --cluster or --spawn";
+  if (flags.clients != 0 && flags.clients < flags.connections)
+    return "--clients is at least --connections";
+  if (flags.clients > flags.in_flight) return "--in-flight is at least --clients";
+  if (appends && flags.rate == 0 && flags.connections > flags.in_flight)
+    return "--in-flight is at least --connections";
+  return nullptr;
+}
+
 int main_of(int count, char** arguments) {
   CLI::App app("Loads on a cluster of Stele, and what they tell.", "stele-bench");
   Flags flags;
@@ -237,43 +273,11 @@ int main_of(int count, char** arguments) {
           ->envname("STELE_CLUSTER")
           ->excludes(spawn);
     }
-    command->add_option("--data", flags.data,
-                        "Where their data lies meanwhile; decides which disk is measured");
-    command->add_option("--payload-bytes", flags.payload_bytes, "Bytes of each entry")
-        ->check(CLI::Range(1, 1 << 20))
-        ->capture_default_str();
-    command->add_option("--in-flight", flags.in_flight, "Appends under way")
-        ->check(CLI::Range(1, 1 << 20))
-        ->capture_default_str();
-    command
-        ->add_option("--connections", flags.connections,
-                     "Connections, of one client each, that share them")
-        ->check(CLI::Range(1, 10000))
-        ->capture_default_str();
-    command->add_option("--seconds", flags.seconds, "Measured time of a run")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str();
-    command->add_option("--warm-up", flags.warm_up, "Seconds before it")->capture_default_str();
-    command->add_option("--repeat", flags.repeat, "Runs; medians are told")
-        ->check(CLI::Range(1, 1000))
-        ->capture_default_str();
-    command->add_flag("--json", flags.json, "JSON instead of a table");
+    add_load(*command, flags);
   }
   CLI11_PARSE(app, count, arguments);
-  if (flags.cluster.empty() && flags.spawn == 0) {
-    std::fputs("stele-bench: give --cluster or --spawn\n", stderr);
-    return 2;
-  }
-  if (flags.clients != 0 && flags.clients < flags.connections) {
-    std::fputs("stele-bench: --clients is at least --connections\n", stderr);
-    return 2;
-  }
-  if (flags.clients > flags.in_flight) {
-    std::fputs("stele-bench: --in-flight is at least --clients\n", stderr);
-    return 2;
-  }
-  if (append_command->parsed() && flags.rate == 0 && flags.connections > flags.in_flight) {
-    std::fputs("stele-bench: --in-flight is at least --connections\n", stderr);
+  if (const char* wrong = fault(flags, append_command->parsed())) {
+    std::fprintf(stderr, "stele-bench: %s\n", wrong);
     return 2;
   }
   for (const auto& [command, act] : commands) {

@@ -8,6 +8,7 @@
 
 #include "log/replica/replica.h"
 #include "net/wire/codec.h"
+#include "tests/scenarios/story_node.h"
 #include "tests/sim/disk/memory_store.h"
 #include "tests/sim/nodes/sim_loop.h"
 #include "tests/support/commands.h"
@@ -37,62 +38,16 @@ paxos::Message through_the_wire(const paxos::Message& message) {
   return std::get<paxos::Message>(*read);
 }
 
-class NoEvents final : public Events {
-  void event(EventLevel, std::string_view, std::initializer_list<EventField>) override {}
-};
-
-struct InFlight {
-  NodeId from;
-  NodeId to;
-  paxos::Message message;
-};
-
-class World;
-
-/// One node: a replica over a memory store; its transport is the world's bag of messages.
-class SimNode final : public net::Transport, public log::ReplicaListener {
- public:
-  SimNode(World& world, NodeId id) : world_(world), id_(id) {}
-
-  void start(SimLoop& loop, const paxos::Configuration& configuration);
-  void crash() {
-    replica.reset();
-    store.reset();
-    disk.lose_power(0);
-  }
-
-  void send(NodeId to, const paxos::Message& message) override;
-  [[nodiscard]] paxos::Progress progress(NodeId) const override { return {}; }
-  void on_applied(const log::LogState::Applied& applied) override;
-  void on_turn_end() override {}
-  void on_dropped(const Slice&, Outcome) override {}
-  void on_stopped() override {}
-
-  Disk disk;
-  std::unique_ptr<MemoryStore> store;
-  std::unique_ptr<log::Replica> replica;
-
- private:
-  World& world_;
-  NodeId id_;
-  NoEvents events_;
-};
-
-struct ClientSession {
-  SessionId id;
-  Sequence next{1};
-  std::vector<CommandResult> results;
-};
-
 class World {
  public:
   void run(const std::string& text);
 
   SimLoop loop{1};
-  std::map<NodeId, SimNode> nodes;
-  std::vector<InFlight> messages;
-  std::map<std::string, ClientSession> sessions;
-  std::map<std::uint64_t, std::string> opening;
+  std::map<NodeId, StoryNode> nodes;
+  Told said;
+  std::vector<InFlight>& messages = said.messages;
+  std::map<std::string, ClientSession>& sessions = said.sessions;
+  std::map<std::uint64_t, std::string>& opening = said.opening;
   std::map<std::string, std::string> reads;  // What became of each.
 
  private:
@@ -110,51 +65,21 @@ class World {
   void submit(const std::string& node, log::CommandKind kind, Slice bytes);
   [[nodiscard]] std::function<bool(const InFlight&)> selection(const Words& words) const;
   [[nodiscard]] NodeId id_of(const std::string& name) const;
-  [[nodiscard]] SimNode& live(const std::string& name);
-  [[nodiscard]] std::vector<std::string> log_of(SimNode& node);
+  [[nodiscard]] StoryNode& live(const std::string& name);
+  [[nodiscard]] std::vector<std::string> log_of(StoryNode& node);
 
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::optional<paxos::Configuration> configuration_;
   std::uint64_t nonces_ = 0;
 };
 
-void SimNode::start(SimLoop& loop, const paxos::Configuration& configuration) {
-  store = std::make_unique<MemoryStore>(loop, disk);
-  log::Replica::Options options{.self = id_,
-                                .configuration = configuration,
-                                .proposer = {.timing = {}, .seed = id_.value},
-                                .limits = {},
-                                .reserve_bytes = 1000};
-  replica = std::make_unique<log::Replica>(std::move(options), loop, *store, *this, events_,
-                                           store->load()->acceptor, log::state_of(*store), *this);
-}
-
-void SimNode::send(NodeId to, const paxos::Message& message) {
-  world_.messages.push_back({id_, to, message});
-}
-
-void SimNode::on_applied(const log::LogState::Applied& applied) {
-  if (!replica || !replica->proposer().leads()) return;
-  for (const log::LogState::Opened& opened : applied.opened) {
-    world_.sessions[world_.opening.at(opened.nonce)].id = opened.session;
-  }
-  for (auto& [name, session] : world_.sessions) {
-    bool first = true;
-    for (const CommandResult& result : applied.results) {
-      if (result.session != session.id) continue;
-      if (std::exchange(first, false)) session.results.clear();
-      session.results.push_back(result);
-    }
-  }
-}
-
 NodeId World::id_of(const std::string& name) const {
   if (name.size() != 2 || name[0] != 'n') throw Wrong("'" + name + "' is no node");
   return {static_cast<std::uint64_t>(name[1] - '0')};
 }
 
-SimNode& World::live(const std::string& name) {
-  SimNode& node = nodes.at(id_of(name));
+StoryNode& World::live(const std::string& name) {
+  StoryNode& node = nodes.at(id_of(name));
   if (!node.replica) throw Wrong(name + " is down");
   return node;
 }
@@ -188,7 +113,7 @@ void World::sync(const std::string& who) {
 }
 
 void World::lead(NodeId id) {
-  SimNode& node = nodes.at(id);
+  StoryNode& node = nodes.at(id);
   if (!node.replica) throw Wrong("it is down");
   // Nobody waits for a time-out: it is told to take over from whom it last heard.
   const auto leader = node.replica->acceptor().promised();
@@ -246,7 +171,7 @@ void World::submit(const std::string& node, log::CommandKind kind, Slice bytes) 
   loop.run();
 }
 
-std::vector<std::string> World::log_of(SimNode& node) {
+std::vector<std::string> World::log_of(StoryNode& node) {
   std::vector<std::string> log;
   const Lsn end = node.replica->state().numbers().next_lsn;
   while (log.size() + 1 < end.value) {
@@ -304,7 +229,7 @@ void World::expect(const Words& words) {
     }
     throw Wrong("nobody does");
   }
-  SimNode& node = live(words.at(1));
+  StoryNode& node = live(words.at(1));
   const std::string& what = words.at(2);
   if (what == "leads") {
     if (!node.replica->proposer().leads()) throw Wrong("it does not lead");
@@ -345,7 +270,7 @@ void World::step(const Words& words) {
     for (std::uint64_t id = 1; id <= std::stoull(words.at(1)); ++id) members.push_back({id});
     configuration_ = *paxos::Configuration::make(members);
     for (NodeId id : members)
-      nodes.try_emplace(id, *this, id).first->second.start(loop, *configuration_);
+      nodes.try_emplace(id, said, id).first->second.start(loop, *configuration_);
     loop.run();
   } else if (verb == "lead") {
     lead(id_of(words.at(1)));

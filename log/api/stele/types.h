@@ -49,6 +49,7 @@ struct Ballot {
 
 template <class Tag>
 struct std::hash<stele::Number<Tag>> {
+  /// As of the number that it holds.
   std::size_t operator()(stele::Number<Tag> number) const noexcept {
     return std::hash<std::uint64_t>{}(number.value * 0x9e3779b97f4a7c15ULL);
   }

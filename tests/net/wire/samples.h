@@ -12,7 +12,8 @@ namespace stele::net {
 
 inline Slice slice(std::string_view text) { return paxos::value(text).parts()[0]; }
 
-inline std::vector<Message> samples() {
+/// What the roles say.
+inline std::vector<Message> paxos_samples() {
   using namespace paxos;
   const Ballot b{7, kN2};
   const std::vector<SlotRecord> records{{{4}, {1}, {6, kN1}, value("four")},
@@ -45,6 +46,14 @@ inline std::vector<Message> samples() {
            Fetched{{4}, {9}, {}}}) {
     all.push_back(paxos::Message{{1}, body});
   }
+  all.push_back(paxos::Message{{1}, Accepted{b, {4}, {9}}, 31});
+  return all;
+}
+
+/// What nodes say of themselves.
+inline std::vector<Message> node_samples() {
+  using paxos::kN1, paxos::kN2, paxos::kN3;
+  std::vector<Message> all;
   Hello client;
   client.kind = Hello::Kind::client;
   all.push_back(client);
@@ -61,10 +70,16 @@ inline std::vector<Message> samples() {
   peer.starts = 3;
   peer.recent_starts = {{77, 12}, {76, 5}};
   all.push_back(peer);
-  all.push_back(paxos::Message{{1}, Accepted{b, {4}, {9}}, 31});
   all.push_back(Report{{{kN1, 3, {{77, 12}, {76, 5}}, 31, false}, {kN2, 1, {{9, 0}}, 2, true}},
                        {{{10}, 99}, {{8}, 98}}});
   all.push_back(Refused{"because"});
+  all.push_back(KeepAlive{});
+  return all;
+}
+
+/// What clients and nodes say to each other.
+inline std::vector<Message> client_samples() {
+  std::vector<Message> all;
   all.push_back(OpenSession{42, 4096, 60000});
   all.push_back(SessionOpened{42, Outcome::not_leader, {17}, "host:1", 20});
   all.push_back(Append{slice("a command")});
@@ -83,10 +98,10 @@ inline std::vector<Message> samples() {
   NodeReport status;
   status.cluster_id = 99;
   status.cluster_name = "stele";
-  status.node = kN1;
+  status.node = paxos::kN1;
   status.role = "leader";
-  status.ballot = b;
-  status.leader = kN1;
+  status.ballot = {7, paxos::kN2};
+  status.leader = paxos::kN1;
   status.chosen_end = {10};
   status.applied_lsn = {20};
   status.first_lsn = {1};
@@ -95,9 +110,15 @@ inline std::vector<Message> samples() {
   status.state_hash = 0xabcdef;
   status.version = "0.1.0";
   status.fault = "none";
-  status.members = {{kN1, "host:1"}, {kN2, "host:2"}};
+  status.members = {{paxos::kN1, "host:1"}, {paxos::kN2, "host:2"}};
   all.push_back(StatusAnswer{8, status});
-  all.push_back(KeepAlive{});
+  return all;
+}
+
+inline std::vector<Message> samples() {
+  std::vector<Message> all = paxos_samples();
+  for (const auto& more : {node_samples(), client_samples()})
+    all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 

@@ -18,18 +18,6 @@ std::string slot_name(Slot slot) { return "slot " + std::to_string(slot.value); 
   throw Violation(std::to_string(invariant), what);
 }
 
-/// Identity of values is identity of bytes; their digest stands for them.
-bool same(const paxos::Value& a, const paxos::Value& b) {
-  return a.kind() == b.kind() && a.size() == b.size() && a.digest() == b.digest();
-}
-
-std::string text_of(const paxos::Value& value) {
-  return value.kind() == paxos::ValueKind::noop
-             ? "a noop"
-             : "a batch of " + std::to_string(value.size()) + " bytes #" +
-                   std::to_string(value.digest() % 100000);
-}
-
 }  // namespace
 
 Checker::Checker(paxos::Configuration configuration, std::uint64_t window,
@@ -37,36 +25,8 @@ Checker::Checker(paxos::Configuration configuration, std::uint64_t window,
     : configuration_(std::move(configuration)),
       window_(window),
       in_flight_bytes_max_(in_flight_bytes_max),
-      coverage_(coverage) {}
-
-void Checker::on_new_disk(NodeId node, const Disk& disk) {
-  const bool wiped = nodes_.contains(node);
-  nodes_[node] = {};
-  nodes_[node].disk = &disk;
-  nodes_[node].wiped = wiped;
-}
-
-void Checker::on_rolled_back(NodeId node) {
-  NodeView& view = nodes_.at(node);
-  view.numbers = view.disk->synced.numbers;
-}
-
-Checker::SlotView& Checker::at(Slot slot) {
-  if (slots_.size() < slot.value) slots_.resize(slot.value);
-  return slots_[slot.value - 1];
-}
-
-const Checker::SlotView* Checker::find(Slot slot) const {
-  return slot.value == 0 || slot.value > slots_.size() ? nullptr : &slots_[slot.value - 1];
-}
-
-bool Checker::all_chosen(Slot begin, Slot end) const {
-  for (Slot slot = begin; slot < end; ++slot) {
-    const SlotView* view = find(slot);
-    if (view == nullptr || !view->chosen) return false;
-  }
-  return true;
-}
+      coverage_(coverage),
+      count_(leaderships_, configuration_.q1(), coverage) {}
 
 // --- What became durable ---------------------------------------------------------------
 
@@ -94,8 +54,8 @@ void Checker::on_vote(NodeId node, const paxos::SlotRecord& record) {
   const auto [vote, fresh] = view.votes.try_emplace(record.ballot, Vote{record.value, {}});
   if (!fresh && !same(vote->second.value, record.value)) {
     violated(2, "in ballot " + describe(record.ballot) + " " + node_name(node) + " voted for " +
-                    text_of(record.value) + " at " + slot_name(record.slot) +
-                    ", another acceptor for " + text_of(vote->second.value));
+                    describe(record.value) + " at " + slot_name(record.slot) +
+                    ", another acceptor for " + describe(vote->second.value));
   }
   // Invariant 5, from the other side: a vote below a promise that has left.
   for (const auto& [ballot, promises] : nodes_[node].promises) {
@@ -119,14 +79,14 @@ void Checker::on_vote(NodeId node, const paxos::SlotRecord& record) {
 
 void Checker::choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Value& value) {
   if (view.chosen && !same(*view.chosen, value)) {
-    violated(1, slot_name(slot) + ": a quorum voted for " + text_of(*view.chosen) + " in " +
-                    describe(view.chosen_in) + " and for " + text_of(value) + " in " +
+    violated(1, slot_name(slot) + ": a quorum voted for " + describe(*view.chosen) + " in " +
+                    describe(view.chosen_in) + " and for " + describe(value) + " in " +
                     describe(ballot));
   }
   for (const auto& [proposed_in, proposed] : view.proposed) {
     if (proposed_in <= ballot || same(proposed, value)) continue;
-    violated(2, slot_name(slot) + ": " + text_of(value) + " is chosen in " + describe(ballot) +
-                    ", but " + text_of(proposed) + " was proposed in " + describe(proposed_in));
+    violated(2, slot_name(slot) + ": " + describe(value) + " is chosen in " + describe(ballot) +
+                    ", but " + describe(proposed) + " was proposed in " + describe(proposed_in));
   }
   if (view.chosen) {
     view.chosen_in = std::min(view.chosen_in, ballot);
@@ -164,8 +124,8 @@ void Checker::on_state(NodeId node, const log::StateWrite& state) {
     const auto record = view.disk->synced.slots.find(slot);
     if (record == view.disk->synced.slots.end()) wrong(6, slot_name(slot) + " has no record");
     if (!same(record->second.value, *find(slot)->chosen)) {
-      wrong(6, slot_name(slot) + " holds " + text_of(record->second.value) + ", chosen is " +
-                   text_of(*find(slot)->chosen));
+      wrong(6, slot_name(slot) + " holds " + describe(record->second.value) + ", chosen is " +
+                   describe(*find(slot)->chosen));
     }
   }
   const ModelLog::Numbers& model = log_.after(numbers.chosen_end);
@@ -193,7 +153,7 @@ void Checker::on_state(NodeId node, const log::StateWrite& state) {
 
 void Checker::on_send(NodeId from, const paxos::Send& send) {
   if (send.message.epoch != configuration_.epoch()) violated(7, "a message of another epoch");
-  count(send, from);
+  count_.on_send(from, send);
   const paxos::Body& body = send.message.body;
   if (send.to == from) on_receive(from, from, send.message);
   if (nodes_.at(from).wiped) violated(3, node_name(from) + " speaks up in a wiped directory");
@@ -218,28 +178,6 @@ void Checker::on_send(NodeId from, const paxos::Send& send) {
       violated(3, node_name(from) + " told a promise that is not durable");
     }
   }
-}
-
-void Checker::on_receive(NodeId from, NodeId to, const paxos::Message& message) {
-  const auto* promise = std::get_if<paxos::Promise>(&message.body);
-  if (promise == nullptr || promise->ballot.node != to) return;
-  Leadership::Told told{
-      promise->slot_begin, promise->last ? kSlotEnd : promise->slot_end, promise->chosen_end, {}};
-  for (const paxos::SlotRecord& record : promise->accepted) told.accepted[record.slot] = record;
-  leaderships_[promise->ballot].promised[from].push_back(std::move(told));
-}
-
-std::vector<const paxos::SlotRecord*> Checker::Leadership::told(Slot slot) const {
-  std::vector<const paxos::SlotRecord*> all;
-  for (const auto& [node, pieces] : promised) {
-    for (const Told& piece : pieces) {
-      if (slot < std::max(piece.begin, piece.chosen_end) || slot >= piece.end) continue;
-      const auto record = piece.accepted.find(slot);
-      all.push_back(record == piece.accepted.end() ? nullptr : &record->second);
-      break;
-    }
-  }
-  return all;
 }
 
 void Checker::on_promise(NodeId from, const paxos::Promise& promise) {
@@ -286,16 +224,16 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
   const auto [proposed, fresh] = view.proposed.try_emplace(accept.ballot, accept.value);
   if (!same(proposed->second, accept.value)) {
     violated(2, "in ballot " + describe(accept.ballot) + " two values were proposed at " +
-                    slot_name(accept.slot) + ": " + text_of(proposed->second) + " and " +
-                    text_of(accept.value));
+                    slot_name(accept.slot) + ": " + describe(proposed->second) + " and " +
+                    describe(accept.value));
   }
   if (!fresh) {
     if (to == from) coverage_.count(Path::resent_accepts);
     return;
   }
   if (view.chosen && view.chosen_in < accept.ballot && !same(*view.chosen, accept.value)) {
-    violated(2, slot_name(accept.slot) + ": " + text_of(*view.chosen) + " is chosen in " +
-                    describe(view.chosen_in) + ", but " + text_of(accept.value) +
+    violated(2, slot_name(accept.slot) + ": " + describe(*view.chosen) + " is chosen in " +
+                    describe(view.chosen_in) + ", but " + describe(accept.value) +
                     " is proposed in " + describe(accept.ballot));
   }
   for (const auto& [ballot, vote] : view.votes) {
@@ -305,7 +243,7 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
   }
   if (accept.value.kind() == paxos::ValueKind::noop) coverage_.count(Path::noop_fills);
   // Invariant 4: slots are proposed in order; what is passed over is chosen already.
-  Leadership& leadership = leaderships_[accept.ballot];
+  Leadership& leadership = leaderships_.of(accept.ballot);
   const Slot expected = leadership.began ? leadership.next : Slot{1};
   if (!std::exchange(leadership.began, true)) {
     leadership.begin = accept.slot;
@@ -331,20 +269,11 @@ void Checker::on_accept(NodeId from, NodeId to, const paxos::Accept& accept) {
 /// Phase 1 (PMMC 2.4): of q1 acceptors that told of the slot, the vote of the highest ballot is
 /// proposed again; a value of one's own only if q1 told of none.
 void Checker::check_phase_one(const paxos::Accept& accept, const Leadership& leadership) const {
-  const auto told = leadership.told(accept.slot);
-  Ballot highest;  // Of the votes told for what is proposed; {}: there are none.
-  for (const paxos::SlotRecord* record : told) {
-    if (record != nullptr && same(record->value, accept.value)) {
-      highest = std::max(highest, record->ballot);
-    }
-  }
-  const auto agree = std::count_if(told.begin(), told.end(), [&](const paxos::SlotRecord* record) {
-    return record == nullptr || record->ballot <= highest;
-  });
-  if (static_cast<std::size_t>(agree) >= configuration_.q1()) return;
-  violated(4, describe(accept.ballot) + " proposes " + text_of(accept.value) + " at " +
+  const auto [agree, told] = leadership.agree(accept.slot, accept.value);
+  if (agree >= configuration_.q1()) return;
+  violated(4, describe(accept.ballot) + " proposes " + describe(accept.value) + " at " +
                   slot_name(accept.slot) + ", for which only " + std::to_string(agree) + " of " +
-                  std::to_string(told.size()) + " promises speak");
+                  std::to_string(told) + " promises speak");
 }
 
 /// A leader proposes nothing above the bound but what must be proposed again, and batches without
@@ -354,7 +283,7 @@ void Checker::check_bytes_in_flight(const paxos::Accept& accept, const SlotView&
   for (const auto& [ballot, vote] : view.votes) {
     if (ballot < accept.ballot && same(vote.value, accept.value)) return;
   }
-  Slot slot = leaderships_.at(accept.ballot).begin;
+  Slot slot = leaderships_.find(accept.ballot)->begin;
   if (accept.slot - slot > window_) slot = {accept.slot.value - window_};
   std::size_t in_flight = 0;
   for (; slot < accept.slot; ++slot) {
@@ -419,14 +348,6 @@ Ballot Checker::ballot_passed() const {
   return promised.at(promised.size() - configuration_.q2());
 }
 
-Ballot Checker::last_ballot_won(NodeId node) const {
-  Ballot won;
-  for (const auto& [ballot, leadership] : leaderships_) {
-    if (ballot.node == node && leadership.promised.size() >= configuration_.q1()) won = ballot;
-  }
-  return won;
-}
-
 // --- At rest ---------------------------------------------------------------------------
 
 void Checker::check_disk(NodeId node) const {
@@ -470,41 +391,6 @@ void Checker::check_equal(NodeId a, NodeId b) const {
   if (x.numbers != y.numbers) violated(8, both + " have different states");
   if (x.rows != y.rows) violated(8, both + " have different rows of their sections");
   if (x.index != y.index) violated(8, both + " have different indexes");
-}
-
-// --- Coverage --------------------------------------------------------------------------
-
-void Checker::count(const paxos::Send& send, NodeId from) {
-  const paxos::Body& body = send.message.body;
-  if (const auto* prepare = std::get_if<paxos::Prepare>(&body)) {
-    if (send.to == from && prepares_[{from, prepare->ballot}]++ == 0) {
-      coverage_.count(Path::elections);
-    }
-  } else if (const auto* promise = std::get_if<paxos::Promise>(&body)) {
-    if (!promise->accepted.empty()) coverage_.count(Path::promises_with_votes);
-    if (!promise->last) coverage_.count(Path::long_promises);
-  } else if (std::holds_alternative<paxos::Faulty>(body)) {
-    coverage_.count(Path::promises_refused_for_rot);
-  } else if (const auto* nack = std::get_if<paxos::Nack>(&body)) {
-    coverage_.count(nack->no_space ? Path::votes_refused_for_space : Path::nacks);
-    const auto refused = leaderships_.find(nack->ballot);
-    if (refused != leaderships_.end() && nack->ballot < nack->promised) {
-      coverage_.count(Path::preemptions);
-    }
-  } else if (std::holds_alternative<paxos::ChosenEnd>(body) &&
-             last_ballot_won(send.to) > last_ballot_won(from)) {  // Not a leader's hint.
-    coverage_.count(Path::votes_below_chosen_end);
-  } else if (const auto* chosen = std::get_if<paxos::Chosen>(&body)) {
-    if (chosen->slot_begin + 1 < chosen->slot_end) coverage_.count(Path::repeated_chosen);
-  } else if (std::holds_alternative<paxos::PreVote>(body)) {
-    coverage_.count(Path::pre_votes);
-  } else if (const auto* answer = std::get_if<paxos::PreVoteAnswer>(&body)) {
-    if (!answer->leader_lost) coverage_.count(Path::pre_votes_denied);
-  } else if (std::holds_alternative<paxos::TakeOver>(body)) {
-    coverage_.count(Path::hand_overs);
-  } else if (const auto* fetched = std::get_if<paxos::Fetched>(&body)) {
-    coverage_.count(fetched->records.empty() ? Path::fetches_unserved : Path::catch_ups);
-  }
 }
 
 }  // namespace stele::sim

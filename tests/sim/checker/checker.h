@@ -10,6 +10,8 @@
 
 #include "paxos/configuration.h"
 #include "tests/sim/checker/coverage.h"
+#include "tests/sim/checker/leaderships.h"
+#include "tests/sim/checker/message_count.h"
 #include "tests/sim/checker/model_log.h"
 #include "tests/sim/checker/violation.h"
 #include "tests/sim/disk/disk.h"
@@ -27,15 +29,25 @@ class Checker {
   /// As of ModelLog.
   void set_sessions(std::size_t most, std::uint64_t idle_us) { log_.set_sessions(most, idle_us); }
   /// A node's directory is new, or wiped: nothing it did before binds it.
-  void on_new_disk(NodeId node, const Disk& disk);
+  void on_new_disk(NodeId node, const Disk& disk) {
+    const bool wiped = nodes_.contains(node);
+    nodes_[node] = {};
+    nodes_[node].disk = &disk;
+    nodes_[node].wiped = wiped;
+  }
   /// An older copy of its directory was put back: what it did with the newer one still binds it.
-  void on_rolled_back(NodeId node);
+  void on_rolled_back(NodeId node) {
+    NodeView& view = nodes_.at(node);
+    view.numbers = view.disk->synced.numbers;
+  }
   /// Its state is another one from here on, and is compared no more.
   void on_differs(NodeId node) { nodes_.at(node).differs = true; }
   void on_durable(NodeId node, const Txn& txn);
   void on_send(NodeId from, const paxos::Send& send);
   /// A message has reached another node.
-  void on_receive(NodeId from, NodeId to, const paxos::Message& message);
+  void on_receive(NodeId from, NodeId to, const paxos::Message& message) {
+    leaderships_.on_receive(from, to, message);
+  }
 
   /// The log as the votes have chosen it, as far as it has no holes.
   [[nodiscard]] const ModelLog& log() const { return log_; }
@@ -48,7 +60,9 @@ class Checker {
   /// Nobody can gather q2 answers in a lower ballot any more: so many have promised this one.
   [[nodiscard]] Ballot ballot_passed() const;
   /// The highest ballot for which a q1 quorum has sent promises to this node.
-  [[nodiscard]] Ballot last_ballot_won(NodeId node) const;
+  [[nodiscard]] Ballot last_ballot_won(NodeId node) const {
+    return leaderships_.last_ballot_won(node, configuration_.q1());
+  }
 
  private:
   struct Vote {
@@ -80,22 +94,6 @@ class Checker {
     bool differs = false;
     bool wiped = false;  // It has promised or voted in a directory that is lost.
   };
-  struct Leadership {
-    bool began = false;
-    Slot begin;
-    Slot next;
-    /// A piece of a promise that has reached the candidate.
-    struct Told {
-      Slot begin;
-      Slot end;
-      Slot chosen_end;
-      std::map<Slot, paxos::SlotRecord> accepted;
-    };
-    std::map<NodeId, std::vector<Told>> promised;
-    /// What each acceptor that has told of `slot` voted for there; null: nothing.
-    [[nodiscard]] std::vector<const paxos::SlotRecord*> told(Slot slot) const;
-  };
-
   void on_promise(NodeId from, const paxos::Promise& promise);
   void on_accept(NodeId from, NodeId to, const paxos::Accept& accept);
   void check_phase_one(const paxos::Accept& accept, const Leadership& leadership) const;
@@ -106,10 +104,20 @@ class Checker {
   void on_vote(NodeId node, const paxos::SlotRecord& record);
   void on_state(NodeId node, const log::StateWrite& state);
   void choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Value& value);
-  SlotView& at(Slot slot);
-  [[nodiscard]] const SlotView* find(Slot slot) const;
-  [[nodiscard]] bool all_chosen(Slot begin, Slot end) const;
-  void count(const paxos::Send& send, NodeId from);
+  SlotView& at(Slot slot) {
+    if (slots_.size() < slot.value) slots_.resize(slot.value);
+    return slots_[slot.value - 1];
+  }
+  [[nodiscard]] const SlotView* find(Slot slot) const {
+    return slot.value == 0 || slot.value > slots_.size() ? nullptr : &slots_[slot.value - 1];
+  }
+  [[nodiscard]] bool all_chosen(Slot begin, Slot end) const {
+    for (Slot slot = begin; slot < end; ++slot) {
+      const SlotView* view = find(slot);
+      if (view == nullptr || !view->chosen) return false;
+    }
+    return true;
+  }
 
   paxos::Configuration configuration_;
   std::uint64_t window_;
@@ -117,11 +125,11 @@ class Checker {
   Coverage& coverage_;
   std::vector<SlotView> slots_;  // From slot 1 on.
   std::map<NodeId, NodeView> nodes_;
-  std::map<Ballot, Leadership> leaderships_;
+  Leaderships leaderships_;
+  MessageCount count_;
   std::map<Slot, log::StateNumbers> states_;  // By chosen_end, as the first node told it.
   ModelLog log_;
   std::uint64_t elections_ = 0;
-  std::map<std::pair<NodeId, Ballot>, int> prepares_;
 };
 
 }  // namespace stele::sim

@@ -180,4 +180,11 @@ void Trace::line(Time now, const std::string& text) {
           << '\n';
 }
 
+std::string describe(const paxos::Value& value) {
+  return value.kind() == paxos::ValueKind::noop
+             ? "a noop"
+             : "a batch of " + std::to_string(value.size()) + " bytes #" +
+                   std::to_string(value.digest() % 100000);
+}
+
 }  // namespace stele::sim

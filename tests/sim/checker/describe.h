@@ -10,6 +10,7 @@ namespace stele::sim {
 [[nodiscard]] std::string describe(const net::Message& message);
 [[nodiscard]] std::string describe(const paxos::Message& message);
 [[nodiscard]] std::string describe(Ballot ballot);
+[[nodiscard]] std::string describe(const paxos::Value& value);
 [[nodiscard]] std::string_view name_of(Outcome outcome);
 
 }  // namespace stele::sim

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <vector>
 
 #include "net/wire/codec.h"
 #include "net/wire/digest.h"
 #include "net/wire/frame.h"
 #include "tests/sim/checker/describe.h"
+#include "tests/sim/network/connection.h"
 
 namespace stele::sim {
 
@@ -16,87 +16,6 @@ std::string name_of(Host host) {
   return host < kFirstClient ? "n" + std::to_string(host)
                              : "c" + std::to_string(host - kFirstClient + 1);
 }
-
-struct Network::Frame {
-  std::shared_ptr<std::vector<std::byte>> bytes;  // Null: the end of the connection.
-  bool between_nodes = false;
-  std::string text;  // For the trace.
-};
-
-struct Network::End {
-  Host host = 0;
-  std::uint64_t boot = 0;  // Of the host, when this end was made.
-  SimLink* link = nullptr;
-  net::LinkHandler* handler = nullptr;
-  std::size_t frame_bytes_max = net::kHelloBytesMax;
-  net::Speaker speaker = net::Speaker::stranger;  // The other end.
-  bool open = false;
-  // What this end sends.
-  std::size_t queued = 0;
-  std::uint64_t left = 0;
-  bool refused = false;  // Somebody waits for on_writable.
-  Time last_arrival{};
-  std::deque<std::shared_ptr<Frame>> line;  // What waits for the host's line.
-  std::size_t line_sent = 0;                // What the line has taken of the first frame.
-  std::deque<std::shared_ptr<Frame>> held;
-  std::uint64_t holds = 0;
-};
-
-struct Network::Connection {
-  std::uint64_t id = 0;
-  bool established = false;
-  End ends[2];
-  std::vector<std::shared_ptr<Frame>> early;  // Sent before the connection stood.
-};
-
-class Network::SimLink final : public net::Link {
- public:
-  SimLink(Network& network, Shared connection, int side)
-      : network_(network), connection_(std::move(connection)), side_(side) {
-    end().link = this;
-  }
-  ~SimLink() override {
-    end().link = nullptr;
-    end().handler = nullptr;
-    network_.close(connection_, side_);
-  }
-  void start(net::LinkHandler& handler) override { end().handler = &handler; }
-  bool send(const net::Message& message) override {
-    return network_.send(connection_, side_, message);
-  }
-  [[nodiscard]] std::size_t queued_bytes() const override { return end().queued; }
-  [[nodiscard]] std::uint64_t left_bytes() const override { return end().left; }
-  [[nodiscard]] std::size_t receiving_bytes() const override {
-    return connection_->ends[1 - side_].line_sent;
-  }
-  void close_gently() override { end().handler = nullptr; }
-  void expect(net::Speaker speaker, std::size_t frame_bytes_max) override {
-    end().speaker = speaker;
-    end().frame_bytes_max = frame_bytes_max;
-  }
-  [[nodiscard]] std::string peer_name() const override {
-    return name_of(connection_->ends[1 - side_].host);
-  }
-
- private:
-  [[nodiscard]] End& end() const { return connection_->ends[side_]; }
-  Network& network_;
-  Shared connection_;
-  int side_;
-};
-
-class Network::SimDialer final : public net::Dialer {
- public:
-  SimDialer(Network& network, Host host) : network_(network), host_(host) {}
-  [[nodiscard]] std::unique_ptr<net::Link> dial(const Address& address,
-                                                net::LinkHandler& handler) override {
-    return network_.dial(host_, address, handler);
-  }
-
- private:
-  Network& network_;
-  Host host_;
-};
 
 Network::Network(Scheduler& scheduler, Random random, Options options, Coverage& coverage,
                  Trace& trace, Witness witness)
@@ -455,23 +374,9 @@ void Network::fail(const Shared& connection, int side, const std::string& reason
 
 // --- Faults ----------------------------------------------------------------------------
 
-void Network::cut(Host from, Host to) { cut_.insert({from, to}); }
-
-void Network::heal(Host from, Host to) {
-  if (cut_.erase({from, to}) != 0) release(from, to);
-}
-
 void Network::heal_all() {
   for (const auto& [from, to] : std::set(cut_)) heal(from, to);
   clogged_.clear();
-}
-
-void Network::clog(Host from, Host to, Duration extra) {
-  if (extra == Duration(0)) {
-    clogged_.erase({from, to});
-  } else {
-    clogged_[{from, to}] = extra;
-  }
 }
 
 void Network::reset(Host a, Host b) {
@@ -489,16 +394,6 @@ void Network::be_kind(Duration latency_max) {
   options_.drop_ppm = options_.duplicate_ppm = options_.reorder_ppm = 0;
   options_.latency_max = std::min(options_.latency_max, latency_max);
   options_.latency_min = std::min(options_.latency_min, latency_max);
-}
-
-std::size_t Network::queued_bytes(Host host) const {
-  std::size_t bytes = 0;
-  for (const auto& [id, connection] : connections_) {
-    for (const End& end : connection->ends) {
-      if (end.host == host && end.open) bytes += end.queued;
-    }
-  }
-  return bytes;
 }
 
 }  // namespace stele::sim

@@ -56,19 +56,24 @@ class Network {
   [[nodiscard]] std::unique_ptr<net::Dialer> dialer(Host host);
 
   /// No bytes from `from` to `to` until heal(); what was sent waits, as TCP has it.
-  void cut(Host from, Host to);
-  void heal(Host from, Host to);
+  void cut(Host from, Host to) { cut_.insert({from, to}); }
+  void heal(Host from, Host to) {
+    if (cut_.erase({from, to}) != 0) release(from, to);
+  }
   void heal_all();
   [[nodiscard]] bool reaches(Host from, Host to) const { return !cut_.contains({from, to}); }
   /// Every message from `from` to `to` takes `extra` longer.
-  void clog(Host from, Host to, Duration extra);
+  void clog(Host from, Host to, Duration extra) {
+    if (extra == Duration(0)) {
+      clogged_.erase({from, to});
+    } else {
+      clogged_[{from, to}] = extra;
+    }
+  }
   /// Connections between the two end at once, with what was on its way.
   void reset(Host a, Host b);
   /// Nothing is lost, doubled or reordered any more, and nothing takes longer than this.
   void be_kind(Duration latency_max);
-
-  /// Bytes on their way to or waiting in all connections that `host` sends on; for bounds.
-  [[nodiscard]] std::size_t queued_bytes(Host host) const;
 
   static constexpr Duration kUnacknowledged = std::chrono::seconds(4);
   static constexpr std::size_t kClientQueueBytes = 4 << 20;

@@ -19,9 +19,6 @@ std::string text_of(const Entry& entry) {
   return {reinterpret_cast<const char*>(entry.payload.data()), entry.payload.size()};
 }
 
-milliseconds ms(std::uint64_t count) { return milliseconds(static_cast<std::int64_t>(count)); }
-microseconds us(std::uint64_t count) { return microseconds(static_cast<std::int64_t>(count)); }
-
 }  // namespace
 
 class SimClient::Done final : public log::AppendDone {

@@ -8,16 +8,7 @@
 #include "tests/sim/checker/violation.h"
 
 namespace stele::sim {
-namespace {
-
-std::chrono::microseconds us(std::uint64_t count) {
-  return std::chrono::microseconds(static_cast<std::int64_t>(count));
-}
-std::chrono::milliseconds ms(std::uint64_t count) {
-  return std::chrono::milliseconds(static_cast<std::int64_t>(count));
-}
-
-}  // namespace
+namespace {}  // namespace
 
 class SimNode::NodeEvents final : public Events {
  public:

@@ -162,6 +162,27 @@ void print_verdict(std::ostream& out, const std::string& name, const Verdict& ve
       << hash.str() << "\n";
 }
 
+namespace {
+
+CampaignResult collect(const Shared& shared, const Campaign& campaign) {
+  CampaignResult result;
+  for (const Shared::Worker& worker : shared.workers) {
+    result.coverage.add(worker.coverage);
+    result.events += worker.events;
+    result.virtual_hours += static_cast<double>(worker.virtual_ns) / 3.6e12;
+  }
+  result.real_files = campaign.real_files;
+  result.failed = shared.failed;
+  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
+    const Shared::Failure& failure = shared.failures[i];
+    result.failures.push_back({failure.seed, failure.invariant, failure.what});
+  }
+  result.seeds = shared.done;
+  return result;
+}
+
+}  // namespace
+
 CampaignResult run_seeds(const Campaign& campaign) {
   void* memory =
       ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -216,20 +237,8 @@ CampaignResult run_seeds(const Campaign& campaign) {
   }
   if (progress) std::cerr << "\r\x1b[K";
 
-  CampaignResult result;
-  for (const Shared::Worker& worker : shared.workers) {
-    result.coverage.add(worker.coverage);
-    result.events += worker.events;
-    result.virtual_hours += static_cast<double>(worker.virtual_ns) / 3.6e12;
-  }
-  result.real_files = campaign.real_files;
-  result.failed = shared.failed;
-  for (std::size_t i = 0; i < std::min<std::size_t>(shared.failed, kFailuresMax); ++i) {
-    const Shared::Failure& failure = shared.failures[i];
-    result.failures.push_back({failure.seed, failure.invariant, failure.what});
-  }
+  CampaignResult result = collect(shared, campaign);
   result.seconds = std::chrono::duration<double>(Wall::now() - begin).count();
-  result.seeds = shared.done;
   ::munmap(memory, sizeof(Shared));
   return result;
 }

@@ -11,8 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-milliseconds ms(std::uint64_t count) { return milliseconds(static_cast<std::int64_t>(count)); }
-
 }  // namespace
 
 void Faults::schedule() {
@@ -225,6 +223,14 @@ void Faults::apply_to_node(const Fault& fault, SimNode& node) {
       const auto jump = static_cast<std::int64_t>(fault.ms * 1000);
       return node.jump_wall_clock(fault.amount == 0 ? jump : -jump);
     }
+    default: return apply_to_connections(fault, node);
+  }
+}
+
+void Faults::apply_to_connections(const Fault& fault, SimNode& node) {
+  using Kind = Fault::Kind;
+  const auto counted = [&](Path path) { world_.coverage.count(path); };
+  switch (fault.kind) {
     case Kind::cut:
     case Kind::cut_one_way:
       counted(fault.kind == Kind::cut ? Path::cuts : Path::one_way_cuts);

@@ -36,6 +36,7 @@ class Faults {
   void apply(const Fault& fault);
   [[nodiscard]] std::size_t unaware_of(const SimNode& node) const;
   void apply_to_node(const Fault& fault, SimNode& node);
+  void apply_to_connections(const Fault& fault, SimNode& node);
   void restart_later(SimNode& node, std::uint64_t after_ms);
   void cut(Host a, Host b, bool both, std::uint64_t for_ms);
   void cut_clients(Host node, std::size_t but, std::uint64_t for_ms);

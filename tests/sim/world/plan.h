@@ -1,6 +1,7 @@
 // Everything that a simulation run is made of, drawn from one seed: printed, read back, shrunk.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -9,6 +10,14 @@
 #include "paxos/base/result.h"
 
 namespace stele::sim {
+
+/// Times of a plan.
+[[nodiscard]] inline std::chrono::milliseconds ms(std::uint64_t count) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(count));
+}
+[[nodiscard]] inline std::chrono::microseconds us(std::uint64_t count) {
+  return std::chrono::microseconds(static_cast<std::int64_t>(count));
+}
 
 /// Something that befalls the world at a certain time.
 struct Fault {

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "paxos/base/check.h"
-#include "tests/sim/checker/describe.h"
+#include "tests/sim/checker/witness.h"
+#include "tests/sim/world/epilogue.h"
 #include "tests/sim/world/faults.h"
 
 namespace stele::sim {
@@ -15,15 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// How long a healed cluster may take for what its clients still want (invariant 12).
-constexpr Duration kLivenessBound = seconds(40);
 constexpr Time kStart = seconds(1);
 constexpr std::uint64_t kEventsMax = 20'000'000;
-
-milliseconds ms(std::uint64_t count) { return milliseconds(static_cast<std::int64_t>(count)); }
-std::chrono::microseconds us(std::uint64_t count) {
-  return std::chrono::microseconds(static_cast<std::int64_t>(count));
-}
 
 std::string name_of(const SimNode& node) { return sim::name_of(node.host()); }
 
@@ -55,26 +49,9 @@ class World {
 
  private:
   void start_client(std::size_t index);
-  void witness(Host from, Host to, const net::Message& message);
-  void check_confirmed(Host node, Host client, const net::ReadAnswer& result);
-  void check_told(const net::AppendResults& results) const;
-
-  void heal();
-  void run_until_content();
-  void require_calm();
-  void require_convergence();
-  void require_whole_logs();
-  void require_no_faults();
-  void require_outcasts_out();
-  void check_end();
-  [[nodiscard]] bool healed(const SimNode& node) const {
-    return (plan_.healed >> (node.host() - 1) & 1) != 0;
-  }
-  [[nodiscard]] Duration clock_time_max() const;
   [[nodiscard]] bool all_keep_up() const;
   void require_steady_leaders(std::uint64_t stopped) const;
   void check_bounds();
-  void run_for(Duration duration) { run_to(scheduler_.now() + duration); }
   void run_to(Time until);
 
   Plan plan_;
@@ -93,9 +70,7 @@ class World {
   std::vector<std::uint64_t> clients_made_;
   bool epilogue_ = false;
   std::unique_ptr<Faults> faults_;
-  std::set<std::pair<SessionId, Sequence>> told_;
-  /// Linearizable reads that have reached a node, and which ballots were passed by then.
-  std::map<std::tuple<Host, Host, std::uint64_t>, Ballot> reads_;  // Node, client, request.
+  std::unique_ptr<Witness> witness_;
 };
 
 World::World(const Plan& plan, std::ostream* trace)
@@ -107,7 +82,7 @@ World::World(const Plan& plan, std::ostream* trace)
                {us(plan.latency_us_min), us(plan.latency_us_max), plan.drop_ppm, plan.duplicate_ppm,
                 plan.reorder_ppm, plan.queue_bytes_max, plan.line_bytes_per_s},
                coverage_, trace_, [this](Host from, Host to, const net::Message& message) {
-                 witness(from, to, message);
+                 witness_->on_message(from, to, message);
                }) {
   std::vector<NodeId> ids;
   for (std::uint64_t id = 1; id <= plan_.nodes; ++id) {
@@ -120,6 +95,7 @@ World::World(const Plan& plan, std::ostream* trace)
   checker_ =
       std::make_unique<Checker>(*configuration, plan_.window,
                                 std::min<std::size_t>(8 << 20, plan_.reserve_bytes / 8), coverage_);
+  witness_ = std::make_unique<Witness>(*checker_, coverage_);
   if (plan_.sessions_max != 0) {
     checker_->set_sessions(plan_.sessions_max, plan_.session_idle_ms * 1000);
   }
@@ -157,15 +133,20 @@ void World::run() {
   if (is_slow(plan_) && plan_.slow_disks == 0 && coverage_.of(Path::catch_ups) > fetched) {
     throw Violation("12", "a value is sent twice, though lines and disks keep their rate");
   }
-  heal();
-  run_until_content();
+  epilogue_ = true;
+  Epilogue epilogue({plan_, scheduler_, network_, *checker_, coverage_, trace_, history_, nodes_,
+                     clients_, *faults_, [this](std::size_t index) { start_client(index); },
+                     [this](Time until) { run_to(until); }},
+                    random_);
+  epilogue.heal();
+  epilogue.run_until_content();
   if (is_slow(plan_)) require_steady_leaders(coverage_.of(Path::leaders_stopped) - stopped);
-  require_calm();
-  require_convergence();
-  require_whole_logs();
-  require_outcasts_out();
-  require_no_faults();
-  check_end();
+  epilogue.require_calm();
+  epilogue.require_convergence();
+  epilogue.require_whole_logs();
+  epilogue.require_outcasts_out();
+  epilogue.require_no_faults();
+  epilogue.check_end(kStart);
 }
 
 /// They are all connected, and none must catch up.
@@ -220,9 +201,7 @@ void World::start_client(std::size_t index) {
   std::vector<Address> addresses;
   for (const auto& [id, address] : cluster_) addresses.push_back(address);
   const std::uint64_t generation = ++clients_made_[index];
-  // It counts its requests anew.
-  std::erase_if(reads_,
-                [&](const auto& read) { return std::get<1>(read.first) == kFirstClient + index; });
+  witness_->forget_client(kFirstClient + index);
   clients_[index] = std::make_unique<SimClient>(
       SimClient::Surroundings{plan_, scheduler_, network_, history_, coverage_, trace_, writers_},
       kFirstClient + index, random_.fork(10000 * generation + index).bits(), addresses);
@@ -231,286 +210,6 @@ void World::start_client(std::size_t index) {
   } else {
     clients_[index]->start();
   }
-}
-
-/// What clients are told, for coverage.
-void World::witness(Host from, Host to, const net::Message& message) {
-  if (const auto* results = std::get_if<net::AppendResults>(&message)) {
-    for (const CommandResult& result : results->results) {
-      switch (result.outcome) {
-        case Outcome::ok:
-          if (!told_.insert({result.session, result.sequence}).second) {
-            coverage_.count(Path::duplicates_answered);
-          }
-          break;
-        case Outcome::resend: coverage_.count(Path::voids_and_resends); break;
-        case Outcome::skipped: coverage_.count(Path::skips); break;
-        case Outcome::session_expired: coverage_.count(Path::sessions_expired); break;
-        case Outcome::no_space: coverage_.count(Path::refused_no_space); break;
-        case Outcome::overloaded: coverage_.count(Path::refused_overloaded); break;
-        case Outcome::shutting_down: coverage_.count(Path::refused_shutting_down); break;
-        case Outcome::unknown: coverage_.count(Path::told_unknown); break;
-        case Outcome::not_leader: coverage_.count(Path::told_not_leader); break;
-        default: break;
-      }
-    }
-    check_told(*results);
-  } else if (const auto* paxos = std::get_if<paxos::Message>(&message)) {
-    checker_->on_receive({from}, {to}, *paxos);
-  } else if (const auto* opened = std::get_if<net::SessionOpened>(&message)) {
-    if (opened->outcome == Outcome::ok) coverage_.count(Path::sessions_opened);
-  } else if (const auto* read = std::get_if<net::Read>(&message)) {
-    // A read that is asked again may be answered as of the first time. A local read promises
-    // nothing.
-    const std::tuple key{to, from, read->request};
-    if (!read->linearizable) reads_.erase(key);
-    if (read->linearizable) reads_.try_emplace(key, checker_->ballot_passed());
-  } else if (const auto* result = std::get_if<net::ReadAnswer>(&message)) {
-    check_confirmed(from, to, *result);
-  } else if (std::holds_alternative<net::TailEnd>(message)) {
-    coverage_.count(Path::tails_ended);
-  }
-}
-
-/// A node that serves a linearizable read has led in a ballot that was not passed yet when the
-/// question reached it.
-void World::check_confirmed(Host node, Host client, const net::ReadAnswer& result) {
-  const auto read = reads_.find({node, client, result.request});
-  if (read == reads_.end() || result.outcome != Outcome::ok) return;
-  if (checker_->last_ballot_won({node}) >= read->second) return;
-  throw Violation("10", sim::name_of(node) +
-                            " served a linearizable read, but a quorum had promised " +
-                            describe(read->second) + " before it was asked");
-}
-
-/// What is told of a sequence is what the chosen slots made of it.
-void World::check_told(const net::AppendResults& results) const {
-  using Kind = ModelLog::Fate::Kind;
-  for (const CommandResult& result : results.results) {
-    Kind kind{};
-    switch (result.outcome) {
-      case Outcome::ok: kind = Kind::appended; break;
-      case Outcome::skipped: kind = Kind::skipped; break;
-      case Outcome::condition_failed: kind = Kind::condition_failed; break;
-      default: continue;
-    }
-    for (std::uint32_t i = 0; i < result.count; ++i) {
-      const Sequence sequence = result.sequence + i;
-      const ModelLog::Fate* fate = checker_->log().fate(result.session, sequence);
-      // The answer to a close has the first sequence that its client did not know the fate of.
-      const bool closes = result.outcome == Outcome::ok && result.lsn == Lsn{};
-      if (closes && result.count == 1) continue;
-      const bool right = fate != nullptr && fate->kind == kind &&
-                         (kind != Kind::appended || fate->lsn == result.lsn + i);
-      if (right) continue;
-      throw Violation("9", "of sequence " + std::to_string(sequence.value) + " in session " +
-                               std::to_string(result.session.value) +
-                               " something else is told than what became of it");
-    }
-  }
-}
-
-// --- Invariant 12 ----------------------------------------------------------------------
-
-void World::heal() {
-  epilogue_ = true;
-  // A node that is not born yet waits for all the others, however many a quorum has.
-  for (const auto& node : nodes_) {
-    if (node->born() || node->outcast()) continue;
-    plan_.healed = (std::uint64_t{1} << plan_.nodes) - 1;
-    plan_.centre = 0;
-  }
-  faults_->end(plan_.healed);
-  trace_.event(scheduler_.now(), 7, plan_.healed, plan_.centre, [] { return "--- heal"; });
-  network_.heal_all();
-  network_.be_kind(ms(plan_.election_timeout_ms) / 10);
-  bool all = true;
-  for (auto& node : nodes_) {
-    node->be_kind();
-    node->set_clock_rate(1000);
-    node->set_free_bytes(UINT64_MAX);
-    node->resume();
-    if (healed(*node)) {
-      node->start();
-      continue;
-    }
-    all = false;
-    if (random_.chance(50)) {
-      node->kill();
-    } else {
-      for (auto& other : nodes_) {
-        network_.cut(node->host(), other->host());
-        network_.cut(other->host(), node->host());
-      }
-    }
-  }
-  if (!all) coverage_.count(Path::healed_in_part);
-  if (plan_.centre != 0) {
-    coverage_.count(Path::healed_as_a_star);
-    for (auto& a : nodes_) {
-      for (auto& b : nodes_) {
-        if (a->host() == plan_.centre || b->host() == plan_.centre || a == b) continue;
-        network_.cut(a->host(), b->host());
-      }
-    }
-  }
-  for (std::size_t i = 0; i < clients_.size(); ++i) {
-    if (clients_[i]) {
-      clients_[i]->begin_epilogue();
-    } else {
-      start_client(i);
-    }
-  }
-}
-
-void World::run_until_content() {
-  const Time until = scheduler_.now() + kLivenessBound;
-  while (scheduler_.now() < until) {
-    bool content = true;
-    for (const auto& client : clients_) content = content && client && client->content();
-    const Lsn end = checker_->log().last().next_lsn;
-    for (const auto& client : clients_) content = content && client->tail_reached(end);
-    if (content) return;
-    run_for(milliseconds(20));
-  }
-  std::string what = "the healed cluster makes no progress";
-  for (const auto& client : clients_) {
-    if (!client->content()) what += "; " + client->waits_for();
-  }
-  throw Violation("12", what);
-}
-
-/// A leader that hears q2 is not unseated: after a while nobody campaigns any more.
-void World::require_calm() {
-  const Duration timeout = ms(plan_.election_timeout_ms);
-  // A node that connects late may have promised a higher ballot, which the leader passes once.
-  run_for(std::max<Duration>(10 * timeout, seconds(3)));
-  const std::uint64_t before = coverage_.of(Path::elections);
-  const std::uint64_t time_before = checker_->log().last().log_time_us;
-  const Duration calm = 20 * timeout;
-  run_for(calm);
-  if (coverage_.of(Path::elections) != before) {
-    throw Violation("12", "in a healed cluster leaders are unseated");
-  }
-  // An idle log has its time all the same, late by one time slot at most.
-  const auto passed = us(checker_->log().last().log_time_us - time_before);
-  if (passed + 2 * ms(plan_.time_slot_every_ms) + timeout < calm) {
-    throw Violation("12", "log time stands still");
-  }
-}
-
-/// Every healed node learns everything, if it hears any others that do.
-void World::require_convergence() {
-  // Values may come one by one, over another node: the last one is waited for while it goes on.
-  Time until = scheduler_.now() + seconds(20);
-  Slot last;
-  while (scheduler_.now() < until) {
-    std::set<Slot> ends;
-    for (const auto& node : nodes_) {
-      if (healed(*node) && !node->outcast()) ends.insert(node->chosen_end());
-    }
-    if (ends.size() == 1 && *ends.begin() == checker_->log().slot_end()) return;
-    if (std::exchange(last, *ends.begin()) != *ends.begin()) until = scheduler_.now() + seconds(20);
-    run_for(milliseconds(1));
-  }
-  std::string what = "not all healed nodes learn what is chosen:";
-  for (const auto& node : nodes_) {
-    if (healed(*node))
-      what += " " + name_of(*node) + " " + std::to_string(node->chosen_end().value);
-  }
-  throw Violation("12", what + " of " + std::to_string(checker_->log().slot_end().value));
-}
-
-/// Every healed node serves the whole log: rotten records are repaired.
-void World::require_whole_logs() {
-  for (const auto& node : nodes_) {
-    if (!healed(*node) || node->outcast()) continue;
-    const Time until = scheduler_.now() + seconds(20);
-    clients_.front()->scan(node->id(), Lsn{1}, checker_->log().last().next_lsn);
-    while (clients_.front()->scanning()) {
-      if (scheduler_.now() >= until) {
-        throw Violation("12", name_of(*node) + " does not serve the whole log");
-      }
-      run_for(milliseconds(5));
-    }
-  }
-}
-
-/// A node that has forgotten what it told, or has another state than a majority, takes no part.
-void World::require_outcasts_out() {
-  const Time until = scheduler_.now() + seconds(20);
-  while (true) {
-    std::string what;
-    for (const auto& node : nodes_) {
-      if (!node->outcast() || node->node() == nullptr || !healed(*node)) continue;
-      bool heard = false;
-      for (const auto& other : nodes_) {
-        if (other->outcast() || other->node() == nullptr || !healed(*other)) continue;
-        heard = heard || other->node()->connected(node->id());
-      }
-      // One that differs is still talked to.
-      if (heard && node->node()->halted().empty()) what = name_of(*node) + " is listened to";
-    }
-    if (what.empty()) return;
-    if (scheduler_.now() >= until) throw Violation("3", what + ", and must not be");
-    run_for(milliseconds(20));
-  }
-}
-
-/// What was wrong and is repaired is not told any more.
-void World::require_no_faults() {
-  for (const auto& node : nodes_) {
-    if (node->outcast() || !healed(*node) || node->node() == nullptr || !node->sound()) continue;
-    const Time until = scheduler_.now() + seconds(20);
-    while (true) {
-      const std::string fault = node->node()->status().fault;
-      // In a star a node hears few others: then it tells of a node that refuses it, though that one
-      // is at fault, or that it hears no leader.
-      const bool others =
-          plan_.centre != 0 && (fault.starts_with("node ") || fault.starts_with("hears no leader"));
-      const bool slow = plan_.slow_disks != 0 && fault.starts_with("the disk answered");
-      if (fault.empty() || others || slow) break;
-      if (scheduler_.now() >= until) {
-        throw Violation("12", name_of(*node) + " is sound and says: " + fault);
-      }
-      run_for(milliseconds(20));
-    }
-  }
-}
-
-void World::check_end() {
-  // Log time is the leaders' own time, one after the other.
-  const auto log_time = us(checker_->log().last().log_time_us);
-  if (log_time > clock_time_max()) throw Violation("11", "log time runs ahead of all clocks");
-  for (const auto& node : nodes_) {
-    if (plan_.real_files != 0) node->check_files();
-    if (!node->outcast()) checker_->check_disk(node->id());
-    const log::Replica* replica = node->node() == nullptr ? nullptr : node->node()->replica();
-    if (healed(*node) && replica != nullptr && !replica->proposer().leads() &&
-        replica->reads_waiting() != 0) {
-      throw Violation("12", name_of(*node) + " does not lead, and " +
-                                std::to_string(replica->reads_waiting()) + " reads wait there");
-    }
-  }
-  for (const auto& a : nodes_) {
-    for (const auto& b : nodes_) {
-      if (!a->outcast() && !b->outcast()) checker_->check_equal(a->id(), b->id());
-    }
-  }
-  const auto wrong = test::check(history_, {checker_->log().entries()});
-  if (!wrong.empty()) throw Violation("users", wrong.front());
-}
-
-/// More time than this cannot have passed by any sequence of leaders' clocks.
-Duration World::clock_time_max() const {
-  std::uint64_t rate = 1000;
-  Duration jumps{0};
-  for (const Fault& fault : plan_.faults) {
-    const bool changes_rate = fault.kind == Fault::Kind::rate || fault.kind == Fault::Kind::deaf;
-    if (changes_rate) rate = std::max(rate, fault.amount);
-    if (fault.kind == Fault::Kind::jump) jumps += ms(fault.ms);
-  }
-  return (scheduler_.now() - kStart) * static_cast<Duration::rep>(rate) / 1000 + jumps;
 }
 
 Verdict World::verdict() const {

@@ -1,0 +1,137 @@
+// How the code reads.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <regex>
+#include <sstream>
+
+#include "tests/tidy/tree.h"
+
+namespace stele::tidy {
+namespace {
+
+constexpr std::size_t kFileLinesMax = 400;
+constexpr std::size_t kFunctionLinesMax = 70;
+
+/// Calls `each(first line, lines)` for every function that is defined at the outside, in a class,
+/// or as a test.
+template <class Each>
+void for_each_function(const Source& source, Each each) {
+  static const std::regex kBegin("^(  )?[^ /#}].*\\{$");
+  static const std::regex kOther(
+      "^ *(class|struct|namespace|enum|union|extern|TEST_SUITE|const|constexpr|inline constexpr|"
+      "static constexpr)\\b.*");
+  for (std::size_t i = 0; i < source.lines.size(); ++i) {
+    std::smatch begin;
+    const std::string& line = source.lines[i];
+    if (!std::regex_match(line, begin, kBegin) || std::regex_match(line, kOther)) continue;
+    const std::string end = begin[1].str() + "}";
+    for (std::size_t j = i + 1; j < source.lines.size(); ++j) {
+      if (source.lines[j] != end && source.lines[j] != end + ";") continue;
+      each(line, j - i + 1);
+      i = j;
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+TEST_SUITE("tidy.code") {
+  TEST_CASE("a file has at most 400 lines, a function at most 70") {
+    std::size_t functions = 0;
+    for (const auto& [path, source] : tree()) {
+      CHECK_MESSAGE(source.lines.size() <= kFileLinesMax,
+                    path << " has " << source.lines.size() << " lines");
+      for_each_function(source, [&, &file = path](const std::string& line, std::size_t lines) {
+        ++functions;
+        CHECK_MESSAGE(lines <= kFunctionLinesMax, file << ": " << lines << " lines: " << line);
+      });
+    }
+    CHECK(functions > 2000);
+  }
+
+  TEST_CASE("a public name says what it means") {
+    static const std::regex kType("^(class|struct|enum class) \\w+ (final )?(: [^{]*)?\\{.*");
+    static const std::regex kFunction(
+        "^  (\\[\\[nodiscard\\]\\] )?(?!return )[\\w:<>,&*]+ [\\w:<>,&* ]*[a-z]\\w*\\(.*");
+    std::size_t names = 0;
+    for (const Source* source : sources("log/api/stele")) {
+      bool open = true;  // Not private.
+      for (std::size_t i = 1; i < source->lines.size(); ++i) {
+        const std::string& line = source->lines[i];
+        if (line.starts_with("class ")) open = false;
+        if (line.starts_with("struct ") || line == " public:") open = true;
+        if (line == " private:") open = false;
+        if (line == "namespace stele::detail {") break;  // Not for users.
+        const bool type = std::regex_match(line, kType);
+        if (!type && (!open || !std::regex_match(line, kFunction))) continue;
+        ++names;
+        std::size_t before = i - 1;
+        while (source->lines[before].find("template <") != std::string::npos) --before;
+        const bool said = source->lines[before].find("///") != std::string::npos ||
+                          line.find("///<") != std::string::npos;
+        CHECK_MESSAGE(said, source->path << ": " << line);
+      }
+    }
+    CHECK(names > 40);
+  }
+
+  TEST_CASE("the protocol is pure: no thread, no lock, no clock, no randomness, no system") {
+    for (const Source* source : sources("paxos")) {
+      for (const std::string& include : includes(*source)) {
+        CHECK_MESSAGE(!starts_with_any(include, {"thread", "mutex", "atomic", "sys/", "unistd"}),
+                      source->path << " includes " << include);
+      }
+      for (const std::string& line : source->lines) {
+        for (const char* word :
+             {"steady_clock", "system_clock", "random_device", "std::thread", "printf"}) {
+          const bool allowed = source->path == "paxos/base/check.cc";  // It writes why a node ends.
+          CHECK_MESSAGE((allowed || line.find(word) == std::string::npos),
+                        source->path << ": " << line);
+        }
+      }
+    }
+  }
+
+  TEST_CASE(
+      "lines have at most 100 columns outside of tests, files end as such, headers are guarded") {
+    for (const char* room : {"paxos", "net", "log", "apps"}) {
+      for (const Source* source : sources(room)) {
+        for (const std::string& line : source->lines) {
+          // Columns, not bytes: a comment may have letters of more than one.
+          const auto columns = std::count_if(line.begin(), line.end(), [](char c) {
+            return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+          });
+          CHECK_MESSAGE(columns <= 100, source->path << ": " << line);
+        }
+        if (source->path.ends_with(".h")) {
+          const bool guarded = std::find(source->lines.begin(), source->lines.end(),
+                                         "#pragma once") != source->lines.end();
+          CHECK_MESSAGE(guarded, source->path);
+        }
+      }
+    }
+  }
+
+  // One word for one thing: `after` for time and `lags` for a node that is late; `repair`.
+  TEST_CASE("comments and documents keep to the words") {
+    const std::regex banned("\\b(behind|whoever|mend|mends|mended|heals)\\b", std::regex::icase);
+    const auto check = [&](const std::string& path, const std::string& text) {
+      CHECK_MESSAGE(!std::regex_search(text, banned), path << ": " << text);
+    };
+    for (const auto& [path, source] : tree()) {
+      if (path == "tests/tidy/code_test.cc") continue;
+      for (const std::string& line : source.lines) {
+        if (const auto at = line.find("//"); at != std::string::npos) check(path, line.substr(at));
+      }
+    }
+    for (const auto& [path, text] : documents()) {
+      std::istringstream lines(text);
+      for (std::string line; std::getline(lines, line);) check(path, line);
+    }
+  }
+}
+
+}  // namespace stele::tidy
