@@ -34,13 +34,13 @@ AppendPipe::AppendPipe(const ClientParts& client)
 
 // --- Taking ----------------------------------------------------------------------------
 
-void AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
+bool AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
                         std::unique_ptr<AppendDone> done) {
   AppendResult refused;
   const auto refuse = [&](Errc error) {
     client_.completions.add(std::move(done), error, std::move(refused));
-    client_.turns.wake();
     pending_.stop_at(pending_.size());
+    return false;
   };
   if (pending_.stopped()) {
     refused.detail = pending_.stop_detail();
@@ -62,7 +62,7 @@ void AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Durat
   fresh_bytes_ += payload.size() + kEntryHeaderBytes;
   pending_.push(
       {payloads_.copy(payload), condition, client_.loop.now() + timeout, std::move(done)});
-  client_.turns.wake();
+  return true;
 }
 
 // --- The session -----------------------------------------------------------------------
@@ -301,11 +301,12 @@ void AppendPipe::on_decided(NodeLink& from, const CommandResult& result) {
   client_.nodes.on_served();
   client_.nodes.forget_failure();
   client_.nodes.on_decided(from);
-  client_.patience.on_append_served(client_.loop.now());
+  const Time now = client_.loop.now();
+  client_.patience.on_append_served(now);
   told_end_ = std::max(told_end_, result.sequence + result.count);
   Sequence at = std::max(result.sequence, pending_.first());
   for (PendingAppend& entry : range_of(result)) {
-    Told told = told_of(entry, result, at, client_.loop.now(), pending_.stop_detail());
+    Told told = told_of(entry, result, at, now, pending_.stop_detail());
     entry.consumed = true;
     pending_.finish(entry, told.error, std::move(told.result));
     ++at;

@@ -24,8 +24,8 @@ class AppendPipe {
  public:
   explicit AppendPipe(const ClientParts& client);
 
-  /// Takes an append, or tells at once why not.
-  void append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
+  /// Takes an append, or tells why not: then false.
+  bool append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
               std::unique_ptr<AppendDone> done);
   /// Opens a session, or sends what was not sent yet, as far as the window allows.
   void send(NodeLink& leader);
@@ -81,7 +81,7 @@ class AppendPipe {
     return pending_.range(result.sequence, result.sequence + result.count);
   }
 
-  ClientParts client_;
+  const ClientParts& client_;
   SessionId session_;
   PendingAppends pending_;
   Sequence next_send_{1};

@@ -22,10 +22,11 @@ ClientCore::ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions optio
       options_(within_bounds(std::move(options))),
       nodes_(loop, dialer, options_, *this, *this),
       patience_(options_.attempt_timeout),
-      appends_({loop_, options_, *this, nodes_, patience_, completions_}),
-      reads_({loop_, options_, *this, nodes_, patience_, completions_}),
-      subscription_({loop_, options_, *this, nodes_, patience_, completions_}),
-      statuses_({loop_, options_, *this, nodes_, patience_, completions_}) {}
+      parts_{loop_, options_, *this, nodes_, patience_, completions_},
+      appends_(parts_),
+      reads_(parts_),
+      subscription_(parts_),
+      statuses_(parts_) {}
 
 ClientCore::~ClientCore() {
   if (destroyed_ != nullptr) *destroyed_ = true;
@@ -41,8 +42,8 @@ ClientCore::~ClientCore() {
 
 void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
                         std::unique_ptr<AppendDone> done) {
-  closed_ = false;
-  appends_.append(payload, condition, timeout, std::move(done));
+  if (appends_.append(payload, condition, timeout, std::move(done))) closed_ = false;
+  wake();
 }
 
 void ClientCore::read(const ReadOptions& options, ReadDone done) {
@@ -80,6 +81,32 @@ void ClientCore::end_operations(Errc error, const std::string& detail) {
 
 // --- Turns -----------------------------------------------------------------------------
 
+/// Notices that the client is destroyed by what it calls. One within the other, if a caller runs
+/// the loop. A caller may throw.
+class ClientCore::Alive {
+ public:
+  explicit Alive(ClientCore& core) : core_(core), outer_(core.destroyed_) {
+    core.destroyed_ = &destroyed_;
+  }
+  ~Alive() {
+    if (!destroyed_) {
+      core_.destroyed_ = outer_;
+      core_.woken_ = false;
+    } else if (outer_ != nullptr) {
+      *outer_ = true;
+    }
+  }
+  Alive(const Alive&) = delete;
+  Alive& operator=(const Alive&) = delete;
+
+  [[nodiscard]] bool destroyed() const { return destroyed_; }
+
+ private:
+  ClientCore& core_;
+  bool* outer_;
+  bool destroyed_ = false;
+};
+
 void ClientCore::wake() {
   if (!timer_ && !closed_) tick();
   if (std::exchange(woken_, true)) return;
@@ -93,26 +120,20 @@ void ClientCore::turn() {
   woken_ = true;
   appends_.take_back();
   if (!tell()) return;
-  woken_ = false;
   if (!completions_.empty()) wake();
   if (!closed_) send();
 }
 
 /// Tells what is to be told by now; false if the client is gone.
 bool ClientCore::tell() {
-  bool destroyed = false;
-  bool* const outer = std::exchange(destroyed_, &destroyed);  // Of a caller that runs the loop.
+  Alive alive(*this);
   const std::size_t half = completions_.size() / 2;
   for (std::size_t left = completions_.size(); left != 0 && completions_.tell_next(); --left) {
-    if (destroyed) {  // The client has called the others.
-      if (outer != nullptr) *outer = true;
-      return false;
-    }
+    if (alive.destroyed()) return false;  // The client has called the others.
     // What the first half has appended leaves now, so that the leader has something to do while the
     // others are told.
     if (left == half && appends_.has_message() && !closed_) appends_.send_early();
   }
-  destroyed_ = outer;
   completions_.drop_told();
   return true;
 }

@@ -55,6 +55,8 @@ class ClientCore final : ClientTurns, NodeLinkListener {
   void on_message(NodeLink& link, net::Message& message) override;
   void on_writable(NodeLink&) override { wake(); }
 
+  class Alive;
+
   void turn();
   [[nodiscard]] bool tell();
   void send();
@@ -82,6 +84,7 @@ class ClientCore final : ClientTurns, NodeLinkListener {
   Completions completions_;
   Nodes nodes_;
   Patience patience_;
+  ClientParts parts_;
   AppendPipe appends_;
   PendingReads reads_;
   Subscription subscription_;

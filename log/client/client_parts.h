@@ -22,13 +22,14 @@ class ClientTurns {
   /// Something is to be tried again soon, without another reason for a turn.
   virtual void tick_soon() = 0;
   /// The target does not serve: `leader`, "host:port" or empty, may. What it owed is asked of the
-  /// next one. `reason`: a sentence, or empty.
+  /// next one. `reason`: a sentence, or empty. Calls back on_target_left() of the parts, the
+  /// caller's own too, before it returns.
   virtual void leave_target(const std::string& leader, const std::string& reason) = 0;
   /// A number for a request, never used again by this client.
   [[nodiscard]] virtual std::uint64_t next_request() = 0;
 };
 
-/// All of it outlives the parts.
+/// It outlives the parts, and so does all of it.
 struct ClientParts {
   net::Loop& loop;
   const ClientOptions& options;

@@ -105,7 +105,7 @@ class PendingAppends {
   void tell(PendingAppend& append, std::optional<Errc> error, AppendResult result);
   [[nodiscard]] std::size_t index_of(const PendingAppend& append) const;
 
-  ClientParts client_;
+  const ClientParts& client_;
   Sequence first_{1};
   std::deque<PendingAppend> appends_;
   std::size_t waiting_bytes_ = 0;

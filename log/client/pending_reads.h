@@ -62,7 +62,7 @@ class PendingReads {
   void end(std::uint64_t request, std::optional<Errc> error, ReadResult result);
   [[nodiscard]] static std::uint32_t bytes_max_of(const Pending& read);
 
-  ClientParts client_;
+  const ClientParts& client_;
   std::map<std::uint64_t, Pending> reads_;  // By request.
 };
 

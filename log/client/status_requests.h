@@ -40,7 +40,7 @@ class StatusRequests {
   [[nodiscard]] bool ask(std::uint64_t request, Pending& status);
   [[nodiscard]] std::vector<NodeStatus> collect(const Pending& status) const;
 
-  ClientParts client_;
+  const ClientParts& client_;
   std::map<std::uint64_t, Pending> statuses_;  // By request.
 };
 

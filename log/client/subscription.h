@@ -46,7 +46,7 @@ class Subscription {
 
   void deliver();
 
-  ClientParts client_;
+  const ClientParts& client_;
   Tail tail_;
 };
 

@@ -177,7 +177,7 @@ Result<bool> Group::admit(const net::Hello& hello) {
   return admitted;
 }
 
-void Group::on_message(NodeId from, std::uint64_t start_id, paxos::Message message) {
+void Group::on_message(NodeId from, std::uint64_t start_id, paxos::Message&& message) {
   soundness_.told(from, start_id, message.commits);
   if (replica_) replica_->deliver(from, std::move(message));
 }

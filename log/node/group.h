@@ -85,7 +85,7 @@ class Group final : LinksListener, NodeView {
   [[nodiscard]] std::optional<Sighting> seen(NodeId node) const override {
     return soundness_.seen(node);
   }
-  void on_message(NodeId from, std::uint64_t start_id, paxos::Message message) override;
+  void on_message(NodeId from, std::uint64_t start_id, paxos::Message&& message) override;
   void on_report(NodeId from, const net::Report& report) override;
   void on_told(const net::Report& report) override;
   void on_connected(NodeId node) override;

@@ -33,7 +33,7 @@ class LinksListener {
   /// What was heard of a node that is refused.
   [[nodiscard]] virtual std::optional<Sighting> seen(NodeId node) const = 0;
 
-  virtual void on_message(NodeId from, std::uint64_t start_id, paxos::Message message) = 0;
+  virtual void on_message(NodeId from, std::uint64_t start_id, paxos::Message&& message) = 0;
   virtual void on_report(NodeId from, const net::Report& report) = 0;
   /// A node that refuses this one has heard that of it.
   virtual void on_told(const net::Report& report) = 0;

@@ -17,7 +17,7 @@ struct Surroundings {
   Events& events;
   /// Called on the loop: the node came upon what it cannot live with, and must end. Errors:
   /// newer_format, if this program does not know what was chosen; corrupt, if a row of the state
-  /// cannot be read. Without it, the process ends.
+  /// cannot be read. Without it that is a failed check.
   std::function<void(Error)> on_failure = {};
 };
 

@@ -133,7 +133,7 @@ Host::Options TcpHost::host_options() const {
 }
 
 NodeReport TcpHost::report() {
-  STELE_CHECK(host_ != nullptr);
+  STELE_CHECK(host_ != nullptr || loop_.ended());
   NodeReport report;
   report.node = options_.id;
   report.role = "failed";
@@ -146,7 +146,7 @@ NodeReport TcpHost::report() {
 void TcpHost::stop(std::function<void()> done) {
   stopping_ = true;
   listener_.reset();
-  if (!host_ || loop_.guard()->ended()) return done();
+  if (!host_ || loop_.ended()) return done();
   loop_.guard([&] { host_->stop(std::move(done)); });
 }
 

@@ -18,7 +18,7 @@ namespace stele::log {
 class Appends {
  public:
   /// All of them outlive it.
-  Appends(net::Loop& loop, Events& events, Serving& serving)
+  Appends(net::Loop& loop, Events& events, const Serving& serving)
       : loop_(loop), events_(events), serving_(serving) {}
 
   // --- What clients ask ----------------------------------------------------------------
@@ -59,7 +59,7 @@ class Appends {
 
   net::Loop& loop_;
   Events& events_;
-  Serving& serving_;
+  const Serving& serving_;
   Sessions sessions_;
   std::size_t under_way_ = 0;  // Sessions of which something is on its way.
   std::unordered_map<std::uint64_t, ClientLink*> opening_;  // By nonce; null once the link is gone.

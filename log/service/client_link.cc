@@ -55,8 +55,7 @@ void ClientLink::on_message(net::Message message) {
 }
 
 void ClientLink::on_closed(const std::string&) {
-  gone_ = true;
-  go();
+  if (!std::exchange(gone_, true)) go();
 }
 
 void ClientLink::on_tails() {

@@ -35,7 +35,7 @@ class ClientLinkListener {
 struct ClientLinkSurroundings {
   net::Loop& loop;
   Events& events;
-  Serving& serving;
+  const Serving& serving;
   AnswerBudget& budget;
   ClientLinkListener& listener;
 };

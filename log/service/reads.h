@@ -18,7 +18,7 @@ namespace stele::log {
 class ClientReads {
  public:
   /// All of them outlive it.
-  ClientReads(net::Loop& loop, Events& events, Serving& serving, AnswerSink& sink,
+  ClientReads(net::Loop& loop, Events& events, const Serving& serving, AnswerSink& sink,
               AnswerShare& share)
       : loop_(loop), events_(events), serving_(serving), sink_(sink), share_(share) {}
 
@@ -39,7 +39,7 @@ class ClientReads {
 
   net::Loop& loop_;
   Events& events_;
-  Serving& serving_;
+  const Serving& serving_;
   AnswerSink& sink_;
   AnswerShare& share_;
   std::size_t confirming_ = 0;     // Reads that are not confirmed yet.

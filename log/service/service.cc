@@ -55,7 +55,12 @@ void ClientService::on_gone(ClientLink& link) {
   answered_.erase(link.id());
   tailing_.erase(link.id());
   // Not at once: the link may be calling.
-  loop_.post([gone = std::shared_ptr<ClientLink>(std::move(found->second))] {});
+  if (gone_.empty()) {
+    loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
+      if (alive.lock()) gone_.clear();
+    });
+  }
+  gone_.push_back(std::move(found->second));
   links_.erase(found);
 }
 

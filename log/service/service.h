@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <stele/events.h>
 #include "log/replica/replica.h"
@@ -72,12 +73,14 @@ class ClientService final : public ReplicaListener, ClientLinkListener, AnswerTu
   Appends appends_;
 
   std::map<std::uint64_t, std::unique_ptr<ClientLink>> links_;  // In the order of their coming.
+  std::vector<std::unique_ptr<ClientLink>> gone_;               // Until the end of the turn.
   std::uint64_t links_seen_ = 0;
   std::size_t guests_ = 0;            // How many of links_ are beyond the bound.
   std::set<std::uint64_t> answered_;  // Links with results that are told at the end of the turn.
   std::set<std::uint64_t> tailing_;   // Links with tails.
   net::Rarely full_told_{std::chrono::minutes(1)};
   std::unique_ptr<net::Timer> timer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace stele::log

@@ -31,7 +31,8 @@ struct ServiceOptions {
 /// After so long a client may try again what a node that does not lead, or has no room, refused.
 inline constexpr std::uint32_t kRetryMs = 20;
 
-/// Shared by the parts of a service. Loop thread only. The view and the replica outlive it.
+/// Shared by the parts of a service. Loop thread only. The view outlives it. The replica lives as
+/// long as turns come; it is not touched any more when it is destroyed before this.
 class Serving {
  public:
   Serving(ServiceOptions options, const NodeView& view) : options_(options), view_(view) {}

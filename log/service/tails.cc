@@ -28,6 +28,7 @@ void ClientTails::on_tail(const net::Tail& tail) {
   if (tails_.size() >= kTailsMax) {  // The oldest one ends: the client has left it, most likely.
     sink_.send(net::TailEnd{tails_.begin()->first, Outcome::overloaded, {}, {}, {}});
     tails_.erase(tails_.begin());
+    if (sink_.gone()) return;
   }
   Tail& state = tails_[tail.request];
   state = {next, tail.credit_bytes, false};

@@ -17,7 +17,7 @@ namespace stele::log {
 class ClientTails {
  public:
   /// All of them outlive it.
-  ClientTails(net::Loop& loop, Serving& serving, AnswerSink& sink, AnswerShare& share)
+  ClientTails(net::Loop& loop, const Serving& serving, AnswerSink& sink, AnswerShare& share)
       : loop_(loop), serving_(serving), sink_(sink), share_(share) {}
 
   void on_tail(const net::Tail& tail);
@@ -42,7 +42,7 @@ class ClientTails {
   void on_read(std::uint64_t request, EntriesRead read);
 
   net::Loop& loop_;
-  Serving& serving_;
+  const Serving& serving_;
   AnswerSink& sink_;
   AnswerShare& share_;
   std::map<std::uint64_t, Tail> tails_;  // By the client's number of the request.

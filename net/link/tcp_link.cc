@@ -31,6 +31,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   template <class Act>
   auto guarded(Act act) {
     return [self = shared_from_this(), act = std::move(act)](auto... result) {
+      if (self->guard_->ended()) return self->close();
       self->guard_->run([&] { act(result...); });
     };
   }

@@ -47,8 +47,10 @@ AsioLoop::AsioLoop(asio::io_context& context,
     : context_(context), random_(entropy()) {
   std::function<void(const std::string&)> told;
   if (on_failed_check) {
-    told = [&context, on_failed_check](const std::string& what) {
-      asio::post(context, [on_failed_check, what] { on_failed_check(what); });
+    told = [&context, on_failed_check, alive = std::weak_ptr(alive_)](const std::string& what) {
+      asio::post(context, [on_failed_check, what, alive] {
+        if (alive.lock()) on_failed_check(what);
+      });
     };
   }
   guard_ = std::make_shared<Guard>(std::move(told));
@@ -63,6 +65,7 @@ std::uint64_t AsioLoop::wall_us() const {
 }
 
 void AsioLoop::post(std::function<void()> task) {
+  if (!guard_->catches()) return asio::post(context_, std::move(task));
   asio::post(context_, [guard = guard_, task = std::move(task)] { guard->run(task); });
 }
 

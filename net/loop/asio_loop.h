@@ -16,7 +16,8 @@ namespace stele::net {
 class AsioLoop final : public Loop {
  public:
   /// `on_failed_check` is called once, on the loop, with a sentence, if a check fails in what runs
-  /// on it, of which nothing runs any more. Without it the process ends.
+  /// on it, of which nothing runs any more; not after the loop is gone. Without it the process
+  /// ends.
   explicit AsioLoop(asio::io_context& context,
                     const std::function<void(const std::string&)>& on_failed_check = {});
 
@@ -25,6 +26,7 @@ class AsioLoop final : public Loop {
   void post(std::function<void()> task) override;
   [[nodiscard]] std::unique_ptr<Timer> after(Duration delay, std::function<void()> task) override;
   void guard(const std::function<void()>& task) override { guard_->run(task); }
+  [[nodiscard]] bool ended() const override { return guard_->ended(); }
   [[nodiscard]] std::uint64_t random() override { return random_(); }
 
   [[nodiscard]] asio::io_context& context() { return context_; }
@@ -34,6 +36,7 @@ class AsioLoop final : public Loop {
  private:
   asio::io_context& context_;
   std::shared_ptr<Guard> guard_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::mt19937_64 random_;
 };
 

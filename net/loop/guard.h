@@ -18,24 +18,29 @@ class Guard {
   explicit Guard(std::function<void(const std::string&)> on_failed_check)
       : on_failed_check_(std::move(on_failed_check)) {}
 
-  /// Runs `task`, unless a check has failed before.
+  /// Runs `task`, unless a check has failed before. One run may be within another one.
   template <class Task>
   void run(Task&& task) {
-    if (!on_failed_check_) return std::forward<Task>(task)();
+    const CheckScope scope(catches());
+    if (!catches() || running_ == this) return std::forward<Task>(task)();
     if (ended()) return;
-    const CheckScope scope;
+    const Guard* const outer = std::exchange(running_, this);
     try {
       std::forward<Task>(task)();
     } catch (const CheckFailed& failed) {
       if (!ended_.exchange(true)) on_failed_check_(failed.what());
     }
+    running_ = outer;
   }
+  /// Whether a failed check ends what it guards alone.
+  [[nodiscard]] bool catches() const { return on_failed_check_ != nullptr; }
   /// A check has failed: nothing runs any more.
   [[nodiscard]] bool ended() const { return ended_; }
 
  private:
   const std::function<void(const std::string&)> on_failed_check_;
   std::atomic<bool> ended_{false};
+  static inline thread_local const Guard* running_ = nullptr;  // What runs on this thread.
 };
 
 }  // namespace stele::net

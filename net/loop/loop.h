@@ -30,8 +30,11 @@ class Loop {
   [[nodiscard]] virtual std::unique_ptr<Timer> after(Duration delay,
                                                      std::function<void()> task) = 0;
   /// Runs `task` at once: should a check fail in it, it ends what runs on this loop, as everything
-  /// that is posted does. For threads that work for it. Any thread.
+  /// that is posted does. For threads that work for it. Nothing runs once a check has failed. Any
+  /// thread.
   virtual void guard(const std::function<void()>& task) { task(); }
+  /// A check has failed: nothing more is to be done for what runs on this loop. Any thread.
+  [[nodiscard]] virtual bool ended() const { return false; }
   /// Random bits, for jitter, nonces and incarnations.
   [[nodiscard]] virtual std::uint64_t random() = 0;
 };

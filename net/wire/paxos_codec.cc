@@ -254,9 +254,7 @@ void put(wire::Frame::Builder to, const paxos::Message& message, OutBody& body) 
 
 paxos::Message get_paxos(wire::Paxos::Reader from, InBody& body) {
   require(from.getEpoch() != 0, "epoch 0");
-  const Epoch epoch{counter(from.getEpoch())};
-  paxos::Body read = body_of(from, body);
-  return {epoch, std::move(read), counter(from.getCommits())};
+  return {{counter(from.getEpoch())}, body_of(from, body), counter(from.getCommits())};
 }
 
 }  // namespace stele::net::codec

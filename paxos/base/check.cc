@@ -5,7 +5,7 @@
 namespace stele {
 namespace {
 
-thread_local bool in_scope = false;
+thread_local bool scope_throws = false;
 
 [[noreturn]] void throw_failed(const std::string& text) { throw CheckFailed(text); }
 
@@ -14,15 +14,15 @@ thread_local bool in_scope = false;
 
 }  // namespace
 
-CheckScope::CheckScope() : outer_(std::exchange(in_scope, true)) {}
+CheckScope::CheckScope(bool throws) : outer_(std::exchange(scope_throws, throws)) {}
 
-CheckScope::~CheckScope() { in_scope = outer_; }
+CheckScope::~CheckScope() { scope_throws = outer_; }
 
 void check_failed(const char* file, int line, const char* condition, const std::string& detail) {
   std::string text =
       "check failed: " + std::string(condition) + " at " + file + ":" + std::to_string(line);
   if (!detail.empty()) text += ": " + detail;
-  if (in_scope) throw_failed(text);
+  if (scope_throws) throw_failed(text);
   end_process(text);
 }
 

@@ -13,17 +13,18 @@ class CheckFailed final : public std::logic_error {
 };
 
 /// As long as one lives, a check that fails on its thread throws CheckFailed, for what has made the
-/// scope to end the node alone. Elsewhere a failed check ends the process, by std::terminate with
-/// the same exception, at the place of the check.
+/// scope to end the node alone; or it does not, within a scope that was made for that. Otherwise a
+/// failed check ends the process, by std::terminate with the same exception, at the place of the
+/// check. So does one in a destructor, which lets no exception out.
 class CheckScope {
  public:
-  CheckScope();
+  explicit CheckScope(bool throws = true);
   ~CheckScope();
   CheckScope(const CheckScope&) = delete;
   CheckScope& operator=(const CheckScope&) = delete;
 
  private:
-  bool outer_;  // There is one around this one.
+  bool outer_;  // What the scope around it has set.
 };
 
 /// Throws, or ends the process. Any thread.

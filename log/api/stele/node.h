@@ -53,7 +53,8 @@ struct NodeOptions {
   std::uint64_t inbound_max = 1024;
   /// Called once, on the node's thread, with a sentence, if a check of its own has failed: a bug,
   /// or lost durability. The node does nothing any more, and says nothing to anybody; it should be
-  /// destroyed then, from outside of the call. Without a function the process ends, by
+  /// destroyed then, from outside of the call. Handlers of async_start and async_stop that were not
+  /// called before may not be called any more. Without a function the process ends, by
   /// std::terminate, at the place of the check.
   std::function<void(const std::string&)> on_failed_check = {};
 };
@@ -69,7 +70,8 @@ class Node {
   /// Opens nothing yet. `context` and `events` outlive it. `on_failure` is called, once, if a
   /// running node must end: its disk has failed (io; also if it is full), holds what cannot be
   /// (corrupt), or the cluster has chosen what this program does not know (newer_format). The node
-  /// should be destroyed then, from outside of the call. Without a function the process ends.
+  /// should be destroyed then, from outside of the call. Without a function that is a
+  /// failed check of the node's (NodeOptions::on_failed_check).
   Node(asio::io_context& context, NodeOptions options, Events& events,
        std::function<void(const Error&)> on_failure);
   /// Ends the node, as a crash would if it was not stopped: nothing that was acknowledged is lost.

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "log/store/disk/on_exception.h"
 #include "log/store/files/table_reads.h"
 #include "paxos/base/check.h"
 
@@ -46,7 +47,11 @@ void CommitQueue::start_threads() {
 
 void CommitQueue::stop() {
   on_loop_.closed = true;
-  queue_.lock()->stopping = true;
+  {
+    auto queue = queue_.lock();
+    queue->stopping = true;
+    queue->failed = queue->failed || loop_.ended();  // After a failed check nothing is committed.
+  }
   work_.notify_one();
   if (writer_.joinable()) writer_.join();
   on_writer_.syncs.reset();
@@ -69,6 +74,7 @@ void CommitQueue::wake_writer() {
 
 /// Commits what is pending if that is one small write and one sync; otherwise the writer does.
 void CommitQueue::commit_on_loop() {
+  const OnException gives_up([this] { give_up(); });
   auto queue = queue_.lock();
   const Commit& pending = queue->pending;
   if (!pending.urgent || queue->failed) return;
@@ -133,6 +139,7 @@ std::optional<Time> CommitQueue::Queue::begins_at() const {
 }
 
 void CommitQueue::write_loop() {
+  const OnException gives_up([this] { give_up(); });
   auto queue = queue_.lock();
   while (!queue->failed) {
     const auto begins = queue->begins_at();
@@ -272,6 +279,7 @@ bool CommitQueue::begin(Access& queue) {
 
 /// Any thread.
 void CommitQueue::sync(Commit& commit) {
+  const OnException gives_up([this] { give_up(); });
   const auto done = commit.sync.run();
   auto queue = queue_.lock();
   if (!done) fail(*queue, done.error());
@@ -375,6 +383,13 @@ void CommitQueue::fail(Queue& queue, Error error) {
 }
 
 void CommitQueue::fail(Error error) { fail(*queue_.lock(), std::move(error)); }
+
+/// A check has failed within a commit, which nobody ends: what is on the disk is unknown, too.
+/// Takes the lock.
+void CommitQueue::give_up() {
+  queue_.lock()->failed = true;
+  work_.notify_one();
+}
 
 /// The commit goes back to the loop, which alone drops the buffers it shares with the sockets.
 /// Posted under the lock, so that no later callback comes before its own.

@@ -178,6 +178,7 @@ class CommitQueue final : public std::enable_shared_from_this<CommitQueue> {
   void sync(Commit& commit);
   void on_synced(Queue& queue, Commit& commit);
   void fail(Queue& queue, Error error);
+  void give_up();
   void tell(std::shared_ptr<Commit> commit);
 
   std::optional<StoreFiles> files_;

@@ -79,7 +79,7 @@ struct LmdbStore::Impl final : CommitListener,
   void on_commit_failed(Error error) override {
     space.on_failed();
     // As it was measured last: a disk that has failed may not answer.
-    if (space.space().free_bytes < kFullBytes)
+    if (space.measured_free_bytes() < kFullBytes)
       error.detail += " (the disk, or the store's bound, is full)";
     loop.post([self = shared_from_this(), error = std::move(error)] { self->tell_failure(error); });
   }

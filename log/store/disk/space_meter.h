@@ -26,8 +26,10 @@ class SpaceMeter {
   /// The disk has failed: nothing more is kept on it.
   void on_failed() { failed_ = true; }
 
-  /// As it was measured last.
+  /// As it was measured last; nothing is free if a write has found the disk full since then.
   [[nodiscard]] Space space() const;
+  /// As it was measured last.
+  [[nodiscard]] std::uint64_t measured_free_bytes() const { return free_bytes_; }
 
  private:
   const std::string directory_;

@@ -31,17 +31,31 @@ Result<void> Checkpoint::run(const Lmdb& lmdb) {
   std::unique_lock lock(mutex_);
   if (state_ != State::waiting) return {};
   state_ = State::running;
+  outcome_ = fail(Errc::io, "a checkpoint has ended in the midst of it");  // By a failed check.
   lock.unlock();
+  struct Ending {
+    ~Ending() {
+      const std::lock_guard at_end(checkpoint.mutex_);
+      checkpoint.state_ = State::written;
+      checkpoint.no_longer_running_.notify_all();
+    }
+    Checkpoint& checkpoint;
+  };
+  const Ending ending{*this};
+  Result<void> outcome = write_into_reserve(lmdb);
+  lock.lock();
+  outcome_ = outcome;
+  lock.unlock();
+  return outcome;
+}
+
+Result<void> Checkpoint::write_into_reserve(const Lmdb& lmdb) {
   Result<void> outcome = write(lmdb);
   while (!outcome && outcome.error().code == Errc::no_space && reserve_.release()) {
     auto again = write(lmdb);
     if (!again && again.error().code != Errc::no_space) break;  // The disk was full first.
     outcome = std::move(again);
   }
-  lock.lock();
-  outcome_ = outcome;
-  state_ = State::written;
-  no_longer_running_.notify_all();
   return outcome;
 }
 

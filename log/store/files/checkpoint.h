@@ -39,6 +39,8 @@ class Checkpoint {
   enum class State : std::uint8_t { none, waiting, running, written };
 
   Result<void> write(const Lmdb& lmdb);
+  /// The same; takes from the reserve as long as the disk is full.
+  Result<void> write_into_reserve(const Lmdb& lmdb);
 
   DiskReserve& reserve_;
   mutable std::mutex mutex_;

@@ -15,8 +15,6 @@
 namespace stele::log {
 namespace {
 
-constexpr std::size_t kStagingBytes = 1 << 20;
-
 /// no_space: nothing was written that counts, and it may be tried again; a sync that has failed for
 /// want of space may not.
 tl::unexpected<Error> io_error(const std::string& doing, const std::string& path) {
@@ -89,7 +87,8 @@ DirectFile::DirectFile(DirectFile&& other) noexcept
       direct_allowed_(other.direct_allowed_),
       direct_(other.direct_),
       path_(std::move(other.path_)),
-      staging_(std::move(other.staging_)) {}
+      staging_(std::move(other.staging_)),
+      staging_used_(other.staging_used_) {}
 
 DirectFile& DirectFile::operator=(DirectFile&& other) noexcept {
   std::swap(file_, other.file_);
@@ -97,6 +96,7 @@ DirectFile& DirectFile::operator=(DirectFile&& other) noexcept {
   std::swap(direct_, other.direct_);
   std::swap(path_, other.path_);
   std::swap(staging_, other.staging_);
+  std::swap(staging_used_, other.staging_used_);
   return *this;
 }
 
@@ -122,13 +122,17 @@ Result<void> DirectFile::put_all(std::uint64_t at,
       std::memcpy(staging_.get() + staged, part.data(), count);
       part = part.subspan(count);
       staged += count;
+      staging_used_ = std::max(staging_used_, staged);
       if (staged < kStagingBytes) continue;
       if (auto done = put(at, staged); !done) return done;
       at += std::exchange(staged, 0);
     }
   }
   const std::size_t padded = whole_pages(staged);
-  std::memset(staging_.get() + staged, 0, padded - staged);
+  if (staging_used_ > staged) {
+    std::memset(staging_.get() + staged, 0, std::min(staging_used_, padded) - staged);
+    if (staging_used_ <= padded) staging_used_ = staged;
+  }
   return put(at, padded);
 }
 

@@ -66,6 +66,9 @@ class DirectFile {
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
+  /// Of one system call.
+  static constexpr std::size_t kStagingBytes = 1 << 20;
+
   struct Free {
     void operator()(std::byte* bytes) const;
   };
@@ -79,6 +82,7 @@ class DirectFile {
   bool direct_ = false;
   std::string path_;
   std::unique_ptr<std::byte[], Free> staging_;  // Aligned, as O_DIRECT wants it.
+  std::size_t staging_used_ = kStagingBytes;    // Bytes from there on are zero.
 };
 
 /// A whole file, mapped for reading. Move-only.

@@ -88,6 +88,31 @@ TEST_SUITE("log.lmdb_store") {
     CHECK(slots_of(bench.votes(1, 8 << 20)) == Slots{1, 2, 3, 4, 5});
   }
 
+  TEST_CASE("a check that fails within a commit ends the store's node; the store still closes") {
+    for (const bool on_loop : {true, false}) {
+      CAPTURE(on_loop);
+      TestDirectory directory;
+      asio::io_context context;
+      std::string failed;
+      net::AsioLoop loop(context, [&](const std::string& what) { failed = what; });
+      auto store = LmdbStore::open(*DataDirectory::open(directory.path()),
+                                   {.files = {.map_bytes = kTestMapBytes, .sections = kTestTables}},
+                                   loop, {});
+      REQUIRE(store.has_value());
+      (*store)->let_loop_commit(on_loop);
+      // No key of a table whose keys are numbers.
+      StateWrite write;
+      write.rows.push_back({kTestTables.front().table, std::vector<std::byte>(3), {}});
+      (*store)->write_state(std::move(write));
+      (*store)->write_votes({paxos::WriteAccepted{record(1, {1, kN1}, "a")}}, [] {});
+      REQUIRE(run_until(context, [&] { return !failed.empty(); }));
+      CHECK(failed.find("check failed") != std::string::npos);
+      CHECK(loop.ended());
+      store->reset();
+      CHECK(DataDirectory::open(directory.path()).has_value());
+    }
+  }
+
   TEST_CASE("checkpoints beside commits of the loop and of the writer: all is there, in order") {
     // A half of the journal has room for eight small transactions.
     LmdbBench bench(true, {.journal_bytes = 16 * kPageBytes, .small_bytes_max = 2000}, true);

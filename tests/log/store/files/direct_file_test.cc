@@ -43,6 +43,27 @@ TEST_SUITE("log.direct_file") {
     CHECK(text.find_first_not_of('\0', kPageBytes + expected.size()) == std::string::npos);
   }
 
+  TEST_CASE("write: what earlier writes have left in memory gets into no padding") {
+    TestDirectory directory;
+    const std::string path = directory.sub("file");
+    auto file = DirectFile::open(path, true);
+    REQUIRE(file);
+    std::uint64_t at = 0;
+    // Each shorter or longer than those before, within a page and beyond it.
+    for (const std::size_t bytes : {10UL, 3 * kPageBytes - 7, 20UL, 5UL, kPageBytes + 1, 5UL,
+                                    2 * kPageBytes, 1UL, (1UL << 20) + 9, 8UL, kPageBytes - 1}) {
+      CAPTURE(bytes);
+      const std::string text(bytes, 'x');
+      const std::array<std::span<const std::byte>, 1> parts{std::as_bytes(std::span(text))};
+      REQUIRE(file->write(at, parts));
+      REQUIRE(file->sync());
+      const auto mapped = MappedFile::open(path);
+      REQUIRE(mapped);
+      CHECK(text_of(*mapped).substr(at) == text + std::string(whole_pages(bytes) - bytes, '\0'));
+      at += whole_pages(bytes);
+    }
+  }
+
   TEST_CASE("set_cached: what is written meanwhile stays in the page cache, and nothing else") {
     TestDirectory directory;
     const std::string path = directory.sub("file");
