@@ -14,9 +14,8 @@ namespace {
 
 /// The loop itself commits what is not larger, if it may: a page or so.
 constexpr std::size_t kLoopBytesMax = 4 << 10;
-/// The loop does not commit for a while if its last commit has taken longer.
+/// If its last commit has taken longer, the loop does not commit for that long.
 constexpr Duration kLoopCommitMax = std::chrono::milliseconds(2);
-/// How long the loop does not commit after such a commit.
 constexpr Duration kLoopPause = std::chrono::seconds(1);
 /// A commit that has taken longer was a stall of the disk.
 constexpr Duration kStall = std::chrono::milliseconds(50);

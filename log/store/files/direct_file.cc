@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <utility>
 
 namespace stele::log {
@@ -35,7 +35,7 @@ Result<void> sync_directory(const std::string& path) {
   return {};
 }
 
-void DirectFile::Free::operator()(std::byte* bytes) const { std::free(bytes); }
+void DirectFile::Free::operator()(std::byte* bytes) const { ::munmap(bytes, kStagingBytes); }
 
 tl::unexpected<Error> DirectFile::error(const char* doing) const { return io_error(doing, path_); }
 
@@ -50,8 +50,10 @@ Result<DirectFile> DirectFile::open(const std::string& path, bool create) {
     return fail(Errc::corrupt, path + " is missing");
   }
   if (opened.file_ < 0) return opened.error("open");
-  opened.staging_.reset(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, kStagingBytes)));
-  if (opened.staging_ == nullptr) throw std::bad_alloc();
+  void* const staging = ::mmap(nullptr, kStagingBytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (staging == MAP_FAILED) throw std::bad_alloc();
+  opened.staging_.reset(static_cast<std::byte*>(staging));
   if (!create) return opened;
   if (::fsync(opened.file_) != 0) return opened.error("sync");
   if (const auto done = sync_directory(std::filesystem::path(path).parent_path().string()); !done) {

@@ -82,7 +82,7 @@ class DirectFile {
   bool direct_ = false;
   std::string path_;
   std::unique_ptr<std::byte[], Free> staging_;  // Aligned, as O_DIRECT wants it.
-  std::size_t staging_used_ = kStagingBytes;    // Bytes from there on are zero.
+  std::size_t staging_used_ = 0;                // Bytes from there on are zero.
 };
 
 /// A whole file, mapped for reading. Move-only.

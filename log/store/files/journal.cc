@@ -80,6 +80,8 @@ Result<Journal> Journal::create(const std::string& path, std::uint64_t id, std::
   const std::array<std::span<const std::byte>, 1> parts{whole};
   auto done = file->write(0, parts);
   if (!done) return forward(done);
+  file = DirectFile::open(path, false);  // Without the memory that this has taken.
+  if (!file) return forward(file);
   return Journal(*std::move(file), id, whole.size());
 }
 
