@@ -124,4 +124,14 @@ void Acceptor::acknowledge(NodeId to, Ballot ballot, Slot slot, Effects& out) co
   send(to, Accepted{ballot, slot, slot + 1}, out);
 }
 
+std::string Acceptor::check() const {
+  if (voted_.size() > kVotedMax) return "more votes are remembered than may be";
+  if (promise_faulty_ && !voted_.empty()) return "it has voted, and what it promised is unknown";
+  for (const auto& [slot, vote] : voted_) {
+    if (slot < chosen_end_) return "a vote below chosen_end is remembered";
+    if (vote.ballot > promised_) return "a vote is of a ballot above the promise";
+  }
+  return {};
+}
+
 }  // namespace stele::paxos

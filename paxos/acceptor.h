@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -82,6 +83,9 @@ class Acceptor {
   /// On a full disk, accepts that recover values (Accept::recovers) are voted for within so many
   /// bytes.
   void set_space_to_recover(std::uint64_t bytes) { space_to_recover_ = bytes; }
+
+  /// What must be true after each step, or what is not, as a sentence (PMMC 2.2, A1 to A3).
+  [[nodiscard]] std::string check() const;
 
   [[nodiscard]] Ballot promised() const { return promised_; }
   [[nodiscard]] bool faulty() const { return promise_faulty_; }

@@ -301,4 +301,20 @@ void Learner::fetch_failed(Time now, Effects& out) {
   out.fetch_failed = true;
 }
 
+std::string Learner::check() const {
+  std::size_t bytes = 0;
+  for (const auto& [slot, record] : votes_) {
+    if (slot < chosen_end_) return "a vote below chosen_end is kept";
+    if (record.slot != slot) return "a vote is kept at another slot than its own";
+    bytes += record.value.size();
+  }
+  if (bytes != votes_bytes_) return "the bytes of the votes are counted wrong";
+  if (ranges_.size() > kRangesMax) return "more ranges told as chosen are kept than may be";
+  if (repairs_.size() > kRepairsMax) return "more slots wait for repair than may";
+  if (!repairs_.empty() && *repairs_.rbegin() >= chosen_end_)
+    return "a slot that is not chosen waits for repair";
+  if (known_end_ < chosen_end_) return "it knows of fewer chosen slots than it has";
+  return {};
+}
+
 }  // namespace stele::paxos

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "paxos/configuration.h"
@@ -73,6 +74,9 @@ class Learner {
   /// While held (what applies waits for a disk), nothing more of the own votes is handed on; votes
   /// that memory has no room for meanwhile are read back later.
   void set_held(Time now, bool held, Effects& out);
+
+  /// What must be true after each step, or what is not, as a sentence.
+  [[nodiscard]] std::string check() const;
 
   /// All slots below are handed on.
   [[nodiscard]] Slot chosen_end() const { return chosen_end_; }

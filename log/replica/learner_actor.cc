@@ -117,7 +117,7 @@ void LearnerActor::end(Error error) {
 }
 
 void LearnerActor::write_state() {
-#ifdef STELE_SANITIZED  // It takes its time.
+#ifdef STELE_SANITIZED
   const std::string wrong = state_.check();
   STELE_CHECK(wrong.empty(), wrong);
 #endif

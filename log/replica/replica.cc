@@ -345,4 +345,18 @@ bool Replica::caught_up() const {
   return recovered && state().numbers().chosen_end >= *recovered;
 }
 
+std::string Replica::check() const {
+  const auto within = [](const char* part, const std::string& wrong) {
+    return wrong.empty() ? wrong : part + (": " + wrong);
+  };
+  if (auto wrong = within("acceptor", acceptor_.role().check()); !wrong.empty()) return wrong;
+  if (auto wrong = within("learner", learner_.role().check()); !wrong.empty()) return wrong;
+  if (auto wrong = within("proposer", proposer_.role().check()); !wrong.empty()) return wrong;
+  if (state().numbers().chosen_end > learner_.role().chosen_end())
+    return "state: it has applied more than the learner has handed on";
+  if (proposer_.role().leads() && acceptor_.role().promised() < proposer_.role().ballot())
+    return "it leads in a ballot that its own acceptor has not promised";
+  return state().check();
+}
+
 }  // namespace stele::log

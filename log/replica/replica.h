@@ -104,6 +104,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   [[nodiscard]] std::optional<NodeId> leader() const;
   /// Everything acknowledged before this leadership is applied.
   [[nodiscard]] bool caught_up() const;
+  /// What must be true between turns of the roles and the state, or what is not, as a sentence.
+  [[nodiscard]] std::string check() const;
   /// What is wrong with this node, as a sentence; empty if nothing.
   [[nodiscard]] std::string fault() const;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -97,6 +98,20 @@ class Proposer {
   /// Starts no new slot; once everything is applied, or an election time-out later at the latest,
   /// asks the best follower to take over and gives up. Goes on leading if there is no follower.
   void hand_over(Time now);
+
+  /// What must be true after each step, or what is not, as a sentence.
+  [[nodiscard]] std::string check() const {
+    const bool follows = standing_ == Standing::follower;
+    if (follows && (!window_.empty() || phase_one_)) return "a follower has something in flight";
+    if (!follows && ballot_.node != self_) return "it campaigns in a foreign ballot";
+    if (!follows && !leads() && !phase_one_) return "a candidate is not in phase 1";
+    if (ballot_.round > round_seen_ || heard_.round > round_seen_)
+      return "a ballot has a round above all that were seen";
+    if (window_.size() > options_.window) return "more is in flight than the window allows";
+    if (recovered() && recovered_slot_ > window_.next())
+      return "phase 1 is worked off, and its slots are not proposed";
+    return window_.check();
+  }
 
   [[nodiscard]] const std::vector<NodeId>& members() const { return configuration_.members(); }
   [[nodiscard]] Standing standing() const { return standing_; }

@@ -56,4 +56,11 @@ std::optional<Slot> SlotWindow::first_owed(NodeId node) const {
   return std::nullopt;
 }
 
+std::string SlotWindow::check() const {
+  if (begin_ + slots_.size() != next_) return "the slots in flight are not dense";
+  if (counted_begin_ > begin_) return "slots that are in flight count as chosen";
+  if (!slots_.empty() && slots_.front().chosen) return "the first slot in flight is chosen";
+  return {};
+}
+
 }  // namespace stele::paxos

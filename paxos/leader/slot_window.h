@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "paxos/base/ids.h"
@@ -60,6 +61,9 @@ class SlotWindow {
   void drop_learned(Slot chosen_end);
   /// Lets what is in flight use the room that disks keep for what phase 1 finds.
   void mark_recovering();
+
+  /// What must be true after each step, or what is not, as a sentence.
+  [[nodiscard]] std::string check() const;
 
   [[nodiscard]] bool empty() const { return slots_.empty(); }
   [[nodiscard]] std::size_t size() const { return slots_.size(); }

@@ -225,6 +225,7 @@ void LmdbStore::keep_cached(bool keep) { impl_->queue->keep_cached(keep); }
 
 bool LmdbStore::begin_commit() { return impl_->queue->begin_commit(); }
 void LmdbStore::sync_commit(std::size_t index) { impl_->queue->sync_commit(index); }
+std::string LmdbStore::check() const { return impl_->files().check(); }
 std::size_t LmdbStore::finish_commit() { return impl_->queue->finish_commit(); }
 
 void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,

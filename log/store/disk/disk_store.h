@@ -64,6 +64,8 @@ class LmdbStore final : public Store {
   /// Only for stores without threads: syncs the first commit under way and tells of it, and of
   /// those after it that are synced. Returns how many they are.
   std::size_t finish_commit();
+  /// Between those: as of StoreFiles.
+  [[nodiscard]] std::string check() const;
 
  private:
   struct Impl;

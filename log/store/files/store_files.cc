@@ -255,6 +255,10 @@ Result<void> StoreFiles::commit(const Transaction& transaction, bool readable) {
   } else if (auto done = end_written_checkpoint(); !done) {
     return done;
   }
+#ifdef STELE_SANITIZED
+  const std::string wrong = check();
+  STELE_CHECK(wrong.empty(), wrong);
+#endif
   return readable || transaction.identity ? checkpoint() : Result<void>{};
 }
 
@@ -382,6 +386,15 @@ Result<void> StoreFiles::checkpoint() {
 
 std::uint64_t StoreFiles::used_bytes() const {
   return lmdb_.used_bytes() + journal_.size() + values_.size();
+}
+
+std::string StoreFiles::check() const {
+  if (unsynced_.size() > kUnsyncedMax) return "more records are under way than may be";
+  if (mark_.applied + unsynced_.size() != written_.applied) return "a record is lost";
+  if (std::max(in_lmdb_, begun_) > mark_.applied) return "LMDB has what may not be durable";
+  if (told_ > mark_.applied) return "a record says of others that they are durable, too early";
+  if (readable_.chosen_end > durable_.chosen_end) return "more can be read than is durable";
+  return {};
 }
 
 }  // namespace stele::log

@@ -78,6 +78,9 @@ class StoreFiles {
   /// when it must be done.
   void listen(CheckpointListener& listener) { listener_ = &listener; }
 
+  /// What must be true between commits, or what is not, as a sentence.
+  [[nodiscard]] std::string check() const;
+
   /// The space that is kept beside the files.
   [[nodiscard]] DiskReserve& reserve() { return *reserve_; }
   [[nodiscard]] Lmdb& lmdb() { return lmdb_; }

@@ -154,6 +154,7 @@ std::size_t LmdbSimStore::finish_commit() {
   for (std::size_t i = 0; i < told; ++i) disk_.write(under_way_[i]);
   under_way_.erase(under_way_.begin(), under_way_.begin() + static_cast<std::ptrdiff_t>(told));
   disk_.sync();
+  if (const std::string wrong = real_->check(); !wrong.empty()) throw Violation("check", wrong);
   return told;
 }
 

@@ -256,11 +256,11 @@ void SimNode::finish_commit() {
   check_state();
 }
 
-/// The invariants that the sections state beside their code.
+/// The invariants that roles and sections state beside their code.
 void SimNode::check_state() const {
   const log::Replica* replica = node_ == nullptr ? nullptr : node_->replica();
   if (replica == nullptr) return;
-  const std::string wrong = replica->state().check();
+  const std::string wrong = replica->check();
   if (!wrong.empty()) throw Violation("8", name_of(host()) + ": " + wrong);
 }
 
