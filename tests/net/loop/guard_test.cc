@@ -26,6 +26,47 @@ TEST_SUITE("net.guard") {
     CHECK(guard.ended());
   }
 
+  TEST_CASE("a run within a run: what is around it does not go on either") {
+    int told = 0;
+    Guard guard([&](const std::string&) { ++told; });
+    bool went_on = false;
+    guard.run([&] {
+      guard.run([] { STELE_CHECK(1 == 2); });
+      went_on = true;
+    });
+    CHECK_FALSE(went_on);
+    CHECK(told == 1);
+  }
+
+  TEST_CASE("another one's run within a run: each ends for its own checks") {
+    int outer_told = 0;
+    int inner_told = 0;
+    Guard outer([&](const std::string&) { ++outer_told; });
+    Guard inner([&](const std::string&) { ++inner_told; });
+    bool went_on = false;
+    outer.run([&] {
+      inner.run([] { STELE_CHECK(1 == 2); });
+      went_on = true;
+    });
+    CHECK(went_on);
+    CHECK(outer_told == 0);
+    CHECK(inner_told == 1);
+    outer.run([] { STELE_CHECK(1 == 2); });
+    CHECK(outer_told == 1);
+  }
+
+  TEST_CASE("a failure is not told once the loop is gone") {
+    asio::io_context context;
+    int told = 0;
+    {
+      AsioLoop loop(context, [&](const std::string&) { ++told; });
+      loop.guard([] { STELE_CHECK(1 == 2); });
+      CHECK(loop.ended());
+    }
+    context.run();
+    CHECK(told == 0);
+  }
+
   TEST_CASE("one loop of a context ends for a failed check, the other one goes on") {
     asio::io_context context;
     std::string told;
