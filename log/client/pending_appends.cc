@@ -5,6 +5,7 @@
 
 #include "log/client/nodes.h"
 #include "log/format/command.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 namespace {
@@ -82,6 +83,7 @@ std::size_t PendingAppends::neighbours(std::size_t index, const Bounds& bounds) 
 }
 
 Slice PendingAppends::command(SessionId session, std::size_t index, std::size_t count) const {
+  STELE_CHECK(count > 0 && index + count <= size());
   const Command command{.kind = at(index).skip ? CommandKind::skip : CommandKind::append,
                         .session = session,
                         .sequence = first_ + index,
@@ -104,6 +106,7 @@ Slice PendingAppends::command(SessionId session, std::size_t index, std::size_t 
 // --- What their callers are told -------------------------------------------------------
 
 void PendingAppends::tell(PendingAppend& append, std::optional<Errc> error, AppendResult result) {
+  STELE_CHECK(append.done != nullptr && waiting_bytes_ >= append.payload.bytes.size());
   waiting_bytes_ -= append.payload.bytes.size();
   append.payload = {};
   append.condition = {};

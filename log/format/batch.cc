@@ -6,6 +6,7 @@
 
 #include "net/wire/digest.h"
 #include "paxos/base/bytes.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 namespace {
@@ -65,6 +66,7 @@ void BatchBuilder::add(CommandKind kind, Slice bytes) {
 }
 
 paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max) {
+  STELE_CHECK(header.format >= kLogFormatFirst && header.format <= kLogFormat);
   auto head = std::make_shared<std::vector<std::byte>>();
   head->reserve(BatchHeader::kBytes);
   ByteWriter writer(*head);

@@ -116,6 +116,7 @@ void Group::be_born() {
 
 /// Starts the replica with what the store holds. Errors: corrupt.
 Result<void> Group::start_replica() {
+  STELE_CHECK(replica_ == nullptr && membership_.born());
   const auto content = store_->load();
   if (!content) return forward(content);
   auto state = LogState::load(options_.sections, content->numbers, content->rows);

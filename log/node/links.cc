@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "net/wire/frame.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 namespace {
@@ -162,6 +163,7 @@ Links::Links(Options options, const Surroundings& surroundings)
 Links::~Links() = default;
 
 void Links::begin(LinksListener& listener) {
+  STELE_CHECK(listener_ == nullptr);
   listener_ = &listener;
   for (const auto& [node, address] : options_.cluster) {
     if (node != options_.self) peers_.add(node, address);

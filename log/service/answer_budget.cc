@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "paxos/base/check.h"
+
 namespace stele::log {
 namespace {
 
@@ -37,6 +39,16 @@ void AnswerBudget::answer_waiting() {
   answering_ = true;
   answered_first_ = clients_.answer_all(answered_first_);
   answering_ = false;
+}
+
+void AnswerBudget::count(std::size_t before, std::size_t now) {
+  STELE_CHECK(before <= bytes_);
+  bytes_ += now - before;
+}
+
+void AnswerShare::end_read(std::size_t bytes_max) {
+  STELE_CHECK(reading_bytes_ >= read_bytes(bytes_max));
+  reading_bytes_ -= read_bytes(bytes_max);
 }
 
 void AnswerShare::count(std::size_t queued_bytes) {

@@ -32,7 +32,8 @@ class AnswerBudget {
   /// So many bytes an answer may have now, for a client that has counted so many; 0: it waits, and
   /// has its turn.
   [[nodiscard]] std::size_t room(std::size_t counted_bytes);
-  void count(std::size_t before, std::size_t now) { bytes_ += now - before; }
+  /// A client counts so many now, and has counted `before`.
+  void count(std::size_t before, std::size_t now);
   /// A read is done and may have left room for those that wait.
   void on_answer();
 
@@ -68,7 +69,7 @@ class AnswerShare {
   /// A read of `bytes_max` has begun: one entry comes in any case.
   void begin_read(std::size_t bytes_max) { reading_bytes_ += read_bytes(bytes_max); }
   /// A read of `bytes_max` has ended.
-  void end_read(std::size_t bytes_max) { reading_bytes_ -= read_bytes(bytes_max); }
+  void end_read(std::size_t bytes_max);
   void on_answer() { budget_.on_answer(); }
   /// Nothing counts for it any more.
   void close();

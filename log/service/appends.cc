@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "log/format/batch.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 namespace {
@@ -159,6 +160,7 @@ void Appends::set_submitted_end(Session& session, Sequence end) {
   if (session.submitted_end == Sequence{} && end != Sequence{}) ++under_way_;
   if (session.submitted_end != Sequence{} && end == Sequence{}) --under_way_;
   session.submitted_end = end;
+  STELE_CHECK(under_way_ <= sessions_.size());
 }
 
 void Appends::drop_if_unused(Sessions::iterator session) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "paxos/base/check.h"
+
 namespace stele::log {
 namespace {
 
@@ -27,6 +29,7 @@ void ClientReads::on_read(const net::Read& read) {
   serving_.replica()->read_barrier(
       [this, read, alive = std::weak_ptr<bool>(alive_)](bool confirmed) {
         if (!alive.lock()) return;
+        STELE_CHECK(confirming_ > 0);
         --confirming_;
         if (!confirmed) return sink_.send(refused(read, Outcome::not_leader));
         waiting_.push_back(read);
@@ -75,6 +78,7 @@ void ClientReads::serve(const net::Read& read, std::size_t bytes_max) {
 }
 
 void ClientReads::finish(std::size_t bytes_max, const net::ReadAnswer& answer) {
+  STELE_CHECK(under_way_ > 0);
   --under_way_;
   share_.end_read(bytes_max);
   sink_.send(answer);

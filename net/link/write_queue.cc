@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "paxos/base/check.h"
+
 namespace stele::net {
 namespace {
 
@@ -29,6 +31,7 @@ void WriteQueue::clear() {
 }
 
 WriteQueue::Buffers WriteQueue::gather() {
+  STELE_CHECK(!frames_.empty());
   gathered_.clear();
   for (const OutFrame& frame : frames_) {
     if (gathered_.size() + 2 > kGatherMax) break;
@@ -58,6 +61,7 @@ void WriteQueue::skip(std::size_t bytes) {
 }
 
 void WriteQueue::on_left(std::size_t bytes) {
+  STELE_CHECK(bytes <= queued_bytes());
   left_bytes_ += bytes;
   written_ += bytes;
   while (!frames_.empty() && written_ >= frames_.front().bytes()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "paxos/base/check.h"
 #include "paxos/leader/disk_watch.h"
 
 namespace stele::paxos {
@@ -24,6 +25,7 @@ void Acceptors::reset() {
 }
 
 void Acceptors::begin_leading(Time now) {
+  STELE_CHECK(known_.size() == configuration_.members().size());
   for (auto& [node, acceptor] : known_) acceptor.heard_at = acceptor.disk_at = now;
 }
 
@@ -45,11 +47,13 @@ void Acceptors::on_ack(Time now, NodeId node, const HeartbeatAck& ack,
 }
 
 void Acceptors::on_full(Time now, NodeId node) {
+  STELE_CHECK(contains(node));
   known_[node].no_space = true;
   known_[node].space_told_at = now;
 }
 
 std::size_t Acceptors::on_refused(NodeId node) {
+  STELE_CHECK(contains(node));
   known_[node].nacked = true;
   const auto refused =
       std::ranges::count_if(known_, [](const auto& known) { return known.second.nacked; });

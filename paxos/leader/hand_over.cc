@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "paxos/base/check.h"
+
 namespace stele::paxos {
 
 void HandOver::begin(Time now) {
@@ -21,6 +23,7 @@ void HandOver::watch(Time now, const Acceptors& acceptors, std::size_t q2, bool 
 }
 
 void HandOver::give_up(Time now) {
+  STELE_CHECK(under_way());
   cancel();
   if (slow_disk_) disks_.put_off(now);
 }

@@ -28,6 +28,7 @@ void SlotWindow::drop_chosen() {
 }
 
 void SlotWindow::drop_learned(Slot chosen_end) {
+  STELE_CHECK(counted_begin_ <= begin_);
   while (!slots_.empty() && begin_ < chosen_end) {
     if (!slots_.front().chosen) counted_begin_ = begin_ + 1;
     slots_.pop_front();

@@ -117,7 +117,7 @@ void CommitQueue::flush() {
 }
 
 void CommitQueue::on_committed(Commit& commit) {
-  on_loop_.backlog_bytes -= commit.transaction.bytes;
+  on_loop_.take_off(commit.transaction.bytes);
   if (on_loop_.closed) return;
   listener_.on_committed(commit);
   for (const auto& done : commit.durable) done();

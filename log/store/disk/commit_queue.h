@@ -20,6 +20,7 @@
 #include "log/store/store.h"
 #include "log/store/transaction.h"
 #include "net/loop/loop.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 
@@ -126,6 +127,11 @@ class CommitQueue final : public std::enable_shared_from_this<CommitQueue> {
     bool may_commit = false;
     Time pauses_until{};
     std::size_t backlog_bytes = 0;
+
+    void take_off(std::size_t bytes) {
+      STELE_CHECK(bytes <= backlog_bytes);
+      backlog_bytes -= bytes;
+    }
   };
 
   /// Any thread, under the lock.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "log/store/disk/commit_pace.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 namespace {
@@ -34,6 +35,7 @@ bool Gathering::complete(std::size_t bytes) const {
 }
 
 void Gathering::end(Duration waited, Duration sync_cost, std::size_t bytes) {
+  STELE_CHECK(bytes >= begun_bytes_);
   // What shares a commit saves its part of another sync.
   const double shared = 1 - static_cast<double>(begun_bytes_) / (static_cast<double>(bytes) + 1);
   const std::chrono::duration<double> saved = shared * std::chrono::duration<double>(sync_cost);
