@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "paxos/base/check.h"
 #include "tests/net/link/tcp_bench.h"
 
 namespace stele::net {
@@ -151,6 +152,24 @@ TEST_SUITE("net.tcp") {
     for (int i = 0; i < 100; ++i) pair.dialled->send(accept_of(100'000));
     REQUIRE(pair.run([&] { return pair.client.closed.has_value(); }));
     CHECK(pair.server.messages.empty());
+  }
+
+  TEST_CASE("close_gently: ends also after a failed check, though the other side never closes") {
+    asio::io_context context;
+    AsioLoop loop(context, [](const std::string&) {});
+    TcpDialer dialer(loop, {});
+    asio::ip::tcp::acceptor other(context, {asio::ip::address_v4::loopback(), 0});
+    Ear ear;
+    auto link = dialer.dial({"127.0.0.1", other.local_endpoint().port()}, ear);
+    link->send(small(1));
+    asio::ip::tcp::socket end(context);
+    REQUIRE(log::run_until(context, [&] { return link->left_bytes() != 0; }));
+    other.accept(end);
+    link->close_gently();
+    link.reset();
+    loop.guard([] { STELE_CHECK(1 == 2); });
+    context.restart();
+    context.run();  // Returns once the connection is closed.
   }
 
   TEST_CASE("a handler may destroy its link from within a message") {
