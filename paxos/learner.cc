@@ -155,7 +155,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
     return;
   }
   take_fetched(fetched, out);
-  if (known_end_ <= chosen_end_ + kFarBehind) unhelpful_.clear();  // They may help the next time.
+  if (known_end_ <= chosen_end_ + kLagsFar) unhelpful_.clear();  // They may help the next time.
 }
 
 // They are chosen, whenever they come.
@@ -250,7 +250,7 @@ bool Learner::may_fetch(Time now) {
 
 void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
   // A repair is one record: it may come from anyone who is known to have it.
-  if (slot >= chosen_end_ && known_end_ > slot + kFarBehind) {
+  if (slot >= chosen_end_ && known_end_ > slot + kLagsFar) {
     if (const auto to = preferred_source(slot)) return send_fetch(now, *to, slot, true, out);
   }
   const std::vector<NodeId>& members = configuration_.members();

@@ -88,7 +88,7 @@ class Learner {
   static constexpr std::size_t kRepairsMax = 64;
   /// A node that has missed more slots than this leaves the leader to its work and asks others
   /// first.
-  static constexpr std::uint64_t kFarBehind = 64;
+  static constexpr std::uint64_t kLagsFar = 64;
 
  private:
   static constexpr Slot kNoSlot{UINT64_MAX};

@@ -275,9 +275,9 @@ class Appender {
     if (unknown_ > acknowledged_) {
       told = acknowledged_ == 0 ? "" : told + "; ";
       told += lines + std::to_string(acknowledged_ + 1) + " to " + std::to_string(unknown_) +
-              " may yet be, in this order; nothing behind them is";
+              " may yet be, in this order; nothing after them is";
     } else if (acknowledged_ != 0) {
-      told += ", and nothing behind them";
+      told += ", and nothing after them";
     }
     std::fprintf(stderr, "stele: %s%s\n", interrupted_ ? "interrupted: " : "", told.c_str());
     end();

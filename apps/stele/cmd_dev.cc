@@ -4,6 +4,10 @@
 
 #include <asio/io_context.hpp>
 #include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "apps/common/config.h"
 #include "apps/common/disk_fault.h"
@@ -50,11 +54,12 @@ int dev(const DevFlags& flags) {
   asio::io_context context(1);
   int exit_code = kDone;
   std::vector<std::unique_ptr<Node>> nodes;
-  std::size_t started = 0;
   std::size_t stopped = 0;
+  bool ends = false;
   Ending ending(
       context,
       [&](int) {
+        ends = true;
         for (auto& node : nodes) {
           node->async_stop([&](asio::error_code, const std::string&) {
             if (++stopped == nodes.size()) context.stop();
@@ -62,23 +67,28 @@ int dev(const DevFlags& flags) {
         }
       },
       [](const std::string& why) { complain(Errc::io, why); });
-  for (std::uint64_t id = 1; id <= flags.nodes; ++id) {
+  const auto end_with = [&](const Error& error) {
+    exit_code = complain(error.code, error.detail);
+    context.stop();
+  };
+  // One after the other: no directory is opened after one that cannot be.
+  std::function<void()> start_next = [&] {
+    if (ends) return;
+    if (nodes.size() == flags.nodes) return say_how_to_go_on(flags, addresses);
     Settings settings;
+    const std::uint64_t id = nodes.size() + 1;
     settings.id = id;
     settings.cluster = cluster;
     settings.data = flags.data + "/" + std::to_string(id);
     const auto config = make_config(settings);
-    if (!config) return complain(config.error().code, config.error().detail);
-    const auto end_with = [&](const Error& error) {
-      exit_code = complain(error.code, error.detail);
-      context.stop();
-    };
+    if (!config) return end_with(config.error());
     nodes.push_back(std::make_unique<Node>(context, config->node, **events, end_with));
-    nodes.back()->async_start([&, end_with](asio::error_code error, const std::string& why) {
+    nodes.back()->async_start([&](asio::error_code error, const std::string& why) {
       if (error) return end_with({static_cast<Errc>(error.value()), why});
-      if (++started == flags.nodes) say_how_to_go_on(flags, addresses);
+      start_next();
     });
-  }
+  };
+  start_next();
 
   context.run();
   ending.begin();

@@ -114,7 +114,7 @@ void add_read(CLI::App& app, Commands& c) {
   sub->add_option("--count", c.read.count, "How many entries at most")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 61))
       ->excludes(to);
-  sub->add_option("--node", c.read.node, "Read this node's own state, which may be behind")
+  sub->add_option("--node", c.read.node, "Read this node's own state, which may lag")
       ->check(CLI::Range(std::uint64_t{1}, kNodeIdMax));
   add_format(*sub, c.read.format);
   sub->add_flag("--null", c.read.null_separated, "End entries with NUL, not newline");

@@ -52,10 +52,10 @@ CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load, std::ui
   if (cluster.size() < 3) throw std::runtime_error("one of three nodes at least can be missing");
   CatchUp result;
   result.before = measure(subject, load, 1);
-  const std::uint64_t behind = cluster.leader() == 1 ? 2 : 1;
+  const std::uint64_t lagging = cluster.leader() == 1 ? 2 : 1;
   if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
   const std::uint64_t had = *subject.entries();
-  cluster.kill(behind);
+  cluster.kill(lagging);
   fill(subject, load.payload_bytes, bytes);
 
   const std::uint64_t end = *subject.entries();
@@ -66,13 +66,13 @@ CatchUp measure_catch_up(SteleSubject& subject, const LoadOptions& load, std::ui
   during.warm_up = {};
   during.duration = std::chrono::hours(1);
   const auto begin = Clock::now();
-  cluster.start(behind);
+  cluster.start(lagging);
   watcher = std::thread([&] {
     ClientOptions options = subject.options();
-    options.addresses = {cluster.address(behind)};
+    options.addresses = {cluster.address(lagging)};
     BlockingClient client(options);
     while (!stop) {
-      const std::uint64_t now = applied(client.status(kStatusTimeout), behind);
+      const std::uint64_t now = applied(client.status(kStatusTimeout), lagging);
       if (now + 1 >= end) {
         took = seconds_since(begin);
         return;

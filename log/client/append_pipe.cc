@@ -163,7 +163,7 @@ void AppendPipe::send_appends(NodeLink& leader) {
     if (index >= pending_.size() || index >= client_.options.window) return;
     // Over a slow line it would be long before a node that does not lead could say so.
     if (!client_.nodes.target_leads() && index != 0) return;
-    PendingAppend& first = pending_.at(index);
+    const PendingAppend& first = pending_.at(index);
     if (first.consumed) {
       ++next_send_;
       continue;
@@ -173,7 +173,7 @@ void AppendPipe::send_appends(NodeLink& leader) {
       AppendResult result;
       result.may_be_appended = first.attempts != 0;
       result.detail = over_limit(first.payload.bytes.size(), leader.entry_bytes_max());
-      pending_.finish(first, Errc::too_large, std::move(result));
+      pending_.finish(next_send_, Errc::too_large, std::move(result));
       if (pending_.takes_back()) return;  // What comes after it is not to be sent.
       continue;
     }
@@ -195,10 +195,7 @@ bool AppendPipe::waits_for_condition(std::size_t index) const {
 bool AppendPipe::send_command(NodeLink& leader, std::size_t index, std::size_t count) {
   if (!leader.send(net::Append{pending_.command(session_, index, count)})) return false;
   gate_.on_sent(next_send_, [&] { return leader.left_bytes() + leader.queued_bytes(); });
-  const Sequence begin = pending_.first() + index;
-  for (PendingAppend& entry : pending_.range(begin, begin + count)) {
-    if (!entry.skip) ++entry.attempts;
-  }
+  pending_.on_sent(index, count);
   return true;
 }
 
@@ -256,12 +253,8 @@ void AppendPipe::on_results(NodeLink& from, const net::AppendResults& results) {
 void AppendPipe::on_result(NodeLink& from, const CommandResult& result,
                            const net::AppendResults& all) {
   const bool from_target = client_.nodes.is_target(from);
-  if (is_refusal(result.outcome)) {
-    // That attempt was surely not appended: it counts no more.
-    for (PendingAppend& entry : range_of(result)) {
-      if (!entry.skip && entry.attempts != 0) --entry.attempts;
-    }
-  }
+  if (is_refusal(result.outcome))
+    pending_.on_not_proposed(result.sequence, result.sequence + result.count);
   switch (result.outcome) {
     case Outcome::ok:
     case Outcome::forgotten:
@@ -305,10 +298,10 @@ void AppendPipe::on_decided(NodeLink& from, const CommandResult& result) {
   client_.patience.on_append_served(now);
   told_end_ = std::max(told_end_, result.sequence + result.count);
   Sequence at = std::max(result.sequence, pending_.first());
-  for (PendingAppend& entry : range_of(result)) {
+  for (const PendingAppend& entry : range_of(result)) {
     Told told = told_of(entry, result, at, now, pending_.stop_detail());
-    entry.consumed = true;
-    pending_.finish(entry, told.error, std::move(told.result));
+    pending_.on_consumed(at);
+    pending_.finish(at, told.error, std::move(told.result));
     ++at;
   }
 }
@@ -317,22 +310,23 @@ void AppendPipe::on_decided(NodeLink& from, const CommandResult& result) {
 void AppendPipe::on_refused(const CommandResult& result, Errc error) {
   const bool too_large = error == Errc::too_large;
   bool surely_not_appended = false;
-  const auto tell = [&](PendingAppend& entry) {
+  Sequence at = std::max(result.sequence, pending_.first());
+  const auto tell = [&] {
     AppendResult told;
     told.may_be_appended = !surely_not_appended;
     told.detail = too_large ? "the entry is over the cluster's limit" : kDisksFull;
-    pending_.finish(entry, error, std::move(told));
+    pending_.finish(at, error, std::move(told));
   };
-  for (PendingAppend& entry : range_of(result)) {
+  for (const PendingAppend& entry : range_of(result)) {
     surely_not_appended = !entry.skip && entry.attempts == 0;
-    if (surely_not_appended || too_large) tell(entry);
+    if (surely_not_appended || too_large) tell();
+    ++at;
   }
   if (too_large || !surely_not_appended) return;
   // Nothing passes a sequence that was never proposed: neither does what this connection was given
   // after it, if that was its only attempt.
-  Sequence at = std::max(result.sequence + result.count, pending_.first());
-  for (PendingAppend& entry : pending_.range(at, pending_.end())) {
-    if (entry.attempts == 0 || (entry.attempts == 1 && at < next_send_)) tell(entry);
+  for (const PendingAppend& entry : pending_.range(at, pending_.end())) {
+    if (entry.attempts == 0 || (entry.attempts == 1 && at < next_send_)) tell();
     ++at;
   }
 }

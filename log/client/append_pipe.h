@@ -77,7 +77,7 @@ class AppendPipe {
   void on_session_expired(const CommandResult& result);
   void resend_from(Sequence sequence);
   void forget_session();
-  PendingAppends::Range range_of(const CommandResult& result) {
+  [[nodiscard]] PendingAppends::Range range_of(const CommandResult& result) const {
     return pending_.range(result.sequence, result.sequence + result.count);
   }
 

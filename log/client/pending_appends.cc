@@ -45,13 +45,12 @@ void PendingAppends::drop_told() {
   std::erase_if(appends_, [](const PendingAppend& append) { return !append.done; });
 }
 
-std::size_t PendingAppends::index_of(const PendingAppend& append) const {
-  const auto found = std::ranges::find_if(
-      appends_, [&](const PendingAppend& pending) { return &pending == &append; });
-  return static_cast<std::size_t>(found - appends_.begin());
+PendingAppend& PendingAppends::mutable_at(Sequence sequence) {
+  STELE_CHECK(sequence >= first_ && sequence < end());
+  return appends_[sequence - first_];
 }
 
-PendingAppends::Range PendingAppends::range(Sequence begin, Sequence end) {
+PendingAppends::Range PendingAppends::range(Sequence begin, Sequence end) const {
   begin = std::max(begin, first_);
   end = std::max(begin, std::min(end, this->end()));
   if (begin - first_ > appends_.size()) return {appends_.end(), appends_.end()};
@@ -103,6 +102,21 @@ Slice PendingAppends::command(SessionId session, std::size_t index, std::size_t 
   return {std::move(bytes), view};
 }
 
+void PendingAppends::on_sent(std::size_t index, std::size_t count) {
+  STELE_CHECK(index + count <= size());
+  for (std::size_t i = index; i < index + count; ++i) {
+    if (!appends_[i].skip) ++appends_[i].attempts;
+  }
+}
+
+void PendingAppends::on_not_proposed(Sequence begin, Sequence end) {
+  end = std::min(end, this->end());
+  for (Sequence at = std::max(begin, first_); at < end; ++at) {
+    PendingAppend& append = mutable_at(at);
+    if (!append.skip && append.attempts != 0) --append.attempts;
+  }
+}
+
 // --- What their callers are told -------------------------------------------------------
 
 void PendingAppends::tell(PendingAppend& append, std::optional<Errc> error, AppendResult result) {
@@ -120,10 +134,17 @@ void PendingAppends::tell(PendingAppend& append, std::optional<Errc> error, Appe
   client_.turns.wake();
 }
 
-void PendingAppends::finish(PendingAppend& append, std::optional<Errc> error, AppendResult result) {
+void PendingAppends::finish(Sequence sequence, std::optional<Errc> error, AppendResult result) {
+  PendingAppend& append = mutable_at(sequence);
   if (!append.done) return;
   tell(append, error, std::move(result));
-  if (error && client_.options.stop_at_failure) stop_at(index_of(append));
+  if (error) stop_at(sequence - first_);
+}
+
+void PendingAppends::finish(PendingAppend& taken, std::optional<Errc> error, AppendResult result) {
+  if (!taken.done) return;
+  tell(taken, error, std::move(result));
+  if (error) stop_at(size());
 }
 
 void PendingAppends::expire(Time now) {
@@ -154,7 +175,9 @@ void PendingAppends::stop_at(std::size_t index, bool late) {
 std::optional<Sequence> PendingAppends::take_back() {
   if (!std::exchange(stop_.takes_back, false)) return std::nullopt;
   const Time resolve_by = client_.loop.now() + kResolveTimeouts * client_.options.attempt_timeout;
-  for (PendingAppend& append : range(stop_.begin, end())) {
+  const Sequence begin = std::max(stop_.begin, first_);
+  for (Sequence at = begin; at < end(); ++at) {
+    PendingAppend& append = mutable_at(at);
     if (!append.done) continue;
     if (append.attempts == 0) {
       AppendResult told;

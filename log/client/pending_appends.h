@@ -31,7 +31,7 @@ struct PendingAppend {
 /// failed is appended: those after it are told so, or taken back. Loop thread only.
 class PendingAppends {
  public:
-  using Range = std::ranges::subrange<std::deque<PendingAppend>::iterator>;
+  using Range = std::ranges::subrange<std::deque<PendingAppend>::const_iterator>;
 
   explicit PendingAppends(const ClientParts& client) : client_(client) {}
 
@@ -53,10 +53,9 @@ class PendingAppends {
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_bytes_; }
   [[nodiscard]] Sequence first() const { return first_; }
   [[nodiscard]] Sequence end() const { return first_ + appends_.size(); }
-  [[nodiscard]] PendingAppend& at(std::size_t index) { return appends_[index]; }
   [[nodiscard]] const PendingAppend& at(std::size_t index) const { return appends_[index]; }
   /// Those of [begin, end) that there are.
-  [[nodiscard]] Range range(Sequence begin, Sequence end);
+  [[nodiscard]] Range range(Sequence begin, Sequence end) const;
 
   // --- How they travel -----------------------------------------------------------------
 
@@ -69,12 +68,20 @@ class PendingAppends {
   [[nodiscard]] std::size_t neighbours(std::size_t index, const Bounds& bounds) const;
   /// The command that they travel in.
   [[nodiscard]] Slice command(SessionId session, std::size_t index, std::size_t count) const;
+  /// That command was sent: its appends may be proposed.
+  void on_sent(std::size_t index, std::size_t count);
+  /// An attempt of those of [begin, end) was surely not proposed: it counts no more.
+  void on_not_proposed(Sequence begin, Sequence end);
 
   // --- What their callers are told -----------------------------------------------------
 
-  /// Tells the caller, if it waits. Unless its sequence is consumed, the append stays as a skip. A
-  /// failure stops those after it.
-  void finish(PendingAppend& append, std::optional<Errc> error, AppendResult result);
+  /// Tells the caller of that one, if it waits. The append stays as a skip until its sequence is
+  /// consumed. A failure stops those after it.
+  void finish(Sequence sequence, std::optional<Errc> error, AppendResult result);
+  /// The same of one that was taken out.
+  void finish(PendingAppend& taken, std::optional<Errc> error, AppendResult result);
+  /// Its sequence is consumed.
+  void on_consumed(Sequence sequence) { mutable_at(sequence).consumed = true; }
   /// Tells those that were not answered in time.
   void expire(Time now);
 
@@ -103,7 +110,7 @@ class PendingAppends {
   };
 
   void tell(PendingAppend& append, std::optional<Errc> error, AppendResult result);
-  [[nodiscard]] std::size_t index_of(const PendingAppend& append) const;
+  [[nodiscard]] PendingAppend& mutable_at(Sequence sequence);
 
   const ClientParts& client_;
   Sequence first_{1};

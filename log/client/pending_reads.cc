@@ -19,6 +19,7 @@ constexpr std::size_t kReadBytesMin = 4 << 10;
 bool add_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count, ReadResult& out) {
   const std::size_t had = out.entries.size();
   const std::size_t buffers_had = out.buffers.size();
+  bool nothing_else = true;
   for (const Slice& slice : slices) {
     EntryCursor cursor(slice.bytes);
     if (out.entries.empty()) {
@@ -29,9 +30,10 @@ bool add_entries(const std::vector<Slice>& slices, Lsn lsn, std::uint32_t count,
       entry.lsn = lsn + (out.entries.size() - had);
       out.entries.push_back(entry);
     }
+    nothing_else = nothing_else && cursor.rest().empty();
     if (!slice.bytes.empty()) out.buffers.push_back(slice.owner);
   }
-  if (out.entries.size() - had == count) return true;
+  if (nothing_else && out.entries.size() - had == count) return true;
   out.entries.resize(had);
   out.buffers.resize(buffers_had);
   return false;

@@ -55,8 +55,8 @@ void prune(std::vector<Start>& recent,
   while (recent.size() > kRecentStartsMax) {
     std::size_t last = recent.size() - 1;
     while (last > 0 && needed(last)) --last;
-    Start& behind = recent[last - 1];
-    behind.commits_found = std::min(behind.commits_found, recent[last].commits_found);
+    Start& younger = recent[last - 1];
+    younger.commits_found = std::min(younger.commits_found, recent[last].commits_found);
     recent.erase(recent.begin() + static_cast<std::ptrdiff_t>(last));
   }
 }

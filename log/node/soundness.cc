@@ -111,7 +111,7 @@ void Soundness::keep_verdict(StateComparison::Verdict verdict) {
 std::string Soundness::reason(StateComparison::Verdict verdict) const {
   if (!lineage_.gone_back().empty()) return lineage_.gone_back();
   if (const Slot at = lineage_.history().diverged_at; at != Slot{}) {
-    return "diverged: the state behind slot " + std::to_string(at.value - 1) +
+    return "diverged: the state after slot " + std::to_string(at.value - 1) +
            " differs from a majority's; this node takes no part any more";
   }
   if (verdict != StateComparison::Verdict::unsure) return {};

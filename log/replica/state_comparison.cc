@@ -123,7 +123,7 @@ std::string StateComparison::sentence() const {
     others += (others.empty() ? "node " : ", node ") + std::to_string(node.value);
   }
   return "the state of node " + std::to_string(self_.value) + " differs from that of " +
-         (others.empty() ? "another node" : others) + " behind slot " +
+         (others.empty() ? "another node" : others) + " after slot " +
          std::to_string(dispute_->own.chosen_end.value - 1);
 }
 

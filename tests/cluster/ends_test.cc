@@ -191,7 +191,7 @@ TEST_SUITE("cluster.ends") {
     CHECK(cluster.stele({"append", large}).exit_code == 1);
     const Run stopped = cluster.stele({"append"}, "a\nb\n" + large + "\nc\n");
     CHECK(stopped.exit_code == 1);
-    CHECK(stopped.out.find("input lines 1 to 2 are in the log, and nothing behind them") !=
+    CHECK(stopped.out.find("input lines 1 to 2 are in the log, and nothing after them") !=
           std::string::npos);
     CHECK(cluster.read_log(1).back() == "b");
     const std::string append = program("stele") + " --cluster " + cluster.addresses() + " append ";

@@ -42,8 +42,7 @@ TEST_SUITE("cluster.tools") {
     CHECK(cluster.read_log(1).back() == "two");
   }
 
-  TEST_CASE(
-      "append: nothing behind an entry that was refused is in the log, and the tool says so") {
+  TEST_CASE("append: nothing after an entry that was refused is in the log, and the tool says so") {
     Cluster cluster(3, {"--entry-bytes-max", "1000"});
     cluster.start_all();
     std::string input;
@@ -54,7 +53,7 @@ TEST_SUITE("cluster.tools") {
     CHECK(ended.exit_code == 1);
     CAPTURE(ended.out);
     CHECK(ended.out.find("input line 301") != std::string::npos);
-    CHECK(ended.out.find("input lines 1 to 300 are in the log, and nothing behind them") !=
+    CHECK(ended.out.find("input lines 1 to 300 are in the log, and nothing after them") !=
           std::string::npos);
     const auto log = cluster.read_log(cluster.leader());
     REQUIRE(log.size() == 300);
@@ -132,7 +131,7 @@ TEST_SUITE("cluster.tools") {
     answered.signal(SIGINT);
     CHECK(answered.wait() == 1);
     CHECK(read_file(out) ==
-          "2\n3\nstele: interrupted: input lines 1 to 2 are in the log, and nothing behind them\n");
+          "2\n3\nstele: interrupted: input lines 1 to 2 are in the log, and nothing after them\n");
 
     // Without a majority nothing is answered any more.
     out = directory.path() + "/unanswered";
@@ -261,7 +260,7 @@ TEST_SUITE("cluster.tools") {
         cluster.stele({"append"}, "one\n" + std::string(70'000'000, 'x') + "\nthree\n");
     CHECK(line.exit_code == 1);
     CHECK(has(line.out, "too_large: input line 2: "));
-    CHECK(has(line.out, "input lines 1 to 1 are in the log, and nothing behind them"));
+    CHECK(has(line.out, "input lines 1 to 1 are in the log, and nothing after them"));
     const Run whole = cluster.stele({"append", "--whole", "/dev/zero"});
     CHECK(whole.exit_code == 1);
     CHECK(has(whole.out, "too_large: "));
@@ -359,6 +358,19 @@ TEST_SUITE("cluster.tools") {
       CHECK(dev.wait() == 2);
       CHECK(has(read_file(out), "cannot listen"));
     }
+  }
+
+  TEST_CASE("dev: no node is begun after one that cannot start") {
+    const TempDirectory directory;
+    const std::string data = directory.path() + "/data";
+    std::filesystem::create_directory(data);
+    write_file(data + "/2", "no directory");
+    const Cluster ports(1);
+    const Run dev = run({program("stele"), "dev", "--data", data, "--port",
+                         std::to_string(ports.address(1).port), "--nodes", "3"});
+    CHECK(dev.exit_code != 0);
+    CHECK(has(dev.out, data + "/2"));
+    CHECK_FALSE(std::filesystem::exists(data + "/3"));
   }
 
   TEST_CASE("memory: a node stays under 64 MiB of its own, whatever the length of the log") {

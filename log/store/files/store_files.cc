@@ -21,7 +21,7 @@ bool exists(const std::string& path) {
 }
 
 /// LMDB may lag by so many times its bound rather than keep commits waiting.
-constexpr std::uint64_t kBehindMost = 8;
+constexpr std::uint64_t kLackingMost = 8;
 
 Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn) {
   const auto sealed = txn.get(Table::meta, kJournalKey);
@@ -275,20 +275,20 @@ Result<void> StoreFiles::end() {
   Unsynced first = std::move(unsynced_.front());
   unsynced_.pop_front();
   mark_ = first.mark;
-  behind_.insert(behind_.end(), first.redo.begin(), first.redo.end());
-  behind_bytes_ += first.bytes;
+  lacking_.insert(lacking_.end(), first.redo.begin(), first.redo.end());
+  lacking_bytes_ += first.bytes;
   if (first.numbers) durable_ = *first.numbers;
   // A thread that waits for LMDB keeps those under way waiting, too; not without need.
-  const bool may_wait =
-      unsynced_.empty() || behind_bytes_ > kBehindMost * options_.behind_bytes_max;
-  const bool begins = may_wait || !checkpoint_->busy();
-  return behind_bytes_ > options_.behind_bytes_max && begins ? begin_checkpoint() : Result<void>{};
+  const bool far = lacking_bytes_ > kLackingMost * options_.lacking_bytes_max;
+  const bool begins = unsynced_.empty() || far || !checkpoint_->busy();
+  if (lacking_bytes_ <= options_.lacking_bytes_max || !begins) return {};
+  return begin_checkpoint();
 }
 
 bool StoreFiles::quick(const Transaction& transaction) const {
   // The redo is hardly longer than what it repeats.
   return !transaction.identity && transaction.bytes <= options_.small_bytes_max &&
-         unsynced_.empty() && behind_bytes_ + transaction.bytes <= options_.behind_bytes_max &&
+         unsynced_.empty() && lacking_bytes_ + transaction.bytes <= options_.lacking_bytes_max &&
          (journal_.fits(2 * transaction.bytes + kPageBytes) || !checkpoint_->busy());
 }
 
@@ -351,9 +351,9 @@ Result<void> StoreFiles::append_large(const Transaction& transaction, Promised& 
 /// The part before must be in LMDB first: its half of the journal is written next.
 Result<void> StoreFiles::begin_checkpoint() {
   if (auto done = end_checkpoint(); !done) return done;
-  if (behind_.empty()) return {};
-  checkpoint_->begin(behind_, mark_, durable_);
-  behind_bytes_ = 0;
+  if (lacking_.empty()) return {};
+  checkpoint_->begin(lacking_, mark_, durable_);
+  lacking_bytes_ = 0;
   begun_ = mark_.applied;
   turn_journal();
   if (listener_ != nullptr) listener_->on_checkpoint_begun();

@@ -35,12 +35,12 @@ class CheckpointListener {
 class StoreFiles {
  public:
   struct Options {
-    std::uint64_t map_bytes = 1ULL << 40;      ///< The bound of LMDB's file.
-    std::vector<SectionTable> sections = {};   ///< As of Lmdb.
-    std::uint64_t journal_bytes = 2 << 20;     ///< Of a new journal; as much memory at most.
-    std::size_t small_bytes_max = 16 << 10;    ///< Larger transactions go to the value log.
-    std::uint64_t behind_bytes_max = 4 << 20;  ///< If it lacks more than that, LMDB takes it over.
-    std::uint64_t reserve_bytes = 0;           ///< As of DiskReserve.
+    std::uint64_t map_bytes = 1ULL << 40;       ///< The bound of LMDB's file.
+    std::vector<SectionTable> sections = {};    ///< As of Lmdb.
+    std::uint64_t journal_bytes = 2 << 20;      ///< Of a new journal; as much memory at most.
+    std::size_t small_bytes_max = 16 << 10;     ///< Larger transactions go to the value log.
+    std::uint64_t lacking_bytes_max = 4 << 20;  ///< If it lacks more than that, LMDB takes it over.
+    std::uint64_t reserve_bytes = 0;            ///< As of DiskReserve.
     ValueLog::Options values = {};
     NodeId node = {};  ///< Whose directory it must be; {}: anybody's.
   };
@@ -136,9 +136,9 @@ class StoreFiles {
   std::uint64_t begun_ = 0;  // The last record of the part that LMDB takes over.
   std::uint64_t told_ = 0;   // The last record says that those up to this one are durable.
   std::uint64_t commits_found_ = 0;
-  Redo redo_;                       // Of the transaction under way.
-  std::vector<std::byte> behind_;   // What LMDB lacks and does not take over just now.
-  std::uint64_t behind_bytes_ = 0;  // Bytes of what is in behind_, with its values.
+  Redo redo_;                        // Of the transaction under way.
+  std::vector<std::byte> lacking_;   // What LMDB lacks and does not take over just now.
+  std::uint64_t lacking_bytes_ = 0;  // Bytes of what is in lacking_, with its values.
   CheckpointListener* listener_ = nullptr;
   std::unique_ptr<DiskReserve> reserve_;
   std::unique_ptr<Checkpoint> checkpoint_;

@@ -157,63 +157,6 @@ TEST_SUITE("log.client_core") {
     CHECK(bench.told.empty());
   }
 
-  TEST_CASE("read of one node: why it does not answer") {
-    Bench bench;
-    std::optional<Errc> error;
-    std::string detail;
-    ReadOptions options;
-    options.lsn_begin = {1};
-    options.node = {1};
-    options.timeout = seconds(1);
-    bench.core->read(options, [&](std::optional<Errc> e, ReadResult result) {
-      error = e;
-      detail = result.detail;
-    });
-    bench.run();
-    for (int i = 0; i < 200 && !error; ++i) {
-      FakeLink& link = bench.leader();
-      for (const net::Message& message : std::exchange(link.sent, {})) {
-        const auto* read = std::get_if<net::Read>(&message);
-        if (read == nullptr) continue;
-        net::ReadAnswer result;
-        result.request = read->request;
-        result.outcome = Outcome::not_leader;
-        result.detail = "gone_back: it has forgotten";
-        bench.say(link, result);
-      }
-      bench.run(milliseconds(10));
-    }
-    REQUIRE(error);
-    CHECK(*error == Errc::timed_out);
-    CHECK(detail.ends_with(": gone_back: it has forgotten"));
-  }
-
-  TEST_CASE(
-      "read: a large answer that is coming is waited for; after one that was not, less is asked") {
-    Bench bench;
-    bench.core->read({}, [](std::optional<Errc>, const ReadResult&) {});
-    const auto asked = [](FakeLink& link) {
-      net::Read last;
-      for (const net::Message& message : link.sent) {
-        if (const auto* read = std::get_if<net::Read>(&message)) last = *read;
-      }
-      return last;
-    };
-    FakeLink& link = bench.leader();
-    const Address slow = link.address;
-    CHECK(asked(link).bytes_max == 1 << 20);
-    for (int i = 0; i < 50; ++i) {
-      link.receiving += 1000;
-      bench.run(milliseconds(40));
-    }
-    REQUIRE(bench.dialer.links.back()->address == slow);
-    bench.run(milliseconds(700));  // Nothing more comes.
-    FakeLink& other = bench.leader();
-    CHECK_FALSE(other.address == slow);
-    bench.run(milliseconds(200));
-    CHECK(asked(other).bytes_max == 1 << 18);
-  }
-
   TEST_CASE("close: everything pending ends, and nothing is dialled again") {
     Bench bench;
     bench.append("a");

@@ -210,10 +210,10 @@ TEST_SUITE("log.lineage") {
     REQUIRE(bench.hear(bench.directory, 100));
     Directory copy = bench.directory;
     bench.vote(bench.directory, 5);
-    Lineage behind = copy.start(101);
-    CHECK(behind.gone_back().empty());
-    CHECK(behind.merge(kN1, bench.one.sightings(1)));
-    CHECK(behind.gone_back().find("gone back") != std::string::npos);
+    Lineage lagging = copy.start(101);
+    CHECK(lagging.gone_back().empty());
+    CHECK(lagging.merge(kN1, bench.one.sightings(1)));
+    CHECK(lagging.gone_back().find("gone back") != std::string::npos);
 
     Lineage newest = bench.directory.start(102);
     CHECK_FALSE(newest.merge(kN1, bench.one.sightings(1)));

@@ -144,7 +144,7 @@ TEST_SUITE("log.learner_actor") {
     REQUIRE(bench.ended.size() == 1);
     CHECK(bench.ended[0].find("holds a batch of log format 9") != std::string::npos);
     CHECK(bench.actor->state().numbers().chosen_end == end);
-    bench.vote(bench.append("behind it"));
+    bench.vote(bench.append("after it"));
     bench.loop.advance(LearnerActor::kWriteStateEvery);
     bench.actor->tick();
     bench.sync();

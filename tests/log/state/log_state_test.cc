@@ -63,7 +63,7 @@ TEST_SUITE("log.log_state") {
 
   // What Zab calls primary order: nothing is appended after a hole of the same client.
   TEST_CASE(
-      "append: behind a gap it is void, consumes nothing, and the client is told where to go on") {
+      "append: after a gap it is void, consumes nothing, and the client is told where to go on") {
     Bench bench;
     const SessionId a = bench.open();
     bench.apply({append_command(a, {1}, {"1"})});

@@ -57,7 +57,7 @@ TEST_SUITE("log.row_cache") {
 
   TEST_CASE("a section of many rows and little memory counts right, also after restarts") {
     // LMDB takes over each commit at once, so that rows leave memory.
-    NodesInProcess nodes(3, with_tabled_counters(), {.behind_bytes_max = 1});
+    NodesInProcess nodes(3, with_tabled_counters(), {.lacking_bytes_max = 1});
     REQUIRE(nodes.has_leader());
     std::mt19937_64 random(3);
     std::map<std::uint64_t, std::uint64_t> counted;

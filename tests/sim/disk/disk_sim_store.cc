@@ -18,7 +18,7 @@ log::StoreFiles::Options file_options(LmdbFiles& files) {
           .sections = log::tables_of(log::known_sections()),
           .journal_bytes = 128 << 10,
           .small_bytes_max = files.small_bytes_max,
-          .behind_bytes_max = files.behind_bytes_max,
+          .lacking_bytes_max = files.lacking_bytes_max,
           .values = {.segment_bytes = 200 << 10,
                      .cached_bytes_max = 300 << 10,
                      .made = [&files](const std::string& path) { files.watched.watch(path); }}};
@@ -113,7 +113,7 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
   if (states.empty()) {
     throw Violation("3",
                     "after a crash the store holds neither the state before the commits "
-                    "under way nor one behind some of them");
+                    "under way nor one after some of them");
   }
   for (std::size_t i = 0; i + 1 < states.size(); ++i) disk.write(files.uncertain[i]);
   files.uncertain.clear();

@@ -17,7 +17,7 @@ struct LmdbFiles {
   /// Larger transactions go to the value log. With many pages records in the journal can tear.
   std::size_t small_bytes_max = 1500;
   /// LMDB takes over so much at once.
-  std::uint64_t behind_bytes_max = 100 << 10;
+  std::uint64_t lacking_bytes_max = 100 << 10;
   WatchedFiles watched{};
   std::vector<Txn> uncertain;  ///< Were being committed when the process died.
 };

@@ -32,7 +32,7 @@ SimNode::SimNode(Surroundings world, NodeId id, Random random)
   files_.directory = world_.directory + "/" + name_of(host());
   const std::array<std::size_t, 4> small_bytes_max{10'000, 1500, 300, 300};
   files_.small_bytes_max = small_bytes_max.at(world_.plan.seed % 4);
-  files_.behind_bytes_max = world_.plan.seed / 4 % 2 == 0 ? 100 << 10 : 8 << 10;
+  files_.lacking_bytes_max = world_.plan.seed / 4 % 2 == 0 ? 100 << 10 : 8 << 10;
 }
 
 SimNode::~SimNode() {

@@ -27,7 +27,7 @@ inline StoreFiles::Options options() {
           .sections = kTestTables,
           .journal_bytes = 8 * kPageBytes,
           .small_bytes_max = 1000,
-          .behind_bytes_max = 1 << 20,
+          .lacking_bytes_max = 1 << 20,
           .values = {.segment_bytes = 3 * kPageBytes}};
 }
 
