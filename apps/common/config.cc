@@ -165,8 +165,9 @@ Result<Settings> read_settings(const std::string& path) {
     return fail(Errc::invalid_argument, path + ":" + std::to_string(error.source().begin.line) +
                                             ": " + std::string(error.description()));
   }
-  for (const auto& [key, node] : file) {
-    const std::string name(key.str());
+  for (const auto& entry : file) {
+    const std::string name(entry.first.str());
+    const toml::node& node = entry.second;
     bool known = false;
     std::string wrong;
     for_each_key(

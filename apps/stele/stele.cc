@@ -295,6 +295,7 @@ int main(int argc, char** argv) {
     }
   }
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size());
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   try {
     app.parse(argc, pointers.data());

@@ -86,7 +86,7 @@ void AppendPipe::on_session_opened(NodeLink& from, const net::SessionOpened& ope
   if (opened.outcome != Outcome::not_leader)
     client_.patience.on_append_progress(client_.loop.now());
   if (opened.outcome == Outcome::ok) {
-    if (from_target) client_.nodes.on_target_leads();
+    client_.nodes.set_target_leads(from_target);
     client_.nodes.on_served();
     session_ = opened.session;
     session_nonce_ = 0;
@@ -232,12 +232,13 @@ void AppendPipe::on_target_left() {
 // --- Results ---------------------------------------------------------------------------
 
 void AppendPipe::on_results(NodeLink& from, const net::AppendResults& results) {
+  if (!has_session()) return;  // Of one that has ended.
   // That a node does not lead is no sign that the one that does is quick.
   const bool decides = std::ranges::any_of(results.results, [](const CommandResult& result) {
     return result.outcome != Outcome::not_leader && result.outcome != Outcome::unknown;
   });
   if (decides && client_.nodes.is_target(from)) {
-    client_.nodes.on_target_leads();
+    client_.nodes.set_target_leads(true);
     if (owed()) client_.patience.on_append_progress(client_.loop.now());
   }
   for (const CommandResult& result : results.results) {

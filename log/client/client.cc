@@ -53,6 +53,12 @@ struct Client::Impl {
     return shared.shared.dialer(connection);
   }
 
+  /// A failed check is the client's own, also within a call of a node's that has a guard.
+  template <class Act>
+  void run(Act act) {
+    loop.guard()->run([&] { act(core); });
+  }
+
   net::AsioLoop loop;
   std::unique_ptr<net::Dialer> dialer;
   log::ClientCore core;
@@ -64,40 +70,44 @@ Client::Client(asio::io_context& context, ClientOptions options)
 
 Client::~Client() = default;
 
-void Client::go_on() { impl_->core.go_on(); }
+void Client::go_on() {
+  impl_->run([](auto& core) { core.go_on(); });
+}
 
-void Client::close() { impl_->core.close(); }
+void Client::close() {
+  impl_->run([](auto& core) { core.close(); });
+}
 
 void Client::start_append(asio::const_buffer payload, Lsn lsn, std::chrono::milliseconds timeout,
                           std::unique_ptr<Completion<AppendResult>> completion) {
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(payload.data()),
                                          payload.size());
-  impl_->core.append(bytes, lsn, timeout, std::move(completion));
+  impl_->run([&](auto& core) { core.append(bytes, lsn, timeout, std::move(completion)); });
 }
 
 void Client::start_read(const ReadOptions& options,
                         std::unique_ptr<Completion<ReadResult>> completion) {
-  impl_->core.read(options,
-                   [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
-                       std::optional<Errc> error, ReadResult result) {
-                     shared->complete(error, std::move(result));
-                   });
+  auto done = [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
+                  std::optional<Errc> error, ReadResult result) {
+    shared->complete(error, std::move(result));
+  };
+  impl_->run([&](auto& core) { core.read(options, std::move(done)); });
 }
 
 void Client::start_tail(Lsn lsn_begin, std::unique_ptr<Completion<ReadResult>> completion) {
-  impl_->core.tail(lsn_begin,
-                   [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
-                       std::optional<Errc> error, ReadResult result) {
-                     shared->complete(error, std::move(result));
-                   });
+  auto done = [shared = std::shared_ptr<Completion<ReadResult>>(std::move(completion))](
+                  std::optional<Errc> error, ReadResult result) {
+    shared->complete(error, std::move(result));
+  };
+  impl_->run([&](auto& core) { core.tail(lsn_begin, std::move(done)); });
 }
 
 void Client::start_status(std::chrono::milliseconds timeout,
                           std::unique_ptr<Completion<std::vector<NodeStatus>>> completion) {
-  impl_->core.status(timeout, [shared = std::shared_ptr<Completion<std::vector<NodeStatus>>>(
-                                   std::move(completion))](std::vector<NodeStatus> nodes) {
-    shared->complete({}, std::move(nodes));
-  });
+  auto done = [shared =
+                   std::shared_ptr<Completion<std::vector<NodeStatus>>>(std::move(completion))](
+                  std::vector<NodeStatus> nodes) { shared->complete({}, std::move(nodes)); };
+  impl_->run([&](auto& core) { core.status(timeout, std::move(done)); });
 }
 
 // --- BlockingClient --------------------------------------------------------------------

@@ -282,7 +282,7 @@ void ClientCore::on_message(NodeLink& from, net::Message& message) {
 void ClientCore::on_status(NodeLink& from, const net::StatusAnswer& answer) {
   const NodeReport& report = answer.report;
   const bool leads = report.role == "leader";
-  if (leads && nodes_.is_target(from)) nodes_.on_target_leads();
+  if (leads && nodes_.is_target(from)) nodes_.set_target_leads(true);
   for (const MemberAddress& member : report.members) nodes_.learn(member.node, member.address);
   if (nodes_.is_target(from) && patience_.take_question()) {
     if (leads) {

@@ -35,7 +35,7 @@ class Nodes {
   }
   /// It has said so, or decided an append.
   [[nodiscard]] bool target_leads() const { return target_leads_; }
-  void on_target_leads() { target_leads_ = true; }
+  void set_target_leads(bool leads) { target_leads_ = leads; }
   /// Takes another one: `leader` if that is an address that is not known to be silent, otherwise
   /// the next one.
   void leave_target(const std::string& leader);

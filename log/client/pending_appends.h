@@ -6,7 +6,6 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <utility>
 
 #include "log/client/client_parts.h"
@@ -31,7 +30,18 @@ struct PendingAppend {
 /// failed is appended: those after it are told so, or taken back. Loop thread only.
 class PendingAppends {
  public:
-  using Range = std::ranges::subrange<std::deque<PendingAppend>::const_iterator>;
+  /// Some of them, in their order.
+  class Range {
+   public:
+    using Iterator = std::deque<PendingAppend>::const_iterator;
+    Range(Iterator begin, Iterator end) : begin_(begin), end_(end) {}
+    [[nodiscard]] Iterator begin() const { return begin_; }
+    [[nodiscard]] Iterator end() const { return end_; }
+
+   private:
+    Iterator begin_;
+    Iterator end_;
+  };
 
   explicit PendingAppends(const ClientParts& client) : client_(client) {}
 

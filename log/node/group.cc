@@ -162,7 +162,7 @@ net::Hello Group::hello() const {
 
 Result<bool> Group::admit(const net::Hello& hello) {
   const auto member = membership_.admit(hello);
-  const Result<bool> admitted =
+  Result<bool> admitted =
       member ? soundness_.admit(hello, membership_.born()) : Result<bool>(forward(member));
   Refusal& refusal = refusals_[hello.node];
   if (admitted) {

@@ -113,7 +113,7 @@ void LearnerActor::read_rows(std::vector<RowKey> keys) {
 
 void LearnerActor::end(Error error) {
   ended_ = true;
-  listener_.on_cannot_go_on(std::move(error));
+  listener_.on_cannot_go_on(error);
 }
 
 void LearnerActor::write_state() {

@@ -57,7 +57,8 @@ void ClientService::on_gone(ClientLink& link) {
   // Not at once: the link may be calling.
   if (gone_.empty()) {
     loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
-      if (alive.lock()) gone_.clear();
+      if (!alive.lock()) return;
+      const auto gone = std::exchange(gone_, {});  // Links that end may have others end.
     });
   }
   gone_.push_back(std::move(found->second));

@@ -75,7 +75,7 @@ std::vector<RowKey> LogState::missing(const paxos::Value& value) const {
     if (const Section* section = section_of(command.kind)) section->add_missing(command, keys);
   }
   std::ranges::sort(keys);
-  keys.erase(std::ranges::unique(keys).begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;
 }
 

@@ -9,7 +9,7 @@ using asio::ip::tcp;
 
 std::shared_ptr<Connector> Connector::start(asio::io_context& context, Endpoints endpoints,
                                             std::chrono::microseconds within, Done done) {
-  const std::shared_ptr<Connector> connector(
+  std::shared_ptr<Connector> connector(
       new Connector(context, std::move(endpoints), within, std::move(done)));
   connector->try_next();
   return connector;

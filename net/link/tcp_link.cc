@@ -17,7 +17,8 @@ namespace {
 
 using asio::ip::tcp;
 
-/// After it has said that no more comes, the other side has so long to close.
+/// So long it may take to send what is queued and to see the other side close, after which the
+/// connection ends.
 constexpr std::chrono::seconds kCloseWithin{1};
 
 std::string describe(const asio::error_code& error) {

@@ -18,19 +18,21 @@ class Guard {
   explicit Guard(std::function<void(const std::string&)> on_failed_check)
       : on_failed_check_(std::move(on_failed_check)) {}
 
-  /// Runs `task`, unless a check has failed before. One run may be within another one.
+  /// Runs `task`, unless a check has failed before. One run may be within another one, of this
+  /// guard or of others: a failed check leaves all runs of its guard, and ends those in between.
   template <class Task>
   void run(Task&& task) {
     const CheckScope scope(catches());
-    if (!catches() || running_ == this) return std::forward<Task>(task)();
+    if (!catches() || (innermost_ != nullptr && innermost_->guard == this))
+      return std::forward<Task>(task)();
     if (ended()) return;
-    const Guard* const outer = std::exchange(running_, this);
+    const Run run(*this);
     try {
       std::forward<Task>(task)();
     } catch (const CheckFailed& failed) {
       if (!ended_.exchange(true)) on_failed_check_(failed.what());
+      if (run.within_ended()) throw;
     }
-    running_ = outer;
   }
   /// Whether a failed check ends what it guards alone.
   [[nodiscard]] bool catches() const { return on_failed_check_ != nullptr; }
@@ -38,9 +40,30 @@ class Guard {
   [[nodiscard]] bool ended() const { return ended_; }
 
  private:
+  /// As long as one lives, its guard runs something on this thread.
+  class Run {
+   public:
+    explicit Run(const Guard& of) : guard(&of), outer_(std::exchange(innermost_, this)) {}
+    ~Run() { innermost_ = outer_; }
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+    /// What is around it must not go on.
+    [[nodiscard]] bool within_ended() const {
+      for (const Run* run = outer_; run != nullptr; run = run->outer_) {
+        if (run->guard->ended()) return true;
+      }
+      return false;
+    }
+
+    const Guard* const guard;
+
+   private:
+    const Run* const outer_;
+  };
+
   const std::function<void(const std::string&)> on_failed_check_;
   std::atomic<bool> ended_{false};
-  static inline thread_local const Guard* running_ = nullptr;  // What runs on this thread.
+  static inline thread_local const Run* innermost_ = nullptr;  // Of those on this thread.
 };
 
 }  // namespace stele::net

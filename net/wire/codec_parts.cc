@@ -46,13 +46,13 @@ Ballot ballot(wire::Ballot::Reader from) {
 
 Slice InBody::take(std::size_t bytes) {
   require(bytes <= body_.size(), "a frame's body is shorter than what its header describes");
-  const Slice slice{owner_, body_.first(bytes)};
+  Slice slice{owner_, body_.first(bytes)};
   body_ = body_.subspan(bytes);
   return slice;
 }
 
 Slice InBody::take_all(std::uint64_t digest) {
-  const Slice slice = take(body_.size());
+  Slice slice = take(body_.size());
   require(value_digest(slice.bytes) == digest, "a body does not match its digest");
   return slice;
 }

@@ -49,7 +49,7 @@ void CommitQueue::stop() {
   {
     auto queue = queue_.lock();
     queue->stopping = true;
-    queue->failed = queue->failed || loop_.ended();  // After a failed check nothing is committed.
+    queue->failed = queue->failed || loop_.ended();  // Nobody would hear of it.
   }
   work_.notify_one();
   if (writer_.joinable()) writer_.join();

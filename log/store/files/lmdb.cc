@@ -320,9 +320,9 @@ Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn) {
     if (is_of_section(change->table) &&
         last->at(static_cast<std::size_t>(change->table)).at(change->key) != at)
       continue;
-    const auto done = change->kind == Change::Kind::put
-                          ? txn.put(change->table, change->key, change->value)
-                          : txn.erase(change->table, change->key);
+    auto done = change->kind == Change::Kind::put
+                    ? txn.put(change->table, change->key, change->value)
+                    : txn.erase(change->table, change->key);
     if (!done) return done;
   }
   return {};

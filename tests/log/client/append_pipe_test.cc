@@ -72,6 +72,38 @@ TEST_SUITE("log.append_pipe") {
     missed.bench.run(milliseconds(400));
     CHECK(missed.bench.commands(*missed.link).empty());
   }
+
+  TEST_CASE("results: without a session nothing counts, whatever a node says") {
+    Bench bench;
+    bench.append("a");
+    FakeLink& link = bench.leader();
+    bench.answer(link, {{}, {1}, 1, Outcome::ok, {1}, {}});
+    CHECK(bench.told.empty());
+    bench.open(link);
+    CHECK(bench.commands(link) == Commands{"append 1 a"});
+  }
+
+  TEST_CASE("open: what another node grants late says nothing of whether the target leads") {
+    Bench bench;
+    for (int i = 0; i < 100; ++i) bench.append(std::to_string(i) + std::string(990, 'x'));
+    FakeLink& first = bench.leader();
+    net::OpenSession asked;
+    for (const net::Message& message : first.sent) {
+      if (const auto* open = std::get_if<net::OpenSession>(&message)) asked = *open;
+    }
+    bench.say(first, net::SessionOpened{asked.nonce, Outcome::not_leader, {}, "z:9", 0});
+    bench.run(milliseconds(100));
+    FakeLink& second = bench.leader();
+    REQUIRE(&second != &first);
+    net::StatusAnswer leads;
+    leads.report.role = "leader";
+    bench.say(second, leads);
+    bench.say(first, net::SessionOpened{asked.nonce, Outcome::ok, kSession, {}, 0});
+    bench.run(milliseconds(100));
+    CHECK(bench.commands(second).size() == 1);
+    bench.answer(second, {kSession, {1}, 1, Outcome::ok, {1}, {}});  // It does.
+    CHECK(bench.commands(second).size() > 0);
+  }
 }
 
 }  // namespace stele::log::client_bench

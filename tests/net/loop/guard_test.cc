@@ -4,6 +4,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <new>
 
 #include "net/loop/asio_loop.h"
 
@@ -53,6 +54,36 @@ TEST_SUITE("net.guard") {
     CHECK(inner_told == 1);
     outer.run([] { STELE_CHECK(1 == 2); });
     CHECK(outer_told == 1);
+  }
+
+  // What runs in between has been left in its midst, too.
+  TEST_CASE("one around another one around it again: a failed check ends both") {
+    int outer_told = 0;
+    int between_told = 0;
+    Guard outer([&](const std::string&) { ++outer_told; });
+    Guard between([&](const std::string&) { ++between_told; });
+    bool went_on = false;
+    outer.run([&] {
+      between.run([&] {
+        outer.run([] { STELE_CHECK(1 == 2); });
+        went_on = true;
+      });
+      went_on = true;
+    });
+    CHECK_FALSE(went_on);
+    CHECK(outer_told == 1);
+    CHECK(between_told == 1);
+    CHECK(outer.ended());
+    CHECK(between.ended());
+  }
+
+  TEST_CASE("another exception passes, and failed checks are caught afterwards, too") {
+    int told = 0;
+    Guard guard([&](const std::string&) { ++told; });
+    CHECK_THROWS_AS(guard.run([] { throw std::bad_alloc(); }), std::bad_alloc);
+    CHECK_FALSE(guard.ended());
+    guard.run([] { STELE_CHECK(1 == 2); });
+    CHECK(told == 1);
   }
 
   TEST_CASE("a failure is not told once the loop is gone") {
