@@ -46,6 +46,10 @@ bool AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Durat
     refused.detail = pending_.stop_detail();
     return refuse(Errc::stopped);
   }
+  if (!net::is_counter(condition.value)) {
+    refused.detail = kLsnsMax;
+    return refuse(Errc::invalid_argument);
+  }
   const NodeLink* leader = client_.nodes.target();
   if (leader != nullptr && !leader->takes(payload.size())) {
     refused.detail = over_limit(payload.size(), leader->entry_bytes_max());

@@ -82,7 +82,8 @@ void Client::start_append(asio::const_buffer payload, Lsn lsn, std::chrono::mill
                           std::unique_ptr<Completion<AppendResult>> completion) {
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(payload.data()),
                                          payload.size());
-  impl_->run([&](auto& core) { core.append(bytes, lsn, timeout, std::move(completion)); });
+  impl_->run(
+      [&](auto& core) { core.append(bytes, lsn, log::bounded(timeout), std::move(completion)); });
 }
 
 void Client::start_read(const ReadOptions& options,
@@ -107,7 +108,7 @@ void Client::start_status(std::chrono::milliseconds timeout,
   auto done = [shared =
                    std::shared_ptr<Completion<std::vector<NodeStatus>>>(std::move(completion))](
                   std::vector<NodeStatus> nodes) { shared->complete({}, std::move(nodes)); };
-  impl_->run([&](auto& core) { core.status(timeout, std::move(done)); });
+  impl_->run([&](auto& core) { core.status(log::bounded(timeout), std::move(done)); });
 }
 
 // --- BlockingClient --------------------------------------------------------------------
@@ -122,44 +123,48 @@ BlockingClient::~BlockingClient() {
   context_.run();  // What is queued for the sockets leaves, within the close's own deadline.
 }
 
+/// What ClientOptions::on_waiting throws leaves the call; the handler may be called later.
+template <class Outcome>
+Outcome BlockingClient::wait_for(const std::shared_ptr<std::optional<Outcome>>& outcome) {
+  while (!*outcome) context_.run_one();
+  return std::move(**outcome);
+}
+
 Result<Lsn> BlockingClient::append(std::span<const std::byte> payload,
                                    std::chrono::milliseconds timeout) {
-  std::optional<Result<Lsn>> outcome;
+  const auto outcome = std::make_shared<std::optional<Result<Lsn>>>();
   client_->async_append(asio::buffer(payload.data(), payload.size()), timeout,
-                        [&](asio::error_code error, const AppendResult& result) {
+                        [outcome](asio::error_code error, const AppendResult& result) {
                           if (!error) {
-                            outcome = result.lsn;
+                            *outcome = result.lsn;
                             return;
                           }
                           const std::string fate = result.may_be_appended
                                                        ? " (it may yet be in the log)"
                                                        : " (it is not in the log)";
-                          outcome = fail(static_cast<Errc>(error.value()), result.detail + fate);
+                          *outcome = fail(static_cast<Errc>(error.value()), result.detail + fate);
                         });
-  while (!outcome) context_.run_one();
-  return *std::move(outcome);
+  return wait_for(outcome);
 }
 
 Result<ReadResult> BlockingClient::read(const ReadOptions& options) {
-  std::optional<Result<ReadResult>> outcome;
-  client_->async_read(options, [&](asio::error_code error, ReadResult result) {
+  const auto outcome = std::make_shared<std::optional<Result<ReadResult>>>();
+  client_->async_read(options, [outcome](asio::error_code error, ReadResult result) {
     if (error) {
-      outcome = fail(static_cast<Errc>(error.value()), result.detail);
+      *outcome = fail(static_cast<Errc>(error.value()), result.detail);
     } else {
-      outcome = std::move(result);
+      *outcome = std::move(result);
     }
   });
-  while (!outcome) context_.run_one();
-  return *std::move(outcome);
+  return wait_for(outcome);
 }
 
 std::vector<NodeStatus> BlockingClient::status(std::chrono::milliseconds timeout) {
-  std::optional<std::vector<NodeStatus>> outcome;
-  client_->async_status(timeout, [&](asio::error_code, std::vector<NodeStatus> nodes) {
-    outcome = std::move(nodes);
+  const auto outcome = std::make_shared<std::optional<std::vector<NodeStatus>>>();
+  client_->async_status(timeout, [outcome](asio::error_code, std::vector<NodeStatus> nodes) {
+    *outcome = std::move(nodes);
   });
-  while (!outcome) context_.run_one();
-  return *std::move(outcome);
+  return wait_for(outcome);
 }
 
 }  // namespace stele

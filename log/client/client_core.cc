@@ -11,7 +11,11 @@ constexpr Duration kTickEvery = std::chrono::milliseconds(40);
 constexpr Duration kTickSoon = std::chrono::milliseconds(10);
 
 ClientOptions within_bounds(ClientOptions options) {
+  constexpr std::chrono::milliseconds kLeast{1};
+  constexpr std::chrono::milliseconds kMost = std::chrono::hours(1);
   options.window = std::clamp<std::uint32_t>(options.window, 1, 65536);
+  options.session_ttl = std::clamp(options.session_ttl, kLeast, kMost);
+  options.attempt_timeout = std::clamp(options.attempt_timeout, kLeast, kMost);
   return options;
 }
 

@@ -1,6 +1,8 @@
 // What the parts of a client share.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -38,6 +40,14 @@ struct ClientParts {
   Patience& patience;
   Completions& completions;
 };
+
+/// What callers are given to wait: never less than nothing, and for ever is a hundred years.
+[[nodiscard]] inline Duration bounded(std::chrono::milliseconds timeout) {
+  constexpr std::chrono::milliseconds kEver = std::chrono::hours(24 * 365 * 100);
+  return std::clamp(timeout, std::chrono::milliseconds(0), kEver);
+}
+
+inline constexpr const char* kLsnsMax = "LSNs are below 2^62";
 
 /// The first pause before something is tried again.
 inline constexpr Duration kBackoffMin = std::chrono::milliseconds(5);

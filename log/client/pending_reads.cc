@@ -44,10 +44,16 @@ std::string trimmed_below(Lsn first) {
 }
 
 void PendingReads::read(const ReadOptions& options, ReadDone done) {
+  if (!net::is_counter(options.lsn_begin.value) || !net::is_counter(options.lsn_end.value)) {
+    ReadResult result;
+    result.detail = kLsnsMax;
+    client_.completions.add(std::move(done), Errc::invalid_argument, std::move(result));
+    return client_.turns.wake();
+  }
   Pending pending;
   pending.options = options;
   pending.done = std::move(done);
-  pending.deadline = client_.loop.now() + options.timeout;
+  pending.deadline = client_.loop.now() + bounded(options.timeout);
   reads_.emplace(client_.turns.next_request(), std::move(pending));
   client_.turns.wake();
 }
@@ -152,6 +158,7 @@ void PendingReads::expire(Time now) {
     result.detail = client_.nodes.is_no_member(read.options.node)
                         ? "the cluster has no node " + std::to_string(read.options.node.value)
                         : client_.nodes.last_failure();
+    if (result.detail.empty()) result.detail = "no answer in time";
     const bool reached = read.asked != nullptr || read.answered ||
                          (client_.nodes.ever_connected() && read.is_for_target());
     end(request, reached ? Errc::timed_out : Errc::unreachable, std::move(result));

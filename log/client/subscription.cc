@@ -10,6 +10,18 @@
 namespace stele::log {
 
 void Subscription::tail(Lsn lsn_begin, ReadDone done) {
+  const auto refuse = [this](ReadDone refused, Errc error, const char* why) {
+    ReadResult result;
+    result.detail = why;
+    client_.completions.add(std::move(refused), error, std::move(result));
+    client_.turns.wake();
+  };
+  if (!net::is_counter(lsn_begin.value))
+    return refuse(std::move(done), Errc::invalid_argument, kLsnsMax);
+  if (tail_.waiting) {
+    refuse(std::exchange(tail_.waiting, nullptr), Errc::stopped,
+           "another tail of this client has begun");
+  }
   const bool goes_on = lsn_begin != Lsn{} && lsn_begin == tail_.told;
   if (!goes_on) {
     tail_ = {};

@@ -16,8 +16,8 @@ namespace stele::log {
 /// sessions lets go of idle ones, and what it remembers of them all is bounded.
 inline constexpr std::uint16_t kLogFormat = 2;
 
-/// The numbers stand in slots: none is ever changed or used again. The sections of the state say
-/// which kinds there are beside the first two (log/state/section.h).
+/// The numbers stand in slots: none is ever changed or used again. Those after the first two are
+/// kinds of sections of the state (log/state/section.h); 200 and 201 are those of tests.
 enum class CommandKind : std::uint8_t {
   append = 1,
   skip = 2,          ///< Consumes sequences without an entry: the client gave up on them.

@@ -15,8 +15,8 @@
 
 namespace stele::log {
 
-/// The tables; the sections of the state add theirs (log/state/section.h). The numbers stand on the
-/// disk: none is ever changed or used again.
+/// The tables, those of the sections of the state (log/state/section.h) too. The numbers stand on
+/// the disk: none is ever changed or used again. 5 and 6 are those of tests.
 enum class Table : std::uint8_t { meta = 1, slots = 2, index = 3, sessions = 4 };
 /// Numbers of tables are below.
 inline constexpr std::size_t kTablesEnd = 16;

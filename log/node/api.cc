@@ -7,7 +7,6 @@
 
 #include "log/node/node_options.h"
 #include "log/node/tcp_host.h"
-#include "paxos/base/check.h"
 
 namespace stele {
 
@@ -16,24 +15,34 @@ struct Node::Impl {
   NodeOptions options;
   Events& events;
   std::function<void(const Error&)> on_failure;
-  std::unique_ptr<log::TcpHost> host;
+  std::unique_ptr<log::TcpHost> host = nullptr;
+  bool stopped = false;  // Before it was started.
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+
+  /// Tells of an operation in a turn of its own, unless the node is gone by then.
+  void tell(const Executor& executor, const std::shared_ptr<detail::Completion<std::string>>& done,
+            const Result<void>& outcome) {
+    asio::post(executor, [done, outcome, living = std::weak_ptr<bool>(alive)] {
+      if (living.expired()) return;
+      if (outcome) return done->complete(std::nullopt, {});
+      done->complete(outcome.error().code, outcome.error().detail);
+    });
+  }
 };
 
 Node::Node(asio::io_context& context, NodeOptions options, Events& events,
            std::function<void(const Error&)> on_failure)
     : executor_(context.get_executor()),
-      impl_(new Impl{context, std::move(options), events, std::move(on_failure), nullptr}) {}
+      impl_(new Impl{context, std::move(options), events, std::move(on_failure)}) {}
 
 Node::~Node() = default;
 
 void Node::start(std::unique_ptr<detail::Completion<std::string>> done) {
-  STELE_CHECK(impl_->host == nullptr);
   auto tell = [this, told = std::shared_ptr(std::move(done))](const Result<void>& started) {
-    asio::post(executor_, [told, started] {
-      if (started) return told->complete(std::nullopt, {});
-      told->complete(started.error().code, started.error().detail);
-    });
+    impl_->tell(executor_, told, started);
   };
+  if (impl_->host) return tell(fail(Errc::invalid_argument, "async_start was called before"));
+  if (impl_->stopped) return tell(fail(Errc::shutting_down, "the node was stopped before"));
   auto options = log::complete(impl_->options);
   if (!options) return tell(tl::unexpected<Error>(options.error()));
   impl_->host = std::make_unique<log::TcpHost>(impl_->context, *std::move(options), impl_->events,
@@ -42,16 +51,14 @@ void Node::start(std::unique_ptr<detail::Completion<std::string>> done) {
 }
 
 void Node::stop(std::unique_ptr<detail::Completion<std::string>> done) {
-  auto tell = [this, told = std::shared_ptr(std::move(done))] {
-    asio::post(executor_, [told] { told->complete(std::nullopt, {}); });
-  };
+  auto tell = [this, told = std::shared_ptr(std::move(done))] { impl_->tell(executor_, told, {}); };
+  impl_->stopped = true;
   if (!impl_->host) return tell();
   impl_->host->stop(std::move(tell));
 }
 
 NodeReport Node::report() const {
-  STELE_CHECK(impl_->host != nullptr);
-  return impl_->host->report();
+  return impl_->host ? impl_->host->report() : log::report_without(impl_->options.id);
 }
 
 }  // namespace stele

@@ -61,7 +61,7 @@ Result<Membership> Membership::make(Identity identity, std::string cluster_name,
     if (born != configuration.members()) {
       return fail(
           Errc::foreign_directory,
-          "the data directory was born in a cluster with other node ids than --cluster names");
+          "the data directory was born in a cluster with other node ids than this start was told");
     }
     // What was chosen with the one would not be found with the other.
     if (identity.q1 != configuration.q1() || identity.q2 != configuration.q2()) {
@@ -93,7 +93,7 @@ Result<void> Membership::judge(const net::Hello& hello) const {
     return fail(Errc::refused,
                 name_of(hello.node) + " was told the members " + list_of(hello.configured) + ", " +
                     name_of(identity_.node) + " the members " + list_of(nodes) +
-                    ": correct --cluster where it is wrong, and start that node again");
+                    ": correct the members where they are wrong, and start that node again");
   }
   if (hello.q1 != configuration_.q1() || hello.q2 != configuration_.q2()) {
     return fail(Errc::refused,
@@ -110,7 +110,7 @@ Result<void> Membership::judge(const net::Hello& hello) const {
                                             nodes.begin(), nodes.end(), same_id)) {
     return fail(
         Errc::refused,
-        name_of(hello.node) + " was born in a cluster with other node ids than --cluster names");
+        name_of(hello.node) + " was born in a cluster with other node ids than this node was told");
   }
   if (!hello.members.empty() && !lists(hello.members, identity_.node, identity_.incarnation)) {
     return fail(Errc::refused, name_of(hello.node) + " was born in a cluster in which " +

@@ -38,6 +38,10 @@ Result<void> complete_members(NodeOptions& options, const OptionName& name) {
     if (id.value == 0 || id.value > kNodeIdMax) {
       return bad(name("cluster") + " has an id that is not from 1 to " + text_of(kNodeIdMax));
     }
+    if (address.host.empty() || address.port == 0) {
+      return bad(name("cluster") + " has no host, or no port from 1 to 65535, for node " +
+                 text_of(id.value));
+    }
   }
   std::set<Address> addresses;
   for (const auto& [id, address] : options.cluster) {

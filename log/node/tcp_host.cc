@@ -132,12 +132,19 @@ Host::Options TcpHost::host_options() const {
   return options;
 }
 
-NodeReport TcpHost::report() {
-  STELE_CHECK(host_ != nullptr || loop_.ended());
+NodeReport report_without(NodeId node) {
   NodeReport report;
-  report.node = options_.id;
-  report.role = "failed";
+  report.node = node;
+  report.role = "stopped";
   report.version = kVersion;
+  report.fault = "it has not started";
+  return report;
+}
+
+NodeReport TcpHost::report() {
+  NodeReport report = report_without(options_.id);
+  if (!host_ && !loop_.ended()) return report;
+  report.role = "failed";
   report.fault = "a check of its own has failed: it does nothing any more";
   loop_.guard([&] { report = host_->status(); });
   return report;

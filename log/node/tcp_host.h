@@ -29,7 +29,7 @@ class TcpHost {
   void start(std::function<void(Result<void>)> done);
   /// Stops accepting, hands over, answers what is in flight, then calls `done`.
   void stop(std::function<void()> done);
-  /// Requires that it has started.
+  /// As of stele::Node.
   [[nodiscard]] NodeReport report();
 
  private:
@@ -50,5 +50,8 @@ class TcpHost {
   bool stopping_ = false;
   bool failed_ = false;
 };
+
+/// What a node says of itself that does not run yet.
+[[nodiscard]] NodeReport report_without(NodeId node);
 
 }  // namespace stele::log

@@ -37,6 +37,7 @@ std::vector<SectionTable> tables_of(const Sections& sections) {
 
 LogState::LogState(const Sections& sections) {
   for (const SectionType& type : sections) {
+    STELE_CHECK(find(type.table.table) == nullptr);
     Section* section = sections_.emplace_back(type.table.table, type.make()).second.get();
     for (const CommandKind kind : type.kinds) {
       STELE_CHECK(!is_core(kind) && section_of(kind) == nullptr);

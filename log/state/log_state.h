@@ -16,7 +16,7 @@ namespace stele::log {
 
 /// What a state is made of. The sessions are always there, and the first.
 using Sections = std::vector<SectionType>;
-/// All sections that this program knows: the one list to add to.
+/// All sections that this program knows. Their numbers are in log/format.
 [[nodiscard]] Sections known_sections(const Sessions::Bounds& bounds = {});
 /// Their tables, for a store.
 [[nodiscard]] std::vector<SectionTable> tables_of(const Sections& sections);

@@ -13,8 +13,8 @@
 
 namespace stele::net {
 
-/// A TCP connection. What encrypts takes its place: a link knows no socket. One operation of each
-/// direction at a time. Loop thread only.
+/// A TCP connection; a link reads and writes through it alone. What encrypts comes in here. One
+/// operation of each direction at a time. Loop thread only.
 class ByteStream {
  public:
   explicit ByteStream(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {}

@@ -20,7 +20,7 @@ NodeId node_id(std::uint8_t raw, bool none_allowed) {
 }
 
 std::uint64_t counter(std::uint64_t raw) {
-  require(raw < (std::uint64_t{1} << 62), "a number is out of range");
+  require(is_counter(raw), "a number is out of range");
   return raw;
 }
 

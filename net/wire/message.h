@@ -18,6 +18,11 @@
 
 namespace stele::net {
 
+/// LSNs, slots, and all that is counted, are below 2^62.
+[[nodiscard]] constexpr bool is_counter(std::uint64_t number) {
+  return number < (std::uint64_t{1} << 62);
+}
+
 inline constexpr std::uint16_t kProtocolVersion = 3;
 
 /// The other side of a connection: what it may say depends on it.

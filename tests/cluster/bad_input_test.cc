@@ -81,7 +81,7 @@ TEST_SUITE("cluster.bad_input") {
     };
     const Run used = with_data(1, cluster.data(1));
     CHECK(used.exit_code == 4);
-    CHECK(has(used.out, "in use by another process"));
+    CHECK(has(used.out, "in use by another node"));
     CHECK(run({program("stele"), "verify", "--data", cluster.data(1)}).exit_code == 4);
 
     cluster.kill(1);

@@ -138,7 +138,7 @@ expect n3 log "once"
 )") == "");
   }
 
-  TEST_CASE("total order, agreement: all nodes deliver the same entries in the same order") {
+  TEST_CASE("total order and agreement: all nodes deliver the same entries in the same order") {
     CHECK(run_story(R"(
 nodes 3
 lead n1

@@ -6,6 +6,7 @@
 #include <regex>
 #include <sstream>
 
+#include "tests/tidy/scan.h"
 #include "tests/tidy/tree.h"
 
 namespace stele::tidy {
@@ -13,28 +14,6 @@ namespace {
 
 constexpr std::size_t kFileLinesMax = 400;
 constexpr std::size_t kFunctionLinesMax = 70;
-
-/// Calls `each(first line, lines)` for every function that is defined at the outside, in a class,
-/// or as a test.
-template <class Each>
-void for_each_function(const Source& source, Each each) {
-  static const std::regex kBegin("^(  )?[^ /#}].*\\{$");
-  static const std::regex kOther(
-      "^ *(class|struct|namespace|enum|union|extern|TEST_SUITE|const|constexpr|inline constexpr|"
-      "static constexpr)\\b.*");
-  for (std::size_t i = 0; i < source.lines.size(); ++i) {
-    std::smatch begin;
-    const std::string& line = source.lines[i];
-    if (!std::regex_match(line, begin, kBegin) || std::regex_match(line, kOther)) continue;
-    const std::string end = begin[1].str() + "}";
-    for (std::size_t j = i + 1; j < source.lines.size(); ++j) {
-      if (source.lines[j] != end && source.lines[j] != end + ";") continue;
-      each(line, j - i + 1);
-      i = j;
-      break;
-    }
-  }
-}
 
 }  // namespace
 
@@ -44,35 +23,26 @@ TEST_SUITE("tidy.code") {
     for (const auto& [path, source] : tree()) {
       CHECK_MESSAGE(source.lines.size() <= kFileLinesMax,
                     path << " has " << source.lines.size() << " lines");
-      for_each_function(source, [&, &file = path](const std::string& line, std::size_t lines) {
+      for (const Statement& statement : statements(source)) {
+        if (!statement.is_function) continue;
         ++functions;
-        CHECK_MESSAGE(lines <= kFunctionLinesMax, file << ": " << lines << " lines: " << line);
-      });
+        CHECK_MESSAGE(statement.lines <= kFunctionLinesMax,
+                      path << ": " << statement.lines << " lines: " << statement.text);
+      }
     }
     CHECK(functions > 2000);
   }
 
   TEST_CASE("a public name says what it means") {
-    static const std::regex kType("^(class|struct|enum class) \\w+ (final )?(: [^{]*)?\\{.*");
-    static const std::regex kFunction(
-        "^  (\\[\\[nodiscard\\]\\] )?(?!return )[\\w:<>,&*]+ [\\w:<>,&* ]*[a-z]\\w*\\(.*");
+    static const std::regex kNoName(
+        "^(class|struct) \\w+$|.*(= (default|delete)|operator==.*|operator<=>.*)$|^friend "
+        ".*|^~\\w+\\(\\)$|.*struct std::.*");
     std::size_t names = 0;
     for (const Source* source : sources("log/api/stele")) {
-      bool open = true;  // Not private.
-      for (std::size_t i = 1; i < source->lines.size(); ++i) {
-        const std::string& line = source->lines[i];
-        if (line.starts_with("class ")) open = false;
-        if (line.starts_with("struct ") || line == " public:") open = true;
-        if (line == " private:") open = false;
-        if (line == "namespace stele::detail {") break;  // Not for users.
-        const bool type = std::regex_match(line, kType);
-        if (!type && (!open || !std::regex_match(line, kFunction))) continue;
+      for (const Statement& statement : statements(*source)) {
+        if (!statement.is_at_outside || std::regex_match(statement.text, kNoName)) continue;
         ++names;
-        std::size_t before = i - 1;
-        while (source->lines[before].find("template <") != std::string::npos) --before;
-        const bool said = source->lines[before].find("///") != std::string::npos ||
-                          line.find("///<") != std::string::npos;
-        CHECK_MESSAGE(said, source->path << ": " << line);
+        CHECK_MESSAGE(statement.said, source->path << ": " << statement.text);
       }
     }
     CHECK(names > 40);

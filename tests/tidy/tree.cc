@@ -18,7 +18,8 @@ std::string content_of(const fs::path& path) {
   return text.str();
 }
 
-/// What an include of ours stands for; nothing if it is a library's, or made by the build.
+}  // namespace
+
 std::optional<std::string> file_of(const std::string& include) {
   for (const std::string& path : {include, "log/api/" + include}) {
     if (tree().contains(path)) return path;
@@ -26,13 +27,12 @@ std::optional<std::string> file_of(const std::string& include) {
   return std::nullopt;
 }
 
-}  // namespace
-
 std::vector<std::string> includes(const Source& source) {
   std::vector<std::string> found;
   for (const std::string& line : source.lines) {
-    if (!line.starts_with("#include ")) continue;
-    found.push_back(line.substr(10, line.find_last_of("\">") - 10));
+    static const std::regex kInclude("^\\s*#\\s*include\\s*[<\"]([^\">]+)[\">].*");
+    std::smatch match;
+    if (std::regex_match(line, match, kInclude)) found.push_back(match[1]);
   }
   return found;
 }

@@ -19,6 +19,8 @@ struct Source {
 [[nodiscard]] std::vector<const Source*> sources(const std::string& room);
 /// As they stand in its #include lines.
 [[nodiscard]] std::vector<std::string> includes(const Source& source);
+/// What an include of ours stands for; nothing if it is a library's, or made by the build.
+[[nodiscard]] std::optional<std::string> file_of(const std::string& include);
 /// Every file of ours that is included by `path`, by one that it includes, and so on; with the
 /// chain that leads there.
 [[nodiscard]] std::map<std::string, std::string> reached_from(const std::string& path);

@@ -12,8 +12,8 @@ namespace stele {
 
 /// A host, by its name or number, and a TCP port (1 to 65535); a value.
 struct Address {
-  std::string host;
-  std::uint16_t port = 0;
+  std::string host;        ///< A name, or a number as of IPv4 or IPv6, without brackets.
+  std::uint16_t port = 0;  ///< 1 to 65535; 0: none.
 
   auto operator<=>(const Address&) const = default;
 };

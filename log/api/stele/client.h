@@ -26,8 +26,11 @@ namespace stele {
 
 /// A handle on a Stele cluster. Not thread-safe: use it on the thread that runs the context.
 /// Completion handlers run through their associated executor, never from within the call that took
-/// them; they must not run the context themselves. When it is destroyed, everything pending
-/// completes with shutting_down.
+/// them; they must not run the context themselves. What a handler throws leaves the context's
+/// run(), and the client goes on with the next one. Only close() ends an operation early: Asio's
+/// cancellation has no effect. A timeout of nothing, or less, ends at once; one of more than a
+/// hundred years is one of a hundred years. When it is destroyed, everything pending completes with
+/// shutting_down.
 class Client {
  public:
   /// The executor of handlers that have none of their own.
@@ -44,8 +47,8 @@ class Client {
   /// appends of one client get their LSNs in the order of the calls. `payload` is copied; its bound
   /// is the cluster's (1 MiB unless configured). Errors: too_large, overloaded (this client's
   /// queue, or the cluster's table of sessions, is full), no_space, session_expired, timed_out,
-  /// stopped, refused, unreachable, shutting_down. The result says whether the entry may yet be in
-  /// the log.
+  /// stopped, refused, unreachable, shutting_down; invalid_argument, for an LSN that cannot be
+  /// (2^62 and above). The result says whether the entry may yet be in the log.
   template <asio::completion_token_for<void(asio::error_code, AppendResult)> Token>
   auto async_append(asio::const_buffer payload, std::chrono::milliseconds timeout, Token&& token) {
     return async_append_at(payload, Lsn{}, timeout, std::forward<Token>(token));
@@ -64,7 +67,7 @@ class Client {
 
   /// Reads a range of entries: as many as fit into `options.bytes_max` bytes, but at least one if
   /// there is any; go on from `lsn_next`. Errors: trimmed, corrupt (that node cannot read it),
-  /// timed_out, refused, unreachable, shutting_down.
+  /// timed_out, refused, unreachable, shutting_down, invalid_argument (an LSN of 2^62 and above).
   template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
   auto async_read(ReadOptions options, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
@@ -77,7 +80,8 @@ class Client {
   /// Waits for entries from `lsn_begin` on ({}: those appended from now on) and completes with the
   /// next ones, through leader changes, none twice, none missing. Call again with `lsn_next`:
   /// between the calls the cluster goes on pushing, up to 1 MiB ahead. One tail per client at a
-  /// time. Errors: trimmed, corrupt, refused, shutting_down.
+  /// time: the next one takes the place of one that waits, which is `stopped`. Errors: trimmed,
+  /// corrupt, stopped, refused, shutting_down, invalid_argument (an LSN of 2^62 and above).
   template <asio::completion_token_for<void(asio::error_code, ReadResult)> Token>
   auto async_tail(Lsn lsn_begin, Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, ReadResult)>(
@@ -129,7 +133,9 @@ class Client {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The same for programs without a loop: each call waits for its outcome. Not thread-safe.
+/// The same for programs without a loop: each call waits for its outcome. What
+/// ClientOptions::on_waiting throws leaves the call, which nothing is known of then. Not
+/// thread-safe.
 class BlockingClient {
  public:
   /// Nothing is connected before the first call.
@@ -147,6 +153,9 @@ class BlockingClient {
   std::vector<NodeStatus> status(std::chrono::milliseconds timeout);
 
  private:
+  template <class Outcome>
+  Outcome wait_for(const std::shared_ptr<std::optional<Outcome>>& outcome);
+
   asio::io_context context_;
   std::unique_ptr<Client> client_;
 };

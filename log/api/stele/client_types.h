@@ -18,7 +18,8 @@
 
 namespace stele {
 
-/// How a client finds and treats its cluster.
+/// How a client finds and treats its cluster. A number that is out of its bounds is taken for the
+/// nearest one within.
 struct ClientOptions {
   /// Some or all nodes; the others are found through them.
   std::vector<Address> addresses = {};
@@ -31,8 +32,8 @@ struct ClientOptions {
   /// Bytes of payloads that wait in the client at most; one append of any size may wait alone. More
   /// are `overloaded`.
   std::size_t waiting_bytes_max = 64 << 20;
-  /// The cluster forgets a session that is silent for this long (of the cluster's own time), or for
-  /// an hour if that is less.
+  /// The cluster forgets a session that is silent for this long, of the cluster's own time; 1 ms to
+  /// an hour.
   std::chrono::milliseconds session_ttl = std::chrono::minutes(15);
   /// Clients on one context with the same number here share a connection to each node for their
   /// appends; each has its own for reads and tails.
@@ -54,7 +55,7 @@ struct ClientOptions {
   std::function<void(const std::string& why)> on_waiting = {};
   /// A node that answers nothing for this long is left for another one. Up to 16 times as long if
   /// its answers have taken long of late, or if several nodes in turn have not answered. Up to 8
-  /// times that while it says that it leads.
+  /// times that while it says that it leads. 1 ms to an hour.
   std::chrono::milliseconds attempt_timeout = std::chrono::milliseconds(500);
 };
 
@@ -74,8 +75,8 @@ struct AppendResult {
 
 /// An entry that was read: a view, whose payload its ReadResult keeps. Copy what is to live longer.
 struct Entry {
-  Lsn lsn;
-  std::span<const std::byte> payload;
+  Lsn lsn;                             ///< Its place in the log.
+  std::span<const std::byte> payload;  ///< As it was appended; valid as long as its ReadResult.
 };
 
 /// What comes back beside the error code of a read or a tail. Copies share the payloads. It may
@@ -93,13 +94,13 @@ struct ReadResult {
 /// What to read.
 struct ReadOptions {
   Lsn lsn_begin{1};  ///< The first entry to read.
-  Lsn lsn_end;       ///< One past the last; {}: the present end.
+  Lsn lsn_end = {};  ///< One past the last; {}: the present end.
   /// Of payloads and their headers of 8 bytes each. A node gives at most 1 MiB, but at least one
   /// entry.
   std::size_t bytes_max = 1 << 20;
   /// {}: linearizable, from the leader. Otherwise from this node's own applied state, which may
   /// lag.
-  NodeId node;
+  NodeId node = {};
   /// Afterwards the read ends with timed_out, or unreachable.
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
 };

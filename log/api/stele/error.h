@@ -22,7 +22,8 @@ enum class Errc {
   corrupt = 13,          ///< A record cannot be read.
   // What a client finds out by itself.
   timed_out = 64,         ///< Not acknowledged until the deadline.
-  stopped = 65,           ///< An append before it has failed (ClientOptions::stop_at_failure).
+  stopped = 65,           ///< An append before it has failed (ClientOptions::stop_at_failure); of a
+                          ///< tail: another one of the client has begun.
   unreachable = 66,       ///< No node could be reached.
   refused = 67,           ///< It is another cluster.
   invalid_argument = 68,  ///< What was asked for makes no sense, or is out of bounds.
@@ -46,7 +47,7 @@ enum class Errc {
 
 /// Why something could not be done; a value.
 struct Error {
-  Errc code;
+  Errc code;           ///< For programs.
   std::string detail;  ///< A sentence for people: what happened, and what to do.
 };
 

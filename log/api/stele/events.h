@@ -9,20 +9,27 @@
 
 namespace stele {
 
-/// How much an event matters: `error` needs somebody, `info` is for every day.
-enum class EventLevel : std::uint8_t { debug, info, warning, error };
+/// How much an event matters.
+enum class EventLevel : std::uint8_t {
+  debug,    ///< For who looks for a mistake.
+  info,     ///< Something has changed, as it should.
+  warning,  ///< Something is wrong that the cluster lives with.
+  error,    ///< Somebody has to do something.
+};
 
 /// A part of an event: `key` is a stable word. A view; valid during the call that is given it.
 struct EventField {
-  std::string_view key;
-  std::string value;
+  std::string_view key;  ///< A word that stays.
+  std::string value;     ///< Of any bytes.
 
+  /// With a text.
   EventField(std::string_view k, std::string v) : key(k), value(std::move(v)) {}
+  /// With a number.
   EventField(std::string_view k, std::uint64_t v) : key(k), value(std::to_string(v)) {}
 };
 
 /// Takes events, one after the other. Called on the node's thread; must not block, nor call the
-/// node.
+/// node, nor throw.
 class Events {
  public:
   virtual ~Events() = default;

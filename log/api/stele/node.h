@@ -27,24 +27,24 @@ namespace stele {
 
 /// How a node is to run. The members must be the same on all nodes of a cluster. A value.
 struct NodeOptions {
-  NodeId id;                          ///< Of this node, in `cluster`.
-  std::map<NodeId, Address> cluster;  ///< All members, this one too: 1 to 7.
-  std::string data;                   ///< The directory; made if there is none.
-  std::optional<Address> listen;      ///< Where it listens; nothing: at its address in `cluster`.
+  NodeId id = {};                          ///< Of this node, in `cluster`.
+  std::map<NodeId, Address> cluster = {};  ///< All members, this one too: 1 to 7.
+  std::string data = {};                   ///< The directory; made if there is none.
+  std::optional<Address> listen = {};  ///< Where it listens; nothing: at its address in `cluster`.
   /// 1 to 200 bytes. Nodes of another cluster are refused, and clients that ask for another.
   std::string cluster_name = "stele";
   std::uint64_t entry_bytes_max = 1 << 20;  ///< Of one entry, 1 byte to 64 MiB.
   /// What the store may take, 16 MiB to 64 TiB, in whole pages of 4096 bytes; nothing: 1 TiB.
-  std::optional<std::uint64_t> disk_bytes_max;
+  std::optional<std::uint64_t> disk_bytes_max = {};
   /// With less than that left appends are refused. At least 4 MiB and 4 entries, and less than
   /// disk_bytes_max. Nothing: an eighth of disk_bytes_max, up to 256 MiB, or the least that is
   /// allowed.
-  std::optional<std::uint64_t> disk_reserve_bytes;
+  std::optional<std::uint64_t> disk_reserve_bytes = {};
   /// How fast it fetches what it has missed, on average; at least 1 MB.
   std::uint64_t fetch_bytes_per_second = 220'000'000;
   /// What buffers and queues keep to: at least 32 MiB and 8 entries, up to 1 TiB. Nothing: 64 MiB,
   /// or what large entries need.
-  std::optional<std::uint64_t> memory_bytes_max;
+  std::optional<std::uint64_t> memory_bytes_max = {};
   /// Silence of the leader before an election; at least twice the heartbeat, up to 10 minutes.
   std::chrono::milliseconds election_timeout{400};
   std::chrono::milliseconds heartbeat{50};  ///< How often a leader is heard; at least 1 ms.
@@ -75,14 +75,15 @@ class Node {
   Node(asio::io_context& context, NodeOptions options, Events& events,
        std::function<void(const Error&)> on_failure);
   /// Ends the node, as a crash would if it was not stopped: nothing that was acknowledged is lost.
-  /// Handlers that were not called yet are dropped.
+  /// Handlers of what has not completed are dropped.
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
   /// Listens, opens the directory and takes part. Once. Errors, with a sentence: invalid_argument
   /// (the options, or the address cannot be listened on), in_use (the directory),
-  /// foreign_directory, corrupt, newer_format, io; shutting_down (it was stopped meanwhile).
+  /// foreign_directory, corrupt, newer_format, io; shutting_down (it was stopped meanwhile, or
+  /// before).
   template <asio::completion_token_for<void(asio::error_code, std::string)> Token>
   auto async_start(Token&& token) {
     return asio::async_initiate<Token, void(asio::error_code, std::string)>(
@@ -99,7 +100,7 @@ class Node {
         token);
   }
 
-  /// What the node says of itself. Requires that async_start has completed without an error.
+  /// What the node says of itself; before async_start has completed, that it has not started.
   [[nodiscard]] NodeReport report() const;
 
   /// The context's. Any thread.

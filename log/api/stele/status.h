@@ -12,7 +12,7 @@ namespace stele {
 
 /// A member of the cluster and where others reach it.
 struct MemberAddress {
-  NodeId node;
+  NodeId node;          ///< Its id.
   std::string address;  ///< "host:port".
 
   bool operator==(const MemberAddress&) const = default;
@@ -21,10 +21,11 @@ struct MemberAddress {
 /// What a node says of itself, as of the moment at which it was asked.
 struct NodeReport {
   std::uint64_t cluster_id = 0;  ///< 0: the cluster is not born yet.
-  std::string cluster_name;
-  NodeId node;
-  std::string
-      role;  ///< "leader", "follower", "candidate", "unborn", "diverged", "gone_back", "failed".
+  std::string cluster_name;      ///< As the node was told.
+  NodeId node;                   ///< Its id.
+  /// "leader", "follower", "candidate"; "unborn" before the cluster is born; "diverged" or
+  /// "gone_back", if it takes no part any more; in its own process "stopped" or "failed", too.
+  std::string role;
   Ballot ballot;                       ///< The highest that it has promised.
   NodeId leader;                       ///< {}: none known.
   Slot chosen_end;                     ///< It has applied all slots below.

@@ -10,14 +10,16 @@ namespace stele {
 /// A counter with a meaning; a value. `Tag` keeps a Slot from being taken for an Lsn.
 template <class Tag>
 struct Number {
-  std::uint64_t value = 0;
+  std::uint64_t value = 0;  ///< 0: none; below 2^62.
 
   constexpr auto operator<=>(const Number&) const = default;
 
+  /// The next one.
   constexpr Number& operator++() {
     ++value;
     return *this;
   }
+  /// The one that lies `count` after it.
   friend constexpr Number operator+(Number number, std::uint64_t count) {
     return {number.value + count};
   }
@@ -39,8 +41,8 @@ inline constexpr std::uint64_t kNodeIdMax = 63;
 
 /// Numbers one attempt to lead; totally ordered. {0, 0} is below every real ballot.
 struct Ballot {
-  std::uint64_t round = 0;
-  NodeId node;
+  std::uint64_t round = 0;  ///< Compared first.
+  NodeId node;              ///< Who attempts it.
 
   constexpr auto operator<=>(const Ballot&) const = default;
 };

@@ -14,8 +14,9 @@ namespace stele::log {
 
 /// A thousand clients of one program need no thousand sockets: what they append within a turn of
 /// the loop leaves in one write, and what comes of it in one message. Each has its own session. The
-/// client that is to be told is found by session, nonce or request. Reads and tails, which may be
-/// large, go over a connection of the client's own, opened with the first of them. Loop thread
+/// client that is to be told is found by session, by nonce, or by request if it asked for a status.
+/// Reads and tails, which may be large, go over a connection of the client's own, opened with the
+/// first of them: numbers of requests are a client's own, too. Loop thread
 /// only; loop and dialer outlive it, and it outlives the dialers it made and their links.
 class SharedConnections {
  public:

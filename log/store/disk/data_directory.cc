@@ -109,7 +109,8 @@ Result<DataDirectory> DataDirectory::open_to_read(const std::string& path) {
 Result<DataDirectory> DataDirectory::lock(const std::string& path, int file, bool fresh) {
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
     ::close(file);
-    return fail(Errc::in_use, "the data directory " + path + " is in use by another process");
+    return fail(Errc::in_use, "the data directory " + path +
+                                  " is in use by another node, of this process or another one");
   }
   return DataDirectory(path, file, fresh);
 }

@@ -50,8 +50,8 @@ Result<DirectFile> DirectFile::open(const std::string& path, bool create) {
     return fail(Errc::corrupt, path + " is missing");
   }
   if (opened.file_ < 0) return opened.error("open");
-  void* const staging = ::mmap(nullptr, kStagingBytes, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const staging =
+      ::mmap(nullptr, kStagingBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (staging == MAP_FAILED) throw std::bad_alloc();
   opened.staging_.reset(static_cast<std::byte*>(staging));
   if (!create) return opened;

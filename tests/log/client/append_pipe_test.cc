@@ -104,6 +104,14 @@ TEST_SUITE("log.append_pipe") {
     bench.answer(second, {kSession, {1}, 1, Outcome::ok, {1}, {}});  // It does.
     CHECK(bench.commands(second).size() > 0);
   }
+
+  TEST_CASE("append: at an LSN that cannot be is refused, and nothing is sent") {
+    Bench bench;
+    bench.append("a", seconds(60), {std::uint64_t{1} << 62});
+    REQUIRE(bench.told.contains("a"));
+    CHECK(bench.told.at("a").error == Errc::invalid_argument);
+    CHECK_FALSE(bench.told.at("a").result.may_be_appended);
+  }
 }
 
 }  // namespace stele::log::client_bench

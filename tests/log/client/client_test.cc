@@ -216,6 +216,21 @@ TEST_SUITE("log.client") {
     CHECK(done);
   }
 
+  TEST_CASE("blocking client: what on_waiting throws leaves the call, and the client goes on") {
+    struct Enough {};
+    ClientOptions options;
+    options.addresses = {{"127.0.0.1", 1}};
+    options.on_waiting = [](const std::string&) { throw Enough(); };
+    BlockingClient client(options);
+    const std::string text(1000, 'x');
+    CHECK_THROWS_AS(
+        std::ignore = client.append(std::as_bytes(std::span(text)), std::chrono::seconds(60)),
+        Enough);
+    ReadOptions read;
+    read.timeout = std::chrono::milliseconds(1);
+    CHECK(client.read(read).error().code == Errc::unreachable);
+  }
+
   TEST_CASE("blocking client: append, read, status, and an error with its detail") {
     Bench bench;
     std::atomic<bool> finished{false};

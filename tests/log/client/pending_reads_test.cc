@@ -120,6 +120,36 @@ TEST_SUITE("log.pending_reads") {
     CHECK(bench.answered.times == 0);
   }
 
+  TEST_CASE("read: of LSNs that cannot be, and without an address, says why") {
+    Reads bench;
+    ReadOptions options;
+    options.lsn_begin = {UINT64_MAX};
+    bench.read(options);
+    CHECK(bench.answered.error == Errc::invalid_argument);
+    CHECK_FALSE(bench.answered.result.detail.empty());
+    Reads silent;
+    options = {};
+    options.timeout = milliseconds(100);
+    silent.read(options);
+    silent.run(milliseconds(200));
+    CHECK(silent.answered.error == Errc::unreachable);
+    CHECK_FALSE(silent.answered.result.detail.empty());
+  }
+
+  TEST_CASE("read: for ever is long, and less than nothing is at once") {
+    Reads bench;
+    ReadOptions options;
+    options.timeout = milliseconds::max();
+    bench.read(options);
+    bench.run(seconds(1000));
+    CHECK(bench.answered.times == 0);
+    Reads late;
+    options.timeout = milliseconds::min();
+    late.read(options);
+    late.run(milliseconds(100));
+    CHECK(late.answered.error == Errc::unreachable);
+  }
+
   TEST_CASE("read of one node: of one that the cluster does not have, that is said") {
     Reads bench;
     bench.append("a");

@@ -50,6 +50,20 @@ TEST_SUITE("log.subscription") {
     bench.run(milliseconds(100));
     CHECK(request(again).lsn_begin == Lsn{3});
   }
+
+  TEST_CASE("tail: a second one takes the place of the first one, which is told so") {
+    Bench bench;
+    std::vector<std::optional<Errc>> told;
+    const auto tell = [&](std::optional<Errc> error, const ReadResult&) { told.push_back(error); };
+    bench.core->tail({1}, tell);
+    bench.core->tail({1}, tell);
+    bench.core->tail({std::uint64_t{1} << 62}, tell);
+    bench.run();
+    CHECK(told == std::vector<std::optional<Errc>>{Errc::stopped, Errc::invalid_argument});
+    bench.core->close();
+    bench.run();
+    CHECK(told.back() == Errc::shutting_down);
+  }
 }
 
 }  // namespace stele::log

@@ -143,6 +143,54 @@ TEST_SUITE("log.tcp_host") {
     Node node(bench.context, bench.options(), bench.events, {});
     bench.stop(node);
   }
+
+  TEST_CASE("a node that is destroyed calls no handler any more") {
+    Bench bench;
+    int called = 0;
+    const auto count = [&](asio::error_code, const std::string&) { ++called; };
+    NodeOptions wrong = bench.options();
+    wrong.entry_bytes_max = 0;
+    for (const NodeOptions& options : {bench.options(), wrong}) {
+      {
+        Node node(bench.context, options, bench.events, {});
+        node.async_start(count);
+      }
+      {
+        Node node(bench.context, options, bench.events, {});
+        node.async_stop(count);
+      }
+      bench.context.restart();
+      bench.context.run();
+    }
+    {
+      Node node(bench.context, bench.options(), bench.events, {});
+      REQUIRE_FALSE(bench.start(node).first);
+      node.async_stop(count);
+    }
+    bench.context.restart();
+    bench.context.run();
+    CHECK(called == 0);
+  }
+
+  TEST_CASE("called too early, twice, or too late: told so") {
+    Bench bench;
+    Node stopped(bench.context, bench.options(), bench.events, {});
+    CHECK(stopped.report().role == "stopped");
+    bench.stop(stopped);
+    CHECK(bench.start(stopped).first == Errc::shutting_down);
+    Node twice(bench.context, bench.options(), bench.events, {});
+    CHECK_FALSE(bench.start(twice).first);
+    CHECK(bench.start(twice).first == Errc::invalid_argument);
+    CHECK(twice.report().role != "stopped");
+  }
+
+  TEST_CASE("a member without a port is refused") {
+    Bench bench;
+    NodeOptions options = bench.options();
+    options.cluster[{2}] = {"127.0.0.1", 0};
+    Node node(bench.context, options, bench.events, {});
+    CHECK(bench.start(node).first == Errc::invalid_argument);
+  }
 }
 
 }  // namespace stele

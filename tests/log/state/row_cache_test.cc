@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tests/support/commands.h"
-#include "tests/support/nodes_in_process.h"
+#include "tests/support/submit.h"
 #include "tests/support/tabled_counters.h"
 
 namespace stele::log {
@@ -58,27 +58,18 @@ TEST_SUITE("log.row_cache") {
   TEST_CASE("a section of many rows and little memory counts right, also after restarts") {
     // LMDB takes over each commit at once, so that rows leave memory.
     NodesInProcess nodes(3, with_tabled_counters(), {.lacking_bytes_max = 1});
-    REQUIRE(nodes.has_leader());
     std::mt19937_64 random(3);
     std::map<std::uint64_t, std::uint64_t> counted;
-    SessionId session;
+    const SessionId session = open_session(nodes);
     Sequence sequence;
-    const auto submit = [&](CommandKind kind, const Slice& command) {
-      REQUIRE(nodes.has_leader());
-      auto& leader = const_cast<Replica&>(*nodes.node(nodes.leader()).replica());
-      const Slot before = leader.state().numbers().chosen_end;
-      REQUIRE(leader.submit(kind, command) == Outcome::ok);
-      REQUIRE(nodes.run([&] { return leader.state().numbers().chosen_end > before; }));
-      return before;
-    };
-    session = {submit(CommandKind::open_session, open_command(1)).value};
     for (int round = 0; round < 3; ++round) {
       const NodeId away{nodes.leader().value % 3 + 1};
       nodes.crash(away);
       for (int i = 0; i < 30; ++i) {
         const std::uint64_t counter = random() % 10;
         ++counted[counter];
-        submit(kCount, count_command(session, ++sequence, counter));
+        ++sequence;
+        submit(nodes, kCount, count_command(session, sequence, counter), session, sequence);
       }
       nodes.start(away);
       REQUIRE(nodes.settle());

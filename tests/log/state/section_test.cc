@@ -1,5 +1,5 @@
-// A section that no file of the product knows: counters. A feature of the log is a file like this
-// one, and a line in the list of sections.
+// A section that no file of the product knows: counters. The state of a feature is a file like this
+// one, its numbers in log/format, and a line in the list of sections.
 
 #include "log/state/section.h"
 
@@ -11,7 +11,7 @@
 #include "log/store/offline/verify.h"
 #include "paxos/base/bytes.h"
 #include "tests/support/commands.h"
-#include "tests/support/nodes_in_process.h"
+#include "tests/support/submit.h"
 
 namespace stele::log {
 namespace {
@@ -94,14 +94,9 @@ using Values = std::map<std::uint64_t, std::uint64_t>;
 
 /// Nodes that have the section, and what clients of it would do.
 struct Bench {
-  void submit(CommandKind kind, const Slice& command) {
-    auto& replica = const_cast<Replica&>(*nodes.node(nodes.leader()).replica());
-    const Slot before = replica.state().numbers().chosen_end;
-    REQUIRE(replica.submit(kind, command) == Outcome::ok);
-    REQUIRE(nodes.run([&] { return replica.state().numbers().chosen_end > before; }));
-  }
   void add(std::uint64_t counter, std::uint64_t add) {
-    submit(kAdd, add_command(session, ++sequence, counter, add));
+    ++sequence;
+    submit(nodes, kAdd, add_command(session, sequence, counter, add), session, sequence);
   }
   [[nodiscard]] Values values(NodeId node) {
     return counters(nodes.node(node).replica()->state()).values();
@@ -165,11 +160,8 @@ TEST_SUITE("log.section") {
 
   TEST_CASE("its rows survive a restart and catching up, and are verified") {
     Bench bench;
-    REQUIRE(bench.nodes.has_leader());
-    bench.submit(CommandKind::open_session, open_command(1));
+    bench.session = open_session(bench.nodes);
     const NodeId leader = bench.nodes.leader();
-    bench.session =
-        SessionId{bench.nodes.node(leader).replica()->state().numbers().chosen_end.value - 1};
     bench.add(7, 5);
     bench.add(8, 1);
     bench.add(7, 2);
