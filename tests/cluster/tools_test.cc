@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <filesystem>
@@ -141,6 +142,8 @@ TEST_SUITE("cluster.tools") {
     cluster.kill(1);
     cluster.kill(2);
     type("d\ne\n");
+    int unread = 1;
+    REQUIRE(eventually([&] { return ::ioctl(input, FIONREAD, &unread) == 0 && unread == 0; }));
     unanswered.signal(SIGINT);
     unanswered.signal(SIGINT);
     CHECK(unanswered.wait() == 1);

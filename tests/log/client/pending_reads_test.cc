@@ -29,6 +29,7 @@ net::Read asked(FakeLink& link) {
 }
 
 struct Reads : Bench {
+  ~Reads() { core.reset(); }  // It tells to its end.
   Answered& read(ReadOptions options = {}) {
     core->read(options, [this](std::optional<Errc> error, ReadResult result) {
       answered = {error, std::move(result), answered.times + 1};

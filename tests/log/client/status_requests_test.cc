@@ -21,6 +21,7 @@ struct Status : Bench {
     });
     run();
   }
+  ~Status() { core.reset(); }  // It tells to its end.
   /// The connection to that host, its handshake done.
   FakeLink& node(const std::string& host, std::uint64_t id) {
     for (FakeLink* link : dialer.links) {
