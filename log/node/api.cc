@@ -16,7 +16,7 @@ struct Node::Impl {
   Events& events;
   std::function<void(const Error&)> on_failure;
   std::unique_ptr<log::TcpHost> host = nullptr;
-  bool stopped = false;  // Before it was started.
+  bool stopped = false;  // async_stop was called.
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
   /// Tells of an operation in a turn of its own, unless the node is gone by then.
