@@ -9,12 +9,6 @@
 #include "paxos/base/check.h"
 
 namespace stele::log {
-namespace {
-
-constexpr std::uint16_t kLogFormatFirst = 1;
-
-}  // namespace
-
 Result<Batch> parse_batch(const paxos::Value& value) {
   return parse_batch(value, [](const Command&) { return Result<void>(); });
 }
@@ -35,10 +29,8 @@ Result<Batch> parse_batch(const paxos::Value& value,
       batch.header.elapsed_us = reader.get<std::uint64_t>();
       batch.header.stamp_us = reader.get<std::uint64_t>();
       const auto more_flags = reader.get<std::uint64_t>();
-      if (!reader.ok() || batch.header.format < kLogFormatFirst) {
-        return fail(Errc::malformed, "not a batch");
-      }
-      if (batch.header.format > kLogFormat) {
+      if (!reader.ok() || batch.header.format == 0) return fail(Errc::malformed, "not a batch");
+      if (batch.header.format < kLogFormatFirst || batch.header.format > kLogFormat) {
         return fail(Errc::newer_format,
                     "a batch of log format " + std::to_string(batch.header.format));
       }

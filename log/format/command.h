@@ -12,9 +12,10 @@
 namespace stele::log {
 
 /// The format of what is in the log, and how it is applied: each batch names the one that it was
-/// written for, and is applied so on every node, for ever. 1: the first. 2: a full table of
-/// sessions lets go of idle ones, and what it remembers of them all is bounded.
-inline constexpr std::uint16_t kLogFormat = 2;
+/// written for, and is applied so on every node, for ever. 3 is the first that is supported; those
+/// before were never released.
+inline constexpr std::uint16_t kLogFormat = 3;
+inline constexpr std::uint16_t kLogFormatFirst = 3;
 
 /// The numbers stand in slots: none is ever changed or used again. Those after the first two are
 /// kinds of sections of the state (log/state/section.h); 200 and 201 are those of tests.

@@ -7,6 +7,34 @@
 #include "paxos/base/bytes.h"
 
 namespace stele::log {
+namespace {
+
+constexpr std::uint16_t kPromiseVersion = 1;
+constexpr std::uint16_t kMarkVersion = 1;
+constexpr std::uint16_t kHistoryVersion = 1;
+
+/// The directory's format is the version of this record, which stays where it is.
+Result<ByteReader> identity_content(std::span<const std::byte> sealed) {
+  const auto content = unseal(Table::meta, kIdentityKey, sealed);
+  if (!content) return forward(content);
+  ByteReader reader(*content);
+  const auto version = reader.get<std::uint32_t>();
+  if (version == kFormatVersion) return reader;
+  const bool newer = version > kFormatVersion;
+  return fail(Errc::newer_format,
+              "the data directory has format " + std::to_string(version) + ", " +
+                  (newer ? "of a newer version" : "of before the first release") +
+                  "; this program reads format " + std::to_string(kFormatVersion) +
+                  (newer ? "" : ", and nothing converts the other one: start on an empty one"));
+}
+
+}  // namespace
+
+Result<void> check_format(std::span<const std::byte> sealed_identity) {
+  const auto known = identity_content(sealed_identity);
+  if (!known) return forward(known);
+  return {};
+}
 
 std::vector<std::byte> seal_identity(const Identity& identity) {
   std::vector<std::byte> content;
@@ -28,35 +56,30 @@ std::vector<std::byte> seal_identity(const Identity& identity) {
 }
 
 Result<Identity> unseal_identity(std::span<const std::byte> sealed) {
-  const auto content = unseal(Table::meta, kIdentityKey, sealed);
+  auto content = identity_content(sealed);
   if (!content) return forward(content);
-  const auto version = ByteReader(*content).get<std::uint32_t>();
-  if (version != kFormatVersion) {
-    return fail(Errc::newer_format, "the data directory has format " + std::to_string(version) +
-                                        "; this program reads format " +
-                                        std::to_string(kFormatVersion));
+  ByteReader& reader = *content;
+  Identity identity;
+  const auto name = reader.get_bytes(reader.get<std::uint32_t>());
+  for (std::byte byte : name) identity.cluster_name.push_back(static_cast<char>(byte));
+  identity.cluster_id = reader.get<std::uint64_t>();
+  identity.node = {reader.get<std::uint64_t>()};
+  identity.incarnation = reader.get<std::uint64_t>();
+  const auto members = reader.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < members && reader.ok(); ++i) {
+    const NodeId node{reader.get<std::uint64_t>()};
+    identity.members.push_back({node, reader.get<std::uint64_t>()});
   }
-  return unseal_as<Identity>(Table::meta, kIdentityKey, sealed, [](ByteReader& reader) {
-    Identity identity;
-    reader.get<std::uint32_t>();
-    const auto name = reader.get_bytes(reader.get<std::uint32_t>());
-    for (std::byte byte : name) identity.cluster_name.push_back(static_cast<char>(byte));
-    identity.cluster_id = reader.get<std::uint64_t>();
-    identity.node = {reader.get<std::uint64_t>()};
-    identity.incarnation = reader.get<std::uint64_t>();
-    const auto members = reader.get<std::uint32_t>();
-    for (std::uint32_t i = 0; i < members && reader.ok(); ++i) {
-      const NodeId node{reader.get<std::uint64_t>()};
-      identity.members.push_back({node, reader.get<std::uint64_t>()});
-    }
-    identity.q1 = reader.get<std::uint8_t>();
-    identity.q2 = reader.get<std::uint8_t>();
-    return identity;
-  });
+  identity.q1 = reader.get<std::uint8_t>();
+  identity.q2 = reader.get<std::uint8_t>();
+  if (!reader.ok() || reader.left() != 0) {
+    return corrupt_record(Table::meta, kIdentityKey, "has the wrong length");
+  }
+  return identity;
 }
 
 std::vector<std::byte> seal_promised(const Promised& promised) {
-  std::vector<std::byte> content;
+  std::vector<std::byte> content = begin_record(kPromiseVersion);
   ByteWriter writer(content);
   writer.put(promised.epoch.value);
   writer.put(promised.ballot.round);
@@ -65,17 +88,18 @@ std::vector<std::byte> seal_promised(const Promised& promised) {
 }
 
 Result<Promised> unseal_promised(std::span<const std::byte> sealed) {
-  return unseal_as<Promised>(Table::meta, kPromiseKey, sealed, [](ByteReader& reader) {
-    Promised promised;
-    promised.epoch = {reader.get<std::uint64_t>()};
-    promised.ballot.round = reader.get<std::uint64_t>();
-    promised.ballot.node = {reader.get<std::uint64_t>()};
-    return promised;
-  });
+  return unseal_as<Promised>(Table::meta, kPromiseKey, sealed, kPromiseVersion,
+                             [](ByteReader& reader) {
+                               Promised promised;
+                               promised.epoch = {reader.get<std::uint64_t>()};
+                               promised.ballot.round = reader.get<std::uint64_t>();
+                               promised.ballot.node = {reader.get<std::uint64_t>()};
+                               return promised;
+                             });
 }
 
 std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
-  std::vector<std::byte> content;
+  std::vector<std::byte> content = begin_record(kMarkVersion);
   ByteWriter writer(content);
   writer.put(mark.id);
   writer.put(mark.applied);
@@ -86,19 +110,20 @@ std::vector<std::byte> seal_journal_mark(const JournalMark& mark) {
 }
 
 Result<JournalMark> unseal_journal_mark(std::span<const std::byte> sealed) {
-  return unseal_as<JournalMark>(Table::meta, kJournalKey, sealed, [](ByteReader& reader) {
-    JournalMark mark;
-    mark.id = reader.get<std::uint64_t>();
-    mark.applied = reader.get<std::uint64_t>();
-    mark.values_end.segment = reader.get<std::uint32_t>();
-    mark.values_end.offset = reader.get<std::uint64_t>();
-    if (reader.left() != 0) mark.commits = reader.get<std::uint64_t>();  // Older marks have none.
-    return mark;
-  });
+  return unseal_as<JournalMark>(Table::meta, kJournalKey, sealed, kMarkVersion,
+                                [](ByteReader& reader) {
+                                  JournalMark mark;
+                                  mark.id = reader.get<std::uint64_t>();
+                                  mark.applied = reader.get<std::uint64_t>();
+                                  mark.values_end.segment = reader.get<std::uint32_t>();
+                                  mark.values_end.offset = reader.get<std::uint64_t>();
+                                  mark.commits = reader.get<std::uint64_t>();
+                                  return mark;
+                                });
 }
 
 std::vector<std::byte> seal_history(const History& history) {
-  std::vector<std::byte> content;
+  std::vector<std::byte> content = begin_record(kHistoryVersion);
   ByteWriter writer(content);
   const auto put_starts = [&](const std::vector<Start>& starts) {
     writer.put(static_cast<std::uint32_t>(starts.size()));
@@ -130,41 +155,42 @@ std::vector<std::byte> seal_history(const History& history) {
 }
 
 Result<History> unseal_history(std::span<const std::byte> sealed) {
-  return unseal_as<History>(Table::meta, kHistoryKey, sealed, [](ByteReader& reader) {
-    const auto get_starts = [&] {
-      std::vector<Start> starts;
-      const auto count = reader.get<std::uint32_t>();
-      for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
-        const auto id = reader.get<std::uint64_t>();
-        starts.push_back({id, reader.get<std::uint64_t>()});
-      }
-      return starts;
-    };
-    History history;
-    history.starts = reader.get<std::uint64_t>();
-    history.diverged_at = {reader.get<std::uint64_t>()};
-    history.disputed.chosen_end = {reader.get<std::uint64_t>()};
-    history.disputed.hash = reader.get<std::uint64_t>();
-    history.gone_back = reader.get<std::uint8_t>() != 0;
-    history.recent = get_starts();
-    const auto kept_by = reader.get<std::uint32_t>();
-    for (std::uint32_t i = 0; i < kept_by && reader.ok(); ++i) {
-      const NodeId node{reader.get<std::uint64_t>()};
-      history.kept_by.emplace_back(node, reader.get<std::uint64_t>());
-    }
-    const auto heard = reader.get<std::uint32_t>();
-    for (std::uint32_t i = 0; i < heard && reader.ok(); ++i) {
-      Sighting seen;
-      seen.node = {reader.get<std::uint64_t>()};
-      seen.starts = reader.get<std::uint64_t>();
-      seen.commits = reader.get<std::uint64_t>();
-      seen.forked = reader.get<std::uint8_t>() != 0;
-      seen.recent = get_starts();
-      // Never written without one; readers rely on it.
-      if (!seen.recent.empty()) history.heard.push_back(std::move(seen));
-    }
-    return history;
-  });
+  return unseal_as<History>(Table::meta, kHistoryKey, sealed, kHistoryVersion,
+                            [](ByteReader& reader) {
+                              const auto get_starts = [&] {
+                                std::vector<Start> starts;
+                                const auto count = reader.get<std::uint32_t>();
+                                for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+                                  const auto id = reader.get<std::uint64_t>();
+                                  starts.push_back({id, reader.get<std::uint64_t>()});
+                                }
+                                return starts;
+                              };
+                              History history;
+                              history.starts = reader.get<std::uint64_t>();
+                              history.diverged_at = {reader.get<std::uint64_t>()};
+                              history.disputed.chosen_end = {reader.get<std::uint64_t>()};
+                              history.disputed.hash = reader.get<std::uint64_t>();
+                              history.gone_back = reader.get<std::uint8_t>() != 0;
+                              history.recent = get_starts();
+                              const auto kept_by = reader.get<std::uint32_t>();
+                              for (std::uint32_t i = 0; i < kept_by && reader.ok(); ++i) {
+                                const NodeId node{reader.get<std::uint64_t>()};
+                                history.kept_by.emplace_back(node, reader.get<std::uint64_t>());
+                              }
+                              const auto heard = reader.get<std::uint32_t>();
+                              for (std::uint32_t i = 0; i < heard && reader.ok(); ++i) {
+                                Sighting seen;
+                                seen.node = {reader.get<std::uint64_t>()};
+                                seen.starts = reader.get<std::uint64_t>();
+                                seen.commits = reader.get<std::uint64_t>();
+                                seen.forked = reader.get<std::uint8_t>() != 0;
+                                seen.recent = get_starts();
+                                // Never written without one; readers rely on it.
+                                if (!seen.recent.empty()) history.heard.push_back(std::move(seen));
+                              }
+                              return history;
+                            });
 }
 
 void write_slot_header(const paxos::SlotRecord& record,
@@ -203,6 +229,11 @@ Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes)
   read.digest = reader.get<std::uint64_t>();
   read.place.offset = reader.get<std::uint64_t>();
   const std::uint64_t here = bytes.size() - kSlotHeaderBytes;
+  if (version > kSlotFormatVersion) {
+    return fail(Errc::newer_format,
+                record_name(Table::slots, slot.value) + " has version " + std::to_string(version) +
+                    "; this program reads versions up to " + std::to_string(kSlotFormatVersion));
+  }
   if (version != kSlotFormatVersion || kind > UINT8_MAX ||
       here != (read.place.segment == 0 ? read.value_bytes : 0)) {
     return corrupt_record(Table::slots, slot.value, "has a header that does not fit it");

@@ -16,7 +16,7 @@
 namespace stele::log {
 
 /// The format of a directory as a whole.
-inline constexpr std::uint32_t kFormatVersion = 5;
+inline constexpr std::uint32_t kFormatVersion = 6;
 /// The format of a slot's record.
 inline constexpr std::uint16_t kSlotFormatVersion = 1;
 
@@ -79,6 +79,9 @@ struct JournalMark {
   std::uint64_t commits = 0;  ///< As of Store::commits, up to that record.
 };
 
+/// Whether this program reads the format of the directory with that identity. Errors: newer_format,
+/// also if it is an older one; corrupt.
+[[nodiscard]] Result<void> check_format(std::span<const std::byte> sealed_identity);
 [[nodiscard]] std::vector<std::byte> seal_identity(const Identity& identity);
 [[nodiscard]] Result<Identity> unseal_identity(std::span<const std::byte> sealed);
 [[nodiscard]] std::vector<std::byte> seal_promised(const Promised& promised);
@@ -88,10 +91,9 @@ struct JournalMark {
 [[nodiscard]] std::vector<std::byte> seal_history(const History& history);
 [[nodiscard]] Result<History> unseal_history(std::span<const std::byte> sealed);
 
-/// A slot's record is this header and the value's bytes, or the header alone if they lie in the
-/// value log. The value's digest stands in the header, and the header's checksum covers the digest,
-/// the slot and the place.
-inline constexpr std::size_t kSlotHeaderBytes = 64;
+/// A slot's record is a header of kSlotHeaderBytes and the value's bytes, or the header alone if
+/// they lie in the value log. The value's digest stands in the header, and the header's checksum
+/// covers the digest, the slot and the place.
 void write_slot_header(const paxos::SlotRecord& record,
                        std::span<std::byte, kSlotHeaderBytes> target, ValuePlace place = {});
 
@@ -103,7 +105,7 @@ struct SlotHeader {
   std::uint64_t digest = 0;
   ValuePlace place;
 };
-/// Reads the header of a record. Errors: corrupt, naming the slot.
+/// Reads the header of a record. Errors: corrupt, naming the slot; newer_format.
 [[nodiscard]] Result<SlotHeader> read_slot_header(Slot slot, std::span<const std::byte> bytes);
 /// The record with its value. Errors: corrupt, naming the slot, if the value is not the one that
 /// the header speaks of.

@@ -160,6 +160,7 @@ bool LearnerActor::apply(const paxos::Learner::Delivery& applied) {
     write_.index.push_back(outcome.row);
     recent_.add(outcome.row, record.value);
   }
+  if (outcome.run) write_.runs.push_back(*outcome.run);
   listener_.on_applied(outcome);
   return true;
 }

@@ -93,7 +93,7 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
   if (value.kind() == paxos::ValueKind::batch) {
     const auto batch = parse(value);
     if (batch) {
-      apply_batch(*batch, {slot, batch->header.format, numbers_.log_time_us}, out);
+      apply_batch(*batch, {slot, batch->header.format, numbers_.log_time_us, {}, {}}, out);
     } else if (batch.error().code == Errc::newer_format) {
       return unknown(slot, batch.error().detail);
     }  // One that is no batch at all has no effect, on any node.
@@ -105,7 +105,19 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
   }
   ++numbers_.chosen_end;
   mix_into_hash(value, slot);
+  add_to_runs(value, out);
   return out;
+}
+
+/// All nodes agree about what a run of slots holds.
+void LogState::add_to_runs(const paxos::Value& value, Applied& out) {
+  numbers_.log_bytes += slot_bytes(value.size());
+  numbers_.run_digest = add_to_run(
+      numbers_.run_digest,
+      slot_digest(out.row, static_cast<std::uint8_t>(value.kind()), value.size(), value.digest()));
+  if (numbers_.chosen_end.value % kRunSlots != 0) return;
+  out.run = RunRow{run_of(numbers_.chosen_end), numbers_.next_lsn, numbers_.log_time_us,
+                   numbers_.log_bytes, std::exchange(numbers_.run_digest, 0)};
 }
 
 void LogState::mix_into_hash(const paxos::Value& value, Slot slot) {
@@ -116,7 +128,13 @@ void LogState::mix_into_hash(const paxos::Value& value, Slot slot) {
   writer.put(value.digest());
   writer.put(numbers_.next_lsn.value);
   writer.put(numbers_.log_time_us);
-  for (const auto& [table, section] : sections_) writer.put(section->fingerprint());
+  writer.put(numbers_.first_lsn.value);
+  for (const auto& [table, section] : sections_) {
+    const std::uint64_t fingerprint = section->fingerprint();
+    if (fingerprint == 0) continue;
+    writer.put(static_cast<std::uint8_t>(table));
+    writer.put(fingerprint);
+  }
   numbers_.hash = net::digest(bytes, static_cast<std::uint64_t>(value.kind()));
 }
 
@@ -165,13 +183,14 @@ void LogState::apply_batch(const Batch& batch, Applying at, Applied& out) {
 void LogState::apply_command(const Command& command, std::uint32_t index, const Applying& at,
                              Applied& out) {
   if (in_session(command.kind)) return apply_in_session(command, index, at, out);
-  const Outcome outcome = section_of(command.kind)->apply(command, at);
+  const Effect effect = apply_in_section(command, at);
   if (command.kind == CommandKind::open_session) {
-    const bool opened = outcome == Outcome::ok;
+    const bool opened = effect.outcome == Outcome::ok;
     out.opened.push_back(
-        {command.session.value, outcome, opened ? SessionId{at.slot.value} : SessionId{}});
+        {command.session.value, effect.outcome, opened ? SessionId{at.slot.value} : SessionId{}});
   } else {
-    out.results.push_back({command.session, command.sequence, command.count, outcome, {}, {}});
+    out.results.push_back(
+        {command.session, command.sequence, command.count, effect.outcome, effect.lsn, {}});
   }
 }
 
@@ -186,33 +205,45 @@ void LogState::apply_in_session(const Command& command, std::uint32_t index, con
     if (is_append) out.row.skipped.push_back({index, command.count});
     return;
   }
-  Outcome outcome = Outcome::ok;
+  Effect effect = Outcome::ok;
   std::uint32_t skipped = command.count - admitted.fresh;
-  const Lsn next_lsn = numbers_.next_lsn;
   if (admitted.fresh != 0) {
     switch (command.kind) {
-      case CommandKind::append: outcome = append(command, admitted.fresh, out); break;
-      case CommandKind::skip: outcome = Outcome::skipped; break;
-      default: outcome = section_of(command.kind)->apply(command, at); break;
+      case CommandKind::append: effect = append(command, admitted.fresh, out); break;
+      case CommandKind::skip: effect = Outcome::skipped; break;
+      default: effect = apply_in_section(command, at); break;
     }
-    if (outcome != Outcome::ok) skipped = command.count;
+    if (effect.outcome != Outcome::ok) skipped = command.count;
   }
-  const Lsn lsn = is_append && outcome == Outcome::ok ? next_lsn : Lsn{};
-  sessions_->settle(admitted, command, at, outcome, lsn);
+  sessions_->settle(admitted, command, effect);
   if (admitted.fresh != 0) {
-    out.results.push_back({command.session, admitted.next, admitted.fresh, outcome, lsn, {}});
+    out.results.push_back(
+        {command.session, admitted.next, admitted.fresh, effect.outcome, effect.lsn, {}});
   }
   if (is_append && skipped != 0) out.row.skipped.push_back({index, skipped});
 }
 
+Effect LogState::apply_in_section(const Command& command, Applying at) {
+  at.first_lsn = numbers_.first_lsn;
+  at.next_lsn = numbers_.next_lsn;
+  const Effect effect = section_of(command.kind)->apply(command, at);
+  STELE_CHECK(effect.outcome == Outcome::ok || (effect.lsn == Lsn{} && effect.trim_to == Lsn{}));
+  if (effect.trim_to != Lsn{}) {
+    STELE_CHECK(effect.trim_to >= numbers_.first_lsn && effect.trim_to <= numbers_.next_lsn);
+    numbers_.first_lsn = effect.trim_to;
+  }
+  return effect;
+}
+
 /// Gives the last `fresh` entries of an append their LSNs, if its condition holds.
-Outcome LogState::append(const Command& command, std::uint32_t fresh, Applied& out) {
+Effect LogState::append(const Command& command, std::uint32_t fresh, Applied& out) {
   if (command.condition != Lsn{} && command.condition != numbers_.next_lsn) {
     return Outcome::condition_failed;
   }
-  numbers_.next_lsn = numbers_.next_lsn + fresh;
+  const Lsn lsn = numbers_.next_lsn;
+  numbers_.next_lsn = lsn + fresh;
   out.row.count += fresh;
-  return Outcome::ok;
+  return {Outcome::ok, lsn};
 }
 
 Section* LogState::find(Table table) const {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class LogState {
     IndexRow row;                        ///< Its entries; count 0: none.
     std::vector<CommandResult> results;  ///< Of all commands but open_session, to be told.
     std::vector<Opened> opened;
+    std::optional<RunRow> run;  ///< It was the last slot of a run: the next one begins.
   };
 
   /// An empty state. `sections`: the sessions first, no table and no kind twice.
@@ -78,7 +80,9 @@ class LogState {
   void apply_command(const Command& command, std::uint32_t index, const Applying& at, Applied& out);
   void apply_in_session(const Command& command, std::uint32_t index, const Applying& at,
                         Applied& out);
-  [[nodiscard]] Outcome append(const Command& command, std::uint32_t fresh, Applied& out);
+  [[nodiscard]] Effect apply_in_section(const Command& command, Applying at);
+  [[nodiscard]] Effect append(const Command& command, std::uint32_t fresh, Applied& out);
+  void add_to_runs(const paxos::Value& value, Applied& out);
   [[nodiscard]] Section* section_of(CommandKind kind) const {
     return by_kind_[static_cast<std::uint8_t>(kind)];
   }

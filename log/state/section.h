@@ -21,6 +21,18 @@ struct Applying {
   Slot slot;
   std::uint16_t format = kLogFormat;  ///< Of the batch: what the rules of applying it are.
   std::uint64_t log_time_us = 0;
+  Lsn first_lsn;  ///< Before this command.
+  Lsn next_lsn;   ///< Before this command.
+};
+
+/// What a command has done.
+struct Effect {
+  Outcome outcome = Outcome::ok;
+  Lsn lsn;  ///< Told and remembered, if the outcome is ok; what it means is the section's affair.
+  Lsn trim_to;  ///< If not {}: entries below are trimmed. Not below first_lsn, nor above next_lsn.
+
+  Effect(Outcome o, Lsn told = {}, Lsn trim = {})
+      : outcome(o), lsn(told), trim_to(trim) {}  // NOLINT
 };
 
 /// Changed only by applying slots, in their order. Commands of its kinds come to it once each, in
@@ -34,7 +46,7 @@ class Section {
   /// its whole batch void. Errors: malformed.
   [[nodiscard]] virtual Result<void> check_command(const Command& command) const = 0;
   /// Its effect, or the refusal, which changes nothing and is remembered.
-  virtual Outcome apply(const Command& command, const Applying& at) = 0;
+  virtual Effect apply(const Command& command, const Applying& at) = 0;
   /// Log time has come from `before_us` to at.log_time_us: before the commands of a batch.
   virtual void advance(std::uint64_t /*before_us*/, const Applying& /*at*/) {}
 
@@ -42,7 +54,8 @@ class Section {
   virtual void take_changed(std::vector<Row>& rows) = 0;
   /// Takes one row as it was stored. Errors: corrupt.
   virtual Result<void> load(const Row& row) = 0;
-  /// Goes into the hash of the state after each slot: a number in which a mistake would show.
+  /// Goes into the hash of the state after each slot: a number in which a mistake would show. 0 as
+  /// long as the section is empty: a state is the same with and without it.
   [[nodiscard]] virtual std::uint64_t fingerprint() const = 0;
   /// Of a section that keeps its rows in the tables (SectionTable::in_memory, RowCache): adds the
   /// keys that the command needs and that are not in memory. They are given to load() before it is

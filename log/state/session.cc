@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "log/format/rows.h"
 #include "paxos/base/bytes.h"
 
 namespace stele::log {
 namespace {
 
+constexpr std::uint16_t kVersion = 1;
 /// Room for so many stays when a burst is over.
 constexpr std::size_t kRunsKept = 16;
 
@@ -78,8 +80,8 @@ void Session::recall(SessionId id, Sequence first, std::uint32_t count,
 }
 
 std::vector<std::byte> Session::serialize() const {
-  std::vector<std::byte> bytes;
-  bytes.reserve(32 + 24 * runs().size());
+  std::vector<std::byte> bytes = begin_record(kVersion);
+  bytes.reserve(kVersionBytes + 32 + 24 * runs().size());
   ByteWriter writer(bytes);
   writer.put(window_);
   writer.put(static_cast<std::uint32_t>(runs().size()));
@@ -97,6 +99,9 @@ std::vector<std::byte> Session::serialize() const {
 
 Result<Session> Session::parse(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
+  if (const auto version = take_version(reader, kVersion, "a session"); !version) {
+    return forward(version);
+  }
   Session session;
   session.window_ = reader.get<std::uint32_t>();
   const auto runs = reader.get<std::uint32_t>();

@@ -40,14 +40,13 @@ Sessions::Admission Sessions::admit(const Command& command, const Applying& at,
   return admission;
 }
 
-void Sessions::settle(const Admission& admission, const Command& command, const Applying& at,
-                      Outcome outcome, Lsn lsn) {
+void Sessions::settle(const Admission& admission, const Command& command, const Effect& effect) {
   Session& session = *admission.session;
   const std::size_t remembered = session.remembered();
-  if (admission.fresh != 0) session.consume(admission.fresh, outcome, lsn);
+  if (admission.fresh != 0) session.consume(admission.fresh, effect.outcome, effect.lsn);
   session.forget(command.acked);
   runs_ = runs_ - remembered + session.remembered();
-  while (at.format >= 2 && runs_ > bounds_.runs && session.remembered() > bounds_.runs_each) {
+  while (runs_ > bounds_.runs && session.remembered() > bounds_.runs_each) {
     session.forget_oldest();
     --runs_;
   }
@@ -58,14 +57,14 @@ Result<void> Sessions::check_command(const Command& command) const {
   return {};
 }
 
-Outcome Sessions::apply(const Command& command, const Applying& at) {
+Effect Sessions::apply(const Command& command, const Applying& at) {
   return command.kind == CommandKind::open_session ? open(command, at) : close(command, at);
 }
 
 Outcome Sessions::open(const Command& command, const Applying& at) {
   // The id is the slot, so a batch opens one session; the builder ends batches accordingly.
   const bool first = std::exchange(opened_in_, at.slot) != at.slot;
-  if (at.format >= 2 && first && sessions_.size() >= bounds_.sessions) make_room(at.log_time_us);
+  if (first && sessions_.size() >= bounds_.sessions) make_room(at.log_time_us);
   if (!first || sessions_.size() >= bounds_.sessions) return Outcome::overloaded;
   const SessionId id{at.slot.value};
   const std::uint32_t window = std::clamp<std::uint32_t>(command.count, 1, kWindowMax);

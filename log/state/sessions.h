@@ -45,10 +45,9 @@ class Sessions final : public Section {
   /// that were consumed before, but for a slot that asks for very many.
   [[nodiscard]] Admission admit(const Command& command, const Applying& at,
                                 std::vector<CommandResult>& results);
-  /// Consumes the fresh sequences, with that outcome (`lsn` of the first, if they are appended),
-  /// and forgets what the client knows. Follows every admission whose outcome is ok.
-  void settle(const Admission& admission, const Command& command, const Applying& at,
-              Outcome outcome, Lsn lsn);
+  /// Consumes the fresh sequences, with that effect (its LSN is that of the first one), and forgets
+  /// what the client knows. Follows every admission whose outcome is ok.
+  void settle(const Admission& admission, const Command& command, const Effect& effect);
 
   /// The session's next sequence, or {} if there is no such session.
   [[nodiscard]] Sequence next_sequence(SessionId id) const;
@@ -61,7 +60,7 @@ class Sessions final : public Section {
 
   // As of Section.
   [[nodiscard]] Result<void> check_command(const Command& command) const override;
-  Outcome apply(const Command& command, const Applying& at) override;
+  Effect apply(const Command& command, const Applying& at) override;
   void advance(std::uint64_t before_us, const Applying& at) override;
   void take_changed(std::vector<Row>& rows) override;
   Result<void> load(const Row& row) override;

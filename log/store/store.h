@@ -20,13 +20,21 @@ struct StateWrite {
   StateNumbers numbers;
   std::vector<paxos::SlotRecord> learned;  ///< Chosen records that are not the own votes.
   std::vector<IndexRow> index;
+  std::vector<RunRow> runs;
   std::vector<Row> rows;  ///< Of the sections; of several changes of one the last counts.
+};
+
+/// Slots whose entries are trimmed go for good: a run, or several.
+struct TrimWrite {
+  Slot slot_end;  ///< A run's begin, not above the durable chosen_end.
+  Lsn lsn_end;    ///< The next LSN when that run began.
 };
 
 /// Records read back, ascending. `faulty` is the first slot whose record failed its checksum, if
 /// the reading came upon one; records end before it.
 struct SlotsRead {
   Slot chosen_end;  ///< Durable at the moment of reading.
+  Slot first_slot;  ///< As of Holding, at that moment.
   std::vector<paxos::SlotRecord> records;
   bool last = false;  ///< There is no record after the ones read.
   std::optional<Slot> faulty;
@@ -79,6 +87,9 @@ class Store {
                            std::function<void()> durable) = 0;
   /// Queues the learner's writes. They ride in the next commit.
   virtual void write_state(StateWrite write) = 0;
+  /// Gives up slots, and the entries in them. Rides in the next commit, like the state. Requires
+  /// that `write.slot_end` is not above readable().
+  virtual void write_trim(const TrimWrite& write) = 0;
   /// Sees to it that there is a commit for what write_state() has queued.
   virtual void flush() = 0;
 
@@ -108,9 +119,17 @@ class Store {
   /// They are as of readable() or later: the caller knows that they have not changed since.
   virtual void read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) = 0;
 
+  /// Finds the last run of slots for which `reached(row)` holds, which holds for all before it,
+  /// too; nothing if it holds for none. As of readable() or later. `reached` may run on another
+  /// thread.
+  virtual void find_run(std::function<bool(const RunRow&)> reached,
+                        std::function<void(std::optional<RunRow>)> done) = 0;
+
   /// The state up to which everything is durable, and read back at once; what is above may have to
   /// be made readable.
   [[nodiscard]] virtual const StateNumbers& readable() const = 0;
+  /// What the store holds, as of the last commit that is durable.
+  [[nodiscard]] virtual const Holding& holding() const = 0;
   /// Bytes queued for commits or under way to the disk.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.

@@ -22,6 +22,9 @@ void write_record(const paxos::SlotRecord& record, ValuesAside& aside, Redo& red
   } else {
     aside.values.push_back(record.value);
     aside.next.offset += record.value.size();
+    SegmentRow& segment = aside.segment;
+    segment.lowest = segment.lowest == Slot{} ? record.slot : std::min(segment.lowest, record.slot);
+    segment.highest = std::max(segment.highest, record.slot);
   }
 }
 
@@ -40,13 +43,17 @@ void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& pro
   if (promised.ballot != before) redo.put(Table::meta, kPromiseKey, seal_promised(promised));
 }
 
-void write_state(const StateWrite& state, ValuesAside& aside, Redo& redo) {
-  for (const paxos::SlotRecord& record : state.learned) write_record(record, aside, redo);
+void write_state(const StateWrite& state, const Holding& holding, ValuesAside& aside, Redo& redo) {
+  for (const paxos::SlotRecord& record : state.learned) {
+    // What was repaired may have been trimmed meanwhile.
+    if (record.slot >= holding.first_slot) write_record(record, aside, redo);
+  }
   for (const IndexRow& row : state.index) {
     redo.put(Table::index, row.first_lsn.value, seal_index_row(row));
   }
+  for (const RunRow& row : state.runs) redo.put(Table::runs, row.number, seal_run_row(row));
   for (const Row& row : state.rows) {
-    const std::uint64_t key = number_of(row.key);
+    const std::vector<std::byte> key = stored_key(holding.generation, row.key);
     if (row.bytes.empty()) {
       redo.erase(row.table, key);
     } else {
@@ -55,7 +62,13 @@ void write_state(const StateWrite& state, ValuesAside& aside, Redo& redo) {
       seal_in_place(row.table, key, room);
     }
   }
-  redo.put(Table::meta, kNumbersKey, seal_numbers(state.numbers));
+}
+
+void write_trim(const TrimWrite& trim, Holding& holding, Redo& redo) {
+  holding.first_slot = std::max(holding.first_slot, trim.slot_end);
+  redo.erase_range(Table::slots, 0, holding.first_slot.value);
+  redo.erase_range(Table::index, 0, trim.lsn_end.value);
+  redo.erase_range(Table::runs, 0, run_of(holding.first_slot));
 }
 
 }  // namespace
@@ -71,11 +84,11 @@ void Transaction::add(std::vector<paxos::Acceptor::Write> writes) {
 }
 
 void Transaction::add(StateWrite write) {
-  std::size_t more = 64 + write.index.size() * 64;
+  std::size_t more = 64 + (write.index.size() + write.runs.size()) * 64;
   for (const IndexRow& row : write.index) more += row.skipped.size() * sizeof(row.skipped[0]);
   for (const paxos::SlotRecord& record : write.learned)
     more += record.value.size() + kSlotHeaderBytes;
-  for (const Row& row : write.rows) more += row.bytes.size() + 16;
+  for (const Row& row : write.rows) more += row.key.size() + row.bytes.size() + 32;
   bytes += more;
   state_bytes += more;
   if (!state) {
@@ -85,19 +98,35 @@ void Transaction::add(StateWrite write) {
   state->numbers = write.numbers;
   append(state->learned, std::move(write.learned));
   append(state->index, std::move(write.index));
+  append(state->runs, std::move(write.runs));
   append(state->rows, std::move(write.rows));
 }
 
-void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo) {
+void Transaction::add(const TrimWrite& write) {
+  bytes += 128;
+  if (!trim) trim = write;
+  trim->slot_end = std::max(trim->slot_end, write.slot_end);
+  trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
+}
+
+void write(const Transaction& transaction, Ground& ground, ValuesAside& aside, Redo& redo) {
   if (transaction.identity) {
     redo.put(Table::meta, kIdentityKey, seal_identity(*transaction.identity));
   }
   if (transaction.history) {
     redo.put(Table::meta, kHistoryKey, seal_history(*transaction.history));
   }
-  write_votes(transaction.votes, promised, aside, redo);
+  write_votes(transaction.votes, ground.promised, aside, redo);
+  StoredNumbers& numbers = ground.numbers;
+  if (transaction.trim) write_trim(*transaction.trim, numbers.holding, redo);
   // The learner's records come last: a chosen value replaces a vote for another one.
-  if (transaction.state) write_state(*transaction.state, aside, redo);
+  if (transaction.state) {
+    write_state(*transaction.state, numbers.holding, aside, redo);
+    numbers.state = transaction.state->numbers;
+  }
+  if (transaction.state || transaction.trim) {
+    redo.put(Table::meta, kNumbersKey, seal_numbers(numbers));
+  }
 }
 
 }  // namespace stele::log

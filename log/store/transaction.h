@@ -16,23 +16,33 @@ struct Transaction {
   std::optional<History> history;
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<StateWrite> state;
+  std::optional<TrimWrite> trim;
   std::size_t bytes = 0;        ///< About as much as it writes.
   std::size_t state_bytes = 0;  ///< How much of `bytes` is `state`.
 
   void add(std::vector<paxos::Acceptor::Write> writes);
   void add(StateWrite write);
+  void add(const TrimWrite& write);
   /// It holds something that other nodes may be told of: not only what was heard of them.
-  [[nodiscard]] bool counts() const { return identity || !votes.empty() || state; }
-  [[nodiscard]] bool empty() const { return !identity && !history && votes.empty() && !state; }
+  [[nodiscard]] bool counts() const { return identity || !votes.empty() || state || trim; }
+  [[nodiscard]] bool empty() const { return !counts() && !history; }
+};
+
+/// What a store holds before a transaction that goes into the next one: the promise, which never
+/// goes down, and the numbers, which are one record.
+struct Ground {
+  Promised promised;
+  StoredNumbers numbers;
 };
 
 /// Where the values of a transaction go.
 struct ValuesAside {
-  ValuePlace next;  ///< Where the next one goes; empty: they stay with their records.
-  std::vector<paxos::Value> values;  ///< Those that go there, one after the other.
+  ValuePlace next;       ///< Where the next one goes; empty: they stay with their records.
+  SegmentRow segment{};  ///< Of the segment in which that is.
+  std::vector<paxos::Value> values{};  ///< Those that go there, one after the other.
 };
 
-/// Writes down all of it. `promised` is the durable promise before, and becomes the one after.
-void write(const Transaction& transaction, Promised& promised, ValuesAside& aside, Redo& redo);
+/// Writes down all of it. `ground` becomes what it is after it.
+void write(const Transaction& transaction, Ground& ground, ValuesAside& aside, Redo& redo);
 
 }  // namespace stele::log

@@ -138,6 +138,7 @@ Result<Message> decode(const InFrame& frame, Speaker speaker) {
     const auto* words = reinterpret_cast<const capnp::word*>(frame.header.data());
     capnp::FlatArrayMessageReader reader(kj::arrayPtr(words, frame.header.size() / 8), options);
     const auto root = reader.getRoot<Frame>();
+    require(root.getGroup() == kGroup, "a frame of a group that is not here");
     require_from(speaker, root.which());
     return message_of(root, frame);
   } catch (const codec::Malformed& malformed) {

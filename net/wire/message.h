@@ -23,7 +23,7 @@ namespace stele::net {
   return number < (std::uint64_t{1} << 62);
 }
 
-inline constexpr std::uint16_t kProtocolVersion = 3;
+inline constexpr std::uint16_t kProtocolVersion = 4;
 
 /// The other side of a connection: what it may say depends on it.
 enum class Speaker : std::uint8_t {

@@ -192,6 +192,7 @@ struct Status {
 }
 
 struct Frame {
+  group @39 :UInt32 = 1;   # The replicated log that it is about; there is one today.
   union {
     hello @0 :Hello;
     refused @1 :Text;

@@ -20,6 +20,9 @@ using Sequence = Number<struct SequenceTag>;
 
 inline constexpr std::size_t kMembersMax = 7;
 
+/// The group that frames and records are of: one replicated log. There is one today.
+inline constexpr std::uint32_t kGroup = 1;
+
 /// A set of nodes; a value.
 class NodeSet {
  public:

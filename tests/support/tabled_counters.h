@@ -24,7 +24,7 @@ class TabledCounters final : public Section {
     const RowCache<std::uint64_t>::Key key(command.body.begin(), command.body.end());
     if (!cache_.holds(key)) keys.push_back({kTabledCounters, key});
   }
-  Outcome apply(const Command& command, const Applying& at) override {
+  Effect apply(const Command& command, const Applying& at) override {
     const RowCache<std::uint64_t>::Key key(command.body.begin(), command.body.end());
     const std::uint64_t* value = cache_.find(key);
     cache_.change(key, value == nullptr ? 1 : *value + 1, at.slot);

@@ -110,7 +110,8 @@ void CommitQueue::flush() {
   bool wake = false;
   {
     auto queue = queue_.lock();
-    wake = queue->pending.transaction.state && !queue->pending.urgent;
+    const Transaction& pending = queue->pending.transaction;
+    wake = (pending.state || pending.trim) && !queue->pending.urgent;
     queue->pending.urgent = queue->pending.urgent || wake;
   }
   if (wake) wake_writer();
@@ -247,9 +248,8 @@ Result<void> CommitQueue::read_votes(Commit& commit) {
   auto snapshot = files_->lmdb().begin(false);
   if (!snapshot) return forward(snapshot);
   for (VoteRead& read : commit.reads) {
-    auto records =
-        get_records(*snapshot, files_->values(), std::max(read.begin, commit.found.chosen_end),
-                    read.end, read.bytes_max);
+    const Slot begin = std::max(read.begin, commit.found.state.chosen_end);
+    auto records = get_records(*snapshot, files_->values(), begin, read.end, read.bytes_max);
     if (!records) return forward(records);
     read.result = *std::move(records);
   }
@@ -306,7 +306,7 @@ void CommitQueue::on_synced(Queue& queue, Commit& commit) {
 /// The files hear which of those under way are durable.
 bool CommitQueue::end_told(Access& queue) {
   const std::size_t count = queue->untold;
-  StateNumbers readable;
+  StoredNumbers readable;
   bool more = false;
   const auto done = queue.without([&]() -> Result<void> {
     Result<void> ended;

@@ -40,7 +40,7 @@ struct Commit {
   std::vector<std::function<void()>> durable;
   std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
   bool urgent = false;                          ///< It is waited for.
-  StateNumbers found;                           ///< What can be read from LMDB after it.
+  StoredNumbers found;                          ///< What can be read from LMDB after it.
   std::uint64_t commits = 0;                    ///< As of StoreFiles, after it.
   FileSync sync;
   bool synced = false;
@@ -143,7 +143,7 @@ class CommitQueue final : public std::enable_shared_from_this<CommitQueue> {
     std::deque<std::shared_ptr<Commit>> under_way;    // Several at once, in order.
     std::shared_ptr<Commit> waiting_alone;            // Without threads: nothing is beside it.
     std::size_t untold = 0;  // Told of; the files do not know yet that they are durable.
-    StateNumbers readable;   // As of the files.
+    StoredNumbers readable;  // As of the files.
     CommitPace pace;
     Gathering gathering;
     bool failed = false;

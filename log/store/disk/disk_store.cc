@@ -71,7 +71,10 @@ struct LmdbStore::Impl final : CommitListener,
 
   // As of CommitListener.
   void on_committed(const Commit& commit) override {
-    if (commit.transaction.state) durable = commit.transaction.state->numbers;
+    if (commit.transaction.state) durable.state = commit.transaction.state->numbers;
+    if (const auto& trim = commit.transaction.trim) {
+      durable.holding.first_slot = std::max(durable.holding.first_slot, trim->slot_end);
+    }
     readable = commit.found;
     commits = commit.commits;
   }
@@ -92,16 +95,33 @@ struct LmdbStore::Impl final : CommitListener,
     });
   }
 
+  void on_segments_gone(std::vector<std::uint32_t> segments) override {
+    asio::post(*checkpointer, [this, segments = std::move(segments)] {
+      loop.guard([&] {
+        if (const auto done = files().remove_segments(segments); !done) queue->fail(done.error());
+      });
+    });
+  }
+
+  /// What was read as faulty may have been trimmed since its snapshot was taken.
+  [[nodiscard]] Result<bool> trimmed(Slot slot) {
+    auto txn = files().lmdb().begin(false);
+    if (!txn) return forward(txn);
+    const auto numbers = get_numbers(*txn);
+    if (!numbers) return forward(numbers);
+    return slot < numbers->holding.first_slot;
+  }
+
   DataDirectory directory;
   net::Loop& loop;
   std::function<void(Error)> on_failure;
   std::vector<SectionTable> sections;
   std::optional<Identity> identity;
   History history;
-  bool closed = false;    // Nothing is called any more.
-  std::uint64_t commits;  // The last one that is durable.
-  StateNumbers durable;   // With it.
-  StateNumbers readable;  // Of that, what can be read from LMDB.
+  bool closed = false;     // Nothing is called any more.
+  std::uint64_t commits;   // The last one that is durable.
+  StoredNumbers durable;   // With it.
+  StoredNumbers readable;  // Of that, what can be read from LMDB.
 
   SpaceMeter space;
   std::shared_ptr<CommitQueue> queue;
@@ -171,7 +191,7 @@ Result<StoreContent> LmdbStore::load() {
   StoreContent content;
   auto txn = impl_->files().lmdb().begin(false);
   if (!txn) return forward(txn);
-  content.numbers = impl_->readable;
+  content.numbers = impl_->readable.state;
   content.acceptor.chosen_end = content.numbers.chosen_end;
 
   const auto sealed = txn->get(Table::meta, kPromiseKey);
@@ -209,12 +229,17 @@ void LmdbStore::write_votes(std::vector<paxos::Acceptor::Write> writes,
 void LmdbStore::write_state(StateWrite write) {
   // What is written over a faulty record is read next: from LMDB, which must have it.
   const bool repairs = std::ranges::any_of(write.learned, [this](const paxos::SlotRecord& record) {
-    return record.slot < impl_->readable.chosen_end;
+    return record.slot < impl_->readable.state.chosen_end;
   });
   impl_->queue->enqueue(repairs, [&](Commit& pending) {
     pending.transaction.add(std::move(write));
     if (repairs) pending.readable.emplace_back([] {});
   });
+}
+
+void LmdbStore::write_trim(const TrimWrite& write) {
+  STELE_CHECK(write.slot_end <= impl_->readable.state.chosen_end);
+  impl_->queue->enqueue(false, [&](Commit& pending) { pending.transaction.add(write); });
 }
 
 void LmdbStore::flush() { impl_->queue->flush(); }
@@ -237,26 +262,40 @@ void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max
 
 void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
                             std::function<void(SlotsRead)> done) {
-  const bool lags =
-      slot_begin >= impl_->readable.chosen_end && slot_begin < impl_->durable.chosen_end;
+  const bool lags = slot_begin >= impl_->readable.state.chosen_end &&
+                    slot_begin < impl_->durable.state.chosen_end;
   impl_->read(
       lags,
-      [values = &impl_->files().values(), slot_begin,
-       bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
+      [impl = impl_.get(), slot_begin, bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
         const auto numbers = get_numbers(txn);
         if (!numbers) return forward(numbers);
-        return get_records(txn, *values, slot_begin, numbers->chosen_end, bytes_max);
+        auto read = get_records(txn, impl->files().values(), slot_begin, numbers->state.chosen_end,
+                                bytes_max);
+        if (!read || !read->faulty) return read;
+        const auto trimmed = impl->trimmed(*read->faulty);
+        if (!trimmed) return forward(trimmed);
+        if (*trimmed) read->faulty.reset();
+        return read;
       },
       std::move(done));
 }
 
 void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                              std::function<void(EntriesRead)> done) {
-  const bool lags = lsn_begin >= impl_->readable.next_lsn && lsn_begin < impl_->durable.next_lsn;
+  const bool lags =
+      lsn_begin >= impl_->readable.state.next_lsn && lsn_begin < impl_->durable.state.next_lsn;
   impl_->read(
       lags,
-      [values = &impl_->files().values(), lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) {
-        return get_entries(txn, *values, lsn_begin, lsn_end, bytes_max);
+      [impl = impl_.get(), lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) -> Result<EntriesRead> {
+        auto read = get_entries(txn, impl->files().values(), lsn_begin, lsn_end, bytes_max);
+        if (!read || !read->faulty_slot) return read;
+        const auto trimmed = impl->trimmed(*read->faulty_slot);
+        if (!trimmed) return forward(trimmed);
+        if (*trimmed) {
+          read->faulty_slot.reset();
+          read->fault.reset();
+        }
+        return read;
       },
       std::move(done));
 }
@@ -267,7 +306,16 @@ void LmdbStore::read_rows(std::vector<RowKey> keys, std::function<void(std::vect
       std::move(done));
 }
 
-const StateNumbers& LmdbStore::readable() const { return impl_->readable; }
+void LmdbStore::find_run(std::function<bool(const RunRow&)> reached,
+                         std::function<void(std::optional<RunRow>)> done) {
+  impl_->read(
+      false,
+      [reached = std::move(reached)](Lmdb::Txn& txn) { return stele::log::find_run(txn, reached); },
+      std::move(done));
+}
+
+const StateNumbers& LmdbStore::readable() const { return impl_->readable.state; }
+const Holding& LmdbStore::holding() const { return impl_->durable.holding; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->queue->backlog_bytes(); }
 
 void LmdbStore::measure_space() {

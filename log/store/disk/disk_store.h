@@ -41,6 +41,7 @@ class LmdbStore final : public Store {
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;
   void write_state(StateWrite write) override;
+  void write_trim(const TrimWrite& write) override;
   void flush() override;
   void let_loop_commit(bool may) override;
   void keep_cached(bool keep) override;
@@ -51,7 +52,10 @@ class LmdbStore final : public Store {
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                     std::function<void(EntriesRead)> done) override;
   void read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) override;
+  void find_run(std::function<bool(const RunRow&)> reached,
+                std::function<void(std::optional<RunRow>)> done) override;
   [[nodiscard]] const StateNumbers& readable() const override;
+  [[nodiscard]] const Holding& holding() const override;
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
   void measure_space() override;

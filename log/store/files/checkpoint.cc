@@ -8,7 +8,7 @@
 namespace stele::log {
 
 void Checkpoint::begin(std::vector<std::byte>& redo, const JournalMark& mark,
-                       const StateNumbers& numbers) {
+                       const StoredNumbers& numbers) {
   const std::lock_guard lock(mutex_);
   STELE_CHECK(state_ == State::none);
   redo_.swap(redo);
@@ -59,12 +59,12 @@ Result<void> Checkpoint::write_into_reserve(const Lmdb& lmdb) {
   return outcome;
 }
 
-Result<std::optional<StateNumbers>> Checkpoint::end(const Lmdb& lmdb) {
+Result<std::optional<StoredNumbers>> Checkpoint::end(const Lmdb& lmdb) {
   static_cast<void>(run(lmdb));
   std::unique_lock lock(mutex_);
   no_longer_running_.wait(lock, [this] { return state_ != State::running; });
   if (!outcome_) return forward(outcome_);
-  if (std::exchange(state_, State::none) == State::none) return std::optional<StateNumbers>();
+  if (std::exchange(state_, State::none) == State::none) return std::optional<StoredNumbers>();
   return std::optional(numbers_);
 }
 

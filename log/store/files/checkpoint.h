@@ -22,13 +22,13 @@ class Checkpoint {
 
   /// Takes transactions whose records are durable elsewhere, with mark and numbers as of the last
   /// one. Requires that there is no part. Leaves an empty buffer in `redo`, for the next one.
-  void begin(std::vector<std::byte>& redo, const JournalMark& mark, const StateNumbers& numbers);
+  void begin(std::vector<std::byte>& redo, const JournalMark& mark, const StoredNumbers& numbers);
   /// Writes the part and syncs it, if it waits for that. Any thread. Errors are final.
   Result<void> run(const Lmdb& lmdb);
   /// Ends the part, if there is one: waits for the thread that writes it, or writes it itself. Then
   /// what can be read from LMDB, if that is more than before. Errors: those of run(), on any
   /// thread.
-  Result<std::optional<StateNumbers>> end(const Lmdb& lmdb);
+  Result<std::optional<StoredNumbers>> end(const Lmdb& lmdb);
 
   /// It would take long to begin another part.
   [[nodiscard]] bool busy() const;
@@ -49,7 +49,7 @@ class Checkpoint {
   Result<void> outcome_;         // Guarded by mutex_.
   std::vector<std::byte> redo_;  // Of the thread that writes the part.
   JournalMark mark_;             // Of the same thread as redo_.
-  StateNumbers numbers_;         // Of the same thread as redo_.
+  StoredNumbers numbers_;        // Of the same thread as redo_.
 };
 
 }  // namespace stele::log

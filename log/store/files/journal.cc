@@ -14,7 +14,7 @@ namespace stele::log {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x6c616e72756f6a73;  // "sjournal"
-constexpr std::uint32_t kVersion = 4;
+constexpr std::uint32_t kVersion = 5;
 
 struct Head {
   std::uint32_t version = kVersion;

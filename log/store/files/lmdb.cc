@@ -9,20 +9,24 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "log/format/record.h"
 #include "log/store/redo.h"
+#include "paxos/base/bytes.h"
 
 namespace stele::log {
 namespace {
 
-bool is_of_section(Table table) { return table > Table::index; }
-
 /// All tables that an environment must have, and no others.
 std::vector<SectionTable> all_tables(const std::vector<SectionTable>& sections) {
-  std::vector<SectionTable> all{
-      {Table::meta, "meta"}, {Table::slots, "slots"}, {Table::index, "index"}};
+  std::vector<SectionTable> all{{Table::meta, "meta"},
+                                {Table::slots, "slots"},
+                                {Table::index, "index"},
+                                {Table::runs, "runs"},
+                                {Table::segments, "segments"}};
   all.insert(all.end(), sections.begin(), sections.end());
   return all;
 }
@@ -69,6 +73,21 @@ Result<void> check_no_others(const MDB_stat& names, const std::vector<SectionTab
                                       std::to_string(tables.size()) + " of them");
 }
 
+unsigned flags_of(Table table) { return has_number_keys(table) ? unsigned{MDB_INTEGERKEY} : 0U; }
+
+/// The directory of another version may have other tables; its identity is where it always was.
+Result<void> check_format_of(MDB_txn* txn) {
+  MDB_dbi meta = 0;
+  if (mdb_dbi_open(txn, "meta", MDB_INTEGERKEY, &meta) != 0) return {};
+  std::uint64_t key = kIdentityKey;
+  MDB_val key_val{sizeof key, &key};
+  MDB_val value{};
+  if (mdb_get(txn, meta, &key_val, &value) != 0) return {};
+  const auto known = check_format(to_span(value));
+  if (!known && known.error().code == Errc::newer_format) return known;
+  return {};
+}
+
 /// Looks at an environment before anything is made in it: it has all of Stele's tables, or nothing
 /// at all, as a first start leaves it that was killed.
 Result<void> check_tables(const std::string& directory, const std::string& file,
@@ -96,9 +115,10 @@ Result<void> check_tables(const std::string& directory, const std::string& file,
   if (code == 0) code = mdb_stat(txn, names, &stat);
   if (code != 0) return lmdb_error(code, ("cannot read " + file).c_str());
   if (stat.ms_entries == 0) return {};
+  if (const auto known = check_format_of(txn); !known) return known;
   for (const SectionTable& table : tables) {
     MDB_dbi dbi = 0;
-    code = mdb_dbi_open(txn, table.name.c_str(), MDB_INTEGERKEY, &dbi);
+    code = mdb_dbi_open(txn, table.name.c_str(), flags_of(table.table), &dbi);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
       return no_store(file, "it has no table " + table.name);
     }
@@ -107,7 +127,12 @@ Result<void> check_tables(const std::string& directory, const std::string& file,
   return check_no_others(stat, tables, file);
 }
 
-using LastChanges = std::array<std::unordered_map<std::uint64_t, const std::byte*>, kTablesEnd>;
+using LastChanges = std::array<std::unordered_map<std::string_view, const std::byte*>, kTablesEnd>;
+
+std::string_view as_text(TableKey key) {
+  const auto bytes = key.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 /// Where the last change of each row of a section begins: a thousand clients change their sessions
 /// in every slot, and only what the last change leaves counts.
@@ -117,8 +142,8 @@ Result<LastChanges> last_changes(std::span<const std::byte> redo) {
     const std::byte* at = redo.data();
     const auto change = next_change(redo);
     if (!change) return forward(change);
-    if (is_of_section(change->table)) {
-      last[static_cast<std::size_t>(change->table)][change->key] = at;
+    if (!has_number_keys(change->table)) {
+      last[static_cast<std::size_t>(change->table)][as_text(change->key)] = at;
     }
   }
   return last;
@@ -142,11 +167,7 @@ Lmdb& Lmdb::operator=(Lmdb&& other) noexcept {
 Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   const std::string file = directory + "/data.mdb";
   const std::vector<SectionTable> tables = all_tables(options.sections);
-  if (!options.read_only) {
-    if (const auto known = check_tables(directory, file, tables); !known) {
-      return forward(known);
-    }
-  }
+  if (const auto known = check_tables(directory, file, tables); !known) return forward(known);
   std::error_code none;
   const bool fresh = std::filesystem::file_size(file, none) == 0 || none;
   Lmdb lmdb;
@@ -178,7 +199,7 @@ Result<Lmdb> Lmdb::open(const std::string& directory, const Options& options) {
   for (const SectionTable& table : tables) {
     const unsigned create = options.read_only ? 0U : unsigned{MDB_CREATE};
     MDB_dbi& dbi = lmdb.tables_.at(static_cast<std::size_t>(table.table));
-    code = mdb_dbi_open(txn->txn_, table.name.c_str(), MDB_INTEGERKEY | create, &dbi);
+    code = mdb_dbi_open(txn->txn_, table.name.c_str(), flags_of(table.table) | create, &dbi);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
       return no_store(file, "it has no table " + table.name);
     }
@@ -234,8 +255,8 @@ Lmdb::Txn::~Txn() {
 Lmdb::Txn::Txn(Txn&& other) noexcept
     : lmdb_(other.lmdb_), txn_(std::exchange(other.txn_, nullptr)) {}
 
-Result<std::optional<std::span<const std::byte>>> Lmdb::Txn::get(Table table, std::uint64_t key) {
-  MDB_val key_val{sizeof key, &key};
+Result<std::optional<std::span<const std::byte>>> Lmdb::Txn::get(Table table, TableKey key) {
+  MDB_val key_val = to_val(key.bytes());
   MDB_val value{};
   const int code = mdb_get(txn_, lmdb_->dbi(table), &key_val, &value);
   if (code == MDB_NOTFOUND) return std::optional<std::span<const std::byte>>();
@@ -243,27 +264,35 @@ Result<std::optional<std::span<const std::byte>>> Lmdb::Txn::get(Table table, st
   return std::optional(to_span(value));
 }
 
-Result<void> Lmdb::Txn::put(Table table, std::uint64_t key, std::span<const std::byte> value) {
-  MDB_val key_val{sizeof key, &key};
+Result<void> Lmdb::Txn::put(Table table, TableKey key, std::span<const std::byte> value) {
+  MDB_val key_val = to_val(key.bytes());
   MDB_val value_val = to_val(value);
   const int code = mdb_put(txn_, lmdb_->dbi(table), &key_val, &value_val, 0);
   if (code != 0) return lmdb_error(code, "cannot write a record");
   return {};
 }
 
-Result<std::span<std::byte>> Lmdb::Txn::reserve(Table table, std::uint64_t key, std::size_t bytes) {
-  MDB_val key_val{sizeof key, &key};
+Result<std::span<std::byte>> Lmdb::Txn::reserve(Table table, TableKey key, std::size_t bytes) {
+  MDB_val key_val = to_val(key.bytes());
   MDB_val value{bytes, nullptr};
   const int code = mdb_put(txn_, lmdb_->dbi(table), &key_val, &value, MDB_RESERVE);
   if (code != 0) return lmdb_error(code, "cannot write a record");
   return std::span(static_cast<std::byte*>(value.mv_data), bytes);
 }
 
-Result<void> Lmdb::Txn::erase(Table table, std::uint64_t key) {
-  MDB_val key_val{sizeof key, &key};
+Result<void> Lmdb::Txn::erase(Table table, TableKey key) {
+  MDB_val key_val = to_val(key.bytes());
   const int code = mdb_del(txn_, lmdb_->dbi(table), &key_val, nullptr);
   if (code != 0 && code != MDB_NOTFOUND) return lmdb_error(code, "cannot delete a record");
   return {};
+}
+
+Result<void> Lmdb::Txn::erase_range(Table table, std::uint64_t begin, std::uint64_t end) {
+  Cursor cursor(*this, table);
+  for (bool found = cursor.seek(begin); found && cursor.key() < end; found = cursor.next()) {
+    if (!cursor.erase()) break;
+  }
+  return cursor.status();
 }
 
 Result<void> Lmdb::Txn::commit() {
@@ -281,9 +310,9 @@ Lmdb::Cursor::~Cursor() {
   if (cursor_ != nullptr) mdb_cursor_close(cursor_);
 }
 
-bool Lmdb::Cursor::move(int operation, std::uint64_t key) {
+bool Lmdb::Cursor::move(int operation, TableKey key) {
   if (cursor_ == nullptr) return false;
-  MDB_val key_val{sizeof key, &key};
+  MDB_val key_val = to_val(key.bytes());
   MDB_val value{};
   const int code = mdb_cursor_get(cursor_, &key_val, &value, static_cast<MDB_cursor_op>(operation));
   if (code == MDB_NOTFOUND) return false;
@@ -291,19 +320,43 @@ bool Lmdb::Cursor::move(int operation, std::uint64_t key) {
     status_ = lmdb_error(code, "cannot read a record");
     return false;
   }
-  std::memcpy(&key_, key_val.mv_data, sizeof key_);
+  key_ = to_span(key_val);
   value_ = to_span(value);
   return true;
 }
 
-bool Lmdb::Cursor::seek(std::uint64_t key) { return move(MDB_SET_RANGE, key); }
+bool Lmdb::Cursor::first() { return move(MDB_FIRST, 0); }
 
-bool Lmdb::Cursor::seek_last_at(std::uint64_t key) {
-  if (!move(MDB_SET_RANGE, key)) return status_ && move(MDB_LAST, 0);
-  return key_ == key || move(MDB_PREV, 0);
+bool Lmdb::Cursor::seek(TableKey key) { return move(MDB_SET_RANGE, key); }
+
+bool Lmdb::Cursor::seek_last_at(std::uint64_t at) {
+  if (!move(MDB_SET_RANGE, at)) return status_ && move(MDB_LAST, 0);
+  return key() == at || move(MDB_PREV, 0);
 }
 
 bool Lmdb::Cursor::next() { return move(MDB_NEXT, 0); }
+
+bool Lmdb::Cursor::erase() {
+  const int code = mdb_cursor_del(cursor_, 0);
+  if (code != 0) status_ = lmdb_error(code, "cannot delete a record");
+  return code == 0;
+}
+
+std::uint64_t Lmdb::Cursor::key() const { return ByteReader(key_).get<std::uint64_t>(); }
+
+namespace {
+
+Result<void> make_change(const Change& change, Lmdb::Txn& txn) {
+  switch (change.kind) {
+    case Change::Kind::put: return txn.put(change.table, change.key, change.value);
+    case Change::Kind::erase: return txn.erase(change.table, change.key);
+    case Change::Kind::erase_range:
+      return txn.erase_range(change.table, change.key.number(), change.range_end);
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn) {
   const auto last = last_changes(redo);
@@ -317,13 +370,10 @@ Result<void> apply_redo(std::span<const std::byte> redo, Lmdb::Txn& txn) {
                                           std::to_string(static_cast<unsigned>(change->table)) +
                                           ", which this program does not know");
     }
-    if (is_of_section(change->table) &&
-        last->at(static_cast<std::size_t>(change->table)).at(change->key) != at)
+    if (!has_number_keys(change->table) &&
+        last->at(static_cast<std::size_t>(change->table)).at(as_text(change->key)) != at)
       continue;
-    auto done = change->kind == Change::Kind::put
-                    ? txn.put(change->table, change->key, change->value)
-                    : txn.erase(change->table, change->key);
-    if (!done) return done;
+    if (auto done = make_change(*change, txn); !done) return done;
   }
   return {};
 }

@@ -44,13 +44,14 @@ class Lmdb {
     Txn& operator=(Txn&&) = delete;
 
     /// The value, valid while the transaction is; nothing if there is none. Errors: corrupt, io.
-    [[nodiscard]] Result<std::optional<std::span<const std::byte>>> get(Table table,
-                                                                        std::uint64_t key);
-    Result<void> put(Table table, std::uint64_t key, std::span<const std::byte> value);
+    [[nodiscard]] Result<std::optional<std::span<const std::byte>>> get(Table table, TableKey key);
+    Result<void> put(Table table, TableKey key, std::span<const std::byte> value);
     /// Room for `bytes` bytes, to be filled before the next call.
-    [[nodiscard]] Result<std::span<std::byte>> reserve(Table table, std::uint64_t key,
+    [[nodiscard]] Result<std::span<std::byte>> reserve(Table table, TableKey key,
                                                        std::size_t bytes);
-    Result<void> erase(Table table, std::uint64_t key);
+    Result<void> erase(Table table, TableKey key);
+    /// All of [begin, end), of a table whose keys are numbers.
+    Result<void> erase_range(Table table, std::uint64_t begin, std::uint64_t end);
     /// Whether there is such a table. Required by all calls that name one.
     [[nodiscard]] bool has(Table table) const { return lmdb_->dbi(table) != 0; }
     /// Durable when it returns. Errors are final: what was written is unknown.
@@ -73,17 +74,22 @@ class Lmdb {
     Cursor& operator=(const Cursor&) = delete;
 
     /// Each moves to a record, false if there is none. Errors are kept in status().
-    bool seek(std::uint64_t key);          ///< The first at or above `key`.
+    bool first();
+    bool seek(TableKey key);               ///< The first at or above `key`.
     bool seek_last_at(std::uint64_t key);  ///< The last at or below `key`.
     bool next();
-    [[nodiscard]] std::uint64_t key() const { return key_; }
+    /// Erases the record that it is at; next() then moves to the one after it.
+    bool erase();
+    /// Of a table whose keys are numbers.
+    [[nodiscard]] std::uint64_t key() const;
+    [[nodiscard]] std::span<const std::byte> key_bytes() const { return key_; }
     [[nodiscard]] std::span<const std::byte> value() const { return value_; }
     [[nodiscard]] const Result<void>& status() const { return status_; }
 
    private:
-    bool move(int operation, std::uint64_t key);
+    bool move(int operation, TableKey key);
     MDB_cursor* cursor_ = nullptr;
-    std::uint64_t key_ = 0;
+    std::span<const std::byte> key_;
     std::span<const std::byte> value_;
     Result<void> status_;
   };

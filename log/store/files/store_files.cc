@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "log/store/files/journaled.h"
 #include "log/store/files/store_parts.h"
 #include "log/store/files/table_reads.h"
-#include "net/wire/digest.h"
 #include "paxos/base/check.h"
 
 namespace stele::log {
@@ -22,15 +22,6 @@ bool exists(const std::string& path) {
 
 /// LMDB may lag by so many times its bound rather than keep commits waiting.
 constexpr std::uint64_t kLackingMost = 8;
-
-Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn) {
-  const auto sealed = txn.get(Table::meta, kJournalKey);
-  if (!sealed) return forward(sealed);
-  if (!*sealed) return std::optional<JournalMark>();
-  const auto mark = unseal_journal_mark(**sealed);
-  if (!mark) return forward(mark);
-  return std::optional(*mark);
-}
 
 std::uint64_t random_id() {
   std::random_device device;
@@ -53,55 +44,14 @@ Result<void> check_identity(Lmdb::Txn& txn, NodeId node) {
   return {};
 }
 
-/// Whether the values of a record reached the disk, all of them.
-bool whole(const FoundRecord& record) {
-  const std::uint64_t record_begin =
-      record.end - whole_pages(kRecordHeadBytes + record.values.size() + record.redo.size());
-  auto redo = record.redo;
-  while (!redo.empty()) {
-    const auto change = next_change(redo);
-    if (!change) return false;
-    if (change->table != Table::slots || change->kind != Change::Kind::put) continue;
-    const auto header = read_slot_header({change->key}, change->value);
-    if (!header) return false;
-    if (header->place.segment == 0) continue;
-    const std::uint64_t at = header->place.offset - record_begin - kRecordHeadBytes;
-    if (at > record.values.size() || header->value_bytes > record.values.size() - at) return false;
-    const auto value = record.values.subspan(at, header->value_bytes);
-    if (net::value_digest(value) != header->digest) return false;
-  }
-  return true;
-}
-
 /// As of Transaction::counts.
 bool counts(std::span<const std::byte> redo) {
   while (!redo.empty()) {
     const auto change = next_change(redo);
     if (!change) return false;
-    if (change->table != Table::meta || change->key != kHistoryKey) return true;
+    if (change->table != Table::meta || change->key.number() != kHistoryKey) return true;
   }
   return false;
-}
-
-/// Sorts, and leaves out the last ones, from the first on that did not reach the disk as a whole:
-/// they were written before that was known to be durable, and nobody has been told of them.
-Result<void> put_in_order(std::vector<FoundRecord>& records, std::uint64_t applied) {
-  std::ranges::sort(records, {}, &FoundRecord::number);
-  std::uint64_t durable = applied;
-  for (const FoundRecord& record : records) durable = std::max(durable, record.durable);
-  std::size_t count = 0;
-  for (; count < records.size(); ++count) {
-    const FoundRecord& record = records[count];
-    if (record.number != applied + count + 1) break;
-    if (record.number > durable && !whole(record)) break;
-  }
-  if (applied + count < durable) {
-    return fail(Errc::corrupt, "the journal has record " + std::to_string(records.back().number) +
-                                   ", but record " + std::to_string(applied + count + 1) +
-                                   " before it is damaged");
-  }
-  records.resize(count);
-  return {};
 }
 
 /// A record that a killed process left in the page cache counts from now on: its values must not be
@@ -116,65 +66,7 @@ Result<void> sync_segments(const std::string& directory, ValuePlace at) {
   return {};
 }
 
-/// Whole pages of a segment from `at` on.
-Result<Slice> read_segment(const std::string& directory, ValuePlace at) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(segment_path(directory, at.segment), error);
-  if (error) return fail(Errc::corrupt, segment_path(directory, at.segment) + " is missing");
-  const std::uint64_t end = size / kPageBytes * kPageBytes;
-  if (at.offset >= end) return Slice{};
-  return ValueReader(directory, /*believes_cache=*/false).read(at, end - at.offset);
-}
-
 }  // namespace
-
-Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn) {
-  Journaled journaled;
-  const auto mark = get_mark(txn);
-  if (!mark) return forward(mark);
-  if (!*mark) {
-    if (auto unused = check_unused(directory, txn); !unused) {
-      return forward(unused);
-    }
-    return journaled;
-  }
-  const auto [id, applied, values_end, commits] = **mark;
-  // It is made before there is an identity.
-  const auto identity = txn.get(Table::meta, kIdentityKey);
-  if (!identity) return forward(identity);
-  if (std::error_code none;
-      *identity && !std::filesystem::is_directory(values_directory(directory), none)) {
-    return fail(Errc::corrupt, values_directory(directory) + " is missing");
-  }
-  const std::string path = journal_path(directory);
-  auto journal = MappedFile::open(path);
-  if (!journal) return forward(journal);
-  if (const auto known = check_journal(journal->bytes(), path, id); !known) {
-    return forward(known);
-  }
-  const auto pages = journal->bytes().subspan(std::min(journal->bytes().size(), kPageBytes));
-  find_records(pages, 0, kPageBytes, id, applied, journaled.records);
-  journaled.journal.emplace(*std::move(journal));
-  if (auto there = check_segments(directory, values_end, id); !there) {
-    return forward(there);
-  }
-  ValuePlace at = values_end;
-  if (at.segment == 0) at = {1, 0};
-  for (; at.offset != 0 || exists(segment_path(directory, at.segment)); at = {at.segment + 1, 0}) {
-    auto segment = read_segment(directory, at);
-    if (!segment) return forward(segment);
-    find_records(segment->bytes, at.segment, at.offset, id, applied, journaled.records);
-    journaled.segments.push_back(*std::move(segment));
-  }
-  if (const auto sorted = put_in_order(journaled.records, applied); !sorted) {
-    return forward(sorted);
-  }
-  journaled.values_end = values_end;
-  for (const FoundRecord& record : journaled.records) {
-    if (record.segment != 0) journaled.values_end = {record.segment, record.end};
-  }
-  return journaled;
-}
 
 Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options& options) {
   auto reserve = std::make_unique<DiskReserve>(directory, options.reserve_bytes);
@@ -221,6 +113,9 @@ Result<StoreFiles> StoreFiles::open_once(const std::string& directory, const Opt
   auto done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark));
   if (done) done = txn->commit();
   if (!done) return forward(done);
+  if (auto removed = remove_trimmed(directory, *lmdb, mark.values_end); !removed) {
+    return forward(removed);
+  }
   auto values = ValueLog::open(directory, mark.id, mark.values_end, options.values);
   if (!values) return forward(values);
 
@@ -238,11 +133,14 @@ Result<void> StoreFiles::load() {
   if (!txn) return forward(txn);
   const auto numbers = get_numbers(*txn);
   if (!numbers) return forward(numbers);
-  durable_ = readable_ = *numbers;
+  durable_ = readable_ = ground_.numbers = *numbers;
+  auto segments = get_segments(*txn);
+  if (!segments) return forward(segments);
+  for (const SegmentRow& row : *segments) segments_.emplace(row.segment, row);
   const auto sealed = txn->get(Table::meta, kPromiseKey);
   if (!sealed) return forward(sealed);
   // A promise that cannot be read makes the node one that never votes: nothing follows it.
-  if (*sealed) promised_ = unseal_promised(**sealed).value_or(Promised{});
+  if (*sealed) ground_.promised = unseal_promised(**sealed).value_or(Promised{});
   return {};
 }
 
@@ -277,7 +175,7 @@ Result<void> StoreFiles::end() {
   mark_ = first.mark;
   lacking_.insert(lacking_.end(), first.redo.begin(), first.redo.end());
   lacking_bytes_ += first.bytes;
-  if (first.numbers) durable_ = *first.numbers;
+  durable_ = first.numbers;
   // A thread that waits for LMDB keeps those under way waiting, too; not without need.
   const bool far = lacking_bytes_ > kLackingMost * options_.lacking_bytes_max;
   const bool begins = unsynced_.empty() || far || !checkpoint_->busy();
@@ -302,50 +200,94 @@ Result<void> StoreFiles::write(const Transaction& transaction, bool aside, FileS
   ++written_.applied;
   if (transaction.counts()) ++written_.commits;
   written_.values_end = values_.end();
-  Unsynced record{{redo_.bytes().begin(), redo_.bytes().end()}, transaction.bytes, {}, written_};
-  if (transaction.state) record.numbers = transaction.state->numbers;
-  unsynced_.push_back(std::move(record));
+  unsynced_.push_back(
+      {{redo_.bytes().begin(), redo_.bytes().end()}, transaction.bytes, ground_.numbers, written_});
   return {};
 }
 
 Result<void> StoreFiles::append(const Transaction& transaction, bool aside, FileSync* apart) {
   redo_.clear();
-  // The promise is written with whatever raises it: also if that is written a second time.
-  Promised promised = promised_;
+  // What goes from record to record is written with whatever changes it: also if that is written a
+  // second time.
+  Ground ground = ground_;
   const std::size_t small_max = aside ? kPageBytes : options_.small_bytes_max;
   auto done = transaction.bytes <= std::min(small_max, options_.small_bytes_max)
-                  ? append_small(transaction, promised, apart)
-                  : append_large(transaction, promised, apart);
-  if (done) promised_ = promised;
+                  ? append_small(transaction, ground, apart)
+                  : append_large(transaction, ground, apart);
+  if (done) ground_ = ground;
   return done;
 }
 
-Result<void> StoreFiles::append_small(const Transaction& transaction, Promised& promised,
+Result<void> StoreFiles::append_small(const Transaction& transaction, Ground& ground,
                                       FileSync* apart) {
   ValuesAside none;
-  stele::log::write(transaction, promised, none, redo_);
+  stele::log::write(transaction, ground, none, redo_);
+  const std::vector<std::uint32_t> trimmed = erase_segments(ground.numbers.holding);
   if (!journal_.fits(redo_.bytes().size()) && (unsynced_.empty() || !checkpoint_->busy())) {
     if (auto done = begin_checkpoint(); !done) return done;
   }
+  Result<void> done;
   if (journal_.fits(redo_.bytes().size())) {
-    auto done = journal_.append(next_number(), redo_.bytes(), apart);
+    done = journal_.append(next_number(), redo_.bytes(), apart);
     if (done) last_in_half_[half_] = next_number().own;
-    return done;
+  } else {
+    done = append_values({}, {}, apart);
   }
-  const auto begin = values_.begin();
-  if (!begin) return forward(begin);
-  return values_.append(next_number(), {}, redo_.bytes(), apart);
+  if (done) give_up(trimmed);
+  return done;
 }
 
-Result<void> StoreFiles::append_large(const Transaction& transaction, Promised& promised,
+Result<void> StoreFiles::append_large(const Transaction& transaction, Ground& ground,
                                       FileSync* apart) {
   const auto begin = values_.begin();
   if (!begin) return forward(begin);
-  ValuesAside aside{*begin, {}};
-  stele::log::write(transaction, promised, aside, redo_);
-  auto done = values_.append(next_number(), aside.values, redo_.bytes(), apart);
+  ValuesAside aside{*begin, segment_row(begin->segment)};
+  stele::log::write(transaction, ground, aside, redo_);
+  const std::vector<std::uint32_t> trimmed = erase_segments(ground.numbers.holding);
+  auto done = append_values(aside.values, aside.segment, apart);
   if (done && values_.cached()) reader_->add_cached(*begin, values_.end());
+  if (done) give_up(trimmed);
   return done;
+}
+
+/// In the value log; `row`: of its segment, with what these values add to it.
+Result<void> StoreFiles::append_values(std::span<const paxos::Value> values, SegmentRow row,
+                                       FileSync* apart) {
+  const auto begin = values_.begin();
+  if (!begin) return forward(begin);
+  if (row.segment == 0) row = segment_row(begin->segment);
+  const auto known = segments_.find(row.segment);
+  if (known == segments_.end() || known->second != row) {
+    redo_.put(Table::segments, row.segment, seal_segment_row(row));
+  }
+  auto done = values_.append(next_number(), values, redo_.bytes(), apart);
+  if (done) segments_[row.segment] = row;
+  return done;
+}
+
+SegmentRow StoreFiles::segment_row(std::uint32_t segment) const {
+  const auto known = segments_.find(segment);
+  return known == segments_.end() ? SegmentRow{segment, {}, {}} : known->second;
+}
+
+/// Those in which no slot lies that is kept, but for the one that is written.
+std::vector<std::uint32_t> StoreFiles::erase_segments(const Holding& holding) {
+  std::vector<std::uint32_t> trimmed;
+  if (holding.first_slot == ground_.numbers.holding.first_slot) return trimmed;
+  for (const auto& [segment, row] : segments_) {
+    if (segment >= values_.end().segment || row.highest >= holding.first_slot) continue;
+    redo_.erase(Table::segments, segment);
+    trimmed.push_back(segment);
+  }
+  return trimmed;
+}
+
+/// They go once LMDB has the record that was just written.
+void StoreFiles::give_up(const std::vector<std::uint32_t>& trimmed) {
+  for (const std::uint32_t segment : trimmed) {
+    segments_.erase(segment);
+    given_up_.push_back({next_number().own, segment});
+  }
 }
 
 /// The part before must be in LMDB first: its half of the journal is written next.
@@ -365,6 +307,21 @@ Result<void> StoreFiles::end_checkpoint() {
   if (!numbers) return forward(numbers);
   readable_ = numbers->value_or(readable_);
   in_lmdb_ = begun_;
+  std::vector<std::uint32_t> gone;
+  for (; !given_up_.empty() && given_up_.front().record <= in_lmdb_; given_up_.pop_front()) {
+    gone.push_back(given_up_.front().segment);
+  }
+  if (gone.empty()) return {};
+  if (listener_ == nullptr) return remove_segments(gone);
+  listener_->on_segments_gone(std::move(gone));
+  return {};
+}
+
+Result<void> StoreFiles::remove_segments(const std::vector<std::uint32_t>& segments) {
+  for (const std::uint32_t segment : segments) {
+    reader_->forget(segment);
+    if (auto done = values_.remove(segment); !done) return done;
+  }
   return {};
 }
 
@@ -393,7 +350,8 @@ std::string StoreFiles::check() const {
   if (mark_.applied + unsynced_.size() != written_.applied) return "a record is lost";
   if (std::max(in_lmdb_, begun_) > mark_.applied) return "LMDB has what may not be durable";
   if (told_ > mark_.applied) return "a record says of others that they are durable, too early";
-  if (readable_.chosen_end > durable_.chosen_end) return "more can be read than is durable";
+  if (readable_.state.chosen_end > durable_.state.chosen_end)
+    return "more can be read than is durable";
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -26,12 +27,14 @@ class CheckpointListener {
   virtual ~CheckpointListener() = default;
   /// StoreFiles::run_checkpoint() has something to do.
   virtual void on_checkpoint_begun() = 0;
+  /// StoreFiles::remove_segments() is to be called with these, which nothing refers to any more.
+  virtual void on_segments_gone(std::vector<std::uint32_t> segments) = 0;
 };
 
 /// A transaction is one record, written in one place and synced once: a small one in the journal, a
 /// large one in the value log, where its values stay. LMDB gets it later, together with others, and
 /// what it gets of large values is where they are. For one thread at a time; lmdb().begin(false),
-/// values() and run_checkpoint() are for any thread. Move-only.
+/// values(), run_checkpoint() and remove_segments() are for any thread. Move-only.
 class StoreFiles {
  public:
   struct Options {
@@ -73,6 +76,9 @@ class StoreFiles {
   Result<void> checkpoint();
   /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
   Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
+  /// Gives up the files of segments (CheckpointListener). Any thread. What cannot be removed is
+  /// left for the next start. Errors: io.
+  Result<void> remove_segments(const std::vector<std::uint32_t>& segments);
 
   /// The listener outlives the last commit. Without one, the committing thread runs a checkpoint
   /// when it must be done.
@@ -86,7 +92,7 @@ class StoreFiles {
   [[nodiscard]] Lmdb& lmdb() { return lmdb_; }
   [[nodiscard]] ValueReader& values() { return *reader_; }
   /// The state that can be read from LMDB.
-  [[nodiscard]] const StateNumbers& readable() const { return readable_; }
+  [[nodiscard]] const StoredNumbers& readable() const { return readable_; }
   /// Of all files.
   [[nodiscard]] std::uint64_t used_bytes() const;
   /// The last commit, those under way included.
@@ -108,14 +114,23 @@ class StoreFiles {
   struct Unsynced {
     std::vector<std::byte> redo;
     std::size_t bytes = 0;
-    std::optional<StateNumbers> numbers;
-    JournalMark mark;  // After it.
+    StoredNumbers numbers;  // After it.
+    JournalMark mark;       // After it.
+  };
+  /// A segment whose row is erased by a record.
+  struct GivenUp {
+    std::uint64_t record;
+    std::uint32_t segment;
   };
 
   Result<void> write(const Transaction& transaction, bool aside, FileSync* apart);
   Result<void> append(const Transaction& transaction, bool aside, FileSync* apart);
-  Result<void> append_small(const Transaction& transaction, Promised& promised, FileSync* apart);
-  Result<void> append_large(const Transaction& transaction, Promised& promised, FileSync* apart);
+  Result<void> append_small(const Transaction& transaction, Ground& ground, FileSync* apart);
+  Result<void> append_large(const Transaction& transaction, Ground& ground, FileSync* apart);
+  Result<void> append_values(std::span<const paxos::Value> values, SegmentRow row, FileSync* apart);
+  [[nodiscard]] SegmentRow segment_row(std::uint32_t segment) const;
+  [[nodiscard]] std::vector<std::uint32_t> erase_segments(const Holding& holding);
+  void give_up(const std::vector<std::uint32_t>& trimmed);
   [[nodiscard]] RecordNumber next_number() const { return {written_.applied + 1, mark_.applied}; }
   Result<void> begin_checkpoint();
   void turn_journal();
@@ -142,22 +157,11 @@ class StoreFiles {
   CheckpointListener* listener_ = nullptr;
   std::unique_ptr<DiskReserve> reserve_;
   std::unique_ptr<Checkpoint> checkpoint_;
-  Promised promised_;
-  StateNumbers durable_;
-  StateNumbers readable_;
+  Ground ground_;  // After the last record.
+  StoredNumbers durable_;
+  StoredNumbers readable_;
+  std::map<std::uint32_t, SegmentRow> segments_;  // As of ground_: those that must be there.
+  std::deque<GivenUp> given_up_;                  // Wait until LMDB has the record.
 };
-
-/// What the tables lack: the records after the mark, in order, with views into the rest. Segments
-/// are read from the disk (ADR 10); what the page cache has of the journal is as good, because LMDB
-/// gets and syncs it.
-struct Journaled {
-  std::optional<MappedFile> journal;
-  std::vector<Slice> segments;
-  std::vector<FoundRecord> records;
-  ValuePlace values_end;  ///< After the last record.
-};
-/// Reads it; nothing if there is no journal yet. Errors: corrupt (what was durable is missing),
-/// newer_format, io.
-[[nodiscard]] Result<Journaled> read_journaled(const std::string& directory, Lmdb::Txn& txn);
 
 }  // namespace stele::log

@@ -1,5 +1,6 @@
 #include "log/store/files/store_parts.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "log/store/files/direct_file.h"
 #include "log/store/files/journal.h"
 #include "log/store/files/journal_record.h"
+#include "log/store/files/table_reads.h"
 #include "log/store/files/value_log.h"
 
 namespace stele::log {
@@ -52,6 +54,21 @@ Result<void> check_owner(const std::string& path, std::uint64_t id, bool after_e
                                  ": it is damaged, or that of another one; nothing is changed");
 }
 
+/// Calls `each(number, path)` for all files that have the name of one, until that fails.
+template <class Each>
+Result<void> for_each_segment(const std::string& directory, Each each) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(values_directory(directory), error), no_more;
+       !error && at != no_more; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    std::uint32_t segment = 0;
+    const auto [rest, fault] = std::from_chars(name.data(), name.data() + name.size(), segment);
+    if (fault != std::errc() || rest != name.data() + name.size()) continue;
+    if (auto done = each(segment, at->path().string()); !done) return done;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string journal_path(const std::string& directory) { return directory + "/journal"; }
@@ -67,7 +84,7 @@ Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
     const Table table{static_cast<std::uint8_t>(number)};
     if (!txn.has(table)) continue;
     Lmdb::Cursor cursor(txn, table);
-    if (cursor.seek(0)) return lost("it knows of no journal, but holds records");
+    if (cursor.first()) return lost("it knows of no journal, but holds records");
     if (!cursor.status()) return cursor.status();
   }
   std::error_code none;
@@ -92,27 +109,38 @@ Result<void> check_unused(const std::string& directory, Lmdb::Txn& txn) {
   return {};
 }
 
-Result<void> check_segments(const std::string& directory, ValuePlace end, std::uint64_t id) {
+Result<void> check_segments(const std::string& directory, ValuePlace end, std::uint64_t id,
+                            const std::vector<SegmentRow>& rows) {
   if (auto last = check_segment(directory, end); !last) return last;
   std::set<std::uint32_t> there;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(values_directory(directory), error), no_more;
-       !error && at != no_more; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    std::uint32_t segment = 0;
-    const auto [rest, fault] = std::from_chars(name.data(), name.data() + name.size(), segment);
-    if (fault != std::errc() || rest != name.data() + name.size()) continue;
+  auto looked = for_each_segment(directory, [&](std::uint32_t segment, const std::string& path) {
     // One that was made, and then what had no room in it went to the journal, is its end, too.
     const bool after_end = segment > end.segment || (segment == end.segment && end.offset == 0);
-    if (auto own = check_owner(at->path().string(), id, after_end); !own) return own;
     there.insert(segment);
-  }
-  for (std::uint32_t segment = 1; segment < end.segment; ++segment) {
-    if (!there.contains(segment)) {
-      return fail(Errc::corrupt, segment_path(directory, segment) + " is missing");
-    }
+    return check_owner(path, id, after_end);
+  });
+  if (!looked) return looked;
+  for (const SegmentRow& row : rows) {
+    if (there.contains(row.segment)) continue;
+    return fail(Errc::corrupt, segment_path(directory, row.segment) + " is missing");
   }
   return {};
+}
+
+Result<void> remove_trimmed(const std::string& directory, const Lmdb& lmdb, ValuePlace end) {
+  auto txn = lmdb.begin(false);
+  if (!txn) return forward(txn);
+  const auto rows = get_segments(*txn);
+  if (!rows) return forward(rows);
+  return for_each_segment(
+      directory, [&](std::uint32_t segment, const std::string& path) -> Result<void> {
+        const bool known = std::ranges::find(*rows, segment, &SegmentRow::segment) != rows->end();
+        if (known || segment >= end.segment) return {};
+        std::error_code error;
+        std::filesystem::remove(path, error);
+        if (error) return fail(Errc::io, "cannot remove " + path + ": " + error.message());
+        return {};
+      });
 }
 
 }  // namespace stele::log

@@ -38,11 +38,32 @@ ValueStretch read_ahead(ValueReader& values, std::span<const Found> rows) {
 
 }  // namespace
 
-Result<StateNumbers> get_numbers(Lmdb::Txn& txn) {
+Result<StoredNumbers> get_numbers(Lmdb::Txn& txn) {
   const auto sealed = txn.get(Table::meta, kNumbersKey);
   if (!sealed) return forward(sealed);
-  if (!*sealed) return StateNumbers{};
+  if (!*sealed) return StoredNumbers{};
   return unseal_numbers(**sealed);
+}
+
+Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn) {
+  const auto sealed = txn.get(Table::meta, kJournalKey);
+  if (!sealed) return forward(sealed);
+  if (!*sealed) return std::optional<JournalMark>();
+  const auto mark = unseal_journal_mark(**sealed);
+  if (!mark) return forward(mark);
+  return std::optional(*mark);
+}
+
+Result<std::vector<SegmentRow>> get_segments(Lmdb::Txn& txn) {
+  std::vector<SegmentRow> rows;
+  Lmdb::Cursor cursor(txn, Table::segments);
+  for (bool found = cursor.first(); found; found = cursor.next()) {
+    const auto row = unseal_segment_row(static_cast<std::uint32_t>(cursor.key()), cursor.value());
+    if (!row) return forward(row);
+    rows.push_back(*row);
+  }
+  if (!cursor.status()) return forward(cursor.status());
+  return rows;
 }
 
 Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, Slot end,
@@ -50,13 +71,15 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
   SlotsRead read;
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
-  read.chosen_end = numbers->chosen_end;
+  read.chosen_end = numbers->state.chosen_end;
+  read.first_slot = numbers->holding.first_slot;
   Lmdb::Cursor cursor(txn, Table::slots);
   std::vector<Found> rows;
   std::size_t bytes = 0;
   bool found = cursor.seek(begin.value);
   for (; found && Slot{cursor.key()} < end; found = cursor.next()) {
     auto header = read_slot_header({cursor.key()}, cursor.value());
+    if (!header && header.error().code == Errc::newer_format) return forward(header);
     if (!header) {
       read.faulty = Slot{cursor.key()};
       break;
@@ -98,7 +121,7 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
   read.lsn_begin = begin;
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
-  end = std::min(end, numbers->next_lsn);
+  end = std::min(end, numbers->state.next_lsn);
   Lmdb::Cursor cursor(txn, Table::index);
   bool found = begin < end && cursor.seek_last_at(begin.value);
   for (; found && read.lsn_end() < end; found = cursor.next()) {
@@ -126,13 +149,46 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
   return read;
 }
 
+/// Runs are dense, but the first and the last one must be looked for.
+Result<std::optional<RunRow>> find_run(Lmdb::Txn& txn,
+                                       const std::function<bool(const RunRow&)>& reached) {
+  std::optional<RunRow> best;
+  Lmdb::Cursor cursor(txn, Table::runs);
+  if (!cursor.first()) {
+    if (!cursor.status()) return forward(cursor.status());
+    return best;
+  }
+  std::uint64_t begin = cursor.key();
+  if (!cursor.seek_last_at(UINT64_MAX)) return forward(cursor.status());
+  std::uint64_t end = cursor.key() + 1;
+  while (begin < end) {
+    const std::uint64_t middle = begin + (end - begin) / 2;
+    if (!cursor.seek(middle)) return forward(cursor.status());
+    const auto row = unseal_run_row(cursor.key(), cursor.value());
+    if (!row) return forward(row);
+    if (reached(*row)) {
+      best = *row;
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return best;
+}
+
 Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<SectionTable>& sections) {
+  const auto numbers = get_numbers(txn);
+  if (!numbers) return forward(numbers);
+  const std::uint32_t generation = numbers->holding.generation;
   std::vector<Row> rows;
   for (const SectionTable& section : sections) {
     if (!section.in_memory) continue;
     Lmdb::Cursor cursor(txn, section.table);
-    for (bool found = cursor.seek(0); found; found = cursor.next()) {
-      auto row = unseal_row(section.table, cursor.key(), cursor.value());
+    for (bool found = cursor.first(); found; found = cursor.next()) {
+      const auto key = parse_stored_key(section.table, cursor.key_bytes());
+      if (!key) return forward(key);
+      if (key->generation != generation) continue;
+      auto row = unseal_row(section.table, cursor.key_bytes(), cursor.value());
       if (!row) return forward(row);
       rows.push_back(*std::move(row));
     }
@@ -142,11 +198,14 @@ Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<SectionTable
 }
 
 Result<std::vector<Row>> get_rows(Lmdb::Txn& txn, const std::vector<RowKey>& keys) {
+  const auto numbers = get_numbers(txn);
+  if (!numbers) return forward(numbers);
   std::vector<Row> rows;
   for (const auto& [table, key] : keys) {
-    const auto sealed = txn.get(table, number_of(key));
+    const std::vector<std::byte> stored = stored_key(numbers->holding.generation, key);
+    const auto sealed = txn.get(table, stored);
     if (!sealed) return forward(sealed);
-    auto row = *sealed ? unseal_row(table, number_of(key), **sealed) : Row{table, key, {}};
+    auto row = *sealed ? unseal_row(table, stored, **sealed) : Row{table, key, {}};
     if (!row) return forward(row);
     rows.push_back(*std::move(row));
   }

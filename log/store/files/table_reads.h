@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "log/format/entries.h"
@@ -11,9 +13,13 @@
 
 namespace stele::log {
 
-/// The numbers of the state; the defaults if there is no record yet. Errors of all of these:
-/// corrupt, io.
-[[nodiscard]] Result<StateNumbers> get_numbers(Lmdb::Txn& txn);
+/// The numbers; the defaults if there is no record yet. Errors of all of these: corrupt,
+/// newer_format, io.
+[[nodiscard]] Result<StoredNumbers> get_numbers(Lmdb::Txn& txn);
+/// Nothing if there is no journal yet.
+[[nodiscard]] Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn);
+/// The segments of the value log that must be there.
+[[nodiscard]] Result<std::vector<SegmentRow>> get_segments(Lmdb::Txn& txn);
 /// Records from `begin` on, below `end`: at most `bytes_max` bytes, but at least one.
 [[nodiscard]] Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin,
                                             Slot end, std::size_t bytes_max);
@@ -21,6 +27,10 @@ namespace stele::log {
 /// one.
 [[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,
                                               Lsn end, std::size_t bytes_max);
+
+/// The last run of slots for which `reached` holds, as of Store::find_run().
+[[nodiscard]] Result<std::optional<RunRow>> find_run(
+    Lmdb::Txn& txn, const std::function<bool(const RunRow&)>& reached);
 
 /// All rows of these sections that keep theirs in memory, by table and key. Errors: corrupt, also
 /// if they cannot be read.

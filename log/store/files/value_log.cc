@@ -42,13 +42,13 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   ValueLog log(directory, id, std::move(options));
   log.end_ = end;
   for (const auto& entry : fs::directory_iterator(values_directory(directory), error)) {
-    log.size_ += entry.file_size(error);
+    *log.size_ += entry.file_size(error);
   }
   if (error) return fail(Errc::io, "cannot read " + values_directory(directory));
   // After a record that did not reach the disk there may be segments that nobody was told of.
   for (std::uint32_t later = end.segment + 1; fs::exists(segment_path(directory, later), error);
        ++later) {
-    log.size_ -= fs::file_size(segment_path(directory, later), error);
+    *log.size_ -= fs::file_size(segment_path(directory, later), error);
     fs::remove(segment_path(directory, later), error);
   }
   if (end.segment == 0) return log;
@@ -58,7 +58,7 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   if (!size) return forward(size);
   if (*size < end.offset) return fail(Errc::corrupt, file->path() + " is too short");
   if (*size > end.offset) {
-    log.size_ -= *size - end.offset;
+    *log.size_ -= *size - end.offset;
     if (auto done = file->truncate(end.offset); !done) return forward(done);
   }
   log.file_ = *std::move(file);
@@ -93,8 +93,18 @@ Result<void> ValueLog::append(RecordNumber number, std::span<const paxos::Value>
   if (!done) return done;
   const std::uint64_t bytes = whole_pages(head.size() + value_bytes + redo.size());
   end_.offset += bytes;
-  size_ += bytes;
+  *size_ += bytes;
   if (cached_) cached_bytes_ += bytes;
+  return {};
+}
+
+Result<void> ValueLog::remove(std::uint32_t segment) {
+  const std::string path = segment_path(directory_, segment);
+  std::error_code error;
+  const std::uint64_t bytes = std::filesystem::file_size(path, error);
+  if (!error) std::filesystem::remove(path, error);
+  if (error) return fail(Errc::io, "cannot remove " + path + ": " + error.message());
+  *size_ -= bytes;
   return {};
 }
 
@@ -182,6 +192,12 @@ Result<Slice> ValueReader::read(ValuePlace place, std::uint64_t count) {
 std::uint64_t ValueReader::cached_reads() {
   const std::lock_guard lock(mutex_);
   return cached_reads_;
+}
+
+void ValueReader::forget(std::uint32_t segment) {
+  const std::lock_guard lock(mutex_);
+  open_.erase(segment);
+  std::erase_if(cached_, [&](const Range& range) { return range.segment == segment; });
 }
 
 void ValueReader::add_cached(ValuePlace begin, ValuePlace end) {

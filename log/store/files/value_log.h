@@ -1,6 +1,7 @@
 // Large values, one after the other in files that only grow (ADR 7).
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,7 @@ namespace stele::log {
 [[nodiscard]] std::string values_directory(const std::string& directory);
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint32_t segment);
 
-/// Writes the segments; move-only, one thread.
+/// Writes the segments; move-only, one thread, unless something else is said.
 class ValueLog {
  public:
   struct Options {
@@ -46,14 +47,16 @@ class ValueLog {
   /// Requires begin(). Durable when it returns, or with `apart`. Errors are final.
   Result<void> append(RecordNumber number, std::span<const paxos::Value> values,
                       std::span<const std::byte> redo, FileSync* apart = nullptr);
+  /// Gives up the file of a segment that is not written any more. Any thread. Errors: io.
+  Result<void> remove(std::uint32_t segment);
   /// Whether others will soon read what is appended from now on: it stays in the page cache then.
   void keep_cached(bool keep);
   /// Whether the last record is there.
   [[nodiscard]] bool cached() const { return cached_; }
   /// Where the next record begins.
   [[nodiscard]] ValuePlace end() const { return end_; }
-  /// Of all segments.
-  [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// Of all segments. Any thread.
+  [[nodiscard]] std::uint64_t size() const { return size_->load(); }
 
  private:
   ValueLog(std::string directory, std::uint64_t id, Options options)
@@ -64,7 +67,8 @@ class ValueLog {
   Options options_;
   DirectFile file_;
   ValuePlace end_;
-  std::uint64_t size_ = 0;
+  std::unique_ptr<std::atomic<std::uint64_t>> size_ =
+      std::make_unique<std::atomic<std::uint64_t>>(0);
   bool keep_cached_ = false;
   bool cached_ = false;
   std::uint64_t cached_bytes_ = 0;  // Since keep_cached().
@@ -93,6 +97,8 @@ class ValueReader {
   /// In one go, and past the page cache unless it has been kept there: for much that is read once.
   /// Has more than was asked for where pages begin and end. Errors as above.
   Result<ValueStretch> read_stretch(ValuePlace begin, std::uint64_t count);
+  /// That segment is gone, or will be: nobody asks for its values any more.
+  void forget(std::uint32_t segment);
   /// The record that goes up to `end`, and whose first value is at `begin`, was written through the
   /// page cache.
   void add_cached(ValuePlace begin, ValuePlace end);

@@ -1,13 +1,18 @@
 #include "log/store/offline/verify.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "log/format/entries.h"
 #include "log/store/disk/data_directory.h"
+#include "log/store/files/journaled.h"
 #include "log/store/files/lmdb.h"
-#include "log/store/files/store_files.h"
+#include "log/store/files/table_reads.h"
+#include "log/store/files/value_log.h"
+#include "log/store/redo.h"
 
 namespace stele::log {
 namespace {
@@ -38,74 +43,163 @@ Result<void> read_meta(Lmdb::Txn& txn, std::uint64_t key, Unseal unseal, T& to,
   return {};
 }
 
-void check_slots(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
-  Lmdb::Cursor cursor(txn, Table::slots);
-  Slot expected{1};
-  for (bool more = cursor.seek(0); more; more = cursor.next()) {
-    const Slot slot{cursor.key()};
-    ++report.records;
-    if (slot >= report.numbers.chosen_end) {
-      ++report.votes;  // Those may have holes.
-    } else {
-      if (slot != expected) {
-        found(report, "chosen slots " + std::to_string(expected.value) + " to " +
-                          std::to_string(slot.value - 1) + " are missing");
-      }
-      expected = slot + 1;
-    }
-    const auto record = read_slot(slot, cursor.value(), &values);
-    if (record) {
-      report.value_bytes += record->value.size();
-    } else {
-      found(report, record.error().detail);
-    }
-  }
-  if (!cursor.status()) found(report, cursor.status().error().detail);
-  if (expected < report.numbers.chosen_end) {
-    found(report, "chosen slots from " + std::to_string(expected.value) + " to " +
-                      std::to_string(report.numbers.chosen_end.value - 1) + " are missing");
-  }
-}
+/// Walks over the slots and, beside them, over the index.
+class SlotCheck {
+ public:
+  SlotCheck(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report)
+      : txn_(txn), values_(values), report_(report), index_(txn, Table::index) {}
 
-void check_index(Lmdb::Txn& txn, ValueReader& values, VerifyReport& report) {
-  Lmdb::Cursor cursor(txn, Table::index);
-  Lsn expected = report.numbers.first_lsn;
-  for (bool more = cursor.seek(0); more; more = cursor.next()) {
-    const Lsn lsn{cursor.key()};
-    const auto row = unseal_index_row(lsn, cursor.value());
-    if (!row) {
-      found(report, row.error().detail);
-      continue;
+  void run() {
+    has_row_ = index_.first();
+    read_row();
+    Lmdb::Cursor cursor(txn_, Table::slots);
+    Slot expected = std::max(report_.holding.first_slot, report_.holding.slots_begin);
+    const Slot begin = expected;
+    for (bool more = cursor.first(); more; more = cursor.next()) {
+      const Slot slot{cursor.key()};
+      ++report_.records;
+      if (slot >= report_.numbers.chosen_end) {
+        ++report_.votes;  // Those may have holes.
+      } else if (slot >= begin) {
+        miss(expected, slot);
+        expected = slot + 1;
+      } else if (slot < report_.holding.first_slot) {
+        found(report_, "slot " + std::to_string(slot.value) + " is trimmed, and is still there");
+      }
+      check(slot, cursor.value(), slot >= begin && slot < report_.numbers.chosen_end);
     }
-    if (lsn != expected) {
-      found(report, "the index jumps from entry " + std::to_string(expected.value) + " to " +
-                        std::to_string(lsn.value));
+    if (!cursor.status()) found(report_, cursor.status().error().detail);
+    miss(expected, report_.numbers.chosen_end);
+    end_index();
+  }
+
+ private:
+  void miss(Slot expected, Slot slot) {
+    if (expected >= slot) return;
+    in_doubt_ = true;
+    found(report_, "chosen slots " + std::to_string(expected.value) + " to " +
+                       std::to_string(slot.value - 1) + " are missing");
+  }
+
+  void check(Slot slot, std::span<const std::byte> bytes, bool chosen) {
+    const auto record = read_slot(slot, bytes, &values_);
+    if (record) {
+      report_.value_bytes += record->value.size();
+    } else {
+      found(report_, record.error().detail);
     }
-    expected = lsn + row->count;
-    report.entries += row->count;
-    if (row->slot >= report.numbers.chosen_end) {
-      found(report, "the index names slot " + std::to_string(row->slot.value) +
-                        ", which is not known to be chosen");
+    if (!chosen) return;
+    while (row_ && row_->slot < slot) {
+      found(report_, "the index names slot " + std::to_string(row_->slot.value) +
+                         ", which has no record of a chosen value");
+      next_row();
     }
-    const auto bytes = txn.get(Table::slots, row->slot.value);
-    const auto record = bytes && *bytes ? read_slot(row->slot, **bytes, &values)
-                                        : Result<paxos::SlotRecord>(fail(Errc::corrupt, ""));
-    if (!record) continue;  // Told with the slots.
+    IndexRow row;
+    row.slot = slot;
+    if (row_ && row_->slot == slot) {
+      row = *row_;
+      if (record) check_entries(*record, row);
+      next_row();
+    }
+    check_run(slot, record, row);
+  }
+
+  void check_entries(const paxos::SlotRecord& record, const IndexRow& row) {
     EntriesRead entries;
-    entries.lsn_begin = lsn;
-    add_entries(record->value, *row, lsn + row->count, SIZE_MAX, entries);
-    if (entries.count != row->count) {
-      found(report, "slot " + std::to_string(row->slot.value) + " holds " +
-                        std::to_string(entries.count) + " entries, its index row says " +
-                        std::to_string(row->count));
+    entries.lsn_begin = row.first_lsn;
+    add_entries(record.value, row, row.first_lsn + row.count, SIZE_MAX, entries);
+    if (entries.count == row.count) return;
+    found(report_, "slot " + std::to_string(row.slot.value) + " holds " +
+                       std::to_string(entries.count) + " entries, its index row says " +
+                       std::to_string(row.count));
+  }
+
+  /// The digest of each whole run is the one that was noted when it was applied.
+  void check_run(Slot slot, const Result<paxos::SlotRecord>& record, const IndexRow& row) {
+    if (slot.value % kRunSlots == 0) {
+      digest_ = 0;
+      in_doubt_ = false;
+      whole_ = true;
+    }
+    if (slot == Slot{1}) whole_ = true;  // There is no slot 0.
+    if (!record) in_doubt_ = true;       // Told already.
+    if (record) {
+      const paxos::Value& value = record->value;
+      digest_ = add_to_run(digest_, slot_digest(row, static_cast<std::uint8_t>(value.kind()),
+                                                value.size(), value.digest()));
+    }
+    if (!whole_ || in_doubt_) return;
+    const Slot next = slot + 1;
+    if (next == report_.numbers.chosen_end && next.value % kRunSlots != 0 &&
+        digest_ != report_.numbers.run_digest) {
+      found(report_, "the last slots have another digest than was noted when they were applied");
+    }
+    if (next.value % kRunSlots != 0) return;
+    const auto sealed = txn_.get(Table::runs, run_of(next));
+    const auto noted = sealed && *sealed ? unseal_run_row(run_of(next), **sealed)
+                                         : corrupt_record(Table::runs, run_of(next), "is missing");
+    if (!noted) {
+      found(report_, noted.error().detail);
+    } else if (noted->digest != digest_) {
+      found(report_, "slots " + std::to_string(next.value - kRunSlots) + " to " +
+                         std::to_string(slot.value) +
+                         " have another digest than was noted when they were applied");
     }
   }
-  if (!cursor.status()) found(report, cursor.status().error().detail);
-  if (expected != report.numbers.next_lsn) {
-    found(report, "the index ends at entry " + std::to_string(expected.value) + ", the state at " +
-                      std::to_string(report.numbers.next_lsn.value));
+
+  /// The row that the index is at, if it can be read.
+  void read_row() {
+    row_.reset();
+    for (; has_row_; has_row_ = index_.next()) {
+      const Lsn lsn{index_.key()};
+      const auto row = unseal_index_row(lsn, index_.value());
+      if (!row) {
+        found(report_, row.error().detail);
+        in_doubt_ = true;
+        continue;
+      }
+      // Whole runs are trimmed: what is kept may begin before the first LSN.
+      const bool first = expected_lsn_ == Lsn{};
+      if (first ? lsn > report_.numbers.first_lsn : lsn != expected_lsn_) {
+        found(report_, "the index jumps from entry " + std::to_string(expected_lsn_.value) +
+                           " to " + std::to_string(lsn.value));
+      }
+      expected_lsn_ = lsn + row->count;
+      report_.entries += row->count;
+      row_ = *row;
+      return;
+    }
+    if (!index_.status()) found(report_, index_.status().error().detail);
   }
-}
+
+  void next_row() {
+    has_row_ = index_.next();
+    read_row();
+  }
+
+  void end_index() {
+    for (; row_; next_row()) {
+      found(report_, "the index names slot " + std::to_string(row_->slot.value) +
+                         ", which is not known to be chosen");
+    }
+    const bool none =
+        expected_lsn_ == Lsn{} && report_.numbers.first_lsn == report_.numbers.next_lsn;
+    if (none || expected_lsn_ == report_.numbers.next_lsn) return;
+    found(report_, "the index ends at entry " + std::to_string(expected_lsn_.value) +
+                       ", the state at " + std::to_string(report_.numbers.next_lsn.value));
+  }
+
+  Lmdb::Txn& txn_;
+  ValueReader& values_;
+  VerifyReport& report_;
+  Lmdb::Cursor index_;
+  bool has_row_ = false;
+  std::optional<IndexRow> row_;  // The next one; nothing after the last one.
+  Lsn expected_lsn_;             // {} before the first row.
+  std::uint64_t digest_ = 0;     // Of the run, up to here.
+  bool whole_ = false;           // The run was seen from its begin on.
+  bool in_doubt_ = false;        // A slot or a row of the run is missing.
+};
 
 /// Each row can be read, and all of them together are a state that a node can start with.
 void check_sections(Lmdb::Txn& txn, const Sections& sections, VerifyReport& report) {
@@ -114,9 +208,12 @@ void check_sections(Lmdb::Txn& txn, const Sections& sections, VerifyReport& repo
   for (const SectionTable& section : tables_of(sections)) {
     std::uint64_t& count = report.rows.emplace_back(section.name, 0).second;
     Lmdb::Cursor cursor(txn, section.table);
-    for (bool more = cursor.seek(0); more; more = cursor.next()) {
+    for (bool more = cursor.first(); more; more = cursor.next()) {
+      const auto key = parse_stored_key(section.table, cursor.key_bytes());
+      if (key && key->generation != report.holding.generation) continue;
+      auto row = unseal_row(section.table, cursor.key_bytes(), cursor.value());
       ++count;
-      if (auto row = unseal_row(section.table, cursor.key(), cursor.value())) {
+      if (row) {
         rows.push_back(*std::move(row));
       } else {
         found(report, row.error().detail);
@@ -138,11 +235,13 @@ Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values, const Se
   auto done = read_meta(txn, kIdentityKey, unseal_identity, report.identity, report);
   if (done) done = read_meta(txn, kHistoryKey, unseal_history, report.history, report);
   if (done) done = read_meta(txn, kPromiseKey, unseal_promised, report.promised, report);
-  if (done) done = read_meta(txn, kNumbersKey, unseal_numbers, report.numbers, report);
+  StoredNumbers numbers;
+  if (done) done = read_meta(txn, kNumbersKey, unseal_numbers, numbers, report);
   if (!done) return forward(done);
+  report.numbers = numbers.state;
+  report.holding = numbers.holding;
   if (report.identity.node == NodeId{}) found(report, "there is no identity");
-  check_slots(txn, values, report);
-  check_index(txn, values, report);
+  SlotCheck(txn, values, report).run();
   check_sections(txn, sections, report);
   return report;
 }

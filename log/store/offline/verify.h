@@ -18,6 +18,7 @@ struct VerifyReport {
   History history;
   Promised promised;
   StateNumbers numbers;
+  Holding holding;
   std::uint64_t records = 0;  ///< In the table of slots.
   std::uint64_t votes = 0;    ///< Records at or above chosen_end.
   std::uint64_t value_bytes = 0;

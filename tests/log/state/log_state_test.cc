@@ -155,11 +155,13 @@ TEST_SUITE("log.log_state") {
                           net::value_digest(bytes.bytes));
     };
     const std::vector<std::pair<paxos::Value, std::string>> unknown{
-        {with_bytes(batch, 0, {kLogFormat + 1, 0}), "a batch of log format 3"},
+        {with_bytes(batch, 0, {kLogFormat + 1, 0}), "a batch of log format 4"},
+        // Those before the first release.
+        {with_bytes(batch, 0, {kLogFormatFirst - 1, 0}), "a batch of log format 2"},
         {with_bytes(batch, 2, {1}), "a batch with flags"},
         {with_bytes(batch, 4, {1}), "a batch with flags"},
         {with_bytes(batch, 24, {1}), "a batch with flags"},
-        {with_bytes(batch, kCommand, {5}), "a command of kind 5"},
+        {with_bytes(batch, kCommand, {99}), "a command of kind 99"},
         {with_bytes(batch, kCommand + 1, {1}), "a command with flags"},
         {with_bytes(batch, kEntry + 4, {1}), "an entry with flags"},
         {of_kind(2), "a stop-sign"},
@@ -172,7 +174,7 @@ TEST_SUITE("log.log_state") {
       CHECK(applied.error().code == Errc::newer_format);
       const std::string says = "slot " + std::to_string(before.chosen_end.value) + " holds " + what;
       CHECK_MESSAGE(applied.error().detail.starts_with(says), applied.error().detail);
-      CHECK(applied.error().detail.find("log formats up to 2") != std::string::npos);
+      CHECK(applied.error().detail.find("log formats up to 3") != std::string::npos);
       CHECK(bench.state.numbers() == before);
     }
     CHECK(bench.state.apply(before.chosen_end, batch).has_value());

@@ -26,7 +26,7 @@ class Counters final : public Section {
     if (command.body.size() != 16) return fail(Errc::malformed, "not a counter and a number");
     return {};
   }
-  Outcome apply(const Command& command, const Applying&) override {
+  Effect apply(const Command& command, const Applying&) override {
     ByteReader reader(command.body);
     const auto counter = reader.get<std::uint64_t>();
     const auto add = reader.get<std::uint64_t>();

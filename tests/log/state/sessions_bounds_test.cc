@@ -48,23 +48,6 @@ TEST_SUITE("log.sessions.bounds") {
     CHECK(bench.state.sessions().next_sequence(a) == Sequence{1});
   }
 
-  // Decided by the version in the slot: an old log is applied as it was.
-  TEST_CASE("slots of log format 1 let nobody go and forget nothing") {
-    Bench bench;
-    bench.state =
-        LogState(known_sections({.sessions = 1, .idle_us = 1000, .runs_each = 1, .runs = 1}));
-    const SessionId a = bench.open(1);
-    const auto old = [&](const std::vector<Slice>& commands, std::uint64_t elapsed_us) {
-      const paxos::Value value = with_bytes(batch_of(commands, elapsed_us), 0, {1, 0});
-      return bench.state.apply(bench.state.numbers().chosen_end, value).value();
-    };
-    CHECK(old({open_command(2)}, 5000).opened.at(0).outcome == Outcome::overloaded);
-    CHECK(bench.state.sessions().next_sequence(a) == Sequence{1});
-    old({append_command(a, {1}, {"1"}), skip_command(a, {2}), append_command(a, {3}, {"3"})}, 0);
-    const auto again = append_command(a, {1}, {"1"});
-    CHECK(bench.state.sessions().recall(*parse_command(again.bytes))[0].outcome == Outcome::ok);
-  }
-
   TEST_CASE("what all sessions remember is bounded, and each remembers something") {
     Bench bench;
     bench.state = LogState(known_sections({.sessions = 100, .runs_each = 2, .runs = 6}));

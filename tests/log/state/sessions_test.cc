@@ -12,7 +12,7 @@ struct Bench {
   Bench() { CHECK(apply(open_command(7), 1) == Outcome::ok); }
 
   Outcome apply(const Slice& command, std::uint64_t slot) {
-    return sessions.apply(*parse_command(command.bytes), {{slot}});
+    return sessions.apply(*parse_command(command.bytes), {.slot = {slot}}).outcome;
   }
   /// Admits a command, and settles it as appended at that LSN.
   Sessions::Admission append(Sequence sequence, std::uint32_t count, Lsn lsn) {
@@ -20,9 +20,9 @@ struct Bench {
     command.session = {1};
     command.sequence = sequence;
     command.count = count;
-    const auto admission = sessions.admit(command, {{2}}, results);
+    const auto admission = sessions.admit(command, {.slot = {2}}, results);
     if (admission.outcome == Outcome::ok) {
-      sessions.settle(admission, command, {{2}}, Outcome::ok, lsn);
+      sessions.settle(admission, command, {Outcome::ok, lsn});
     }
     return admission;
   }
@@ -86,8 +86,10 @@ TEST_SUITE("log.sessions") {
     Bench bench;
     bench.append({1}, 3, {10});
     Row row = bench.stored();
-    // The record: window, runs, ttl, active at, last, and one run: first, count, outcome, LSN.
-    const std::size_t run = 32;
+    // The record: version, window, runs, ttl, active at, last, and one run: first, count, outcome,
+    // LSN.
+    const std::size_t last = kVersionBytes + 24;
+    const std::size_t run = kVersionBytes + 32;
     REQUIRE(row.bytes.size() == run + 24);
     const auto check = [&](std::size_t at, std::uint8_t value) {
       Row changed = row;
@@ -100,7 +102,7 @@ TEST_SUITE("log.sessions") {
     CHECK(check(run, 2) == "session 1: its runs do not end at its last sequence");
     CHECK(check(run + 8, 0) == "session 1: a run is empty");
     CHECK(check(run + 12, 5) == "session 1: a refusal has an LSN");
-    CHECK(check(24, 9) == "session 1: its runs do not end at its last sequence");
+    CHECK(check(last, 9) == "session 1: its runs do not end at its last sequence");
   }
 }
 

@@ -16,7 +16,7 @@ void put(const paxos::SlotRecord& record, Image& image) {
 
 // In the order in which log::LmdbStore writes: the learner's records replace votes.
 void Txn::apply(Image& image) const {
-  if (identity || !votes.empty() || state) ++image.commits;
+  if (identity || !votes.empty() || state || trim) ++image.commits;
   if (identity) image.identity = identity;
   if (history) image.history = *history;
   for (const paxos::Acceptor::Write& write : votes) {
@@ -28,9 +28,20 @@ void Txn::apply(Image& image) const {
       put(record, image);
     }
   }
+  if (trim) {
+    Slot& first = image.holding.first_slot;
+    first = std::max(first, trim->slot_end);
+    image.slots.erase(image.slots.begin(), image.slots.lower_bound(first));
+    image.rotten.erase(image.rotten.begin(), image.rotten.lower_bound(first));
+    image.index.erase(image.index.begin(), image.index.lower_bound(trim->lsn_end));
+    image.runs.erase(image.runs.begin(), image.runs.lower_bound(log::run_of(first)));
+  }
   if (!state) return;
-  for (const paxos::SlotRecord& record : state->learned) put(record, image);
+  for (const paxos::SlotRecord& record : state->learned) {
+    if (record.slot >= image.holding.first_slot) put(record, image);
+  }
   for (const log::IndexRow& row : state->index) image.index[row.first_lsn] = row;
+  for (const log::RunRow& row : state->runs) image.runs[row.number] = row;
   for (const log::Row& row : state->rows) {
     if (row.bytes.empty()) {
       image.rows.erase({row.table, row.key});
@@ -57,7 +68,14 @@ void Txn::add_state(log::StateWrite write) {
   state->numbers = write.numbers;
   append(state->learned, write.learned);
   append(state->index, write.index);
+  append(state->runs, write.runs);
   append(state->rows, write.rows);
+}
+
+void Txn::add_trim(const log::TrimWrite& write) {
+  if (!trim) trim = write;
+  trim->slot_end = std::max(trim->slot_end, write.slot_end);
+  trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
 }
 
 void Disk::write(const Txn& txn) {

@@ -20,8 +20,10 @@ struct Image {
   Ballot promised;
   std::map<Slot, paxos::SlotRecord> slots;
   std::map<Lsn, log::IndexRow> index;
+  std::map<std::uint64_t, log::RunRow> runs;
   std::map<std::pair<log::Table, std::vector<std::byte>>, std::vector<std::byte>> rows;
   log::StateNumbers numbers;
+  log::Holding holding;
   std::set<Slot> rotten;  ///< Records that do not match their checksum.
   bool promise_rotten = false;
 };
@@ -32,10 +34,12 @@ struct Txn {
   std::optional<log::History> history;
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<log::StateWrite> state;
+  std::optional<log::TrimWrite> trim;
 
   void apply(Image& image) const;
   void add_votes(std::vector<paxos::Acceptor::Write> writes);
   void add_state(log::StateWrite write);
+  void add_trim(const log::TrimWrite& write);
 };
 
 /// Outlives the processes that write to it.

@@ -50,24 +50,29 @@ Image read_image(const std::string& directory) {
     image.promised = must(log::unseal_promised(*sealed), "promise").ballot;
   }
   if (const auto sealed = must(txn.get(Table::meta, log::kNumbersKey), "numbers")) {
-    image.numbers = must(log::unseal_numbers(*sealed), "numbers");
+    const log::StoredNumbers numbers = must(log::unseal_numbers(*sealed), "numbers");
+    image.numbers = numbers.state;
+    image.holding = numbers.holding;
   }
   const auto walk = [&](Table table, auto take) {
     log::Lmdb::Cursor cursor(txn, table);
-    for (bool found = cursor.seek(0); found; found = cursor.next()) {
-      take(cursor.key(), cursor.value());
-    }
+    for (bool found = cursor.first(); found; found = cursor.next()) take(cursor);
     if (!cursor.status()) throw Violation("3", cursor.status().error().detail);
   };
-  walk(Table::slots, [&](std::uint64_t key, std::span<const std::byte> bytes) {
-    image.slots[{key}] = must(log::read_slot({key}, bytes, &values), "a slot");
+  walk(Table::slots, [&](const log::Lmdb::Cursor& at) {
+    image.slots[{at.key()}] = must(log::read_slot({at.key()}, at.value(), &values), "a slot");
   });
-  walk(Table::index, [&](std::uint64_t key, std::span<const std::byte> bytes) {
-    image.index[{key}] = must(log::unseal_index_row({key}, bytes), "a row of the index");
+  walk(Table::index, [&](const log::Lmdb::Cursor& at) {
+    image.index[{at.key()}] =
+        must(log::unseal_index_row({at.key()}, at.value()), "a row of the index");
+  });
+  walk(Table::runs, [&](const log::Lmdb::Cursor& at) {
+    image.runs[at.key()] = must(log::unseal_run_row(at.key(), at.value()), "a run");
   });
   for (const log::SectionTable& section : sections) {
-    walk(section.table, [&](std::uint64_t key, std::span<const std::byte> bytes) {
-      log::Row row = must(log::unseal_row(section.table, key, bytes), "a row of a section");
+    walk(section.table, [&](const log::Lmdb::Cursor& at) {
+      log::Row row =
+          must(log::unseal_row(section.table, at.key_bytes(), at.value()), "a row of a section");
       image.rows[{row.table, row.key}] = std::move(row.bytes);
     });
   }
@@ -82,8 +87,8 @@ bool same(const Image& a, const Image& b) {
            x.second.value.digest() == y.second.value.digest();
   };
   return a.identity == b.identity && a.history == b.history && a.promised == b.promised &&
-         a.numbers == b.numbers && a.index == b.index && a.rows == b.rows &&
-         a.slots.size() == b.slots.size() &&
+         a.numbers == b.numbers && a.holding == b.holding && a.index == b.index &&
+         a.runs == b.runs && a.rows == b.rows && a.slots.size() == b.slots.size() &&
          std::equal(a.slots.begin(), a.slots.end(), b.slots.begin(), same_record);
 }
 
@@ -224,6 +229,11 @@ void LmdbSimStore::write_state(log::StateWrite write) {
   if (!real_) return;  // Crashed: nothing is written at the end.
   waiting_.add_state(write);
   real_->write_state(std::move(write));
+}
+
+void LmdbSimStore::write_trim(const log::TrimWrite& write) {
+  waiting_.add_trim(write);
+  real_->write_trim(write);
 }
 
 }  // namespace stele::sim

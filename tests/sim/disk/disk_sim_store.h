@@ -58,6 +58,7 @@ class LmdbSimStore final : public SimStore {
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;
   void write_state(log::StateWrite write) override;
+  void write_trim(const log::TrimWrite& write) override;
   void flush() override { real_->flush(); }
   void keep_cached(bool keep) override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
@@ -76,7 +77,12 @@ class LmdbSimStore final : public SimStore {
                  std::function<void(std::vector<log::Row>)> done) override {
     real_->read_rows(std::move(keys), std::move(done));
   }
+  void find_run(std::function<bool(const log::RunRow&)> reached,
+                std::function<void(std::optional<log::RunRow>)> done) override {
+    real_->find_run(std::move(reached), std::move(done));
+  }
   [[nodiscard]] const log::StateNumbers& readable() const override { return real_->readable(); }
+  [[nodiscard]] const log::Holding& holding() const override { return real_->holding(); }
   [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
   /// Whatever the machine's disk says: a run must not depend on it.
   [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }

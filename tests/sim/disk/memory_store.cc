@@ -7,7 +7,7 @@ namespace stele::sim {
 namespace {
 
 std::size_t bytes_of(const log::StateWrite& write) {
-  std::size_t bytes = 64 + write.index.size() * 64;
+  std::size_t bytes = 64 + (write.index.size() + write.runs.size()) * 64;
   for (const paxos::SlotRecord& record : write.learned) bytes += record.value.size() + 64;
   for (const log::Row& row : write.rows) bytes += row.bytes.size() + 16;
   return bytes;
@@ -61,10 +61,11 @@ std::size_t MemoryStore::finish_commit() {
         read(std::max(ask.begin, disk_.cached.numbers.chosen_end), ask.end, ask.bytes_max));
   }
   post([this, batch, found = std::move(found), numbers = disk_.cached.numbers,
-        commits = disk_.cached.commits]() mutable {
+        holding = disk_.cached.holding, commits = disk_.cached.commits]() mutable {
     backlog_ -= batch->bytes;
     commits_ = commits;
     readable_ = numbers;
+    holding_ = holding;
     for (const auto& durable : batch->durable) durable();
     for (std::size_t i = 0; i < found.size(); ++i) batch->reads[i].done(std::move(found[i]));
   });
@@ -115,6 +116,7 @@ Result<log::StoreContent> MemoryStore::load() {
   content.acceptor.promise_faulty = image.promise_rotten;
   if (!image.promise_rotten) content.acceptor.promised = image.promised;
   readable_ = image.numbers;
+  holding_ = image.holding;
   for (const auto& [at, bytes] : image.rows) {
     content.rows.push_back({at.first, at.second, bytes});
   }
@@ -155,7 +157,7 @@ void MemoryStore::write_state(log::StateWrite write) {
 }
 
 void MemoryStore::flush() {
-  if (!waiting_.txn.state) return;
+  if (!waiting_.txn.state && !waiting_.txn.trim) return;
   waiting_.urgent = true;
   want_commit();
 }
@@ -166,6 +168,7 @@ log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) co
   const Image& image = disk_.cached;
   log::SlotsRead read;
   read.chosen_end = image.numbers.chosen_end;
+  read.first_slot = image.holding.first_slot;
   std::size_t bytes = 0;
   auto at = image.slots.lower_bound(begin);
   for (; at != image.slots.end() && at->first < end; ++at) {
@@ -207,7 +210,8 @@ void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max
     read.lsn_begin = lsn_begin;
     const Lsn end = std::min(lsn_end, image.numbers.next_lsn);
     auto row = image.index.upper_bound(lsn_begin);
-    if (row != image.index.begin()) --row;
+    if (row == image.index.begin()) return done(read);  // Trimmed.
+    --row;
     for (; row != image.index.end() && read.lsn_end() < end; ++row) {
       if (image.rotten.contains(row->second.slot)) {
         read.fault = "rotten";
@@ -218,6 +222,17 @@ void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max
       if (!log::add_entries(record.value, row->second, end, bytes_max, read)) break;
     }
     done(read);
+  });
+}
+
+void MemoryStore::find_run(std::function<bool(const log::RunRow&)> reached,
+                           std::function<void(std::optional<log::RunRow>)> done) {
+  read_later([this, reached = std::move(reached), done = std::move(done)] {
+    std::optional<log::RunRow> best;
+    for (const auto& [number, row] : disk_.cached.runs) {
+      if (reached(row)) best = row;
+    }
+    done(best);
   });
 }
 

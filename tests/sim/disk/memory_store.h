@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "net/loop/loop.h"
@@ -40,7 +41,9 @@ class MemoryStore final : public SimStore {
     while (!committing_.empty() || begin_commit()) finish_commit();
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
-  [[nodiscard]] bool dirty() const { return waiting_.urgent || waiting_.txn.state; }
+  [[nodiscard]] bool dirty() const {
+    return waiting_.urgent || waiting_.txn.state || waiting_.txn.trim;
+  }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
   void write_identity(const log::Identity& identity, std::function<void()> durable) override;
@@ -52,6 +55,7 @@ class MemoryStore final : public SimStore {
   void write_votes(std::vector<paxos::Acceptor::Write> writes,
                    std::function<void()> durable) override;
   void write_state(log::StateWrite write) override;
+  void write_trim(const log::TrimWrite& write) override { waiting_.txn.add_trim(write); }
   void flush() override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                   std::function<void(log::SlotsRead)> done) override;
@@ -61,7 +65,10 @@ class MemoryStore final : public SimStore {
                     std::function<void(log::EntriesRead)> done) override;
   void read_rows(std::vector<log::RowKey> keys,
                  std::function<void(std::vector<log::Row>)> done) override;
+  void find_run(std::function<bool(const log::RunRow&)> reached,
+                std::function<void(std::optional<log::RunRow>)> done) override;
   [[nodiscard]] const log::StateNumbers& readable() const override { return readable_; }
+  [[nodiscard]] const log::Holding& holding() const override { return holding_; }
   [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
@@ -100,6 +107,7 @@ class MemoryStore final : public SimStore {
   std::deque<Batch> committing_;
   std::size_t backlog_ = 0;
   log::StateNumbers readable_;
+  log::Holding holding_;
   bool failed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -100,9 +100,9 @@ TEST_SUITE("log.lmdb_store") {
                                    loop, {});
       REQUIRE(store.has_value());
       (*store)->let_loop_commit(on_loop);
-      // No key of a table whose keys are numbers.
+      // A key must not be empty.
       StateWrite write;
-      write.rows.push_back({kTestTables.front().table, std::vector<std::byte>(3), {}});
+      write.rows.push_back({kTestTables.front().table, {}, {}});
       (*store)->write_state(std::move(write));
       (*store)->write_votes({paxos::WriteAccepted{record(1, {1, kN1}, "a")}}, [] {});
       REQUIRE(run_until(context, [&] { return !failed.empty(); }));

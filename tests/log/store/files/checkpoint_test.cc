@@ -18,10 +18,10 @@ struct Bench {
       : lmdb(*Lmdb::open(directory.path(), {.map_bytes = map_bytes, .sections = kTestTables})) {}
   void begin(std::uint64_t number, std::size_t bytes = 10) {
     Redo redo;
-    redo.put(Table::sessions, number, std::vector<std::byte>(bytes));
+    redo.put(Table::sessions, stored_key(1, key_of(number)), std::vector<std::byte>(bytes));
     std::vector<std::byte> changes(redo.bytes().begin(), redo.bytes().end());
-    StateNumbers numbers;
-    numbers.next_lsn = {number};
+    StoredNumbers numbers;
+    numbers.state.next_lsn = {number};
     checkpoint.begin(changes, {7, number, {}}, numbers);
     CHECK(changes.empty());
   }
@@ -52,9 +52,9 @@ TEST_SUITE("log.checkpoint") {
     CHECK_FALSE(bench.checkpoint.busy());
     CHECK(bench.checkpoint.written());
     CHECK(bench.marked() == 5);
-    CHECK((*bench.lmdb.begin(false)->get(Table::sessions, 5))->size() == 10);
+    CHECK((*bench.lmdb.begin(false)->get(Table::sessions, stored_key(1, key_of(5))))->size() == 10);
     const auto numbers = bench.checkpoint.end(bench.lmdb);
-    CHECK((*numbers)->next_lsn == Lsn{5});
+    CHECK((*numbers)->state.next_lsn == Lsn{5});
     CHECK_FALSE(bench.checkpoint.written());
     CHECK_FALSE(bench.checkpoint.end(bench.lmdb)->has_value());  // It is told once.
   }
@@ -62,10 +62,10 @@ TEST_SUITE("log.checkpoint") {
   TEST_CASE("end: writes what nobody has begun to write") {
     Bench bench;
     bench.begin(5);
-    CHECK((*bench.checkpoint.end(bench.lmdb))->next_lsn == Lsn{5});
+    CHECK((*bench.checkpoint.end(bench.lmdb))->state.next_lsn == Lsn{5});
     CHECK(bench.marked() == 5);
     bench.begin(6);
-    CHECK((*bench.checkpoint.end(bench.lmdb))->next_lsn == Lsn{6});
+    CHECK((*bench.checkpoint.end(bench.lmdb))->state.next_lsn == Lsn{6});
   }
 
   TEST_CASE("end: waits for another thread, whichever comes first") {
@@ -75,7 +75,7 @@ TEST_SUITE("log.checkpoint") {
       std::thread other([&] { CHECK(bench.checkpoint.run(bench.lmdb)); });
       const auto numbers = bench.checkpoint.end(bench.lmdb);
       CHECK(bench.marked() == number);
-      CHECK((*numbers)->next_lsn == Lsn{number});
+      CHECK((*numbers)->state.next_lsn == Lsn{number});
       other.join();
     }
   }

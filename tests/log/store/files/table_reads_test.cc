@@ -102,7 +102,7 @@ TEST_SUITE("log.table_reads") {
   TEST_CASE("get_numbers: the defaults in an empty store") {
     Bench bench;
     auto txn = bench.files->lmdb().begin(false);
-    CHECK(get_numbers(*txn)->next_lsn == Lsn{1});
+    CHECK(get_numbers(*txn)->state.next_lsn == Lsn{1});
   }
 }
 

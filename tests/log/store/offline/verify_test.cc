@@ -66,7 +66,7 @@ struct Bench {
   net::AsioLoop loop{context};
 };
 
-void flip(Lmdb::Txn& txn, Table table, std::uint64_t key) {
+void flip(Lmdb::Txn& txn, Table table, TableKey key) {
   const auto found = txn.get(table, key);
   std::vector<std::byte> bytes((*found)->begin(), (*found)->end());
   bytes.at(9) ^= std::byte{1};
@@ -140,13 +140,22 @@ TEST_SUITE("log.verify") {
         [](Lmdb::Txn& txn) { flip(txn, Table::slots, 2); },
         [](Lmdb::Txn& txn) { flip(txn, Table::slots, 4); },
         [](Lmdb::Txn& txn) { flip(txn, Table::index, 1); },
-        [](Lmdb::Txn& txn) { flip(txn, Table::sessions, 1); },
+        [](Lmdb::Txn& txn) { flip(txn, Table::sessions, stored_key(1, key_of(1))); },
         [](Lmdb::Txn& txn) { flip(txn, Table::meta, kPromiseKey); },
         [](Lmdb::Txn& txn) { flip(txn, Table::meta, kNumbersKey); },
         [](Lmdb::Txn& txn) { REQUIRE(txn.erase(Table::slots, 1)); },
         [](Lmdb::Txn& txn) { REQUIRE(txn.erase(Table::slots, 3)); },
         [](Lmdb::Txn& txn) { REQUIRE(txn.erase(Table::index, 1)); },
         [](Lmdb::Txn& txn) { REQUIRE(txn.erase(Table::index, 3)); },
+        // Another value, whole, with as many entries.
+        [](Lmdb::Txn& txn) {
+          const auto value = batch_of({append_command({1}, {1}, {"a", "B"})});
+          std::vector<std::byte> bytes(kSlotHeaderBytes + value.size());
+          write_slot_header({{2}, {1}, {1, kN1}, value},
+                            std::span(bytes).first<kSlotHeaderBytes>());
+          value.copy_to(bytes.data() + kSlotHeaderBytes);
+          REQUIRE(txn.put(Table::slots, 2, bytes));
+        },
         [](Lmdb::Txn& txn) {
           REQUIRE(txn.put(Table::index, 3, seal_index_row({{3}, {3}, 2, {{0, 1}}})));
         },
