@@ -73,14 +73,10 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
   const auto known = voted_.find(accept.slot);
   // A vote that this process has written only needs its answer again, after that write.
   if (known == voted_.end() || known->second != vote) {
-    const ValueKind kind = accept.value.kind();
-    const bool needs_room = kind != ValueKind::noop && kind != ValueKind::stop_sign;
-    const bool recovers = accept.recovers && accept.value.size() <= space_to_recover_;
-    if (space_full_ && needs_room && !recovers) {
+    if (space_full_ && !takes_room(accept)) {
       send(source, Nack{.ballot = accept.ballot, .promised = promised_, .no_space = true}, out);
       return;
     }
-    if (space_full_ && needs_room) space_to_recover_ -= accept.value.size();
     // Voting raises the promise too, in the same transaction (WriteAccepted says so to the store).
     promised_ = accept.ballot;
     out.writes.emplace_back(
@@ -88,6 +84,21 @@ void Acceptor::on_accept(NodeId source, const Accept& accept, Effects& out) {
     if (known != voted_.end() || voted_.size() < kVotedMax) voted_[accept.slot] = vote;
   }
   acknowledge(source, accept.ballot, accept.slot, out);
+}
+
+/// On a full disk: whether the value needs no room that counts, or gets it out of what is kept.
+bool Acceptor::takes_room(const Accept& accept) {
+  const ValueKind kind = accept.value.kind();
+  const std::size_t bytes = accept.value.size();
+  if (kind == ValueKind::noop || kind == ValueKind::stop_sign) return true;
+  const auto take = [bytes](std::uint64_t& kept) {
+    if (bytes > kept) return false;
+    kept -= bytes;
+    return true;
+  };
+  if (accept.recovers && take(space_kept_.to_recover)) return true;
+  const bool upkeep = kind == ValueKind::upkeep && bytes <= kUpkeepBytesMax;
+  return upkeep && take(space_kept_.for_upkeep);
 }
 
 void Acceptor::on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& out) {

@@ -69,20 +69,26 @@ class Acceptor {
   /// The vote at `slot` cannot be read back: should it come again, it is written again.
   void on_faulty(Slot slot) { voted_.erase(slot); }
   /// `low`: told to the leader, which takes no more appends. `full`: new batches are refused; noops
-  /// and stop-signs are not.
+  /// and stop-signs are not, nor is upkeep.
   void set_space(bool low, bool full) {
     space_low_ = low;
     space_full_ = full;
   }
-  /// A write has found the disk full before it was measured. `recover_bytes` at most are left for
-  /// set_space_to_recover().
-  void found_full(std::uint64_t recover_bytes) {
-    if (!space_full_) space_to_recover_ = std::min(space_to_recover_, recover_bytes);
+  /// On a full disk, values are voted for within so many bytes: those that recover
+  /// (Accept::recovers), and those that make room (ValueKind::upkeep).
+  struct SpaceKept {
+    std::uint64_t to_recover = 0;
+    std::uint64_t for_upkeep = 0;
+  };
+  void set_space_kept(const SpaceKept& kept) { space_kept_ = kept; }
+  /// A write has found the disk full before it was measured. At most so much is kept.
+  void found_full(const SpaceKept& kept) {
+    if (!space_full_) {
+      space_kept_.to_recover = std::min(space_kept_.to_recover, kept.to_recover);
+      space_kept_.for_upkeep = std::min(space_kept_.for_upkeep, kept.for_upkeep);
+    }
     set_space(true, true);
   }
-  /// On a full disk, accepts that recover values (Accept::recovers) are voted for within so many
-  /// bytes.
-  void set_space_to_recover(std::uint64_t bytes) { space_to_recover_ = bytes; }
 
   /// What must be true after each step, or what is not, as a sentence (PMMC 2.2, A1 to A3).
   [[nodiscard]] std::string check() const;
@@ -107,6 +113,7 @@ class Acceptor {
   void on_prepare(NodeId source, const Prepare& prepare, Effects& out);
   void on_accept(NodeId source, const Accept& accept, Effects& out);
   void on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& out);
+  [[nodiscard]] bool takes_room(const Accept& accept);
   void send(NodeId to, Body body, Effects& out) const;
   void acknowledge(NodeId to, Ballot ballot, Slot slot, Effects& out) const;
 
@@ -117,7 +124,7 @@ class Acceptor {
   std::map<Slot, Voted> voted_;  // From chosen_end_ on.
   bool space_low_ = false;
   bool space_full_ = false;
-  std::uint64_t space_to_recover_ = 0;
+  SpaceKept space_kept_;
 };
 
 }  // namespace stele::paxos

@@ -14,11 +14,14 @@ namespace stele::log {
 /// An outcome of an attempt that had no effect and never will have.
 [[nodiscard]] bool is_refusal(Outcome outcome);
 
+/// The log has decided it: an outcome of a chosen slot.
+[[nodiscard]] bool is_decided(Outcome outcome);
+
 struct Told {
   std::optional<Errc> error;
   AppendResult result;
 };
-/// Of a decided outcome: ok, forgotten, skipped, condition_failed. `sequence`: of the append,
+/// Of a decided outcome. `sequence`: of the append,
 /// within the result; `stop_detail`: why it was taken back, if it was.
 [[nodiscard]] Told told_of(const PendingAppend& append, const CommandResult& result,
                            Sequence sequence, Time now, const char* stop_detail);

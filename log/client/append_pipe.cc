@@ -34,8 +34,8 @@ AppendPipe::AppendPipe(const ClientParts& client)
 
 // --- Taking ----------------------------------------------------------------------------
 
-bool AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
-                        std::unique_ptr<AppendDone> done) {
+bool AppendPipe::append(const Asked& asked, Duration timeout, std::unique_ptr<AppendDone> done) {
+  const std::span<const std::byte> payload = asked.payload;
   AppendResult refused;
   const auto refuse = [&](Errc error) {
     client_.completions.add(std::move(done), error, std::move(refused));
@@ -46,7 +46,7 @@ bool AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Durat
     refused.detail = pending_.stop_detail();
     return refuse(Errc::stopped);
   }
-  if (!net::is_counter(condition.value)) {
+  if (!net::is_counter(asked.condition.value)) {
     refused.detail = kLsnsMax;
     return refuse(Errc::invalid_argument);
   }
@@ -64,8 +64,8 @@ bool AppendPipe::append(std::span<const std::byte> payload, Lsn condition, Durat
     return refuse(Errc::overloaded);
   }
   fresh_bytes_ += payload.size() + kEntryHeaderBytes;
-  pending_.push(
-      {payloads_.copy(payload), condition, client_.loop.now() + timeout, std::move(done)});
+  pending_.push({asked.kind, payloads_.copy(payload), asked.condition, client_.loop.now() + timeout,
+                 std::move(done)});
   return true;
 }
 
@@ -260,11 +260,8 @@ void AppendPipe::on_result(NodeLink& from, const CommandResult& result,
   const bool from_target = client_.nodes.is_target(from);
   if (is_refusal(result.outcome))
     pending_.on_not_proposed(result.sequence, result.sequence + result.count);
+  if (is_decided(result.outcome)) return on_decided(from, result);
   switch (result.outcome) {
-    case Outcome::ok:
-    case Outcome::forgotten:
-    case Outcome::skipped:
-    case Outcome::condition_failed: on_decided(from, result); return;
     case Outcome::resend:
       if (from_target) resend_from(result.resend_from);
       return;
@@ -290,8 +287,7 @@ void AppendPipe::on_result(NodeLink& from, const CommandResult& result,
     case Outcome::shutting_down:
       if (from_target) client_.turns.leave_target(all.leader, from.name() + " does not lead");
       return;
-    case Outcome::trimmed:
-    case Outcome::corrupt: return;
+    default: return;
   }
 }
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 
 #include "log/client/client_parts.h"
@@ -24,9 +23,8 @@ class AppendPipe {
  public:
   explicit AppendPipe(const ClientParts& client);
 
-  /// Takes an append, or tells why not: then false.
-  bool append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
-              std::unique_ptr<AppendDone> done);
+  /// Takes an append, or another command, or tells why not: then false.
+  bool append(const Asked& asked, Duration timeout, std::unique_ptr<AppendDone> done);
   /// Opens a session, or sends what was not sent yet, as far as the window allows.
   void send(NodeLink& leader);
   /// Sends what has been appended just now, before callers are told of more.

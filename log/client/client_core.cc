@@ -44,15 +44,19 @@ ClientCore::~ClientCore() {
 
 // --- Operations ------------------------------------------------------------------------
 
-void ClientCore::append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
-                        std::unique_ptr<AppendDone> done) {
-  if (appends_.append(payload, condition, timeout, std::move(done))) closed_ = false;
+void ClientCore::append(const Asked& asked, Duration timeout, std::unique_ptr<AppendDone> done) {
+  if (appends_.append(asked, timeout, std::move(done))) closed_ = false;
   wake();
 }
 
 void ClientCore::read(const ReadOptions& options, ReadDone done) {
   closed_ = false;
   reads_.read(options, std::move(done));
+}
+
+void ClientCore::retention(Duration timeout, RetentionDone done) {
+  closed_ = false;
+  reads_.read_retention(timeout, std::move(done));
 }
 
 void ClientCore::tail(Lsn lsn_begin, ReadDone done) {

@@ -30,9 +30,9 @@ class ClientCore final : ClientTurns, NodeLinkListener {
   ClientCore(net::Loop& loop, net::Dialer& dialer, ClientOptions options);
   ~ClientCore() override;
 
-  void append(std::span<const std::byte> payload, Lsn condition, Duration timeout,
-              std::unique_ptr<AppendDone> done);
+  void append(const Asked& asked, Duration timeout, std::unique_ptr<AppendDone> done);
   void read(const ReadOptions& options, ReadDone done);
+  void retention(Duration timeout, RetentionDone done);
   /// The next entries from `lsn_begin` on ({}: from the present end), once there are some.
   void tail(Lsn lsn_begin, ReadDone done);
   /// Asks every node it knows or hears of.

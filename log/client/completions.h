@@ -10,12 +10,14 @@
 
 #include <stele/client_types.h>
 #include <stele/completion.h>
+#include <stele/retention.h>
 
 namespace stele::log {
 
 /// Gets called once, on the loop, never from within the call that took it.
 using AppendDone = detail::Completion<AppendResult>;
 using ReadDone = std::function<void(std::optional<Errc>, ReadResult)>;
+using RetentionDone = std::function<void(std::optional<Errc>, RetentionReport)>;
 using StatusDone = std::function<void(std::vector<NodeStatus>)>;
 
 /// Told one after the other, in the order in which they were added. Loop thread only.

@@ -5,6 +5,7 @@
 
 #include "log/client/nodes.h"
 #include "log/format/command.h"
+#include "paxos/base/bytes.h"
 #include "paxos/base/check.h"
 
 namespace stele::log {
@@ -67,14 +68,17 @@ std::size_t PendingAppends::neighbours(std::size_t index, const Bounds& bounds) 
   std::size_t count = 1;
   std::size_t bytes = first.payload.bytes.size() + kEntryHeaderBytes;
   const std::size_t most = std::min(size(), bounds.window);
-  while (index + count < most && first.condition == Lsn{}) {
+  const auto alone = [](const PendingAppend& one) {
+    return !one.skip && (one.condition != Lsn{} || one.kind != CommandKind::append);
+  };
+  while (index + count < most && !alone(first)) {
     const PendingAppend& next = at(index + count);
     const std::size_t size = next.payload.bytes.size();
     // One that is over the limit is told so when its own turn comes, not with its neighbours.
     const bool over = !next.skip && bounds.entry_bytes_max != 0 && size > bounds.entry_bytes_max;
     const std::size_t more = size + kEntryHeaderBytes;
     const bool fits = first.skip || (bytes + more <= bounds.bytes_max && !over);
-    if (next.consumed || next.skip != first.skip || next.condition != Lsn{} || !fits) break;
+    if (next.consumed || next.skip != first.skip || alone(next) || !fits) break;
     bytes += more;
     ++count;
   }
@@ -83,21 +87,25 @@ std::size_t PendingAppends::neighbours(std::size_t index, const Bounds& bounds) 
 
 Slice PendingAppends::command(SessionId session, std::size_t index, std::size_t count) const {
   STELE_CHECK(count > 0 && index + count <= size());
-  const Command command{.kind = at(index).skip ? CommandKind::skip : CommandKind::append,
+  const PendingAppend& first = at(index);
+  const Command command{.kind = first.skip ? CommandKind::skip : first.kind,
                         .session = session,
                         .sequence = first_ + index,
                         .count = static_cast<std::uint32_t>(count),
                         .acked = {first_.value - 1},
-                        .condition = at(index).condition,
+                        .condition = first.condition,
                         .body = {}};
-  const std::size_t entries = command.kind == CommandKind::append ? count : 0;
-  std::size_t entries_bytes = 0;
+  const bool append = command.kind == CommandKind::append;
+  const bool other = !append && !first.skip;
+  std::size_t body_bytes = other ? first.payload.bytes.size() : 0;
+  const std::size_t entries = append ? count : 0;
   for (std::size_t i = index; i < index + entries; ++i)
-    entries_bytes += kEntryHeaderBytes + at(i).payload.bytes.size();
+    body_bytes += kEntryHeaderBytes + at(i).payload.bytes.size();
   auto bytes = std::make_shared<std::vector<std::byte>>();
-  bytes->reserve(Command::kHeaderBytes + entries_bytes);
-  put_command_header(command, entries_bytes, *bytes);
+  bytes->reserve(Command::kHeaderBytes + body_bytes);
+  put_command_header(command, body_bytes, *bytes);
   for (std::size_t i = index; i < index + entries; ++i) put_entry(at(i).payload.bytes, *bytes);
+  if (other) ByteWriter(*bytes).put_bytes(first.payload.bytes);
   const std::span<const std::byte> view(*bytes);
   return {std::move(bytes), view};
 }

@@ -1,4 +1,5 @@
-// A client's appends, in the order of their sequences, until each outcome is known.
+// A client's appends, and its other commands, in the order of their sequences, until each outcome
+// is known.
 #pragma once
 
 #include <cstddef>
@@ -6,16 +7,26 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "log/client/client_parts.h"
 #include "log/client/completions.h"
+#include "log/format/command.h"
 #include "paxos/base/outcome.h"
 #include "paxos/base/value.h"
 
 namespace stele::log {
 
+/// What a session is to do next: an append, or another command.
+struct Asked {
+  std::span<const std::byte> payload;  ///< Of an entry; of other kinds the body of the command.
+  Lsn condition{};                     ///< {}: none.
+  CommandKind kind = CommandKind::append;
+};
+
 struct PendingAppend {
+  CommandKind kind = CommandKind::append;
   Slice payload;
   Lsn condition;  ///< {}: none.
   Time deadline;

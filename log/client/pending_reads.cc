@@ -58,6 +58,14 @@ void PendingReads::read(const ReadOptions& options, ReadDone done) {
   client_.turns.wake();
 }
 
+void PendingReads::read_retention(Duration timeout, RetentionDone done) {
+  Pending pending;
+  pending.retention_done = std::move(done);
+  pending.deadline = client_.loop.now() + timeout;
+  reads_.emplace(client_.turns.next_request(), std::move(pending));
+  client_.turns.wake();
+}
+
 NodeLink* PendingReads::link_for(const Pending& read) {
   return read.is_for_target() ? client_.nodes.target() : client_.nodes.link_of(read.options.node);
 }
@@ -81,8 +89,12 @@ void PendingReads::send() {
     }
     if (!read.is_for_target() && to->may_dial()) to->dial();
     if (!to->ready()) continue;
-    const net::Read message{request, read.options.lsn_begin, read.options.lsn_end,
-                            bytes_max_of(read), read.is_for_target()};
+    const net::Read message{request,
+                            read.options.lsn_begin,
+                            read.options.lsn_end,
+                            bytes_max_of(read),
+                            read.is_for_target(),
+                            read.retention_done != nullptr};
     if (!to->send(message)) continue;
     read.asked = to;
     read.asked_at = now;
@@ -100,6 +112,13 @@ void PendingReads::on_answer(NodeLink& from, const net::ReadAnswer& answer) {
   told.detail = answer.detail;
   switch (answer.outcome) {
     case Outcome::ok: {
+      if (answer.retention.has_value() != (read.retention_done != nullptr)) {
+        from.fail("it has answered another question");
+        return;
+      }
+      RetentionReport report = answer.retention.value_or(RetentionReport{});
+      report.first_lsn = answer.first_lsn;
+      report.lsn_end = answer.lsn_end;
       if (!add_entries(answer.entries, answer.lsn_begin, answer.count, told)) {
         from.fail("it sent entries that cannot be read");
         return;
@@ -107,7 +126,7 @@ void PendingReads::on_answer(NodeLink& from, const net::ReadAnswer& answer) {
       client_.nodes.on_served();
       client_.nodes.forget_failure();
       client_.patience.on_read_served(client_.loop.now());
-      end(answer.request, std::nullopt, std::move(told));
+      end(answer.request, std::nullopt, std::move(told), std::move(report));
       return;
     }
     case Outcome::trimmed:
@@ -131,18 +150,31 @@ void PendingReads::on_answer(NodeLink& from, const net::ReadAnswer& answer) {
       std::max(read.again_at, client_.loop.now() + std::chrono::milliseconds(answer.retry_ms));
 }
 
-void PendingReads::end(std::uint64_t request, std::optional<Errc> error, ReadResult result) {
+void PendingReads::end(std::uint64_t request, std::optional<Errc> error, ReadResult result,
+                       RetentionReport report) {
   auto read = reads_.extract(request);
   if (read.empty()) return;
-  client_.completions.add(std::move(read.mapped().done), error, std::move(result));
+  tell(read.mapped(), error, std::move(result), std::move(report));
   client_.turns.wake();
+}
+
+void PendingReads::tell(Pending& read, std::optional<Errc> error, ReadResult result,
+                        RetentionReport report) {
+  if (!read.retention_done) {
+    return client_.completions.add(std::move(read.done), error, std::move(result));
+  }
+  report.detail = result.detail;
+  client_.completions.add(
+      [done = std::move(read.retention_done), error, report = std::move(report)]() mutable {
+        done(error, std::move(report));
+      });
 }
 
 void PendingReads::end_all(Errc error, const std::string& detail) {
   for (auto& [request, read] : std::exchange(reads_, {})) {
     ReadResult result;
     result.detail = detail;
-    client_.completions.add(std::move(read.done), error, std::move(result));
+    tell(read, error, std::move(result));
   }
 }
 

@@ -21,6 +21,8 @@ class PendingReads {
   explicit PendingReads(const ClientParts& client) : client_(client) {}
 
   void read(const ReadOptions& options, ReadDone done);
+  /// What is kept, from the leader, linearizable.
+  void read_retention(Duration timeout, RetentionDone done);
   /// Asks what is not asked.
   void send();
   void on_answer(NodeLink& from, const net::ReadAnswer& answer);
@@ -47,6 +49,7 @@ class PendingReads {
   struct Pending {
     ReadOptions options;
     ReadDone done;
+    RetentionDone retention_done;  // Instead of `done`: it is not entries that are asked for.
     Time deadline;
     NodeLink* asked = nullptr;
     Time asked_at{};
@@ -59,7 +62,10 @@ class PendingReads {
 
   NodeLink* link_for(const Pending& read);
   [[nodiscard]] Duration patience(const Pending& read) const;
-  void end(std::uint64_t request, std::optional<Errc> error, ReadResult result);
+  void end(std::uint64_t request, std::optional<Errc> error, ReadResult result,
+           RetentionReport report = {});
+  void tell(Pending& read, std::optional<Errc> error, ReadResult result,
+            RetentionReport report = {});
   [[nodiscard]] static std::uint32_t bytes_max_of(const Pending& read);
 
   const ClientParts& client_;

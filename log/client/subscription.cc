@@ -85,7 +85,7 @@ void Subscription::on_end(NodeLink& from, const net::TailEnd& end) {
     result.detail = trimmed ? trimmed_below(end.first_lsn) : end.detail;
     client_.completions.add(std::exchange(tail_.waiting, nullptr),
                             trimmed ? Errc::trimmed : Errc::corrupt, std::move(result));
-  } else if (client_.nodes.is_target(from)) {
+  } else if (!trimmed && client_.nodes.is_target(from)) {
     client_.turns.leave_target(end.leader, from.name() + " ended the tail");
   }
   client_.turns.wake();

@@ -71,10 +71,14 @@ paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max
   std::vector<Slice> parts{{head, *head}};
 
   std::size_t taken = BatchHeader::kBytes;
+  bool upkeep = true;
   while (!waiting_.empty()) {
     Waiting& next = waiting_.front();
     const std::span<const std::byte> bytes = next.bytes.bytes;
     if (parts.size() > 1 && taken + bytes.size() > bytes_max) break;
+    const bool more_upkeep = upkeep && is_upkeep(next.kind);
+    if (more_upkeep && parts.size() > 1 && taken + bytes.size() > paxos::kUpkeepBytesMax) break;
+    upkeep = more_upkeep;
     taken += bytes.size();
     bytes_ -= bytes.size();
     std::span<const std::byte>& last = parts.back().bytes;
@@ -88,7 +92,8 @@ paxos::Value BatchBuilder::take(const BatchHeader& header, std::size_t bytes_max
     if (ends) break;
   }
   const std::uint64_t digest = net::value_digest(parts);
-  return {paxos::ValueKind::batch, std::move(parts), digest};
+  upkeep = upkeep && taken <= paxos::kUpkeepBytesMax;
+  return {upkeep ? paxos::ValueKind::upkeep : paxos::ValueKind::batch, std::move(parts), digest};
 }
 
 std::vector<Slice> BatchBuilder::take_all() {
@@ -96,6 +101,21 @@ std::vector<Slice> BatchBuilder::take_all() {
   for (Waiting& waiting : waiting_) commands.push_back(std::move(waiting.bytes));
   waiting_.clear();
   bytes_ = 0;
+  return commands;
+}
+
+std::vector<Slice> BatchBuilder::take_all_but_upkeep() {
+  std::vector<Slice> commands;
+  std::deque<Waiting> kept;
+  for (Waiting& waiting : waiting_) {
+    if (is_upkeep(waiting.kind)) {
+      kept.push_back(std::move(waiting));
+      continue;
+    }
+    bytes_ -= waiting.bytes.bytes.size();
+    commands.push_back(std::move(waiting.bytes));
+  }
+  waiting_ = std::move(kept);
   return commands;
 }
 

@@ -48,11 +48,14 @@ class BatchBuilder {
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
   /// The next batch: as many commands as fit into `bytes_max`, but at least one if there is any; an
-  /// open_session is the last of its batch. Without commands: a batch that only carries time.
+  /// open_session is the last of its batch. Without commands: a batch that only carries time. If
+  /// all commands are upkeep, and there is room for them in such a value, it is one.
   [[nodiscard]] paxos::Value take(const BatchHeader& header, std::size_t bytes_max);
 
   /// Gives back everything that waits.
   [[nodiscard]] std::vector<Slice> take_all();
+  /// Gives back everything that waits and is no upkeep.
+  [[nodiscard]] std::vector<Slice> take_all_but_upkeep();
 
   static constexpr std::size_t kCopyBytesMax = Packer::kPieceBytesMax;
 

@@ -24,7 +24,18 @@ enum class CommandKind : std::uint8_t {
   skip = 2,          ///< Consumes sequences without an entry: the client gave up on them.
   open_session = 3,  ///< session: a nonce; count: the window; acked: the time to live in µs.
   close_session = 4,
+  trim = 5,    ///< Bodies of this and the next ones: log/format/retention.h.
+  retain = 6,  ///< A leader's own; of no session.
+  set_retention = 7,
+  set_hold = 8,
+  release_hold = 9,
 };
+
+/// Whether a command makes room, or is needed for it: it may travel in a value of
+/// paxos::ValueKind::upkeep, which is taken on a full disk, too.
+[[nodiscard]] constexpr bool is_upkeep(CommandKind kind) {
+  return kind >= CommandKind::skip && kind <= CommandKind::release_hold;
+}
 
 /// One command, as a client wrote it. It goes from the client's frame to the disk as it is.
 struct Command {

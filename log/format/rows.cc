@@ -31,6 +31,7 @@ std::string name_of(Table table) {
     case Table::sessions: return "sessions";
     case Table::runs: return "runs";
     case Table::segments: return "segments";
+    case Table::retention: return "retention";
   }
   return "table " + std::to_string(static_cast<unsigned>(table));
 }

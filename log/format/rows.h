@@ -23,7 +23,8 @@ enum class Table : std::uint8_t {
   index = 3,
   sessions = 4,
   runs = 7,
-  segments = 8
+  segments = 8,
+  retention = 9
 };
 /// Numbers of tables are below.
 inline constexpr std::size_t kTablesEnd = 32;

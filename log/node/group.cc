@@ -201,6 +201,7 @@ void Group::on_report(NodeId from, const net::Report& report) {
   // A node that takes no part serves nothing.
   if (!report.points.empty() && !soundness_.is_outvoted(from)) {
     replica_->hear_of(from, report.points.front().chosen_end);
+    replica_->on_durable_end(from, report.durable_end);
   }
 }
 
@@ -220,7 +221,9 @@ void Group::on_gone(NodeId node) {
 void Group::report() {
   if (!membership_.born()) return;
   reported_at_ = loop_.now();
-  links_.peers().send_report(soundness_.report(replica_ ? &replica_->trail() : nullptr));
+  net::Report report = soundness_.report(replica_ ? &replica_->trail() : nullptr);
+  if (replica_) report.durable_end = store_->readable().chosen_end;
+  links_.peers().send_report(report);
 }
 
 /// Stops what this node says and serves while it may be wrong.
@@ -336,6 +339,7 @@ void Group::report_replica(NodeReport& report) const {
   report.applied_lsn = {numbers.next_lsn.value - 1};
   report.first_lsn = numbers.first_lsn;
   report.state_hash = numbers.hash;
+  report.retained_bytes = replica_->retained_bytes();
 }
 
 std::string Group::fault_before_birth() const {

@@ -93,7 +93,7 @@ class Links::Inbound final : public net::LinkHandler {
       // A copy that was put back is to learn of it from any node that it reaches.
       const auto seen = links_.listener_->seen(hello.node);
       if (admitted.error().code == Errc::foreign_directory && seen)
-        link_->send(net::Report{{*seen}, {}});
+        link_->send(net::Report{{*seen}, {}, {}});
       return turn_away(admitted.error().detail);  // The log has it by now.
     }
     hello_ = hello;

@@ -30,7 +30,10 @@ void AcceptorActor::handle(Letter& letter) {
     const std::size_t most = std::min<std::size_t>(
         kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
     if (store_.backlog_bytes() + turn_bytes_ > most) return;
-    if (space.free_bytes == 0) acceptor_.found_full(space.kept_bytes_max / 2);
+    if (space.free_bytes == 0) {
+      const std::uint64_t half = space.kept_bytes_max / 2;
+      acceptor_.found_full({half, half + half / 2});
+    }
   }
   const std::size_t writes = effects_.writes.size();
   acceptor_.step(letter.from, letter.message, effects_);

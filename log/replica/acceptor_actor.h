@@ -31,7 +31,7 @@ class AcceptorActor final : public net::Actor<Letter> {
   /// The record of that slot cannot be read.
   void on_faulty(Slot slot) { acceptor_.on_faulty(slot); }
   void set_space(bool low, bool full) { acceptor_.set_space(low, full); }
-  void set_space_to_recover(std::uint64_t bytes) { acceptor_.set_space_to_recover(bytes); }
+  void set_space_kept(const paxos::Acceptor::SpaceKept& kept) { acceptor_.set_space_kept(kept); }
   [[nodiscard]] const paxos::Acceptor& role() const { return acceptor_; }
 
   static constexpr std::size_t kLettersMax = 65536;

@@ -59,7 +59,7 @@ void ProposerActor::tick() {
   // What waits for room among the bytes in flight must not take it this way.
   const bool idle = waiting_.empty() && loop().now() - proposed_at_ >= limits_.time_slot_every;
   if (idle && proposer_.window_open() &&
-      proposer_.room(loop().now()) == paxos::Proposer::Room::enough)
+      proposer_.room(loop().now()) != paxos::Proposer::Room::unknown)
     propose_batch();
   flush();
 }
@@ -97,7 +97,11 @@ void ProposerActor::propose_waiting() {
   const bool none = room == paxos::Proposer::Room::none;
   // What a full disk keeps is not for new values.
   const bool lacks = room != paxos::Proposer::Room::enough && proposer_.anybody_full();
-  if (lacks || space_low_) drop_waiting(none ? Outcome::no_space : Outcome::overloaded);
+  if (lacks || space_low_) {
+    for (const Slice& command : waiting_.take_all_but_upkeep()) {
+      listener_.on_dropped(command, none ? Outcome::no_space : Outcome::overloaded);
+    }
+  }
   // Others may choose without the own disk, which must keep up all the same: callers are answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   std::size_t proposed = 0;  // On its way to the own acceptor.

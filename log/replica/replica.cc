@@ -52,7 +52,8 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
                    {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
                std::move(state), options_.configuration.epoch(), options_.piece_bytes_max, *this),
       proposer_(loop, make_proposer(options_, acceptor, loop.now()), limits(options_, store),
-                *this) {
+                *this),
+      trimmer_(store, [this](const RetainCommand& command) { propose(command); }) {
   if (acceptor.promise_faulty) {
     events_.event(EventLevel::error, "promise_faulty", {{"reason", fault()}});
   }
@@ -154,9 +155,11 @@ Outcome Replica::submit(CommandKind kind, Slice command) {
   if (!proposer_.role().leads()) return Outcome::not_leader;
   using Room = paxos::Proposer::Room;
   const Room room = proposer_.role().room(loop_.now());
-  if (room == Room::none) return Outcome::no_space;
+  // What makes room is taken on full disks, too.
+  const bool needs_room = !is_upkeep(kind);
+  if (room == Room::none && needs_room) return Outcome::no_space;
   // Another node takes over, or comes back, in a moment.
-  if (room == Room::unknown || space_low_) return Outcome::overloaded;
+  if (room == Room::unknown || (space_low_ && needs_room)) return Outcome::overloaded;
   return proposer_.submit(kind, std::move(command));
 }
 
@@ -200,6 +203,32 @@ void Replica::tick() {
   check_lag();
   proposer_.tick();
   learner_.tick();
+  trim();
+}
+
+/// A member that was not heard of may lack everything.
+void Replica::trim() {
+  if (ended_) return;
+  Slot needed = state().numbers().chosen_end;
+  for (const NodeId node : options_.configuration.members()) {
+    if (node == options_.self) continue;
+    const auto told = durable_ends_.find(node);
+    needed = std::min(needed, told == durable_ends_.end() ? Slot{} : told->second);
+  }
+  trimmer_.tick(loop_.now(), state(), proposer_.role().leads() && caught_up(), needed);
+  const Slot first = store_.holding().first_slot;
+  faulty_slots_.erase(faulty_slots_.begin(), faulty_slots_.lower_bound(first));
+}
+
+void Replica::propose(const RetainCommand& command) {
+  const std::vector<std::byte> body = body_of(command);
+  const auto bytes = std::make_shared<std::vector<std::byte>>();
+  Command header;
+  header.kind = CommandKind::retain;
+  header.count = 1;
+  put_command_header(header, body.size(), *bytes);
+  bytes->insert(bytes->end(), body.begin(), body.end());
+  static_cast<void>(submit(CommandKind::retain, {bytes, *bytes}));
 }
 
 void Replica::check_space() {
@@ -220,7 +249,8 @@ void Replica::check_space() {
   }
   acceptor_.set_space(low, full);
   // What phase 1 has found may be all that a new leader lacks: half of what is kept is for that, or
-  // what is free but for a part of the reserve. What was taken since is known by the next measure.
+  // what is free but for a part of the reserve. What makes room, of which there is little, may take
+  // half of the rest. What was taken since is known by the next measure.
   const Space space = store_.space();
   if (space.measured != space_seen_ || space.measured == 0) {
     space_seen_ = space.measured;
@@ -228,8 +258,11 @@ void Replica::check_space() {
         space.kept_bytes_max != 0 ? space.kept_bytes_max / 2 : options_.reserve_bytes / 4;
     const std::uint64_t there =
         std::min(space.free_bytes, options_.reserve_bytes) + space.kept_bytes;
-    const std::uint64_t gone = left + store_.backlog_bytes();
-    acceptor_.set_space_to_recover(there > gone ? there - gone : 0);
+    const auto above = [&](std::uint64_t kept) {
+      const std::uint64_t gone = kept + store_.backlog_bytes();
+      return there > gone ? there - gone : 0;
+    };
+    acceptor_.set_space_kept({above(left), above(left / 2)});
   }
   learner_.set_space_full(full);
   proposer_.set_space_low(low);

@@ -13,6 +13,7 @@
 #include "log/replica/acceptor_actor.h"
 #include "log/replica/learner_actor.h"
 #include "log/replica/proposer_actor.h"
+#include "log/replica/trimmer.h"
 #include "log/store/store.h"
 #include "net/link/peers.h"
 
@@ -92,6 +93,12 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void set_all_connected(bool all);
   /// Another node says that it has applied the slots below `chosen_end`.
   void hear_of(NodeId node, Slot chosen_end);
+  /// Another node says that it has them durably: it needs none of them from others.
+  void on_durable_end(NodeId node, Slot durable_end) { durable_ends_[node] = durable_end; }
+  /// As of Trimmer.
+  [[nodiscard]] std::uint64_t retained_bytes() const {
+    return trimmer_.retained_bytes(state().numbers()).value_or(0);
+  }
   /// Bytes of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
   /// Linearizable reads that are not confirmed yet.
@@ -141,6 +148,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void check_space();
   void check_faulty_slots();
   void check_lag();
+  void trim();
+  void propose(const RetainCommand& command);
   [[nodiscard]] std::string lag() const;
   void release_reads();
 
@@ -154,6 +163,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   AcceptorActor acceptor_;
   LearnerActor learner_;
   ProposerActor proposer_;
+  Trimmer trimmer_;
+  std::map<NodeId, Slot> durable_ends_;  // Of other nodes, as they have said.
 
   std::unique_ptr<net::Timer> timer_;
   std::uint64_t reads_ = 0;

@@ -54,6 +54,7 @@ void ClientReads::serve_waiting() {
 
 void ClientReads::serve(const net::Read& read, std::size_t bytes_max) {
   if (!serving_.serves()) return finish(bytes_max, refused(read, Outcome::not_leader));
+  if (read.retention) return finish(bytes_max, retention(read));
   const StateNumbers& numbers = serving_.state().numbers();
   const Lsn applied_end = numbers.next_lsn;
   const Lsn end = read.lsn_end == Lsn{} ? applied_end : std::min(read.lsn_end, applied_end);
@@ -64,6 +65,10 @@ void ClientReads::serve(const net::Read& read, std::size_t bytes_max) {
         if (!alive.lock()) return;
         // It has found meanwhile that it may be wrong.
         if (!serving_.serves()) return finish(bytes_max, refused(read, Outcome::not_leader));
+        // Entries that were trimmed meanwhile are told as trimmed, whatever was found of them.
+        if (read.lsn_begin < serving_.state().numbers().first_lsn) {
+          return finish(bytes_max, refused(read, Outcome::trimmed));
+        }
         net::ReadAnswer answer = blank(read);
         answer.count = found.count;
         answer.lsn_end = applied_end;
@@ -88,6 +93,24 @@ void ClientReads::finish(std::size_t bytes_max, const net::ReadAnswer& answer) {
   loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.lock()) serve_waiting();
   });
+}
+
+net::ReadAnswer ClientReads::retention(const net::Read& read) const {
+  const Retention& kept = serving_.state().retention();
+  const StateNumbers& numbers = serving_.state().numbers();
+  const auto milliseconds = [](std::uint64_t us) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(us));
+  };
+  net::ReadAnswer answer = blank(read);
+  answer.lsn_end = numbers.next_lsn;
+  RetentionReport& report = answer.retention.emplace();
+  report.retention = {kept.policy().bytes, milliseconds(kept.policy().age_us)};
+  report.retained_bytes = serving_.replica()->retained_bytes();
+  for (const auto& [name, hold] : kept.holds()) {
+    const std::uint64_t left = hold.deadline_us - std::min(hold.deadline_us, numbers.log_time_us);
+    report.holds.push_back({name, hold.lsn, milliseconds(left)});
+  }
+  return answer;
 }
 
 net::ReadAnswer ClientReads::refused(const net::Read& read, Outcome outcome) const {

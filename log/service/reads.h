@@ -34,6 +34,7 @@ class ClientReads {
   void serve(const net::Read& read, std::size_t bytes_max);
   /// The answer to a read that serve() began.
   void finish(std::size_t bytes_max, const net::ReadAnswer& answer);
+  [[nodiscard]] net::ReadAnswer retention(const net::Read& read) const;
   [[nodiscard]] net::ReadAnswer refused(const net::Read& read, Outcome outcome) const;
   [[nodiscard]] net::ReadAnswer blank(const net::Read& read) const;
 

@@ -59,8 +59,17 @@ void ClientTails::end(Outcome outcome) {
   }
 }
 
+/// What it would read next is trimmed: it ends, and says so.
+bool ClientTails::end_trimmed(std::uint64_t request, const Tail& tail) {
+  const Lsn first = serving_.state().numbers().first_lsn;
+  if (tail.next >= first) return false;
+  sink_.send(net::TailEnd{request, Outcome::trimmed, first, {}, {}});
+  tails_.erase(request);
+  return true;
+}
+
 void ClientTails::pump(std::uint64_t request, Tail& tail) {
-  if (tail.reading || tail.credit <= 0 || !serving_.serves()) return;
+  if (tail.reading || !serving_.serves() || end_trimmed(request, tail) || tail.credit <= 0) return;
   const Lsn end = serving_.state().numbers().next_lsn;
   if (tail.next >= end) return;
   share_.count(sink_.queued_bytes());
@@ -91,6 +100,7 @@ void ClientTails::on_read(std::uint64_t request, EntriesRead read) {
     tails_.erase(found);
     return sink_.send(net::TailEnd{request, Outcome::not_leader, {}, {}, {}});
   }
+  if (end_trimmed(request, tail)) return;
   if (read.count == 0) {
     if (!read.fault) return;  // The next applied slot pumps again.
     sink_.send(net::TailEnd{request, Outcome::corrupt, {}, *read.fault, {}});

@@ -39,6 +39,7 @@ class ClientTails {
   };
 
   void pump(std::uint64_t request, Tail& tail);
+  bool end_trimmed(std::uint64_t request, const Tail& tail);
   void on_read(std::uint64_t request, EntriesRead read);
 
   net::Loop& loop_;

@@ -13,9 +13,14 @@ namespace {
 
 bool is_core(CommandKind kind) { return kind == CommandKind::append || kind == CommandKind::skip; }
 
-/// Opening and closing are about a session, everything else happens in one.
+/// Opening and closing are about a session, and what leaders do is of none.
 bool in_session(CommandKind kind) {
-  return kind != CommandKind::open_session && kind != CommandKind::close_session;
+  return kind != CommandKind::open_session && kind != CommandKind::close_session &&
+         kind != CommandKind::retain;
+}
+
+bool is_batch(paxos::ValueKind kind) {
+  return kind == paxos::ValueKind::batch || kind == paxos::ValueKind::upkeep;
 }
 
 tl::unexpected<Error> unknown(Slot slot, const std::string& what) {
@@ -27,7 +32,9 @@ tl::unexpected<Error> unknown(Slot slot, const std::string& what) {
 
 }  // namespace
 
-Sections known_sections(const Sessions::Bounds& bounds) { return {sessions_section(bounds)}; }
+Sections known_sections(const Sessions::Bounds& bounds) {
+  return {sessions_section(bounds), retention_section()};
+}
 
 std::vector<SectionTable> tables_of(const Sections& sections) {
   std::vector<SectionTable> tables;
@@ -48,6 +55,8 @@ LogState::LogState(const Sections& sections) {
   STELE_CHECK(!sections_.empty());
   sessions_ = dynamic_cast<Sessions*>(sections_.front().second.get());
   STELE_CHECK(sessions_ != nullptr);
+  retention_ = dynamic_cast<const Retention*>(find(Table::retention));
+  STELE_CHECK(retention_ != nullptr);
 }
 
 Result<LogState> LogState::load(const Sections& sections, const StateNumbers& numbers,
@@ -69,7 +78,7 @@ Result<void> LogState::take(const std::vector<Row>& rows) {
 
 std::vector<RowKey> LogState::missing(const paxos::Value& value) const {
   std::vector<RowKey> keys;
-  if (tabled_.empty() || value.kind() != paxos::ValueKind::batch) return keys;
+  if (tabled_.empty() || !is_batch(value.kind())) return keys;
   const auto batch = parse(value);
   if (!batch) return keys;
   for (const Command& command : batch->commands) {
@@ -90,7 +99,7 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
   out.row.slot = slot;
   out.row.first_lsn = numbers_.next_lsn;
 
-  if (value.kind() == paxos::ValueKind::batch) {
+  if (is_batch(value.kind())) {
     const auto batch = parse(value);
     if (batch) {
       apply_batch(*batch, {slot, batch->header.format, numbers_.log_time_us, {}, {}}, out);
@@ -152,7 +161,17 @@ Result<void> LogState::check_kind(const Command& command) const {
 }
 
 Result<Batch> LogState::parse(const paxos::Value& value) const {
-  return parse_batch(value, [this](const Command& command) { return check_kind(command); });
+  const bool upkeep = value.kind() == paxos::ValueKind::upkeep;
+  if (upkeep && value.size() > paxos::kUpkeepBytesMax) {
+    return fail(Errc::malformed, "upkeep of too many bytes");
+  }
+  return parse_batch(value, [&](const Command& command) -> Result<void> {
+    auto known = check_kind(command);
+    if (known && upkeep && !is_upkeep(command.kind)) {
+      return fail(Errc::malformed, "a command that is no upkeep");
+    }
+    return known;
+  });
 }
 
 Result<void> LogState::check_command(const Command& command) const {
@@ -167,6 +186,9 @@ Result<void> LogState::check_command(const Command& command) const {
   }
   if (command.kind != CommandKind::open_session && command.sequence == Sequence{}) {
     return fail(Errc::malformed, "sequence 0");
+  }
+  if (command.kind == CommandKind::retain) {
+    return fail(Errc::malformed, "what only a leader does");
   }
   return {};
 }

@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "log/format/batch.h"
+#include "log/state/retention.h"
 #include "log/state/section.h"
 #include "log/state/sessions.h"
 #include "paxos/base/value.h"
 
 namespace stele::log {
 
-/// What a state is made of. The sessions are always there, and the first.
+/// What a state is made of. The sessions are always there, and the first; so is the retention.
 using Sections = std::vector<SectionType>;
 /// All sections that this program knows. Their numbers are in log/format.
 [[nodiscard]] Sections known_sections(const Sessions::Bounds& bounds = {});
@@ -56,6 +57,7 @@ class LogState {
 
   [[nodiscard]] const StateNumbers& numbers() const { return numbers_; }
   [[nodiscard]] const Sessions& sessions() const { return *sessions_; }
+  [[nodiscard]] const Retention& retention() const { return *retention_; }
   /// Null if there is none.
   [[nodiscard]] const Section* section(Table table) const { return find(table); }
 
@@ -91,9 +93,10 @@ class LogState {
 
   StateNumbers numbers_;
   std::vector<std::pair<Table, std::unique_ptr<Section>>> sections_;  // As they were listed.
-  std::array<Section*, 256> by_kind_{};  // Null: no such kind, or append or skip.
-  Sessions* sessions_ = nullptr;         // The first of sections_.
-  std::vector<Section*> tabled_;         // Those whose rows are in the tables.
+  std::array<Section*, 256> by_kind_{};   // Null: no such kind, or append or skip.
+  Sessions* sessions_ = nullptr;          // The first of sections_.
+  const Retention* retention_ = nullptr;  // One of sections_.
+  std::vector<Section*> tabled_;          // Those whose rows are in the tables.
 };
 
 }  // namespace stele::log

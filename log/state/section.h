@@ -21,8 +21,8 @@ struct Applying {
   Slot slot;
   std::uint16_t format = kLogFormat;  ///< Of the batch: what the rules of applying it are.
   std::uint64_t log_time_us = 0;
-  Lsn first_lsn;  ///< Before this command.
-  Lsn next_lsn;   ///< Before this command.
+  Lsn first_lsn{};  ///< Before this command.
+  Lsn next_lsn{};   ///< Before this command.
 };
 
 /// What a command has done.

@@ -93,6 +93,10 @@ class Store {
   /// Sees to it that there is a commit for what write_state() has queued.
   virtual void flush() = 0;
 
+  /// Sees to it that what is durable is readable, and what was given up is the disk's again,
+  /// although nothing more is written. Commits wait for it.
+  virtual void settle() {}
+
   /// Whether the loop itself may wait for the disk, for as long as a small commit takes, which
   /// spares two wake-ups. Not on a node that others wait for while its disk stalls. At first it may
   /// not.

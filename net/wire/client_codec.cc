@@ -1,5 +1,6 @@
 // What clients and nodes say to each other.
 
+#include <algorithm>
 #include <utility>
 
 #include "net/wire/codec_parts.h"
@@ -10,8 +11,35 @@ namespace {
 
 using wire::Frame;
 
+/// A thousand years.
+constexpr std::uint64_t kMillisecondsMax = 1000ULL * 366 * 24 * 3600 * 1000;
+
 /// Of a result in a list.
 constexpr std::size_t kResultBytesMin = 40;
+/// Of a hold in a list.
+constexpr std::size_t kHoldBytesMin = 24;
+
+std::chrono::milliseconds milliseconds(std::uint64_t raw) {
+  require(raw <= kMillisecondsMax, "a time that is out of range");
+  return std::chrono::milliseconds(raw);
+}
+
+std::uint64_t number(std::chrono::milliseconds time) {
+  return static_cast<std::uint64_t>(
+      std::clamp<std::int64_t>(time.count(), 0, static_cast<std::int64_t>(kMillisecondsMax)));
+}
+
+void put(wire::Retention::Builder to, const RetentionReport& m) {
+  to.setBytes(m.retention.bytes);
+  to.setAgeMs(number(m.retention.age));
+  to.setRetainedBytes(m.retained_bytes);
+  auto list = to.initHolds(static_cast<unsigned>(m.holds.size()));
+  for (unsigned i = 0; i < m.holds.size(); ++i) {
+    list[i].setName(m.holds[i].name);
+    list[i].setLsn(m.holds[i].lsn.value);
+    list[i].setLeftMs(number(m.holds[i].left));
+  }
+}
 
 StatusAnswer status(wire::Status::Reader from) {
   NodeReport read;
@@ -25,6 +53,7 @@ StatusAnswer status(wire::Status::Reader from) {
   read.applied_lsn = {counter(from.getAppliedLsn())};
   read.first_lsn = {counter(from.getFirstLsn())};
   read.disk_bytes = from.getDiskBytes();
+  read.retained_bytes = from.getRetainedBytes();
   read.uptime_s = from.getUptimeS();
   read.state_hash = from.getStateHash();
   read.version = text(from.getVersion());
@@ -53,6 +82,19 @@ AppendResults append_results(wire::Frame::AppendResults::Reader from, const InBo
   return read;
 }
 
+RetentionReport retention(wire::Retention::Reader from, const InBody& body) {
+  RetentionReport read;
+  read.retention.bytes = counter(from.getBytes());
+  read.retention.age = milliseconds(from.getAgeMs());
+  read.retained_bytes = counter(from.getRetainedBytes());
+  body.require_came(from.getHolds().size(), kHoldBytesMin);
+  for (const auto hold : from.getHolds()) {
+    read.holds.push_back(
+        {text(hold.getName()), {counter(hold.getLsn())}, milliseconds(hold.getLeftMs())});
+  }
+  return read;
+}
+
 ReadAnswer read_result(wire::ReadResult::Reader from, InBody& body) {
   ReadAnswer read;
   read.request = from.getRequest();
@@ -65,6 +107,7 @@ ReadAnswer read_result(wire::ReadResult::Reader from, InBody& body) {
   read.leader = text(from.getLeader());
   read.retry_ms = from.getRetryMs();
   read.entries.push_back(body.take_all(from.getDigest()));
+  if (from.hasRetention()) read.retention = retention(from.getRetention(), body);
   return read;
 }
 
@@ -116,6 +159,7 @@ void put(wire::Frame::Builder to, const Read& m, OutBody&) {
   b.setLsnEnd(m.lsn_end.value);
   b.setBytesMax(m.bytes_max);
   b.setLinearizable(m.linearizable);
+  b.setRetention(m.retention);
 }
 
 void put(wire::Frame::Builder to, const ReadAnswer& m, OutBody& body) {
@@ -131,6 +175,7 @@ void put(wire::Frame::Builder to, const ReadAnswer& m, OutBody& body) {
   b.setRetryMs(m.retry_ms);
   b.setDigest(value_digest(m.entries));
   body.add(m.entries);
+  if (m.retention) put(b.initRetention(), *m.retention);
 }
 
 void put(wire::Frame::Builder to, const Tail& m, OutBody&) {
@@ -180,6 +225,7 @@ void put(wire::Frame::Builder to, const StatusAnswer& answer, OutBody&) {
   b.setAppliedLsn(m.applied_lsn.value);
   b.setFirstLsn(m.first_lsn.value);
   b.setDiskBytes(m.disk_bytes);
+  b.setRetainedBytes(m.retained_bytes);
   b.setUptimeS(m.uptime_s);
   b.setStateHash(m.state_hash);
   b.setVersion(m.version);
@@ -211,11 +257,8 @@ Message get_client(Frame::Reader from, InBody& body) {
     case Frame::APPEND_RESULTS: return append_results(from.getAppendResults(), body);
     case Frame::READ: {
       const auto m = from.getRead();
-      return Read{m.getRequest(),
-                  {counter(m.getLsnBegin())},
-                  {counter(m.getLsnEnd())},
-                  m.getBytesMax(),
-                  m.getLinearizable()};
+      return Read{m.getRequest(),  {counter(m.getLsnBegin())}, {counter(m.getLsnEnd())},
+                  m.getBytesMax(), m.getLinearizable(),        m.getRetention()};
     }
     case Frame::READ_RESULT: return read_result(from.getReadResult(), body);
     case Frame::TAIL: {

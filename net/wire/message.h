@@ -3,9 +3,11 @@
 // and back.
 #pragma once
 
+#include <stele/retention.h>
 #include <stele/status.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -67,6 +69,7 @@ struct Refused {
 struct Report {
   std::vector<Sighting> sightings;
   std::vector<StatePoint> points;
+  Slot durable_end;  ///< All slots below are chosen and durable there; {}: it does not say.
 
   bool operator==(const Report&) const = default;
 };
@@ -115,6 +118,7 @@ struct Read {
   Lsn lsn_end;  // {}: the present end.
   std::uint32_t bytes_max = 0;
   bool linearizable = false;  // Otherwise this node's own applied state.
+  bool retention = false;     // What is kept is asked for, and no entries.
 
   bool operator==(const Read&) const = default;
 };
@@ -132,6 +136,7 @@ struct ReadAnswer {
   std::string leader;
   std::uint32_t retry_ms = 0;
   std::vector<Slice> entries;
+  std::optional<RetentionReport> retention = {};  // If asked for; LSNs stand beside it.
 };
 
 /// Pushes entries from `lsn_begin` on ({}: from the next one) as they are applied.

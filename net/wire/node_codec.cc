@@ -92,6 +92,7 @@ void put(wire::Frame::Builder to, const Report& m, OutBody&) {
     points[i].setChosenEnd(m.points[i].chosen_end.value);
     points[i].setHash(m.points[i].hash);
   }
+  b.setDurableEnd(m.durable_end.value);
 }
 
 Report get_report(wire::Report::Reader from) {
@@ -107,6 +108,7 @@ Report get_report(wire::Report::Reader from) {
   for (const auto point : from.getPoints()) {
     read.points.push_back({slot(point.getChosenEnd()), point.getHash()});
   }
+  read.durable_end = {counter(from.getDurableEnd())};
   return read;
 }
 

@@ -106,6 +106,7 @@ struct StatePoint {
 struct Report {
   sightings @0 :List(Sighting);
   points @1 :List(StatePoint);
+  durableEnd @2 :UInt64;   # All slots below are chosen and durable there; 0: it does not say.
 }
 
 struct Paxos {
@@ -170,6 +171,20 @@ struct ReadResult {
   leader @7 :Text;
   retryMs @8 :UInt32;
   digest @9 :UInt64;   # XXH3 of the body.
+  retention @10 :Retention;
+}
+
+struct Hold {
+  name @0 :Text;
+  lsn @1 :UInt64;
+  leftMs @2 :UInt64;
+}
+
+struct Retention {
+  bytes @0 :UInt64;
+  ageMs @1 :UInt64;
+  holds @2 :List(Hold);
+  retainedBytes @3 :UInt64;
 }
 
 struct Status {
@@ -189,6 +204,7 @@ struct Status {
   version @13 :Text;
   fault @14 :Text;
   members @15 :List(MemberAddress);
+  retainedBytes @16 :UInt64;
 }
 
 struct Frame {
@@ -217,6 +233,7 @@ struct Frame {
       lsnEnd @17 :UInt64;
       bytesMax @18 :UInt32;
       linearizable @19 :Bool;
+      retention @40 :Bool;   # What is kept is asked for, and no entries.
     }
     readResult @20 :ReadResult;
     tail :group { request @21 :UInt64; lsnBegin @22 :UInt64; creditBytes @23 :UInt32; }

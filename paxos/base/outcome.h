@@ -19,14 +19,18 @@ enum class Outcome : std::uint8_t {
   trimmed = 6,
   session_expired = 7,
   shutting_down = 8,
-  unknown = 9,     ///< It was proposed; it may yet be chosen.
-  resend = 10,     ///< Void: an earlier sequence is missing. Send again from there, in order.
-  skipped = 11,    ///< The sequence was consumed by a skip.
-  forgotten = 12,  ///< Applied before; its LSN is no longer remembered.
-  corrupt = 13,    ///< The node cannot read what was asked for; others may.
+  unknown = 9,        ///< It was proposed; it may yet be chosen.
+  resend = 10,        ///< Void: an earlier sequence is missing. Send again from there, in order.
+  skipped = 11,       ///< The sequence was consumed by a skip.
+  forgotten = 12,     ///< Applied before; its LSN is no longer remembered.
+  corrupt = 13,       ///< The node cannot read what was asked for; others may.
+  out_of_range = 14,  ///< An LSN after the end of the log.
+  held = 15,          ///< A hold keeps entries that were to be trimmed.
+  not_found = 16,     ///< There is nothing of that name.
+  too_many = 17,      ///< There are as many as may be.
 };
 
-inline constexpr Outcome kOutcomeLast = Outcome::corrupt;
+inline constexpr Outcome kOutcomeLast = Outcome::too_many;
 
 /// What became of consecutive sequences of a session, which all ended alike.
 struct CommandResult {

@@ -34,6 +34,10 @@ std::string_view to_string(Errc code) {
     case Errc::in_use: return "in_use";
     case Errc::io: return "io";
     case Errc::stopped: return "stopped";
+    case Errc::out_of_range: return "out_of_range";
+    case Errc::held: return "held";
+    case Errc::not_found: return "not_found";
+    case Errc::too_many: return "too_many";
   }
   return "unknown";
 }
@@ -55,7 +59,11 @@ std::optional<Errc> error_of(Outcome outcome) {
     case Outcome::trimmed:
     case Outcome::session_expired:
     case Outcome::shutting_down:
-    case Outcome::corrupt: return static_cast<Errc>(outcome);
+    case Outcome::corrupt:
+    case Outcome::out_of_range:
+    case Outcome::held:
+    case Outcome::not_found:
+    case Outcome::too_many: return static_cast<Errc>(outcome);
     case Outcome::ok:
     case Outcome::unknown:
     case Outcome::resend:

@@ -24,8 +24,12 @@ enum class ValueKind : std::uint8_t {
   noop = 0,       ///< Fills a hole; has no bytes.
   batch = 1,      ///< Clients' commands; their format is the log's affair (log/format/batch.h).
   stop_sign = 2,  ///< Ends an epoch; reserved for reconfiguration.
+  upkeep = 3,     ///< A batch of what makes room, of kUpkeepBytesMax at most.
   // Others are of newer versions: voted for and kept, and never applied.
 };
+
+/// A value of ValueKind::upkeep of that size is voted for although the disk is full.
+inline constexpr std::size_t kUpkeepBytesMax = 4096;
 
 /// A handle on an immutable value; copying it copies a pointer. Any thread may read it.
 class Value {

@@ -39,10 +39,18 @@ struct Tail {
   bool whole = true;  ///< It was waited for: nothing may be missing at its end.
 };
 
+/// A reader was told that entries are trimmed, and where the log begins.
+struct Trimmed {
+  std::uint64_t from = 1;
+  std::uint64_t first = 1;
+};
+
 struct History {
   std::vector<Append> appends;  ///< Of each writer in the order of its calls.
   std::vector<Read> reads;
   std::vector<Tail> tails;
+  std::vector<Trimmed> trimmed;
+  std::uint64_t trimmed_below = 1;  ///< The highest first LSN that a trim was answered with.
 };
 
 /// Every log is a vector of payloads, entry 1 first. Returns what is wrong, one sentence each;

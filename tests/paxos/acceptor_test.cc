@@ -134,11 +134,31 @@ TEST_SUITE("paxos.acceptor") {
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, Value{}}).writes.size() == 1);
   }
 
+  // Otherwise nobody could make room.
+  TEST_CASE("on_accept: on a full disk upkeep is voted for, within its bound and what is kept") {
+    Acceptor acceptor = make_acceptor();
+    acceptor.set_space(true, true);
+    acceptor.set_space_kept({0, kUpkeepBytesMax + 10});
+    const auto upkeep = [](std::size_t bytes) {
+      const Value as_batch = value(std::string(bytes, 'u'));
+      return Value(ValueKind::upkeep, {as_batch.parts()[0]}, as_batch.digest());
+    };
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("b")}).writes.empty());
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, upkeep(kUpkeepBytesMax + 1)}).writes.empty());
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, upkeep(kUpkeepBytesMax)}).writes.size() == 1);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {2}, upkeep(10)}).writes.size() == 1);
+    const auto spent = step(acceptor, kN1, Accept{{1, kN1}, {3}, upkeep(1)});
+    CHECK(spent.writes.empty());
+    CHECK(all_of<Nack>(spent.sends).at(0).no_space);
+    acceptor.set_space(true, false);
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {3}, upkeep(1)}).writes.size() == 1);
+  }
+
   // Otherwise a leader that begins on full disks could not even serve reads.
   TEST_CASE("on_accept: on a full disk what phase 1 has found is voted for, as long as it lasts") {
     Acceptor acceptor = make_acceptor();
     acceptor.set_space(true, true);
-    acceptor.set_space_to_recover(10);
+    acceptor.set_space_kept({10, 0});
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("new")}).writes.empty());
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("1234"), true}).writes.size() == 1);
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {2}, value("567890"), true}).writes.size() == 1);

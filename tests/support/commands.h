@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "log/format/batch.h"
+#include "log/format/retention.h"
 #include "net/wire/digest.h"
 #include "tests/support/nodes.h"
 
@@ -43,6 +44,23 @@ inline Slice skip_command(SessionId session, Sequence sequence, std::uint32_t co
   command.sequence = sequence;
   command.count = count;
   return command_of(command);
+}
+
+/// A command of any kind with that body.
+inline Slice command_with(const Command& command, const std::vector<std::byte>& body) {
+  std::vector<std::byte> bytes;
+  put_command_header(command, body.size(), bytes);
+  bytes.insert(bytes.end(), body.begin(), body.end());
+  return to_slice(std::move(bytes));
+}
+
+inline Slice trim_command(SessionId session, Sequence sequence, std::uint64_t before) {
+  Command command;
+  command.kind = CommandKind::trim;
+  command.session = session;
+  command.sequence = sequence;
+  command.count = 1;
+  return command_with(command, body_of(TrimCommand{{before}}));
 }
 
 inline Slice open_command(std::uint64_t nonce, std::uint32_t window = 100,

@@ -10,6 +10,7 @@
 #include <stele/client_types.h>
 #include <stele/completion.h>
 #include <stele/error.h>
+#include <stele/retention.h>
 
 #include <asio/async_result.hpp>
 #include <asio/buffer.hpp>
@@ -19,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -91,6 +93,67 @@ class Client {
         token, lsn_begin);
   }
 
+  /// Trims the log: entries below `before` are gone then, for every reader, and their space comes
+  /// back. In the order of this client's appends, exactly once. Completes with the first LSN, which
+  /// may have been beyond `before` already. Errors: those of async_append, but too_large and
+  /// no_space (it works on full disks); out_of_range (`before` is after the end of the log), held.
+  template <asio::completion_token_for<void(asio::error_code, ChangeResult)> Token>
+  auto async_trim(Lsn before, TrimOptions options, std::chrono::milliseconds timeout,
+                  Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, ChangeResult)>(
+        [this](auto handler, Lsn lsn, TrimOptions how, std::chrono::milliseconds within) {
+          start_trim(lsn, how, within, wrap<ChangeResult>(std::move(handler)));
+        },
+        token, before, options, timeout);
+  }
+
+  /// From now on the log is trimmed by the leader as far as `retention` allows; an empty one ends
+  /// that. Errors: those of async_trim, but out_of_range and held; invalid_argument.
+  template <asio::completion_token_for<void(asio::error_code, ChangeResult)> Token>
+  auto async_set_retention(Retention retention, std::chrono::milliseconds timeout, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, ChangeResult)>(
+        [this](auto handler, Retention what, std::chrono::milliseconds within) {
+          start_set_retention(what, within, wrap<ChangeResult>(std::move(handler)));
+        },
+        token, retention, timeout);
+  }
+
+  /// Keeps entries from `lsn` on until `ttl` of log time has passed (366 days at most), or until it
+  /// is released; a hold of that name is set anew. Errors: those of async_trim, but held; trimmed
+  /// (`lsn` is gone), too_many (256 holds), invalid_argument.
+  template <asio::completion_token_for<void(asio::error_code, ChangeResult)> Token>
+  auto async_set_hold(std::string name, Lsn lsn, std::chrono::milliseconds ttl,
+                      std::chrono::milliseconds timeout, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, ChangeResult)>(
+        [this](auto handler, const std::string& named, Lsn from, std::chrono::milliseconds keep,
+               std::chrono::milliseconds within) {
+          start_set_hold(named, from, keep, within, wrap<ChangeResult>(std::move(handler)));
+        },
+        token, std::move(name), lsn, ttl, timeout);
+  }
+
+  /// Ends a hold. Errors: those of async_trim, but out_of_range and held; not_found,
+  /// invalid_argument.
+  template <asio::completion_token_for<void(asio::error_code, ChangeResult)> Token>
+  auto async_release_hold(std::string name, std::chrono::milliseconds timeout, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, ChangeResult)>(
+        [this](auto handler, const std::string& named, std::chrono::milliseconds within) {
+          start_release_hold(named, within, wrap<ChangeResult>(std::move(handler)));
+        },
+        token, std::move(name), timeout);
+  }
+
+  /// What is kept, and by what; linearizable, from the leader. Errors: timed_out, refused,
+  /// unreachable, shutting_down.
+  template <asio::completion_token_for<void(asio::error_code, RetentionReport)> Token>
+  auto async_retention(std::chrono::milliseconds timeout, Token&& token) {
+    return asio::async_initiate<Token, void(asio::error_code, RetentionReport)>(
+        [this](auto handler, std::chrono::milliseconds within) {
+          start_retention(within, wrap<RetentionReport>(std::move(handler)));
+        },
+        token, timeout);
+  }
+
   /// Asks every node what it is doing. No errors: a node that does not answer is not `reachable`;
   /// the list is empty if the client was closed or destroyed meanwhile.
   template <asio::completion_token_for<void(asio::error_code, std::vector<NodeStatus>)> Token>
@@ -125,6 +188,20 @@ class Client {
                     std::unique_ptr<Completion<AppendResult>> completion);
   void start_read(const ReadOptions& options, std::unique_ptr<Completion<ReadResult>> completion);
   void start_tail(Lsn lsn_begin, std::unique_ptr<Completion<ReadResult>> completion);
+  void start_change(std::uint8_t kind, std::span<const std::byte> body, const std::string& wrong,
+                    std::chrono::milliseconds timeout,
+                    std::unique_ptr<Completion<ChangeResult>> completion);
+  void start_trim(Lsn before, TrimOptions options, std::chrono::milliseconds timeout,
+                  std::unique_ptr<Completion<ChangeResult>> completion);
+  void start_set_retention(const Retention& retention, std::chrono::milliseconds timeout,
+                           std::unique_ptr<Completion<ChangeResult>> completion);
+  void start_set_hold(const std::string& name, Lsn lsn, std::chrono::milliseconds ttl,
+                      std::chrono::milliseconds timeout,
+                      std::unique_ptr<Completion<ChangeResult>> completion);
+  void start_release_hold(const std::string& name, std::chrono::milliseconds timeout,
+                          std::unique_ptr<Completion<ChangeResult>> completion);
+  void start_retention(std::chrono::milliseconds timeout,
+                       std::unique_ptr<Completion<RetentionReport>> completion);
   void start_status(std::chrono::milliseconds timeout,
                     std::unique_ptr<Completion<std::vector<NodeStatus>>> completion);
 
@@ -149,10 +226,23 @@ class BlockingClient {
   Result<Lsn> append(std::span<const std::byte> payload, std::chrono::milliseconds timeout);
   /// As Client::async_read.
   Result<ReadResult> read(const ReadOptions& options);
+  /// As Client::async_trim: the first LSN. The error's sentence says whether it may yet be made.
+  Result<Lsn> trim(Lsn before, TrimOptions options, std::chrono::milliseconds timeout);
+  /// As Client::async_set_retention.
+  Result<void> set_retention(const Retention& retention, std::chrono::milliseconds timeout);
+  /// As Client::async_set_hold.
+  Result<void> set_hold(const std::string& name, Lsn lsn, std::chrono::milliseconds ttl,
+                        std::chrono::milliseconds timeout);
+  /// As Client::async_release_hold.
+  Result<void> release_hold(const std::string& name, std::chrono::milliseconds timeout);
+  /// As Client::async_retention.
+  Result<RetentionReport> retention(std::chrono::milliseconds timeout);
   /// As Client::async_status.
   std::vector<NodeStatus> status(std::chrono::milliseconds timeout);
 
  private:
+  template <class Start>
+  Result<Lsn> change(Start start);
   template <class Outcome>
   Outcome wait_for(const std::shared_ptr<std::optional<Outcome>>& outcome);
 

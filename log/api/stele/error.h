@@ -20,6 +20,10 @@ enum class Errc {
   session_expired = 7,   ///< The cluster has forgotten the session, or what became of an append.
   shutting_down = 8,     ///< The node, or this client, is closing.
   corrupt = 13,          ///< A record cannot be read.
+  out_of_range = 14,     ///< An LSN after the end of the log.
+  held = 15,             ///< A hold keeps entries that were to be trimmed.
+  not_found = 16,        ///< There is nothing of that name.
+  too_many = 17,         ///< There are as many as may be.
   // What a client finds out by itself.
   timed_out = 64,         ///< Not acknowledged until the deadline.
   stopped = 65,           ///< An append before it has failed (ClientOptions::stop_at_failure); of a

@@ -32,6 +32,7 @@ struct NodeReport {
   Lsn applied_lsn;                     ///< The last entry that it has applied; {} if none.
   Lsn first_lsn;                       ///< The first entry that is not trimmed.
   std::uint64_t disk_bytes = 0;        ///< Bytes that its store takes.
+  std::uint64_t retained_bytes = 0;    ///< Of the slots that it keeps: values, and 64 bytes each.
   std::uint64_t uptime_s = 0;          ///< Seconds since it was started.
   std::uint64_t state_hash = 0;        ///< Equal on all nodes at equal chosen_end.
   std::string version;                 ///< The version of the program.

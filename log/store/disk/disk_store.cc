@@ -244,6 +244,10 @@ void LmdbStore::write_trim(const TrimWrite& write) {
 
 void LmdbStore::flush() { impl_->queue->flush(); }
 
+void LmdbStore::settle() {
+  impl_->queue->enqueue(true, [](Commit& pending) { pending.readable.emplace_back([] {}); });
+}
+
 void LmdbStore::let_loop_commit(bool may) { impl_->queue->let_loop_commit(may); }
 
 void LmdbStore::keep_cached(bool keep) { impl_->queue->keep_cached(keep); }

@@ -43,6 +43,7 @@ class LmdbStore final : public Store {
   void write_state(StateWrite write) override;
   void write_trim(const TrimWrite& write) override;
   void flush() override;
+  void settle() override;
   void let_loop_commit(bool may) override;
   void keep_cached(bool keep) override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,

@@ -45,7 +45,7 @@ class Bench {
       std::map<std::string, Told>& told_;
       std::string text_;
     };
-    core->append(std::as_bytes(std::span(text)), condition, timeout,
+    core->append({std::as_bytes(std::span(text)), condition}, timeout,
                  std::make_unique<Done>(told, text));
     run();
   }

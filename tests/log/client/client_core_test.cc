@@ -45,7 +45,7 @@ TEST_SUITE("log.client_core") {
       std::function<void()> done;
     };
     const auto append = [&](const std::function<void()>& then) {
-      bench.core->append(std::as_bytes(std::span(text)), {}, seconds(60),
+      bench.core->append({std::as_bytes(std::span(text))}, seconds(60),
                          std::make_unique<Again>(then));
     };
     std::size_t sent = 0;

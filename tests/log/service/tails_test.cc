@@ -55,6 +55,29 @@ TEST_SUITE("log.tails") {
     CHECK(std::get<net::TailEnd>(*ended).request == 1);
     CHECK(std::get<net::TailEnd>(*ended).outcome == Outcome::overloaded);
   }
+
+  TEST_CASE("tail: one whose next entry is trimmed ends at once, with or without credit") {
+    Bench bench;
+    FakeLink& writer = bench.connect();
+    FakeLink& tailer = bench.connect();
+    bench.open(writer);
+    bench.append(writer, 1, {std::string(300, 'a'), std::string(300, 'b'), "c"});
+    bench.sync();
+    bench.say(tailer, net::Tail{9, {1}, 100});
+    bench.loop.advance(milliseconds(10));
+    CHECK(std::get<net::TailEntries>(tailer.sent.at(1)).count == 1);  // The first one always fits.
+    tailer.sent.clear();
+    bench.say(writer, net::Append{trim_command(bench.session, {4}, 2)});
+    bench.sync();
+    CHECK(tailer.sent.empty());  // Nothing that it has not had is gone.
+    bench.say(writer, net::Append{trim_command(bench.session, {5}, 3)});
+    bench.sync();
+    REQUIRE(tailer.sent.size() == 1);
+    CHECK(std::get<net::TailEnd>(tailer.sent[0]) == net::TailEnd{9, Outcome::trimmed, {3}, {}, {}});
+    tailer.sent.clear();
+    bench.say(tailer, net::Tail{10, {2}, 100});
+    CHECK(std::get<net::TailEnd>(tailer.sent.at(0)).first_lsn == Lsn{3});
+  }
 }
 
 }  // namespace stele::log

@@ -222,12 +222,12 @@ TEST_SUITE("log.log_state") {
       return Slice{bytes, *bytes};
     };
     const Slice good = append_command({1}, {1}, {"x"});
-    const Slice unknown_kind = changed(good, 0, 9);
+    const Slice unknown_kind = changed(good, 0, 99);
     const Slice flags_in_an_entry = changed(good, Command::kHeaderBytes + 4, 1);
     const Slice skip_with_a_body = changed(good, 0, static_cast<std::uint8_t>(CommandKind::skip));
     const Slice cut{good.owner, good.bytes.first(good.bytes.size() - 1)};
     CHECK(outcome({good}) == "applied");
-    CHECK(outcome({unknown_kind, cut}).find("holds a command of kind 9") != std::string::npos);
+    CHECK(outcome({unknown_kind, cut}).find("holds a command of kind 99") != std::string::npos);
     CHECK(outcome({cut, unknown_kind}) == "void");
     CHECK(outcome({skip_with_a_body, flags_in_an_entry}) == "void");
     CHECK(outcome({flags_in_an_entry, skip_with_a_body}).find("an entry with flags") !=

@@ -183,7 +183,7 @@ TEST_SUITE("log.section") {
     const auto report = verify_directory(directory, with_counters());
     REQUIRE(report);
     CHECK(report->faults.empty());
-    CHECK(report->rows == decltype(report->rows){{"sessions", 1}, {"counters", 3}});
+    CHECK(report->rows == decltype(report->rows){{"sessions", 1}, {"retention", 0}, {"counters", 3}});
     // A program that does not know the section leaves the directory alone.
     CHECK(verify_directory(directory).error().code == Errc::newer_format);
     const auto opened =

@@ -55,7 +55,8 @@ TEST_SUITE("log.redo") {
     auto lmdb = Lmdb::open(directory.path(), {.map_bytes = kTestMapBytes, .sections = kTestTables});
     auto txn = lmdb->begin(true);
     Redo redo;
-    for (const std::uint64_t key : {3, 4, 7, 9, 10}) redo.put(Table::slots, key, bytes_of("x"));
+    for (const std::uint64_t key : {3U, 4U, 7U, 9U, 10U})
+      redo.put(Table::slots, key, bytes_of("x"));
     redo.put(Table::index, 5, bytes_of("y"));
     redo.erase_range(Table::slots, 4, 10);
     redo.erase_range(Table::index, 6, 100);

@@ -217,6 +217,74 @@ TEST_SUITE("log.store") {
     bench.restart();
     CHECK(bench.content.numbers.next_lsn == Lsn{5});
   }
+
+  // Invariant 14: what is kept stays; what was given up is gone, also after a restart.
+  TEST_CASE_TEMPLATE("write_trim: whole runs of slots go, with their entries and rows", Bench,
+                     LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
+    Bench bench;
+    constexpr std::uint64_t kSlots = 3 * kRunSlots + 10;
+    LogState state;
+    StateWrite write;
+    std::vector<paxos::SlotRecord> votes;
+    std::vector<StateNumbers> at(1);
+    for (std::uint64_t slot = 1; slot <= kSlots; ++slot) {
+      const paxos::Value value = batch_of(
+          {slot == 1 ? open_command(1) : append_command({1}, {slot - 1}, {std::to_string(slot)})});
+      votes.push_back({{slot}, {1}, {1, kN1}, value});
+      const auto applied = state.apply({slot}, value).value();
+      if (applied.row.count != 0) write.index.push_back(applied.row);
+      if (applied.run) write.runs.push_back(*applied.run);
+      at.push_back(state.numbers());
+    }
+    write.numbers = state.numbers();
+    write.rows = state.take_changed();
+    bench.vote(std::move(votes));
+    bench.state(std::move(write));
+    bench.restart();  // All of it can be read then.
+    const auto find = [&](const std::function<bool(const RunRow&)>& reached) {
+      std::optional<std::optional<RunRow>> found;
+      bench.store->find_run(reached, [&](std::optional<RunRow> row) { found = row; });
+      REQUIRE(bench.run_until([&] { return found.has_value(); }));
+      return *found;
+    };
+    const auto second = find([](const RunRow& row) { return row.number <= 2; });
+    REQUIRE(second);
+    CHECK(second->number == 2);
+    CHECK(second->next_lsn == at[2 * kRunSlots - 1].next_lsn);
+    CHECK(second->log_bytes == at[2 * kRunSlots - 1].log_bytes);
+    CHECK_FALSE(find([](const RunRow&) { return false; }));
+    CHECK(find([](const RunRow&) { return true; })->number == 3);
+
+    bench.store->write_trim({{2 * kRunSlots}, second->next_lsn});
+    bench.store->flush();
+    REQUIRE(
+        bench.run_until([&] { return bench.store->holding().first_slot == Slot{2 * kRunSlots}; }));
+    for (int restarts = 0; restarts < 2; ++restarts) {
+      bench.store->settle();
+      CHECK(bench.votes(kSlots + 1).records.empty());  // After it.
+      CHECK(bench.store->holding().first_slot == Slot{2 * kRunSlots});
+      const SlotsRead read = bench.chosen(1);
+      CHECK(read.first_slot == Slot{2 * kRunSlots});
+      CHECK(slots_of(read).front() == 2 * kRunSlots);
+      CHECK(slots_of(read).size() == kSlots - 2 * kRunSlots + 1);
+      CHECK(bench.entries(1, 100).count == 0);
+      CHECK_FALSE(bench.entries(1, 100).fault);
+      const Lsn kept = second->next_lsn;
+      const EntriesRead entries = bench.entries(kept.value, kept.value + 5);
+      CHECK(payloads(entries.entries).front() == std::to_string(2 * kRunSlots));
+      CHECK(find([](const RunRow& row) { return row.number <= 2; })->number == 2);
+      CHECK_FALSE(find([](const RunRow& row) { return row.number <= 1; }));
+      bench.restart();
+    }
+    CHECK(bench.content.numbers == state.numbers());
+    // What was learned late, and is trimmed by now, is not put back.
+    StateWrite late;
+    late.numbers = state.numbers();
+    late.learned.push_back(record(5, {1, kN1}, "late"));
+    bench.state(std::move(late));
+    bench.restart();
+    CHECK(slots_of(bench.chosen(1)).front() == 2 * kRunSlots);
+  }
 }
 
 }  // namespace stele::log

@@ -51,7 +51,8 @@ bool same(const Message& a, const Message& b) {
                  left.lsn_begin == right.lsn_begin && left.count == right.count &&
                  left.lsn_end == right.lsn_end && left.first_lsn == right.first_lsn &&
                  left.detail == right.detail && left.leader == right.leader &&
-                 left.retry_ms == right.retry_ms && joined(left.entries) == joined(right.entries);
+                 left.retry_ms == right.retry_ms && joined(left.entries) == joined(right.entries) &&
+                 left.retention == right.retention;
         } else if constexpr (std::is_same_v<T, TailEntries>) {
           return left.request == right.request && left.lsn_begin == right.lsn_begin &&
                  left.count == right.count && joined(left.entries) == joined(right.entries);

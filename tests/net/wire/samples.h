@@ -71,7 +71,8 @@ inline std::vector<Message> node_samples() {
   peer.recent_starts = {{77, 12}, {76, 5}};
   all.push_back(peer);
   all.push_back(Report{{{kN1, 3, {{77, 12}, {76, 5}}, 31, false}, {kN2, 1, {{9, 0}}, 2, true}},
-                       {{{10}, 99}, {{8}, 98}}});
+                       {{{10}, 99}, {{8}, 98}},
+                       {512}});
   all.push_back(Refused{"because"});
   all.push_back(KeepAlive{});
   return all;
@@ -88,8 +89,16 @@ inline std::vector<Message> client_samples() {
       "host:1",
       20});
   all.push_back(Read{5, {1}, {0}, 1000, true});
+  all.push_back(Read{5, {}, {}, 0, true, true});
   all.push_back(ReadAnswer{
-      5, Outcome::ok, {1}, 2, {9}, {1}, "detail", "host:1", 20, {slice("ab"), slice("c")}});
+      5, Outcome::ok, {1}, 2, {9}, {1}, "detail", "host:1", 20, {slice("ab"), slice("c")}, {}});
+  const RetentionReport kept{{1000, std::chrono::milliseconds(60000)},
+                             {{"backup", {7}, std::chrono::milliseconds(500)}, {"x", {9}, {}}},
+                             {},
+                             {},
+                             4096,
+                             {}};
+  all.push_back(ReadAnswer{5, Outcome::ok, {}, 0, {9}, {3}, {}, {}, 0, {slice("")}, kept});
   all.push_back(Tail{6, {0}, 1 << 20});
   all.push_back(TailCredit{6, 4096});
   all.push_back(TailEntries{6, {9}, 3, {slice("entries")}});
@@ -106,6 +115,7 @@ inline std::vector<Message> client_samples() {
   status.applied_lsn = {20};
   status.first_lsn = {1};
   status.disk_bytes = 4096;
+  status.retained_bytes = 2048;
   status.uptime_s = 60;
   status.state_hash = 0xabcdef;
   status.version = "0.1.0";

@@ -21,6 +21,10 @@ TEST_SUITE("paxos.result") {
         {7, "session_expired"},
         {8, "shutting_down"},
         {13, "corrupt"},
+        {14, "out_of_range"},
+        {15, "held"},
+        {16, "not_found"},
+        {17, "too_many"},
         {64, "timed_out"},
         {65, "stopped"},
         {66, "unreachable"},
@@ -44,12 +48,13 @@ TEST_SUITE("paxos.result") {
         {3, Outcome::too_large},  {4, Outcome::no_space},        {5, Outcome::condition_failed},
         {6, Outcome::trimmed},    {7, Outcome::session_expired}, {8, Outcome::shutting_down},
         {9, Outcome::unknown},    {10, Outcome::resend},         {11, Outcome::skipped},
-        {12, Outcome::forgotten}, {13, Outcome::corrupt},
+        {12, Outcome::forgotten}, {13, Outcome::corrupt},        {14, Outcome::out_of_range},
+        {15, Outcome::held},      {16, Outcome::not_found},      {17, Outcome::too_many},
     };
     CHECK(outcomes.rbegin()->second == kOutcomeLast);
     for (const auto& [number, outcome] : outcomes) {
       CHECK(static_cast<int>(outcome) == number);
-      const bool told = (number >= 1 && number <= 8) || number == 13;
+      const bool told = (number >= 1 && number <= 8) || number >= 13;
       const auto error = error_of(outcome);
       REQUIRE(error.has_value() == told);
       if (told) CHECK(static_cast<int>(*error) == number);

@@ -41,6 +41,7 @@ void Checker::on_durable(NodeId node, const Txn& txn) {
                                       ? promise->ballot
                                       : std::get<paxos::WriteAccepted>(write).record.ballot);
   }
+  if (txn.trim) on_trim(node, *txn.trim);
   if (txn.state) on_state(node, *txn.state);
 }
 
@@ -99,9 +100,14 @@ void Checker::choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Valu
     const SlotView* next = find(log_.slot_end());
     if (next == nullptr || !next->chosen) break;
     const auto before = std::pair(log_.let_go(), log_.refused());
+    const ModelLog::Trims trims = log_.trims();
     log_.apply(*next->chosen);
     if (log_.let_go() != before.first) coverage_.count(Path::sessions_let_go);
     if (log_.refused() != before.second) coverage_.count(Path::sessions_refused);
+    coverage_.count(Path::trims, log_.trims().by_clients - trims.by_clients);
+    coverage_.count(Path::trims_of_leaders, log_.trims().by_leaders - trims.by_leaders);
+    coverage_.count(Path::trims_past_holds, log_.trims().past_holds - trims.past_holds);
+    coverage_.count(Path::trims_held_back, log_.trims().held_back - trims.held_back);
   }
 }
 
@@ -114,6 +120,7 @@ void Checker::on_state(NodeId node, const log::StateWrite& state) {
   };
   if (numbers.chosen_end < view.numbers.chosen_end) wrong(6, "chosen_end went back");
   if (numbers.next_lsn < view.numbers.next_lsn) wrong(11, "the next LSN went back");
+  if (numbers.first_lsn < view.numbers.first_lsn) wrong(11, "the trim point went back");
   if (numbers.stamp_us < view.numbers.stamp_us) wrong(11, "the time stamp went back");
   if (numbers.log_time_us < view.numbers.log_time_us) wrong(11, "log time went back");
   if (numbers.chosen_end > log_.slot_end()) {
@@ -132,6 +139,10 @@ void Checker::on_state(NodeId node, const log::StateWrite& state) {
   if (numbers.next_lsn != model.next_lsn) {
     wrong(9, "the next LSN is " + std::to_string(numbers.next_lsn.value) + ", should be " +
                  std::to_string(model.next_lsn.value));
+  }
+  if (numbers.first_lsn != model.first_lsn) {
+    wrong(14, "the trim point is " + std::to_string(numbers.first_lsn.value) + ", should be " +
+                  std::to_string(model.first_lsn.value));
   }
   if (numbers.log_time_us != model.log_time_us) wrong(11, "log time is not that of the slots");
   if (numbers.stamp_us != model.stamp_us) wrong(11, "the time stamp is not that of the slots");
@@ -346,51 +357,6 @@ Ballot Checker::ballot_passed() const {
   for (const auto& [id, view] : nodes_) promised.push_back(view.promised);
   std::sort(promised.rbegin(), promised.rend());
   return promised.at(promised.size() - configuration_.q2());
-}
-
-// --- At rest ---------------------------------------------------------------------------
-
-void Checker::check_disk(NodeId node) const {
-  const Image& image = nodes_.at(node).disk->synced;
-  for (const auto& [slot, record] : image.slots) {
-    if (slot >= image.numbers.chosen_end) break;
-    const SlotView* view = find(slot);
-    const bool chosen = view != nullptr && view->chosen && same(*view->chosen, record.value);
-    if (!chosen)
-      violated(6,
-               node_name(node) + " holds another value than the chosen one at " + slot_name(slot));
-  }
-  std::uint64_t next_lsn = 1;
-  for (const auto& [lsn, row] : image.index) {
-    if (lsn.value != next_lsn) {
-      violated(11, node_name(node) + " has no index for LSN " + std::to_string(next_lsn));
-    }
-    next_lsn += row.count;
-  }
-  if (image.numbers.chosen_end == log_.slot_end()) {
-    for (const auto& [at, bytes] : image.rows) {
-      if (at.first != log::Table::sessions) continue;
-      const SessionId session{log::number_of(at.second)};
-      if (log_.closed(session)) {
-        violated(9, node_name(node) + " keeps the session " + std::to_string(session.value) +
-                        ", which is closed");
-      }
-    }
-  }
-  if (next_lsn != image.numbers.next_lsn.value) {
-    violated(11, node_name(node) + " indexes entries up to LSN " + std::to_string(next_lsn - 1) +
-                     " of " + std::to_string(image.numbers.next_lsn.value - 1));
-  }
-}
-
-void Checker::check_equal(NodeId a, NodeId b) const {
-  const Image& x = nodes_.at(a).disk->synced;
-  const Image& y = nodes_.at(b).disk->synced;
-  if (x.numbers.chosen_end != y.numbers.chosen_end) return;
-  const std::string both = node_name(a) + " and " + node_name(b);
-  if (x.numbers != y.numbers) violated(8, both + " have different states");
-  if (x.rows != y.rows) violated(8, both + " have different rows of their sections");
-  if (x.index != y.index) violated(8, both + " have different indexes");
 }
 
 }  // namespace stele::sim

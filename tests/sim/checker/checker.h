@@ -39,6 +39,7 @@ class Checker {
   void on_rolled_back(NodeId node) {
     NodeView& view = nodes_.at(node);
     view.numbers = view.disk->synced.numbers;
+    view.gone_back = true;
   }
   /// Its state is another one from here on, and is compared no more.
   void on_differs(NodeId node) { nodes_.at(node).differs = true; }
@@ -92,6 +93,7 @@ class Checker {
     log::StateNumbers numbers;
     Ballot promised;  // The highest that became durable.
     bool differs = false;
+    bool gone_back = false;  // It lacks what it has told that it has.
     bool wiped = false;  // It has promised or voted in a directory that is lost.
   };
   void on_promise(NodeId from, const paxos::Promise& promise);
@@ -103,6 +105,8 @@ class Checker {
   void on_fetched(const paxos::Fetched& fetched);
   void on_vote(NodeId node, const paxos::SlotRecord& record);
   void on_state(NodeId node, const log::StateWrite& state);
+  void on_trim(NodeId node, const log::TrimWrite& trim);
+  void check_runs(NodeId node, const Image& image) const;
   void choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Value& value);
   SlotView& at(Slot slot) {
     if (slots_.size() < slot.value) slots_.resize(slot.value);

@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "log/format/command.h"
+#include "log/format/retention.h"
 #include "paxos/base/ids.h"
+#include "paxos/base/outcome.h"
 #include "paxos/base/value.h"
 
 namespace stele::sim {
@@ -16,6 +19,7 @@ class ModelLog {
  public:
   struct Numbers {
     Lsn next_lsn{1};
+    Lsn first_lsn{1};
     std::uint64_t log_time_us = 0;
     std::uint64_t stamp_us = 0;
 
@@ -23,9 +27,19 @@ class ModelLog {
   };
   /// What became of one sequence.
   struct Fate {
-    enum class Kind : std::uint8_t { appended, skipped, condition_failed } kind;
+    Outcome outcome;
     Lsn lsn;
     Slot slot;
+  };
+  /// What is kept, and what holds it back.
+  struct Kept {
+    std::uint64_t bytes = 0;
+    std::uint64_t age_us = 0;
+    Slot set_by;
+    std::map<std::string, std::pair<Lsn, std::uint64_t>> holds;  // LSN and deadline.
+
+    /// The lowest LSN that is held at or above `first`.
+    [[nodiscard]] Lsn held(Lsn first) const;
   };
 
   /// The table has room for `most` sessions; when it is full, one that is idle for `idle_us` goes.
@@ -43,6 +57,15 @@ class ModelLog {
   /// After all slots below `slot_end`.
   [[nodiscard]] const Numbers& after(Slot slot_end) const;
   [[nodiscard]] const Numbers& last() const { return numbers_; }
+  [[nodiscard]] const Kept& kept() const { return kept_; }
+  /// How often the trim point has moved: by clients, by leaders, and past a hold.
+  struct Trims {
+    std::uint64_t by_clients = 0;
+    std::uint64_t by_leaders = 0;
+    std::uint64_t past_holds = 0;
+    std::uint64_t held_back = 0;
+  };
+  [[nodiscard]] const Trims& trims() const { return trims_; }
   /// All entries, the first one at LSN 1.
   [[nodiscard]] const std::vector<std::string>& entries() const { return entries_; }
   /// The slot of each entry.
@@ -64,9 +87,17 @@ class ModelLog {
   };
   Session* live(SessionId id);
   bool has_room();
+  void open(const log::Command& command, Slot slot);
+  void append(const log::Command& command, Session& session, Slot slot);
+  Fate keep(const log::Command& command, Slot slot);
+  Fate trim(const log::TrimCommand& command);
+  void retain(const log::RetainCommand& command);
 
   std::vector<Numbers> after_;
   Numbers numbers_;
+  Kept kept_;
+  Trims trims_;
+  Slot opened_in_;  // The slot that has opened a session, or was to.
   std::vector<std::string> entries_;
   std::vector<Slot> slots_;
   std::map<SessionId, Session> sessions_;

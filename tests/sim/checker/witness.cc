@@ -58,13 +58,16 @@ void Witness::check_confirmed(Host node, Host client, const net::ReadAnswer& res
 
 /// What is told of a sequence is what the chosen slots made of it.
 void Witness::check_told(const net::AppendResults& results) const {
-  using Kind = ModelLog::Fate::Kind;
   for (const CommandResult& result : results.results) {
-    Kind kind{};
     switch (result.outcome) {
-      case Outcome::ok: kind = Kind::appended; break;
-      case Outcome::skipped: kind = Kind::skipped; break;
-      case Outcome::condition_failed: kind = Kind::condition_failed; break;
+      case Outcome::ok:
+      case Outcome::skipped:
+      case Outcome::condition_failed:
+      case Outcome::trimmed:
+      case Outcome::out_of_range:
+      case Outcome::held:
+      case Outcome::not_found:
+      case Outcome::too_many: break;
       default: continue;
     }
     for (std::uint32_t i = 0; i < result.count; ++i) {
@@ -73,8 +76,9 @@ void Witness::check_told(const net::AppendResults& results) const {
       // The answer to a close has the first sequence that its client did not know the fate of.
       const bool closes = result.outcome == Outcome::ok && result.lsn == Lsn{};
       if (closes && result.count == 1) continue;
-      const bool right = fate != nullptr && fate->kind == kind &&
-                         (kind != Kind::appended || fate->lsn == result.lsn + i);
+      const bool ok = result.outcome == Outcome::ok;
+      const bool right = fate != nullptr && fate->outcome == result.outcome &&
+                         (!ok || fate->lsn == result.lsn + i);
       if (right) continue;
       throw Violation("9", "of sequence " + std::to_string(sequence.value) + " in session " +
                                std::to_string(result.session.value) +

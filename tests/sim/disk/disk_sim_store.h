@@ -60,6 +60,7 @@ class LmdbSimStore final : public SimStore {
   void write_state(log::StateWrite write) override;
   void write_trim(const log::TrimWrite& write) override;
   void flush() override { real_->flush(); }
+  void settle() override { real_->settle(); }
   void keep_cached(bool keep) override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                   std::function<void(log::SlotsRead)> done) override {

@@ -15,10 +15,6 @@ using std::chrono::seconds;
 constexpr std::uint64_t kEpilogueAppends = 4;
 constexpr Duration kLong = std::chrono::hours(1);
 
-std::string text_of(const Entry& entry) {
-  return {reinterpret_cast<const char*>(entry.payload.data()), entry.payload.size()};
-}
-
 }  // namespace
 
 class SimClient::Done final : public log::AppendDone {
@@ -111,6 +107,8 @@ void SimClient::next_operation() {
   if (dice < limit) return tail();
   limit += plan.close_percent;
   if (dice < limit) return close();
+  limit += plan.keep_percent;
+  if (dice < limit) return keep();
   limit += plan.condition_percent;
   append(dice < limit, ms(random_.between(1, plan.deadline_ms_max)));
 }
@@ -132,7 +130,7 @@ void SimClient::append(bool conditional, Duration timeout) {
   ++pending_appends_;
   ++user.pending;
   const Lsn condition = conditional ? end_seen_ + random_.below(3) : Lsn{};
-  user.core->append(std::as_bytes(std::span(append.payload)), condition, timeout,
+  user.core->append({std::as_bytes(std::span(append.payload)), condition}, timeout,
                     std::make_unique<Done>(*this, index, condition, timeout));
 }
 
@@ -236,76 +234,37 @@ void SimClient::read(NodeId node) {
   read.linearizable = node == NodeId{};
   read.from = options.lsn_begin.value;
   read.began = time();
-  core().read(options, [this, read, end = options.lsn_end](std::optional<Errc> error,
-                                                           const ReadResult& result) mutable {
-    if (gone_) return;
-    --pending_reads_;
-    if (!error) {
-      read.ended = time();
-      read.end = result.lsn_end.value;
-      for (const Entry& entry : result.entries) read.entries.push_back(text_of(entry));
-      // As many as fit, but one at least if there is one; and it goes on after them.
-      const Lsn until = end == Lsn{} ? result.lsn_end : std::min(end, result.lsn_end);
-      const Lsn begin{read.from};
-      const std::uint64_t most = until - begin;
-      const bool right = read.entries.size() <= most && (most == 0 || !read.entries.empty()) &&
-                         result.lsn_next == begin + read.entries.size();
-      if (!right) throw Violation("users", "a read of a range has another number of entries");
-      world_.history.reads.push_back(read);
-      world_.coverage.count(read.linearizable ? Path::linearizable_reads : Path::local_reads);
-      end_seen_ = std::max(end_seen_, result.lsn_end);
-      read_owed_ = false;
-    }
-    if (epilogue_) process_->post([this] { epilogue_step(); });
-  });
-}
-
-// --- Tails -----------------------------------------------------------------------------
-
-/// A tail anew: from the beginning, from somewhere, or from now on.
-void SimClient::tail() {
-  const bool from_now_on = !epilogue_ && random_.chance(30);
-  tail_next_ = from_now_on ? Lsn{} : Lsn{random_.between(1, end_seen_.value)};
-  tail_.reset();
-  go_on_tailing(++tails_);
-}
-
-void SimClient::on_tail(std::uint64_t generation, std::optional<Errc> error,
-                        const ReadResult& result) {
-  if (gone_ || generation != tails_) return;
-  if (error) {
-    // One node cannot read its record: it repairs it, or another one leads by then.
-    tail_timer_ = process_->after(milliseconds(20), [this, generation] {
-      if (generation == tails_) go_on_tailing(generation);
-    });
-    return;
-  }
-  if (!tail_) {
-    tail_ = world_.history.tails.size();
-    const std::uint64_t from =
-        tail_next_ == Lsn{}
-            ? (result.entries.empty() ? result.lsn_next.value : result.entries.front().lsn.value)
-            : tail_next_.value;
-    world_.history.tails.push_back({from, {}, false});
-  }
-  test::Tail& seen = world_.history.tails[*tail_];
-  for (const Entry& entry : result.entries) {
-    if (entry.lsn.value != seen.from + seen.entries.size()) {
-      throw Violation("11", "a tail delivered LSN " + std::to_string(entry.lsn.value) + " after " +
-                                std::to_string(seen.from + seen.entries.size() - 1));
-    }
-    seen.entries.push_back(text_of(entry));
-  }
-  world_.coverage.count(Path::tail_entries, result.entries.size());
-  tail_next_ = result.lsn_next;
-  tail_owed_ = tail_owed_ && tail_next_ < acknowledged_end_;
-  go_on_tailing(generation);
-}
-
-void SimClient::go_on_tailing(std::uint64_t generation) {
-  core().tail(tail_next_, [this, generation](std::optional<Errc> error, const ReadResult& result) {
-    on_tail(generation, error, result);
-  });
+  core().read(
+      options, [this, read, end = options.lsn_end, trimmed_below = world_.history.trimmed_below](
+                   std::optional<Errc> error, const ReadResult& result) mutable {
+        if (gone_) return;
+        --pending_reads_;
+        if (error == Errc::trimmed) {
+          on_trimmed(Lsn{read.from}, result.first_lsn);
+          world_.coverage.count(Path::reads_trimmed);
+          read_owed_ = false;
+        }
+        if (!error && read.linearizable && read.from < trimmed_below) {
+          throw Violation("14", "entries were read that had been trimmed before");
+        }
+        if (!error) {
+          read.ended = time();
+          read.end = result.lsn_end.value;
+          for (const Entry& entry : result.entries) read.entries.push_back(text_of(entry));
+          // As many as fit, but one at least if there is one; and it goes on after them.
+          const Lsn until = end == Lsn{} ? result.lsn_end : std::min(end, result.lsn_end);
+          const Lsn begin{read.from};
+          const std::uint64_t most = until - begin;
+          const bool right = read.entries.size() <= most && (most == 0 || !read.entries.empty()) &&
+                             result.lsn_next == begin + read.entries.size();
+          if (!right) throw Violation("users", "a read of a range has another number of entries");
+          world_.history.reads.push_back(read);
+          world_.coverage.count(read.linearizable ? Path::linearizable_reads : Path::local_reads);
+          end_seen_ = std::max(end_seen_, result.lsn_end);
+          read_owed_ = false;
+        }
+        if (epilogue_) process_->post([this] { epilogue_step(); });
+      });
 }
 
 void SimClient::close() {
@@ -367,7 +326,8 @@ void SimClient::scan(NodeId node, Lsn from, Lsn end) {
     core().read(
         options, [this, node, from, end](std::optional<Errc> error, const ReadResult& result) {
           if (gone_) return;
-          const Lsn next = error ? from : result.lsn_next;
+          const bool trimmed = error == Errc::trimmed;
+          const Lsn next = trimmed ? result.first_lsn : error ? from : result.lsn_next;
           timer_ =
               process_->after(milliseconds(20), [this, node, next, end] { scan(node, next, end); });
         });

@@ -17,6 +17,10 @@
 
 namespace stele::sim {
 
+[[nodiscard]] inline std::string text_of(const Entry& entry) {
+  return {reinterpret_cast<const char*>(entry.payload.data()), entry.payload.size()};
+}
+
 /// One client process, from its start to its end.
 class SimClient {
  public:
@@ -52,6 +56,7 @@ class SimClient {
 
  private:
   class Done;
+  class Kept;
 
   void pump();
   [[nodiscard]] Duration pause_after(std::uint64_t operations);
@@ -61,7 +66,11 @@ class SimClient {
   void on_append(std::size_t index, Lsn condition, std::optional<Errc> error,
                  const AppendResult& result);
   void note_failure(std::uint64_t writer, bool failed);
+  void keep();
+  void on_kept(std::uint64_t writer, std::optional<Errc> error, const AppendResult& result,
+               log::CommandKind kind, Lsn before);
   void read(NodeId node);
+  void on_trimmed(Lsn from, Lsn first);
   void tail();
   void on_tail(std::uint64_t generation, std::optional<Errc> error, const ReadResult& result);
   void go_on_tailing(std::uint64_t generation);
@@ -95,6 +104,7 @@ class SimClient {
   std::uint64_t pending_appends_ = 0;
   std::uint64_t pending_reads_ = 0;
   Lsn end_seen_{1};
+  Lsn first_seen_{1};
   Lsn acknowledged_end_{1};
   std::optional<std::size_t> tail_;  // In the history.
   Lsn tail_next_;

@@ -84,7 +84,7 @@ TEST_SUITE("log.verify") {
     CHECK(report->records == 4);
     CHECK(report->votes == 1);
     CHECK(report->entries == 5);
-    CHECK(report->rows == decltype(report->rows){{"sessions", 1}});
+    CHECK(report->rows == decltype(report->rows){{"sessions", 1}, {"retention", 0}});
     CHECK(report->numbers.next_lsn == Lsn{6});
     CHECK(report->identity.node == kN1);
   }

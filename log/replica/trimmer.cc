@@ -1,0 +1,97 @@
+#include "log/replica/trimmer.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stele::log {
+
+void Trimmer::tick(Time now, const LogState& state, bool leads, Slot needed) {
+  if (leads && !finding_target_ && now - target_looked_at_ >= kLookAgain) retain(now, state);
+  const bool under_way = store_.holding().first_slot < asked_end_;
+  if (!finding_slots_ && !under_way) give_up(now, needed);
+  if (!counting_ && store_.holding().first_slot != counted_from_) count();
+  settle(now, state);
+}
+
+/// What is trimmed durably must be known in the tables before slots are looked for, and what was
+/// given up gone from them before files are. On a store that is written to both come by themselves.
+void Trimmer::settle(Time now, const LogState& state) {
+  const bool trimmed = state.numbers().first_lsn > store_.readable().first_lsn;
+  if (!unsettled_since_ && (trimmed || gave_up_)) {
+    unsettled_since_ = now;
+    commits_then_ = store_.commits();
+    gave_up_ = false;
+  }
+  if (!unsettled_since_ || now - *unsettled_since_ < kSettleAfter) return;
+  unsettled_since_.reset();
+  if (store_.commits() - commits_then_ < kQuietCommits) store_.settle();
+}
+
+void Trimmer::count() {
+  const Slot first = store_.holding().first_slot;
+  counting_ = true;
+  store_.find_run([first](const RunRow& row) { return row.number <= run_of(first); },
+                  [this, first, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
+                    if (!alive.lock()) return;
+                    counting_ = false;
+                    if (!row || row->number != run_of(first)) return;
+                    counted_from_ = first;
+                    bytes_before_ = row->log_bytes;
+                  });
+}
+
+/// The target is a run's begin: what is kept is never less than the policy says.
+void Trimmer::retain(Time now, const LogState& state) {
+  const RetentionPolicy policy = state.retention().policy();
+  if (policy.empty()) return;
+  target_looked_at_ = now;
+  const StateNumbers numbers = state.numbers();
+  finding_target_ = true;
+  store_.find_run(
+      [policy, numbers](const RunRow& row) {
+        const bool by_bytes =
+            policy.bytes != 0 && numbers.log_bytes - row.log_bytes >= policy.bytes;
+        const bool by_age =
+            policy.age_us != 0 && numbers.log_time_us - row.log_time_us >= policy.age_us;
+        return row.number <= run_of(numbers.chosen_end) && (by_bytes || by_age);
+      },
+      [this, &state, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
+        if (!alive.lock()) return;
+        finding_target_ = false;
+        if (!row) return;
+        const Lsn first = state.numbers().first_lsn;
+        const Lsn held = state.retention().held_from(first);
+        const Lsn before = held == Lsn{} ? row->next_lsn : std::min(row->next_lsn, held);
+        if (before > first) propose_({before, state.retention().policy_slot()});
+      });
+}
+
+void Trimmer::give_up(Time now, Slot needed) {
+  const Slot first = store_.holding().first_slot;
+  // A trim that is applied may not be durable yet.
+  const Lsn first_lsn = store_.readable().first_lsn;
+  if (first_lsn == Lsn{1} || now - slots_looked_at_ < kLookAgain) return;
+  slots_looked_at_ = now;
+  const std::uint64_t last =
+      std::min(run_of(first) + kRunsPerCommit,
+               std::min(run_of(needed), run_of(store_.readable().chosen_end)));
+  if (last <= run_of(first)) return;
+  finding_slots_ = true;
+  store_.find_run(
+      [last, first_lsn](const RunRow& row) {
+        return row.number <= last && row.next_lsn <= first_lsn;
+      },
+      [this, first, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
+        if (!alive.lock()) return;
+        finding_slots_ = false;
+        const Slot end{row ? row->number * kRunSlots : 0};
+        if (end <= first) return;
+        slots_looked_at_ = {};  // There may be more.
+        asked_end_ = end;
+        gave_up_ = true;
+        store_.write_trim({end, row->next_lsn});
+        store_.flush();
+      });
+}
+
+}  // namespace stele::log

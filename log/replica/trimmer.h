@@ -1,0 +1,64 @@
+// Moves the trim point by the retention, on the leader, and gives up the slots below it, on every
+// node.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "log/state/log_state.h"
+#include "log/store/store.h"
+#include "net/loop/loop.h"
+
+namespace stele::log {
+
+/// A little at a time: a commit gives up a few runs of slots, and the next one follows when it is
+/// durable. Loop thread only. The store outlives it.
+class Trimmer {
+ public:
+  /// `propose` takes a leader's command; what it drops comes again.
+  Trimmer(Store& store, std::function<void(const RetainCommand&)> propose)
+      : store_(store), propose_(std::move(propose)) {}
+
+  /// Now and then. Slots from `needed` on stay: another member lacks them.
+  void tick(Time now, const LogState& state, bool leads, Slot needed);
+
+  /// Of the slots that the store keeps, as slot_bytes() counts; nothing as long as it is not known.
+  [[nodiscard]] std::optional<std::uint64_t> retained_bytes(const StateNumbers& numbers) const {
+    if (store_.holding().first_slot != counted_from_) return std::nullopt;
+    return numbers.log_bytes - bytes_before_;
+  }
+
+  /// So many runs go with one commit.
+  static constexpr std::uint64_t kRunsPerCommit = 4;
+  /// A store that commits less often than so many times in kSettleAfter does not get far by itself.
+  static constexpr std::uint64_t kQuietCommits = 64;
+  static constexpr Duration kSettleAfter = std::chrono::seconds(1);
+  /// Where nothing was to be done, it is looked again after so long.
+  static constexpr Duration kLookAgain = std::chrono::milliseconds(250);
+
+ private:
+  void retain(Time now, const LogState& state);
+  void give_up(Time now, Slot needed);
+  void count();
+  void settle(Time now, const LogState& state);
+
+  Store& store_;
+  std::function<void(const RetainCommand&)> propose_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  bool finding_target_ = false;
+  Time target_looked_at_{};
+  bool finding_slots_ = false;
+  Time slots_looked_at_{};
+  bool gave_up_ = false;  // Since it was looked whether all is settled.
+  Slot asked_end_;  // The store has been asked to give up the slots below.
+  Slot counted_from_{1};
+  std::uint64_t bytes_before_ = 0;  // Of all slots below counted_from_.
+  bool counting_ = false;
+  std::optional<Time> unsettled_since_;
+  std::uint64_t commits_then_ = 0;  // When it was found that something is not settled.
+};
+
+}  // namespace stele::log

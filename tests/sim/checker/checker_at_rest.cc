@@ -1,0 +1,115 @@
+// What nodes have on their disks, and give up, as the checker judges it.
+
+#include <algorithm>
+#include <string>
+
+#include "tests/sim/checker/checker.h"
+
+namespace stele::sim {
+namespace {
+
+std::string node_name(NodeId node) { return "n" + std::to_string(node.value); }
+std::string slot_name(Slot slot) { return "slot " + std::to_string(slot.value); }
+
+[[noreturn]] void violated(int invariant, const std::string& what) {
+  throw Violation(std::to_string(invariant), what);
+}
+
+}  // namespace
+
+/// Invariant 14: what is kept stays, on every node that has it. Judged by what the node had applied
+/// durably before: slots go only if all their entries are trimmed.
+void Checker::on_trim(NodeId node, const log::TrimWrite& trim) {
+  const NodeView& view = nodes_.at(node);
+  const auto wrong = [&](const std::string& what) {
+    violated(14, node_name(node) + " gives up the slots below " +
+                     std::to_string(trim.slot_end.value) + what);
+  };
+  if (trim.slot_end > view.numbers.chosen_end) wrong(", which it has not applied durably");
+  if (trim.slot_end.value % log::kRunSlots != 0) wrong(", which is no run's begin");
+  if (log_.after(trim.slot_end).next_lsn != trim.lsn_end) wrong(", and other entries than theirs");
+  if (trim.lsn_end > view.numbers.first_lsn) wrong(", and entries in them are kept");
+  for (const auto& [id, other] : nodes_) {
+    if (id == node || other.wiped || other.differs || other.gone_back) continue;
+    if (other.numbers.chosen_end < trim.slot_end) wrong(", which " + node_name(id) + " lacks");
+  }
+  coverage_.count(Path::slots_given_up);
+}
+
+void Checker::check_disk(NodeId node) const {
+  const Image& image = nodes_.at(node).disk->synced;
+  for (const auto& [slot, record] : image.slots) {
+    if (slot >= image.numbers.chosen_end) break;
+    const SlotView* view = find(slot);
+    const bool chosen = view != nullptr && view->chosen && same(*view->chosen, record.value);
+    if (!chosen)
+      violated(6,
+               node_name(node) + " holds another value than the chosen one at " + slot_name(slot));
+  }
+  const Slot first = image.holding.first_slot;
+  for (Slot slot = first; slot < image.numbers.chosen_end; ++slot) {
+    if (image.slots.contains(slot)) continue;
+    violated(14, node_name(node) + " has lost " + slot_name(slot) + ", which it keeps");
+  }
+  if (!image.slots.empty() && image.slots.begin()->first < first) {
+    violated(14, node_name(node) + " keeps slots that it has given up");
+  }
+  check_runs(node, image);
+  // Whole runs go: what is kept may begin before the trim point.
+  std::uint64_t next_lsn = log_.after(first).next_lsn.value;
+  if (next_lsn > image.numbers.first_lsn.value) {
+    violated(14, node_name(node) + " has lost entries from LSN " +
+                     std::to_string(image.numbers.first_lsn.value) + " on");
+  }
+  for (const auto& [lsn, row] : image.index) {
+    if (lsn.value != next_lsn) {
+      violated(11, node_name(node) + " has no index for LSN " + std::to_string(next_lsn));
+    }
+    next_lsn += row.count;
+  }
+  if (image.numbers.chosen_end == log_.slot_end()) {
+    for (const auto& [at, bytes] : image.rows) {
+      if (at.first != log::Table::sessions) continue;
+      const SessionId session{log::number_of(at.second)};
+      if (log_.closed(session)) {
+        violated(9, node_name(node) + " keeps the session " + std::to_string(session.value) +
+                        ", which is closed");
+      }
+    }
+  }
+  if (next_lsn != image.numbers.next_lsn.value) {
+    violated(11, node_name(node) + " indexes entries up to LSN " + std::to_string(next_lsn - 1) +
+                     " of " + std::to_string(image.numbers.next_lsn.value - 1));
+  }
+}
+
+/// The runs, and their digests, are those of what was chosen.
+void Checker::check_runs(NodeId node, const Image& image) const {
+  std::uint64_t number = std::max<std::uint64_t>(log::run_of(image.holding.first_slot), 1);
+  for (const auto& [key, row] : image.runs) {
+    const ModelLog::Numbers& model = log_.after({key * log::kRunSlots});
+    if (key != number++) violated(13, node_name(node) + " lacks the row of a run");
+    if (row.next_lsn != model.next_lsn || row.log_time_us != model.log_time_us) {
+      violated(13, node_name(node) + " notes of run " + std::to_string(key) +
+                       " what it did not begin with");
+    }
+  }
+  if (number != std::max<std::uint64_t>(log::run_of(image.numbers.chosen_end) + 1,
+                                        log::run_of(image.holding.first_slot))) {
+    violated(13, node_name(node) + " lacks the rows of the last runs");
+  }
+}
+
+void Checker::check_equal(NodeId a, NodeId b) const {
+  const Image& x = nodes_.at(a).disk->synced;
+  const Image& y = nodes_.at(b).disk->synced;
+  if (x.numbers.chosen_end != y.numbers.chosen_end) return;
+  const std::string both = node_name(a) + " and " + node_name(b);
+  if (x.numbers != y.numbers) violated(8, both + " have different states");
+  if (x.rows != y.rows) violated(8, both + " have different rows of their sections");
+  if (x.holding != y.holding) return;
+  if (x.index != y.index) violated(8, both + " have different indexes");
+  if (x.runs != y.runs) violated(13, both + " have different digests of their runs");
+}
+
+}  // namespace stele::sim
