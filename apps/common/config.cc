@@ -97,6 +97,21 @@ void Settings::fill_from(const Settings& below) {
   take(log_format, below.log_format);
 }
 
+Result<std::vector<Address>> parse_addresses(const std::string& text) {
+  std::vector<Address> addresses;
+  std::size_t at = 0;
+  while (at <= text.size()) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    std::string entry = text.substr(at, comma - at);
+    entry = entry.substr(entry.find('=') + 1);
+    auto address = parse_address(entry);
+    if (!address) return forward(address);
+    addresses.push_back(*std::move(address));
+    at = comma + 1;
+  }
+  return addresses;
+}
+
 Result<std::map<NodeId, Address>> parse_cluster(const std::string& text) {
   std::map<NodeId, Address> cluster;
   std::string_view rest = text;

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <stele/address.h>
 #include <stele/node.h>
@@ -46,6 +47,9 @@ struct Config {
 
 /// "1=host:port,2=host:port". Errors: invalid_argument, naming the entry that is wrong.
 [[nodiscard]] Result<std::map<NodeId, Address>> parse_cluster(const std::string& text);
+
+/// "host:port,host:port"; "1=host:port" will do, too. Errors: invalid_argument.
+[[nodiscard]] Result<std::vector<Address>> parse_addresses(const std::string& text);
 
 /// Reads the keys of the flags, `cluster` as a table. Errors: invalid_argument, with line numbers.
 [[nodiscard]] Result<Settings> read_settings(const std::string& path);

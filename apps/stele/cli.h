@@ -1,6 +1,7 @@
 // The subcommands of `stele`, one source each. Each returns an exit code.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@ struct ReadFlags {
   std::uint64_t node = 0;
   Format format = Format::raw;
   bool null_separated = false;
+  bool skip_trimmed = false;
   std::uint64_t timeout_ms = 10'000;
 };
 int read(const Common& common, const ReadFlags& flags);
@@ -44,8 +46,38 @@ struct TailFlags {
   std::optional<std::uint64_t> count;
   Format format = Format::raw;
   bool null_separated = false;
+  bool skip_trimmed = false;
 };
 int tail(const Common& common, const TailFlags& flags);
+
+struct TrimFlags {
+  std::uint64_t before = 0;
+  bool force = false;
+  bool yes = false;
+  bool dry_run = false;
+  std::uint64_t timeout_ms = 30'000;
+};
+int trim(const Common& common, const TrimFlags& flags);
+
+struct RetentionFlags {
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds age{0};
+  bool json = false;
+  std::uint64_t timeout_ms = 30'000;
+};
+int set_retention(const Common& common, const RetentionFlags& flags);
+int show_retention(const Common& common, const RetentionFlags& flags);
+
+struct HoldFlags {
+  std::string name;
+  std::uint64_t lsn = 0;
+  std::chrono::milliseconds ttl{0};
+  bool json = false;
+  std::uint64_t timeout_ms = 30'000;
+};
+int set_hold(const Common& common, const HoldFlags& flags);
+int list_holds(const Common& common, const HoldFlags& flags);
+int release_hold(const Common& common, const HoldFlags& flags);
 
 struct StatusFlags {
   bool json = false;
@@ -66,6 +98,9 @@ int verify(const std::string& data);
 /// The options of all tools: addresses of several clusters are refused, and the user is told why a
 /// call waits.
 [[nodiscard]] ClientOptions options_for(const Common& common);
+
+/// Tells on standard error that a reader passes entries by, which are trimmed.
+void tell_skipped(Lsn from, Lsn first);
 
 /// Complains on standard error, `stele: CODE: DETAIL`, and maps to an exit code.
 int complain(Errc code, const std::string& detail);

@@ -26,7 +26,24 @@ int cannot_write() {
   return kFailed;
 }
 
+/// Adds so many entries at most; returns how many.
+std::uint64_t add_up_to(std::uint64_t most, const ReadResult& result, Output& output) {
+  const std::uint64_t count = std::min<std::uint64_t>(most, result.entries.size());
+  for (std::size_t i = 0; i < count; ++i) output.add(result.entries[i]);
+  return count;
+}
+
+bool any_reachable(const std::vector<NodeStatus>& nodes) {
+  return std::ranges::any_of(nodes, [](const NodeStatus& node) { return node.reachable; });
+}
+
 }  // namespace
+
+void tell_skipped(Lsn from, Lsn first) {
+  std::fprintf(stderr, "stele: trimmed: entries %llu to %llu are passed by\n",
+               static_cast<unsigned long long>(from.value),
+               static_cast<unsigned long long>(first.value - 1));
+}
 
 int read(const Common& common, const ReadFlags& flags) {
   BlockingClient client(options_for(common));
@@ -42,6 +59,14 @@ int read(const Common& common, const ReadFlags& flags) {
   // Without a bound, to the end as it was when the reading began.
   while (options.lsn_end == Lsn{} || options.lsn_begin < options.lsn_end) {
     const auto page = client.read(options);
+    if (!page && page.error().code == Errc::trimmed && flags.skip_trimmed) {
+      const auto kept = client.retention(options.timeout);
+      if (!kept) return complain(kept.error().code, kept.error().detail);
+      if (!output.flush()) return cannot_write();
+      tell_skipped(options.lsn_begin, kept->first_lsn);
+      options.lsn_begin = kept->first_lsn;
+      continue;
+    }
     if (!page) {
       output.flush();
       return complain(page.error().code, page.error().detail);
@@ -62,6 +87,7 @@ int tail(const Common& common, const TailFlags& flags) {
   Client client(context, options_for(common));
   Output output(flags.format, flags.null_separated);
   std::uint64_t left = flags.count.value_or(UINT64_MAX);
+  Lsn next = flags.from ? Lsn{*flags.from} : Lsn{};
   int exit_code = kDone;
   asio::signal_set signals(context, SIGINT, SIGTERM);
   asio::steady_timer look(context);
@@ -94,32 +120,32 @@ int tail(const Common& common, const TailFlags& flags) {
   std::function<void(asio::error_code, ReadResult)> on_entries = [&](asio::error_code error,
                                                                      const ReadResult& result) {
     if (ended) return;
+    if (error == Errc::trimmed && flags.skip_trimmed) {
+      tell_skipped(next, result.first_lsn);
+      next = result.first_lsn;
+      return client.async_tail(next, std::ref(on_entries));
+    }
     if (error) {
       exit_code = complain(static_cast<Errc>(error.value()), result.detail);
       return end();
     }
-    for (const Entry& entry : result.entries) {
-      if (left == 0) break;
-      --left;
-      output.add(entry);
-    }
+    left -= add_up_to(left, result, output);
     if (!output.flush()) {
       exit_code = cannot_write();
       return end();
     }
     if (left == 0) return end();
-    client.async_tail(result.lsn_next, std::ref(on_entries));
+    next = result.lsn_next;
+    client.async_tail(next, std::ref(on_entries));
   };
   if (left == 0) return exit_code;
   look_for_reader();
   if (ended) return exit_code;
-  client.async_tail(flags.from ? Lsn{*flags.from} : Lsn{}, std::ref(on_entries));
+  client.async_tail(next, std::ref(on_entries));
   // A tail waits for ever, but a cluster that cannot be reached is reported at once.
   client.async_status(
       kFirstAnswerWithin, [&](asio::error_code, const std::vector<NodeStatus>& nodes) {
-        const bool reached = std::any_of(nodes.begin(), nodes.end(),
-                                         [](const NodeStatus& node) { return node.reachable; });
-        if (reached || ended) return;
+        if (any_reachable(nodes) || ended) return;
         exit_code = complain(Errc::unreachable, nodes.empty() ? "" : nodes.front().detail);
         end();
       });

@@ -31,6 +31,7 @@ nlohmann::ordered_json to_json(const NodeStatus& node) {
   line["chosen_end"] = answer.chosen_end.value;
   line["applied_lsn"] = answer.applied_lsn.value;
   line["first_lsn"] = answer.first_lsn.value;
+  line["retained_bytes"] = answer.retained_bytes;
   line["disk_bytes"] = answer.disk_bytes;
   line["version"] = answer.version;
   line["uptime_s"] = answer.uptime_s;
@@ -40,9 +41,9 @@ nlohmann::ordered_json to_json(const NodeStatus& node) {
 }
 
 void print_table(const std::vector<NodeStatus>& nodes) {
-  std::printf("%-3s %-22s %-10s %-8s %-6s %12s %12s %10s %10s %9s  %s\n", "id", "address", "role",
-              "ballot", "leader", "chosen_end", "applied_lsn", "first_lsn", "disk_mib", "uptime_s",
-              "fault");
+  std::printf("%-3s %-22s %-10s %-8s %-6s %12s %12s %10s %9s %9s %9s  %s\n", "id", "address",
+              "role", "ballot", "leader", "chosen_end", "applied_lsn", "first_lsn", "kept_mib",
+              "disk_mib", "uptime_s", "fault");
   for (const NodeStatus& node : nodes) {
     const NodeReport& answer = node.answer;
     const std::string id = answer.node == NodeId{} ? "?" : std::to_string(answer.node.value);
@@ -53,11 +54,12 @@ void print_table(const std::vector<NodeStatus>& nodes) {
     }
     const std::string leader =
         answer.leader == NodeId{} ? "-" : std::to_string(answer.leader.value);
-    std::printf("%-3s %-22s %-10s %-8s %-6s %12llu %12llu %10llu %10llu %9llu  %s\n", id.c_str(),
-                address.c_str(), answer.role.c_str(), text_of(answer.ballot).c_str(),
+    std::printf("%-3s %-22s %-10s %-8s %-6s %12llu %12llu %10llu %9llu %9llu %9llu  %s\n",
+                id.c_str(), address.c_str(), answer.role.c_str(), text_of(answer.ballot).c_str(),
                 leader.c_str(), static_cast<unsigned long long>(answer.chosen_end.value),
                 static_cast<unsigned long long>(answer.applied_lsn.value),
                 static_cast<unsigned long long>(answer.first_lsn.value),
+                static_cast<unsigned long long>(answer.retained_bytes >> 20),
                 static_cast<unsigned long long>(answer.disk_bytes >> 20),
                 static_cast<unsigned long long>(answer.uptime_s), answer.fault.c_str());
   }

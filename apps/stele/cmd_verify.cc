@@ -28,6 +28,10 @@ int verify(const std::string& data) {
   std::printf("entries      %llu, from LSN %llu to before %llu; %llu bytes in slots\n",
               number(report->entries), number(report->numbers.first_lsn.value),
               number(report->numbers.next_lsn.value), number(report->value_bytes));
+  if (report->holding.first_slot > Slot{1}) {
+    std::printf("trimmed      slots below %llu are gone\n",
+                number(report->holding.first_slot.value));
+  }
   for (const auto& [name, rows] : report->rows) {
     std::printf("%-12s %llu\n", name.c_str(), number(rows));
   }

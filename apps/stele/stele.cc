@@ -17,6 +17,7 @@
 #include "apps/common/config.h"
 #include "apps/common/descriptors.h"
 #include "apps/common/exit_codes.h"
+#include "apps/common/units.h"
 #include "apps/stele/cli.h"
 
 namespace stele::apps {
@@ -56,21 +57,7 @@ void add_format(CLI::App& sub, Format& format) {
       "raw, json or hex");
 }
 
-/// "host:port,host:port"; "1=host:port" as steled has it will do, too.
-Result<std::vector<Address>> parse_addresses(const std::string& text) {
-  std::vector<Address> addresses;
-  std::size_t at = 0;
-  while (at <= text.size()) {
-    const std::size_t comma = std::min(text.find(',', at), text.size());
-    std::string entry = text.substr(at, comma - at);
-    entry = entry.substr(entry.find('=') + 1);
-    auto address = parse_address(entry);
-    if (!address) return forward(address);
-    addresses.push_back(*std::move(address));
-    at = comma + 1;
-  }
-  return addresses;
-}
+constexpr const char* kSkipTrimmed = "Where entries are trimmed, go on from the first that is kept";
 
 struct Commands {
   std::string cluster;
@@ -79,6 +66,9 @@ struct Commands {
   ReadFlags read;
   TailFlags tail;
   StatusFlags status;
+  TrimFlags trim;
+  RetentionFlags retention;
+  HoldFlags hold;
   DevFlags dev;
   std::string tail_from = "now";
   std::string verify_data;
@@ -117,6 +107,7 @@ void add_read(CLI::App& app, Commands& c) {
   sub->add_option("--node", c.read.node, "Read this node's own state, which may lag")
       ->check(CLI::Range(std::uint64_t{1}, kNodeIdMax));
   add_format(*sub, c.read.format);
+  sub->add_flag("--skip-trimmed", c.read.skip_trimmed, kSkipTrimmed);
   sub->add_flag("--null", c.read.null_separated, "End entries with NUL, not newline");
   sub->add_option("--timeout-ms", c.read.timeout_ms, "For each page")
       ->check(CLI::Range(1, 86'400'000))
@@ -139,6 +130,7 @@ void add_tail(CLI::App& app, Commands& c) {
   sub->add_option("--count", c.tail.count, "End after that many entries")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 61));
   add_format(*sub, c.tail.format);
+  sub->add_flag("--skip-trimmed", c.tail.skip_trimmed, kSkipTrimmed);
   sub->add_flag("--null", c.tail.null_separated, "End entries with NUL, not newline");
   sub->callback([&c] {
     c.chosen = [&c] {
@@ -146,6 +138,76 @@ void add_tail(CLI::App& app, Commands& c) {
       return tail(c.common, c.tail);
     };
   });
+}
+
+/// A time-out like that of other subcommands.
+void add_timeout(CLI::App& sub, std::uint64_t& timeout_ms) {
+  sub.add_option("--timeout-ms", timeout_ms, "How long to wait for the cluster")
+      ->check(CLI::Range(1, 86'400'000))
+      ->capture_default_str();
+}
+
+/// A size or a time that is not nothing.
+template <class T, class Parse>
+CLI::Option* add_amount(CLI::App& sub, const char* flag, T& to, Parse parse, const char* what) {
+  return sub.add_option_function<std::string>(
+      flag,
+      [&to, parse, flag](const std::string& text) {
+        const auto parsed = parse(text);
+        if (!parsed) throw CLI::ValidationError(flag, parsed.error().detail);
+        if (*parsed == T{}) throw CLI::ValidationError(flag, "'" + text + "' keeps nothing");
+        to = *parsed;
+      },
+      what);
+}
+
+void add_trim(CLI::App& app, Commands& c) {
+  CLI::App* sub = app.add_subcommand("trim", "Give up the entries below an LSN, for good");
+  sub->add_option("--before", c.trim.before, "The first LSN that is kept")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 61))
+      ->required();
+  sub->add_flag("--yes", c.trim.yes, "Do not ask, also on a terminal");
+  sub->add_flag("--dry-run", c.trim.dry_run, "Only say what would go");
+  sub->add_flag("--force", c.trim.force, "Pass holds, and say which");
+  add_timeout(*sub, c.trim.timeout_ms);
+  sub->callback([&c] { c.chosen = [&c] { return trim(c.common, c.trim); }; });
+}
+
+void add_retention(CLI::App& app, Commands& c) {
+  CLI::App* sub = app.add_subcommand("retention", "How much of the log is kept");
+  sub->require_subcommand(1);
+  CLI::App* set = sub->add_subcommand("set", "Keep so much at least; the rest is trimmed");
+  CLI::App* show = sub->add_subcommand("show", "What is kept now, and what holds it back");
+  CLI::App* clear = sub->add_subcommand("clear", "Trim by hand only");
+  CLI::App* what = set->add_option_group("what", "What is kept; of both the less");
+  add_amount(*what, "--bytes", c.retention.bytes, parse_bytes, "Of slots, such as 50GiB");
+  add_amount(*what, "--age", c.retention.age, parse_duration, "Of log time, such as 7d");
+  what->require_option(1, 2);
+  show->add_flag("--json", c.retention.json, "As JSON");
+  for (CLI::App* each : {set, show, clear}) add_timeout(*each, c.retention.timeout_ms);
+  const auto sets = [&c] { c.chosen = [&c] { return set_retention(c.common, c.retention); }; };
+  set->callback(sets);
+  clear->callback(sets);
+  show->callback([&c] { c.chosen = [&c] { return show_retention(c.common, c.retention); }; });
+}
+
+void add_hold(CLI::App& app, Commands& c) {
+  CLI::App* sub = app.add_subcommand("hold", "Keep entries, whatever the retention");
+  sub->require_subcommand(1);
+  CLI::App* set = sub->add_subcommand("set", "Keep entries from an LSN on, for a while");
+  CLI::App* list = sub->add_subcommand("list", "All holds");
+  CLI::App* release = sub->add_subcommand("release", "End a hold");
+  set->add_option("name", c.hold.name, "Its name; one that is there is set anew")->required();
+  set->add_option("--lsn", c.hold.lsn, "The first LSN that is kept")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 61))
+      ->required();
+  add_amount(*set, "--for", c.hold.ttl, parse_duration, "Of log time, such as 12h")->required();
+  list->add_flag("--json", c.hold.json, "As JSON");
+  release->add_option("name", c.hold.name, "Its name")->required();
+  for (CLI::App* each : {set, list, release}) add_timeout(*each, c.hold.timeout_ms);
+  set->callback([&c] { c.chosen = [&c] { return set_hold(c.common, c.hold); }; });
+  list->callback([&c] { c.chosen = [&c] { return list_holds(c.common, c.hold); }; });
+  release->callback([&c] { c.chosen = [&c] { return release_hold(c.common, c.hold); }; });
 }
 
 void add_others(CLI::App& app, Commands& c) {
@@ -242,6 +304,9 @@ void define(CLI::App& app, Commands& c) {
   add_append(app, c);
   add_read(app, c);
   add_tail(app, c);
+  add_trim(app, c);
+  add_retention(app, c);
+  add_hold(app, c);
   add_others(app, c);
   for (CLI::App* subcommand : app.get_subcommands(nullptr)) {
     for (CLI::Option* option : subcommand->get_options()) {
