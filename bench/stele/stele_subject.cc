@@ -71,11 +71,9 @@ std::vector<pid_t> SteleSubject::processes() {
 }
 
 std::optional<std::uint64_t> SteleSubject::entries() {
-  ReadOptions options;
-  options.bytes_max = 1;
-  const auto read = BlockingClient(options_).read(options);
-  if (!read) throw std::runtime_error("the log's end: " + read.error().detail);
-  return read->lsn_end.value;
+  const auto kept = BlockingClient(options_).retention(std::chrono::seconds(10));
+  if (!kept) throw std::runtime_error("the log's end: " + kept.error().detail);
+  return kept->lsn_end.value;
 }
 
 }  // namespace stele::bench

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <asio/post.hpp>
 #include <asio/thread_pool.hpp>
+#include <atomic>
 #include <utility>
 
 #include "log/store/disk/commit_queue.h"
@@ -15,6 +16,8 @@ namespace {
 
 /// With less than that left a disk counts as full.
 constexpr std::uint64_t kFullBytes = 1 << 20;
+/// With less than that left, nothing is kept to be written over.
+constexpr std::uint64_t kSparesFreeBytes = 1 << 30;
 
 }  // namespace
 
@@ -44,6 +47,7 @@ struct LmdbStore::Impl final : CommitListener,
   void start_threads() {
     reader->start_thread();
     checkpointer.emplace(1);
+    remover.emplace(1);
     files().listen(*this);
     queue->start_threads();
   }
@@ -52,6 +56,8 @@ struct LmdbStore::Impl final : CommitListener,
     queue->stop();
     // What is under way ends, what waits is dropped.
     checkpointer.reset();
+    stops = true;
+    remover.reset();
     reader->stop();
     queue->close_files();
     const DataDirectory unlocked = std::move(directory);
@@ -96,9 +102,10 @@ struct LmdbStore::Impl final : CommitListener,
   }
 
   void on_segments_gone(std::vector<std::uint32_t> segments) override {
-    asio::post(*checkpointer, [this, segments = std::move(segments)] {
+    asio::post(*remover, [this, segments = std::move(segments)] {
       loop.guard([&] {
-        if (const auto done = files().remove_segments(segments); !done) queue->fail(done.error());
+        const auto done = files().remove_segments(segments, [this] { return stops.load(); });
+        if (!done) queue->fail(done.error());
       });
     });
   }
@@ -127,6 +134,8 @@ struct LmdbStore::Impl final : CommitListener,
   std::shared_ptr<CommitQueue> queue;
   std::shared_ptr<TableReader> reader;
   std::optional<asio::thread_pool> checkpointer;  // Not without threads.
+  std::optional<asio::thread_pool> remover;       // Gives up files; not without threads.
+  std::atomic<bool> stops = false;                // For the remover.
 };
 
 Result<void> LmdbStore::Impl::load_identity(bool fresh) {
@@ -323,7 +332,11 @@ const Holding& LmdbStore::holding() const { return impl_->durable.holding; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->queue->backlog_bytes(); }
 
 void LmdbStore::measure_space() {
-  impl_->reader->enqueue([impl = impl_] { impl->space.measure(); });
+  impl_->reader->enqueue([impl = impl_] {
+    impl->space.measure();
+    if (impl->space.measured_free_bytes() >= kSparesFreeBytes) return;
+    if (const auto done = impl->files().drop_spares(); !done) impl->queue->fail(done.error());
+  });
 }
 
 Space LmdbStore::space() const { return impl_->space.space(); }

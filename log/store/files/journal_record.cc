@@ -81,10 +81,15 @@ void find_records(std::span<const std::byte> pages, std::uint32_t segment, std::
       at += kPageBytes;
       continue;
     }
+    // In a segment that is written over again: it may lie under the beginning of a newer one.
+    if (record->number <= applied) {
+      at += kPageBytes;
+      continue;
+    }
     at += whole_pages(kRecordHeadBytes + record->values.size() + record->redo.size());
     record->segment = segment;
     record->end = at;
-    if (record->number > applied) found.push_back(*record);
+    found.push_back(*record);
   }
 }
 

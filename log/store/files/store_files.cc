@@ -192,7 +192,10 @@ bool StoreFiles::quick(const Transaction& transaction) const {
 
 Result<void> StoreFiles::write(const Transaction& transaction, bool aside, FileSync* apart) {
   auto done = append(transaction, aside, apart);
-  while (!done && done.error().code == Errc::no_space && reserve_->release(transaction.bytes)) {
+  while (!done && done.error().code == Errc::no_space) {
+    const auto spare = values_.drop_spare();
+    if (!spare) return forward(spare);
+    if (!*spare && !reserve_->release(transaction.bytes)) break;
     done = append(transaction, aside, apart);
   }
   if (!done) return done;
@@ -312,17 +315,27 @@ Result<void> StoreFiles::end_checkpoint() {
     gone.push_back(given_up_.front().segment);
   }
   if (gone.empty()) return {};
-  if (listener_ == nullptr) return remove_segments(gone);
+  if (listener_ == nullptr) return remove_segments(gone, [] { return false; });
   listener_->on_segments_gone(std::move(gone));
   return {};
 }
 
-Result<void> StoreFiles::remove_segments(const std::vector<std::uint32_t>& segments) {
+Result<void> StoreFiles::remove_segments(const std::vector<std::uint32_t>& segments,
+                                         const std::function<bool()>& stop) {
   for (const std::uint32_t segment : segments) {
     reader_->forget(segment);
-    if (auto done = values_.remove(segment); !done) return done;
+    if (auto done = values_.remove(segment, stop); !done) return done;
+    reader_->forget(segment);  // Should it have been opened meanwhile.
   }
   return {};
+}
+
+Result<void> StoreFiles::drop_spares() {
+  while (true) {
+    const auto dropped = values_.drop_spare();
+    if (!dropped) return forward(dropped);
+    if (!*dropped) return {};
+  }
 }
 
 /// A half is written again only if LMDB has all that it holds, also what is not durable yet.

@@ -76,9 +76,12 @@ class StoreFiles {
   Result<void> checkpoint();
   /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
   Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
-  /// Gives up the files of segments (CheckpointListener). Any thread. What cannot be removed is
-  /// left for the next start. Errors: io.
-  Result<void> remove_segments(const std::vector<std::uint32_t>& segments);
+  /// Gives the disk back what is kept to be written over. Any thread. Errors: io.
+  Result<void> drop_spares();
+  /// Gives up the files of segments (CheckpointListener). Any thread; takes a while, until
+  /// `stop()` holds. What is left goes with the next start. Errors: io.
+  Result<void> remove_segments(const std::vector<std::uint32_t>& segments,
+                               const std::function<bool()>& stop);
 
   /// The listener outlives the last commit. Without one, the committing thread runs a checkpoint
   /// when it must be done.

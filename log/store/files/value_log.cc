@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 #include <new>
+#include <thread>
 #include <utility>
 
 namespace stele::log {
@@ -19,6 +21,13 @@ namespace {
 
 /// Of one call to the disk: longer ones keep commits waiting.
 constexpr std::size_t kReadBytesMax = 256 << 10;
+/// How files are removed: so much at a time.
+constexpr std::uint64_t kRemoveBytes = 16 << 20;
+constexpr std::chrono::milliseconds kRemovePause(20);
+/// How the name of a spare begins; no segment's does.
+constexpr const char* kSpare = "spare-";
+
+bool is_spare(const std::string& name) { return name.starts_with(kSpare); }
 
 }  // namespace
 
@@ -42,13 +51,16 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   ValueLog log(directory, id, std::move(options));
   log.end_ = end;
   for (const auto& entry : fs::directory_iterator(values_directory(directory), error)) {
-    *log.size_ += entry.file_size(error);
+    log.shared_->size += entry.file_size(error);
+    if (is_spare(entry.path().filename().string())) {
+      log.shared_->spares.push_back(entry.path().string());
+    }
   }
   if (error) return fail(Errc::io, "cannot read " + values_directory(directory));
   // After a record that did not reach the disk there may be segments that nobody was told of.
   for (std::uint32_t later = end.segment + 1; fs::exists(segment_path(directory, later), error);
        ++later) {
-    *log.size_ -= fs::file_size(segment_path(directory, later), error);
+    log.shared_->size -= fs::file_size(segment_path(directory, later), error);
     fs::remove(segment_path(directory, later), error);
   }
   if (end.segment == 0) return log;
@@ -58,19 +70,25 @@ Result<ValueLog> ValueLog::open(const std::string& directory, std::uint64_t id, 
   if (!size) return forward(size);
   if (*size < end.offset) return fail(Errc::corrupt, file->path() + " is too short");
   if (*size > end.offset) {
-    *log.size_ -= *size - end.offset;
+    log.shared_->size -= *size - end.offset;
     if (auto done = file->truncate(end.offset); !done) return forward(done);
   }
   log.file_ = *std::move(file);
+  log.segment_size_ = end.offset;
   return log;
 }
 
 Result<ValuePlace> ValueLog::begin() {
   if (end_.segment == 0 || end_.offset >= options_.segment_bytes) {
     const std::string path = segment_path(directory_, end_.segment + 1);
-    auto file = DirectFile::open(path, true);
+    const auto spare = take_spare(path);
+    if (!spare) return forward(spare);
+    auto file = DirectFile::open(path, !*spare);
     if (!file) return forward(file);
+    const auto size = file->size();
+    if (!size) return forward(size);
     file_ = *std::move(file);
+    segment_size_ = *size;
     end_ = {end_.segment + 1, 0};
     if (options_.made) options_.made(path);
   }
@@ -93,18 +111,70 @@ Result<void> ValueLog::append(RecordNumber number, std::span<const paxos::Value>
   if (!done) return done;
   const std::uint64_t bytes = whole_pages(head.size() + value_bytes + redo.size());
   end_.offset += bytes;
-  *size_ += bytes;
+  if (end_.offset > segment_size_) {
+    shared_->size += end_.offset - std::max(segment_size_, end_.offset - bytes);
+    segment_size_ = end_.offset;
+  }
   if (cached_) cached_bytes_ += bytes;
   return {};
 }
 
-Result<void> ValueLog::remove(std::uint32_t segment) {
-  const std::string path = segment_path(directory_, segment);
+/// What a spare holds is of no use: its records are older than all that count.
+Result<bool> ValueLog::take_spare(const std::string& path) {
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->spares.empty()) return false;
   std::error_code error;
-  const std::uint64_t bytes = std::filesystem::file_size(path, error);
+  std::filesystem::rename(shared_->spares.back(), path, error);
+  shared_->spares.pop_back();
+  if (error) return false;  // It is gone, perhaps; a new one will do.
+  // What is written there must be found under its name.
+  if (auto done = sync_directory(values_directory(directory_)); !done) return forward(done);
+  return true;
+}
+
+Result<void> ValueLog::remove(std::uint32_t segment, const std::function<bool()>& stop) {
+  const std::string path = segment_path(directory_, segment);
+  {
+    const std::lock_guard lock(shared_->mutex);
+    std::error_code error;
+    const std::string spare = values_directory(directory_) + "/" + kSpare + std::to_string(segment);
+    if (shared_->spares.size() < options_.spares_max) {
+      std::filesystem::rename(path, spare, error);
+      if (!error) {
+        shared_->spares.push_back(spare);
+        return {};
+      }
+    }
+  }
+  return remove_file(path, stop);
+}
+
+Result<bool> ValueLog::drop_spare() {
+  std::string path;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->spares.empty()) return false;
+    path = shared_->spares.back();
+    shared_->spares.pop_back();
+  }
+  if (auto done = remove_file(path, [] { return false; }); !done) return forward(done);
+  return true;
+}
+
+/// A large file at once would keep the file system from everything else meanwhile.
+Result<void> ValueLog::remove_file(const std::string& path, const std::function<bool()>& stop) {
+  std::error_code error;
+  std::uint64_t size = std::filesystem::file_size(path, error);
+  while (!error && size > kRemoveBytes) {
+    if (stop()) return {};  // The next start removes the rest.
+    size -= kRemoveBytes;
+    std::filesystem::resize_file(path, size, error);
+    if (!error) shared_->size -= kRemoveBytes;
+    std::this_thread::sleep_for(kRemovePause);
+  }
   if (!error) std::filesystem::remove(path, error);
   if (error) return fail(Errc::io, "cannot remove " + path + ": " + error.message());
-  *size_ -= bytes;
+  shared_->size -= size;
   return {};
 }
 

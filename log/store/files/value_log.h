@@ -31,7 +31,10 @@ class ValueLog {
  public:
   struct Options {
     /// A segment that has grown so far is followed by the next one.
-    std::uint64_t segment_bytes = 256 << 20;
+    std::uint64_t segment_bytes = 128 << 20;
+    /// So many segments that were given up stay, to be written over: that costs the disk less than
+    /// to take their space back and to give it out again.
+    std::size_t spares_max = 2;
     /// At most so much in a row stays in the page cache (keep_cached()).
     std::uint64_t cached_bytes_max = 2ULL << 30;
     /// Told of every new segment.
@@ -47,16 +50,19 @@ class ValueLog {
   /// Requires begin(). Durable when it returns, or with `apart`. Errors are final.
   Result<void> append(RecordNumber number, std::span<const paxos::Value> values,
                       std::span<const std::byte> redo, FileSync* apart = nullptr);
-  /// Gives up the file of a segment that is not written any more. Any thread. Errors: io.
-  Result<void> remove(std::uint32_t segment);
+  /// Gives up the file of a segment that is not written any more, whatever it still holds; it may
+  /// become a spare. A little at a time, until `stop()`. Any thread. Errors: io.
+  Result<void> remove(std::uint32_t segment, const std::function<bool()>& stop);
+  /// Gives up a spare; false if there is none. Any thread. Errors: io.
+  Result<bool> drop_spare();
   /// Whether others will soon read what is appended from now on: it stays in the page cache then.
   void keep_cached(bool keep);
   /// Whether the last record is there.
   [[nodiscard]] bool cached() const { return cached_; }
   /// Where the next record begins.
   [[nodiscard]] ValuePlace end() const { return end_; }
-  /// Of all segments. Any thread.
-  [[nodiscard]] std::uint64_t size() const { return size_->load(); }
+  /// Of all segments and spares. Any thread.
+  [[nodiscard]] std::uint64_t size() const { return shared_->size; }
 
  private:
   ValueLog(std::string directory, std::uint64_t id, Options options)
@@ -67,8 +73,17 @@ class ValueLog {
   Options options_;
   DirectFile file_;
   ValuePlace end_;
-  std::unique_ptr<std::atomic<std::uint64_t>> size_ =
-      std::make_unique<std::atomic<std::uint64_t>>(0);
+  std::uint64_t segment_size_ = 0;  // Of the file that is written: a spare has its old length.
+  /// Any thread.
+  struct Shared {
+    std::atomic<std::uint64_t> size = 0;
+    std::mutex mutex;
+    std::vector<std::string> spares;  // Guarded by the mutex; paths.
+  };
+  Result<bool> take_spare(const std::string& path);
+  Result<void> remove_file(const std::string& path, const std::function<bool()>& stop);
+
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
   bool keep_cached_ = false;
   bool cached_ = false;
   std::uint64_t cached_bytes_ = 0;  // Since keep_cached().

@@ -63,6 +63,7 @@ TEST_SUITE("log.store_files.trim") {
     CHECK(bench.slots() == Slots{256, 300, 511, 512, 600});
     bench.trim(2);
     CHECK(bench.segments() == Slots{4});
+    REQUIRE(bench.files->drop_spares());
     CHECK(bench.files->used_bytes() < before);
     CHECK(bench.slots() == Slots{512, 600});
     CHECK(bench.rows().size() == 1);
@@ -71,6 +72,40 @@ TEST_SUITE("log.store_files.trim") {
     CHECK(bench.slots() == Slots{512, 600});
     bench.commit(vote(601, 5000), true);
     CHECK(bench.segments() == Slots{4, 5});
+  }
+
+  // What lies in it from before must not be taken for what counts, whatever the new records cover.
+  TEST_CASE("a segment that was given up is written over by later ones, and outlives restarts") {
+    TrimBench bench;
+    const auto spares = [&] {
+      std::size_t found = 0;
+      for (const auto& entry : std::filesystem::directory_iterator(bench.path("values"))) {
+        found += entry.path().filename().string().starts_with("spare-") ? 1U : 0U;
+      }
+      return found;
+    };
+    bench.trim(2);
+    CHECK(bench.segments() == Slots{4});
+    CHECK(spares() == 2);  // Not all of the three.
+    Slots expected{512, 600};
+    for (std::uint64_t slot = 601; slot < 612; ++slot) {
+      // Of other sizes than what was there: they begin in the midst of older records.
+      bench.commit(vote(slot, slot % 3 == 0 ? 9000 : 4000));
+      expected.push_back(slot);
+      if (slot % 2 == 0) bench.open();  // As after a crash: found in the midst of older records.
+      if (slot % 4 == 0) REQUIRE(bench.files->checkpoint());
+    }
+    CHECK(spares() == 0);
+    bench.open();
+    CHECK(bench.slots() == expected);
+    for (const paxos::SlotRecord& found : bench.read().records) {
+      CHECK(found.value.size() == (found.slot.value < 601      ? 5000
+                                   : found.slot.value % 3 == 0 ? 9000
+                                                               : 4000));
+    }
+    bench.files.reset();
+    bench.open();
+    CHECK(bench.slots() == expected);
   }
 
   TEST_CASE("a start after a kill: what was trimmed goes then, what is kept does not") {
