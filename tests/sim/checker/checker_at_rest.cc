@@ -1,8 +1,13 @@
 // What nodes have on their disks, and give up, as the checker judges it.
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "net/wire/digest.h"
+#include "paxos/base/bytes.h"
 #include "tests/sim/checker/checker.h"
 
 namespace stele::sim {
@@ -83,6 +88,37 @@ void Checker::check_disk(NodeId node) const {
   }
 }
 
+/// The digest of a run as docs/storage-format.md has it; nothing if not all of its slots are there.
+[[nodiscard]] static std::optional<std::uint64_t> run_digest(const Image& image,
+                                                             std::uint64_t number) {
+  std::map<Slot, const log::IndexRow*> rows;
+  for (const auto& [lsn, row] : image.index) rows.emplace(row.slot, &row);
+  std::uint64_t run = 0;
+  const Slot end{(number + 1) * log::kRunSlots};
+  for (Slot slot{std::max<std::uint64_t>(number * log::kRunSlots, 1)}; slot < end; ++slot) {
+    const auto record = image.slots.find(slot);
+    if (record == image.slots.end()) return std::nullopt;
+    const paxos::Value& value = record->second.value;
+    std::vector<std::byte> bytes;
+    log::ByteWriter writer(bytes);
+    writer.put(std::uint64_t{static_cast<std::uint8_t>(value.kind())});
+    writer.put(std::uint64_t{value.size()});
+    writer.put(value.digest());
+    if (const auto row = rows.find(slot); row != rows.end()) {
+      writer.put(row->second->first_lsn.value);
+      writer.put(slot.value);
+      writer.put(row->second->count);
+      for (const auto& [command, entries] : row->second->skipped) {
+        writer.put(command);
+        writer.put(entries);
+      }
+    }
+    const std::uint64_t digest = net::digest(bytes, slot.value);
+    run = net::digest(std::as_bytes(std::span(&digest, 1)), run);
+  }
+  return run;
+}
+
 /// The runs, and their digests, are those of what was chosen.
 void Checker::check_runs(NodeId node, const Image& image) const {
   std::uint64_t number = std::max<std::uint64_t>(log::run_of(image.holding.first_slot), 1);
@@ -92,6 +128,10 @@ void Checker::check_runs(NodeId node, const Image& image) const {
     if (row.next_lsn != model.next_lsn || row.log_time_us != model.log_time_us) {
       violated(13, node_name(node) + " notes of run " + std::to_string(key) +
                        " what it did not begin with");
+    }
+    const auto digest = run_digest(image, key - 1);
+    if (digest && *digest != row.digest) {
+      violated(13, node_name(node) + " has another digest of run " + std::to_string(key - 1));
     }
   }
   if (number != std::max<std::uint64_t>(log::run_of(image.numbers.chosen_end) + 1,
