@@ -137,6 +137,11 @@ std::vector<std::string> Cluster::read_log(std::uint64_t id) const {
   std::vector<std::string> entries;
   ReadOptions options;
   options.node = {id};
+  for (const NodeStatus& node : client.status(std::chrono::seconds(5))) {
+    if (node.reachable && node.answer.node == options.node)
+      options.lsn_begin = node.answer.first_lsn;
+  }
+  const Lsn first = options.lsn_begin;
   while (true) {
     const auto page = client.read(options);
     if (!page)
@@ -144,7 +149,7 @@ std::vector<std::string> Cluster::read_log(std::uint64_t id) const {
                                page.error().detail);
     if (page->entries.empty()) return entries;
     for (const Entry& entry : page->entries) {
-      if (entry.lsn.value != entries.size() + 1) throw std::runtime_error("LSNs are not dense");
+      if (entry.lsn != first + entries.size()) throw std::runtime_error("LSNs are not dense");
       entries.emplace_back(reinterpret_cast<const char*>(entry.payload.data()),
                            entry.payload.size());
     }

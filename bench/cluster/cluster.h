@@ -50,7 +50,7 @@ class Cluster {
   [[nodiscard]] std::uint64_t leader() const;
   /// Waits until all nodes have applied the same entries; false if they do not.
   [[nodiscard]] bool settle() const;
-  /// A node's own log.
+  /// A node's own log, from the first entry that is kept.
   [[nodiscard]] std::vector<std::string> read_log(std::uint64_t id) const;
 
   /// Runs a tool against this cluster.
