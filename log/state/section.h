@@ -31,8 +31,8 @@ struct Effect {
   Lsn lsn;  ///< Told and remembered, if the outcome is ok; what it means is the section's affair.
   Lsn trim_to;  ///< If not {}: entries below are trimmed. Not below first_lsn, nor above next_lsn.
 
-  Effect(Outcome o, Lsn told = {}, Lsn trim = {})
-      : outcome(o), lsn(told), trim_to(trim) {}  // NOLINT
+  // NOLINTNEXTLINE(google-explicit-constructor): an outcome is an effect, and most are no more.
+  Effect(Outcome o, Lsn told = {}, Lsn trim = {}) : outcome(o), lsn(told), trim_to(trim) {}
 };
 
 /// Changed only by applying slots, in their order. Commands of its kinds come to it once each, in

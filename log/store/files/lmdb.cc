@@ -83,7 +83,7 @@ Result<void> check_format_of(MDB_txn* txn) {
   MDB_val key_val{sizeof key, &key};
   MDB_val value{};
   if (mdb_get(txn, meta, &key_val, &value) != 0) return {};
-  const auto known = check_format(to_span(value));
+  auto known = check_format(to_span(value));
   if (!known && known.error().code == Errc::newer_format) return known;
   return {};
 }
@@ -115,7 +115,7 @@ Result<void> check_tables(const std::string& directory, const std::string& file,
   if (code == 0) code = mdb_stat(txn, names, &stat);
   if (code != 0) return lmdb_error(code, ("cannot read " + file).c_str());
   if (stat.ms_entries == 0) return {};
-  if (const auto known = check_format_of(txn); !known) return known;
+  if (auto known = check_format_of(txn); !known) return known;
   for (const SectionTable& table : tables) {
     MDB_dbi dbi = 0;
     code = mdb_dbi_open(txn, table.name.c_str(), flags_of(table.table), &dbi);
