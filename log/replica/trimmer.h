@@ -25,9 +25,10 @@ class Trimmer {
   /// Now and then. Slots from `needed` on stay: another member lacks them.
   void tick(Time now, const LogState& state, bool leads, Slot needed);
 
-  /// Of the slots that the store keeps, as slot_bytes() counts; nothing as long as it is not known.
+  /// Of the slots that the store keeps, as slot_bytes() counts: as it was last found out, which may
+  /// be some runs too many. Nothing as long as it was never found out.
   [[nodiscard]] std::optional<std::uint64_t> retained_bytes(const StateNumbers& numbers) const {
-    if (store_.holding().first_slot != counted_from_) return std::nullopt;
+    if (counted_from_ == Slot{1} && store_.holding().first_slot != Slot{1}) return std::nullopt;
     return numbers.log_bytes - bytes_before_;
   }
 
@@ -53,7 +54,7 @@ class Trimmer {
   bool finding_slots_ = false;
   Time slots_looked_at_{};
   bool gave_up_ = false;  // Since it was looked whether all is settled.
-  Slot asked_end_;  // The store has been asked to give up the slots below.
+  Slot asked_end_;        // The store has been asked to give up the slots below.
   Slot counted_from_{1};
   std::uint64_t bytes_before_ = 0;  // Of all slots below counted_from_.
   bool counting_ = false;
