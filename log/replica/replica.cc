@@ -208,7 +208,7 @@ void Replica::tick() {
 
 /// A member that was not heard of may lack everything.
 void Replica::trim() {
-  if (ended_) return;
+  if (ended_ || halted()) return;
   Slot needed = state().numbers().chosen_end;
   for (const NodeId node : options_.configuration.members()) {
     if (node == options_.self) continue;

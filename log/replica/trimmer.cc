@@ -43,6 +43,7 @@ void Trimmer::count() {
 /// The target is a run's begin: what is kept is never less than the policy says.
 void Trimmer::retain(Time now, const LogState& state) {
   const RetentionPolicy policy = state.retention().policy();
+  const Slot policy_slot = state.retention().policy_slot();  // It may be another one by then.
   if (policy.empty()) return;
   target_looked_at_ = now;
   const StateNumbers numbers = state.numbers();
@@ -55,14 +56,14 @@ void Trimmer::retain(Time now, const LogState& state) {
             policy.age_us != 0 && numbers.log_time_us - row.log_time_us >= policy.age_us;
         return row.number <= run_of(numbers.chosen_end) && (by_bytes || by_age);
       },
-      [this, &state, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
+      [this, &state, policy_slot, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
         if (!alive.lock()) return;
         finding_target_ = false;
         if (!row) return;
         const Lsn first = state.numbers().first_lsn;
         const Lsn held = state.retention().held_from(first);
         const Lsn before = held == Lsn{} ? row->next_lsn : std::min(row->next_lsn, held);
-        if (before > first) propose_({before, state.retention().policy_slot()});
+        if (before > first) propose_({before, policy_slot});
       });
 }
 

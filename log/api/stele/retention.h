@@ -10,8 +10,8 @@
 
 namespace stele {
 
-/// How much of a log is kept at least; what is beyond both bounds is trimmed by the leader, by
-/// whole runs of 256 slots. 0: there is no such bound. Both 0: nothing is trimmed by itself.
+/// How much of a log is kept; what is beyond one of the bounds is trimmed by the leader, by whole
+/// runs of 256 slots. 0: there is no such bound. Both 0: nothing is trimmed by itself.
 struct Retention {
   std::uint64_t bytes = 0;           ///< Of slots: a batch of entries and 64 bytes each.
   std::chrono::milliseconds age{0};  ///< Of log time, which goes on only while a cluster runs.

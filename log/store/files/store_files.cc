@@ -49,6 +49,7 @@ bool counts(std::span<const std::byte> redo) {
   while (!redo.empty()) {
     const auto change = next_change(redo);
     if (!change) return false;
+    if (change->table == Table::segments) continue;  // Goes with whatever is written there first.
     if (change->table != Table::meta || change->key.number() != kHistoryKey) return true;
   }
   return false;

@@ -1,4 +1,4 @@
-// Large values, one after the other in files that only grow (ADR 7).
+// Large values, one after the other in files, of which old ones are written over (ADR 7, 20).
 #pragma once
 
 #include <atomic>
