@@ -1,0 +1,125 @@
+#include "log/replica/trimmer.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <vector>
+
+#include "tests/sim/disk/memory_store.h"
+#include "tests/sim/nodes/sim_loop.h"
+#include "tests/support/commands.h"
+
+namespace stele::log {
+namespace {
+
+using std::chrono::seconds;
+
+/// A store that answers reads when the test says so, and a state of 600 slots in it.
+struct Bench {
+  Bench() {
+    apply({open_command(1)});
+    for (std::uint64_t i = 1; i < 600; ++i) apply({append_command({1}, ++sequence, {"x"})});
+    write();
+  }
+  sim::MemoryStore::Hooks hooks() {
+    sim::MemoryStore::Hooks hooks;
+    hooks.read_later = [this](std::function<void()> read) { reads.push_back(std::move(read)); };
+    return hooks;
+  }
+  void apply(const std::vector<Slice>& commands) {
+    const Slot slot = state.numbers().chosen_end;
+    const paxos::Value value = batch_of(commands);
+    const auto applied = state.apply(slot, value).value();
+    next.learned.push_back({slot, {1}, {1, {1}}, value});
+    if (applied.row.count != 0) next.index.push_back(applied.row);
+    if (applied.run) next.runs.push_back(*applied.run);
+  }
+  void write() {
+    next.numbers = state.numbers();
+    next.rows = state.take_changed();
+    store.write_state(std::exchange(next, {}));
+    settle();
+  }
+  void settle() {
+    store.sync();
+    loop.run();
+  }
+  void set_policy(std::uint64_t bytes) {
+    Command command;
+    command.kind = CommandKind::set_retention;
+    command.session = {1};
+    command.sequence = ++sequence;
+    command.count = 1;
+    apply({command_with(command, body_of(RetentionPolicy{bytes, 0}))});
+  }
+  void answer() {
+    for (auto& read : std::exchange(reads, {})) read();
+  }
+  void tick(bool leads, std::uint64_t needed = 1000) {
+    trimmer.tick(now += seconds(1), state, leads, {needed});
+  }
+
+  Time now{};
+  sim::SimLoop loop{1};
+  sim::Disk disk;
+  std::vector<std::function<void()>> reads;
+  sim::MemoryStore store{loop, disk, hooks()};
+  LogState state;
+  StateWrite next;
+  Sequence sequence;
+  std::vector<RetainCommand> proposed;
+  Trimmer trimmer{store, [this](const RetainCommand& command) { proposed.push_back(command); }};
+};
+
+}  // namespace
+
+TEST_SUITE("log.trimmer") {
+  // Otherwise a log that is to keep more from now on is trimmed by what it was to keep before.
+  TEST_CASE("a leader's trim names the policy that it was computed by, however late it is") {
+    Bench bench;
+    bench.set_policy(1000);
+    const Slot computed_by = bench.state.retention().policy_slot();
+    bench.tick(true);
+    bench.set_policy(1 << 30);
+    bench.answer();
+    REQUIRE(bench.proposed.size() == 1);
+    CHECK(bench.proposed[0].policy_slot == computed_by);
+    CHECK(bench.state.retention().policy_slot() != computed_by);
+    bench.tick(true);  // By the new one there is nothing to trim.
+    bench.answer();
+    CHECK(bench.proposed.size() == 1);
+  }
+
+  TEST_CASE("only a leader proposes, and nothing without a policy") {
+    Bench bench;
+    bench.tick(true);
+    bench.answer();
+    bench.set_policy(1000);
+    bench.tick(false);
+    bench.answer();
+    CHECK(bench.proposed.empty());
+  }
+
+  // Invariant 14.
+  TEST_CASE("slots go below a durable trim point, and none that another member lacks") {
+    Bench bench;
+    bench.apply({trim_command({1}, ++bench.sequence, 590)});
+    const auto look = [&](std::uint64_t needed) {
+      for (int i = 0; i < 3; ++i) {
+        bench.tick(false, needed);
+        bench.answer();
+        bench.settle();
+      }
+      return bench.store.holding().first_slot.value;
+    };
+    CHECK(look(1000) == 1);  // Applied, and not durable.
+    bench.write();
+    CHECK(look(255) == 1);
+    CHECK(look(511) == kRunSlots);
+    CHECK(look(1000) == 2 * kRunSlots);
+    CHECK(bench.trimmer.retained_bytes(bench.state.numbers()).value() <
+          bench.state.numbers().log_bytes / 4);
+  }
+}
+
+}  // namespace stele::log
