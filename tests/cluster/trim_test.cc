@@ -149,7 +149,7 @@ TEST_SUITE("cluster.trim") {
       const auto nodes = cluster.status();
       return std::ranges::all_of(nodes, [](const NodeStatus& node) {
         return node.reachable && node.answer.first_lsn == Lsn{1401} &&
-               node.answer.retained_bytes < 100 << 10;
+               node.answer.retained_bytes < 60 << 10;  // About 240 for each.
       });
     }));
     for (std::uint64_t id = 1; id <= 3; ++id) {
