@@ -15,6 +15,17 @@ std::string text_of(Ballot ballot) {
   return std::to_string(ballot.round) + "." + std::to_string(ballot.node.value);
 }
 
+/// Its slot and its age.
+std::string snapshot_text(const NodeReport& node) {
+  if (node.snapshot_slot == Slot{}) return "-";
+  const std::uint64_t age = node.snapshot_age_s;
+  const std::string ago = age < 600      ? std::to_string(age) + "s"
+                          : age < 36000  ? std::to_string(age / 60) + "m"
+                          : age < 864000 ? std::to_string(age / 3600) + "h"
+                                         : std::to_string(age / 86400) + "d";
+  return std::to_string(node.snapshot_slot.value) + "/" + ago;
+}
+
 nlohmann::ordered_json to_json(const NodeStatus& node) {
   nlohmann::ordered_json line;
   line["id"] = node.answer.node.value;
@@ -32,6 +43,10 @@ nlohmann::ordered_json to_json(const NodeStatus& node) {
   line["applied_lsn"] = answer.applied_lsn.value;
   line["first_lsn"] = answer.first_lsn.value;
   line["retained_bytes"] = answer.retained_bytes;
+  line["snapshot_slot"] = answer.snapshot_slot.value;
+  line["snapshot_digest"] = to_hex(answer.snapshot_digest);
+  line["snapshot_bytes"] = answer.snapshot_bytes;
+  line["snapshot_age_s"] = answer.snapshot_age_s;
   line["disk_bytes"] = answer.disk_bytes;
   line["version"] = answer.version;
   line["uptime_s"] = answer.uptime_s;
@@ -41,9 +56,9 @@ nlohmann::ordered_json to_json(const NodeStatus& node) {
 }
 
 void print_table(const std::vector<NodeStatus>& nodes) {
-  std::printf("%-3s %-22s %-10s %-8s %-6s %12s %12s %10s %9s %9s %9s  %s\n", "id", "address",
+  std::printf("%-3s %-22s %-10s %-8s %-6s %12s %12s %10s %9s %14s %9s %9s  %s\n", "id", "address",
               "role", "ballot", "leader", "chosen_end", "applied_lsn", "first_lsn", "kept_mib",
-              "disk_mib", "uptime_s", "fault");
+              "snapshot", "disk_mib", "uptime_s", "fault");
   for (const NodeStatus& node : nodes) {
     const NodeReport& answer = node.answer;
     const std::string id = answer.node == NodeId{} ? "?" : std::to_string(answer.node.value);
@@ -54,12 +69,13 @@ void print_table(const std::vector<NodeStatus>& nodes) {
     }
     const std::string leader =
         answer.leader == NodeId{} ? "-" : std::to_string(answer.leader.value);
-    std::printf("%-3s %-22s %-10s %-8s %-6s %12llu %12llu %10llu %9llu %9llu %9llu  %s\n",
+    std::printf("%-3s %-22s %-10s %-8s %-6s %12llu %12llu %10llu %9llu %14s %9llu %9llu  %s\n",
                 id.c_str(), address.c_str(), answer.role.c_str(), text_of(answer.ballot).c_str(),
                 leader.c_str(), static_cast<unsigned long long>(answer.chosen_end.value),
                 static_cast<unsigned long long>(answer.applied_lsn.value),
                 static_cast<unsigned long long>(answer.first_lsn.value),
                 static_cast<unsigned long long>(answer.retained_bytes >> 20),
+                snapshot_text(answer).c_str(),
                 static_cast<unsigned long long>(answer.disk_bytes >> 20),
                 static_cast<unsigned long long>(answer.uptime_s), answer.fault.c_str());
   }

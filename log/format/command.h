@@ -29,12 +29,13 @@ enum class CommandKind : std::uint8_t {
   set_retention = 7,
   set_hold = 8,
   release_hold = 9,
+  snapshot = 10,  ///< A leader's own; of no session. Body: log/format/snapshot.h.
 };
 
 /// Whether a command makes room, or is needed for it: it may travel in a value of
 /// paxos::ValueKind::upkeep, which is taken on a full disk, too.
 [[nodiscard]] constexpr bool is_upkeep(CommandKind kind) {
-  return kind >= CommandKind::skip && kind <= CommandKind::release_hold;
+  return kind >= CommandKind::skip && kind <= CommandKind::snapshot;
 }
 
 /// One command, as a client wrote it. It goes from the client's frame to the disk as it is.

@@ -61,6 +61,44 @@ void put_index_content(const IndexRow& row, ByteWriter& writer) {
   }
 }
 
+void put_state(const StateNumbers& state, ByteWriter& writer) {
+  writer.put(state.chosen_end.value);
+  writer.put(state.next_lsn.value);
+  writer.put(state.first_lsn.value);
+  writer.put(state.log_time_us);
+  writer.put(state.stamp_us);
+  writer.put(state.hash);
+  writer.put(state.log_bytes);
+  writer.put(state.run_digest);
+  writer.put(state.snapshot_slot.value);
+  writer.put(state.snapshot_log_bytes);
+}
+
+StateNumbers get_state(ByteReader& reader) {
+  StateNumbers state;
+  state.chosen_end = {reader.get<std::uint64_t>()};
+  state.next_lsn = {reader.get<std::uint64_t>()};
+  state.first_lsn = {reader.get<std::uint64_t>()};
+  state.log_time_us = reader.get<std::uint64_t>();
+  state.stamp_us = reader.get<std::uint64_t>();
+  state.hash = reader.get<std::uint64_t>();
+  state.log_bytes = reader.get<std::uint64_t>();
+  state.run_digest = reader.get<std::uint64_t>();
+  state.snapshot_slot = {reader.get<std::uint64_t>()};
+  state.snapshot_log_bytes = reader.get<std::uint64_t>();
+  return state;
+}
+
+RunRow get_run(std::uint64_t number, ByteReader& reader) {
+  RunRow row;
+  row.number = number;
+  row.next_lsn = {reader.get<std::uint64_t>()};
+  row.log_time_us = reader.get<std::uint64_t>();
+  row.log_bytes = reader.get<std::uint64_t>();
+  row.digest = reader.get<std::uint64_t>();
+  return row;
+}
+
 }  // namespace
 
 std::uint64_t number_of(std::span<const std::byte> key) {
@@ -148,17 +186,36 @@ tl::unexpected<Error> corrupt_record(Table table, TableKey key, const std::strin
   return fail(Errc::corrupt, record_name(table, key) + " " + why);
 }
 
+std::vector<std::byte> encode_state(const StateNumbers& numbers) {
+  std::vector<std::byte> content = begin_record(kNumbersVersion);
+  ByteWriter writer(content);
+  put_state(numbers, writer);
+  return content;
+}
+
+Result<StateNumbers> decode_state(std::span<const std::byte> content) {
+  return decode_as<StateNumbers>(Table::meta, kNumbersKey, content, kNumbersVersion, get_state);
+}
+
+std::vector<std::byte> encode_run(const RunRow& row) {
+  std::vector<std::byte> content = begin_record(kRunVersion);
+  ByteWriter writer(content);
+  writer.put(row.next_lsn.value);
+  writer.put(row.log_time_us);
+  writer.put(row.log_bytes);
+  writer.put(row.digest);
+  return content;
+}
+
+Result<RunRow> decode_run(std::uint64_t number, std::span<const std::byte> content) {
+  return decode_as<RunRow>(Table::runs, number, content, kRunVersion,
+                           [&](ByteReader& reader) { return get_run(number, reader); });
+}
+
 std::vector<std::byte> seal_numbers(const StoredNumbers& numbers) {
   std::vector<std::byte> content = begin_record(kNumbersVersion);
   ByteWriter writer(content);
-  writer.put(numbers.state.chosen_end.value);
-  writer.put(numbers.state.next_lsn.value);
-  writer.put(numbers.state.first_lsn.value);
-  writer.put(numbers.state.log_time_us);
-  writer.put(numbers.state.stamp_us);
-  writer.put(numbers.state.hash);
-  writer.put(numbers.state.log_bytes);
-  writer.put(numbers.state.run_digest);
+  put_state(numbers.state, writer);
   writer.put(numbers.holding.first_slot.value);
   writer.put(numbers.holding.slots_begin.value);
   writer.put(numbers.holding.generation);
@@ -169,14 +226,7 @@ Result<StoredNumbers> unseal_numbers(std::span<const std::byte> sealed) {
   return unseal_as<StoredNumbers>(Table::meta, kNumbersKey, sealed, kNumbersVersion,
                                   [](ByteReader& reader) {
                                     StoredNumbers numbers;
-                                    numbers.state.chosen_end = {reader.get<std::uint64_t>()};
-                                    numbers.state.next_lsn = {reader.get<std::uint64_t>()};
-                                    numbers.state.first_lsn = {reader.get<std::uint64_t>()};
-                                    numbers.state.log_time_us = reader.get<std::uint64_t>();
-                                    numbers.state.stamp_us = reader.get<std::uint64_t>();
-                                    numbers.state.hash = reader.get<std::uint64_t>();
-                                    numbers.state.log_bytes = reader.get<std::uint64_t>();
-                                    numbers.state.run_digest = reader.get<std::uint64_t>();
+                                    numbers.state = get_state(reader);
                                     numbers.holding.first_slot = {reader.get<std::uint64_t>()};
                                     numbers.holding.slots_begin = {reader.get<std::uint64_t>()};
                                     numbers.holding.generation = reader.get<std::uint32_t>();
@@ -207,25 +257,12 @@ Result<IndexRow> unseal_index_row(Lsn first_lsn, std::span<const std::byte> seal
 }
 
 std::vector<std::byte> seal_run_row(const RunRow& row) {
-  std::vector<std::byte> content = begin_record(kRunVersion);
-  ByteWriter writer(content);
-  writer.put(row.next_lsn.value);
-  writer.put(row.log_time_us);
-  writer.put(row.log_bytes);
-  writer.put(row.digest);
-  return seal(Table::runs, row.number, std::move(content));
+  return seal(Table::runs, row.number, encode_run(row));
 }
 
 Result<RunRow> unseal_run_row(std::uint64_t number, std::span<const std::byte> sealed) {
-  return unseal_as<RunRow>(Table::runs, number, sealed, kRunVersion, [&](ByteReader& reader) {
-    RunRow row;
-    row.number = number;
-    row.next_lsn = {reader.get<std::uint64_t>()};
-    row.log_time_us = reader.get<std::uint64_t>();
-    row.log_bytes = reader.get<std::uint64_t>();
-    row.digest = reader.get<std::uint64_t>();
-    return row;
-  });
+  return unseal_as<RunRow>(Table::runs, number, sealed, kRunVersion,
+                           [&](ByteReader& reader) { return get_run(number, reader); });
 }
 
 std::vector<std::byte> seal_segment_row(const SegmentRow& row) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "paxos/base/bytes.h"
@@ -110,6 +111,9 @@ struct StateNumbers {
   std::uint64_t hash = 0;         ///< Over all slots applied and what became of them.
   std::uint64_t log_bytes = 0;    ///< Of all slots that were ever applied, as slot_bytes() counts.
   std::uint64_t run_digest = 0;   ///< Over the slots of the run that is not complete.
+  /// The last snapshot that was asked for: of the state after all slots below. {}: none was.
+  Slot snapshot_slot;
+  std::uint64_t snapshot_log_bytes = 0;  ///< As of `log_bytes`, there.
 
   bool operator==(const StateNumbers&) const = default;
 };
@@ -206,14 +210,12 @@ inline constexpr std::size_t kSealBytes = 8;
 [[nodiscard]] tl::unexpected<Error> corrupt_record(Table table, TableKey key,
                                                    const std::string& why);
 
-/// Unseals a record of a version up to `version_max`, and reads the rest of the content by
-/// `parse(ByteReader&)`, which must take all of it. Errors: corrupt, newer_format.
+/// Reads the content of a record of a version up to `version_max` by `parse(ByteReader&)`, which
+/// must take all of it. Errors: corrupt, newer_format.
 template <class T, class Parse>
-[[nodiscard]] Result<T> unseal_as(Table table, TableKey key, std::span<const std::byte> sealed,
+[[nodiscard]] Result<T> decode_as(Table table, TableKey key, std::span<const std::byte> content,
                                   std::uint16_t version_max, Parse parse) {
-  const auto content = unseal(table, key, sealed);
-  if (!content) return forward(content);
-  ByteReader reader(*content);
+  ByteReader reader(content);
   const auto version = take_version(reader, version_max, record_name(table, key));
   if (!version) return forward(version);
   T read = parse(reader);
@@ -222,6 +224,22 @@ template <class T, class Parse>
   }
   return read;
 }
+
+/// Unseals a record of a version up to `version_max`, and decodes it, as above.
+template <class T, class Parse>
+[[nodiscard]] Result<T> unseal_as(Table table, TableKey key, std::span<const std::byte> sealed,
+                                  std::uint16_t version_max, Parse parse) {
+  const auto content = unseal(table, key, sealed);
+  if (!content) return forward(content);
+  return decode_as<T>(table, key, *content, version_max, std::move(parse));
+}
+
+/// Without a checksum, and without what each store has of its own: as a snapshot holds them.
+[[nodiscard]] std::vector<std::byte> encode_state(const StateNumbers& numbers);
+[[nodiscard]] std::vector<std::byte> encode_run(const RunRow& row);
+/// Errors: corrupt, newer_format.
+[[nodiscard]] Result<StateNumbers> decode_state(std::span<const std::byte> content);
+[[nodiscard]] Result<RunRow> decode_run(std::uint64_t number, std::span<const std::byte> content);
 
 [[nodiscard]] std::vector<std::byte> seal_numbers(const StoredNumbers& numbers);
 [[nodiscard]] Result<StoredNumbers> unseal_numbers(std::span<const std::byte> sealed);

@@ -134,6 +134,7 @@ Result<void> Group::start_replica() {
       .reserve_bytes = options_.disk_reserve_bytes,
       .piece_bytes_max = options_.piece_bytes_max,
       .fetch_bytes_per_second = options_.fetch_bytes_per_second,
+      .snapshots = options_.snapshots,
       .on_failure = surroundings_.on_failure,
       .observer = options_.observer,
   };
@@ -340,6 +341,13 @@ void Group::report_replica(NodeReport& report) const {
   report.first_lsn = numbers.first_lsn;
   report.state_hash = numbers.hash;
   report.retained_bytes = replica_->retained_bytes();
+  if (const auto& newest = store_->snapshots().newest) {
+    report.snapshot_slot = newest->slot;
+    report.snapshot_digest = newest->digest;
+    report.snapshot_bytes = newest->bytes;
+    const std::uint64_t now_us = loop_.wall_us();
+    report.snapshot_age_s = (now_us - std::min(now_us, newest->taken_at_us)) / 1'000'000;
+  }
 }
 
 std::string Group::fault_before_birth() const {

@@ -103,7 +103,8 @@ Result<void> TcpHost::begin(const net::Resolver::Endpoints& listen) {
       {.files = {.map_bytes = *options_.disk_bytes_max,
                  .sections = tables_of(options.sections),
                  .reserve_bytes = std::min(kReserveBytes, *options_.disk_reserve_bytes / 2),
-                 .node = options_.id}},
+                 .node = options_.id},
+       .snapshot_free_bytes_min = *options_.disk_reserve_bytes / 4},
       loop_, on_failure_);
   if (!store) return forward(store);
   auto host = Host::make(options, {loop_, dialer_, events_, on_failure_}, *std::move(store));

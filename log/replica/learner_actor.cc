@@ -161,6 +161,10 @@ bool LearnerActor::apply(const paxos::Learner::Delivery& applied) {
     recent_.add(outcome.row, record.value);
   }
   if (outcome.run) write_.runs.push_back(*outcome.run);
+  if (outcome.snapshot) {
+    write_.snapshot = true;
+    write_state();
+  }
   listener_.on_applied(outcome);
   return true;
 }

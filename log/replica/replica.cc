@@ -33,6 +33,12 @@ ProposerActor::Limits limits(const Replica::Options& options, const Store& store
   return limits;
 }
 
+std::vector<NodeId> others(const Replica::Options& options) {
+  std::vector<NodeId> nodes = options.configuration.members();
+  std::erase(nodes, options.self);
+  return nodes;
+}
+
 }  // namespace
 
 Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport& transport,
@@ -53,7 +59,10 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
                std::move(state), options_.configuration.epoch(), options_.piece_bytes_max, *this),
       proposer_(loop, make_proposer(options_, acceptor, loop.now()), limits(options_, store),
                 *this),
-      trimmer_(store, [this](const RetainCommand& command) { propose(command); }) {
+      upkeep_(store, events, others(options_), options_.snapshots,
+              [this](CommandKind kind, Slice command) {
+                static_cast<void>(submit(kind, std::move(command)));
+              }) {
   if (acceptor.promise_faulty) {
     events_.event(EventLevel::error, "promise_faulty", {{"reason", fault()}});
   }
@@ -203,32 +212,15 @@ void Replica::tick() {
   check_lag();
   proposer_.tick();
   learner_.tick();
-  trim();
+  do_upkeep();
 }
 
-/// A member that was not heard of may lack everything.
-void Replica::trim() {
+void Replica::do_upkeep() {
   if (ended_ || halted()) return;
-  Slot needed = state().numbers().chosen_end;
-  for (const NodeId node : options_.configuration.members()) {
-    if (node == options_.self) continue;
-    const auto told = durable_ends_.find(node);
-    needed = std::min(needed, told == durable_ends_.end() ? Slot{} : told->second);
-  }
-  trimmer_.tick(loop_.now(), state(), proposer_.role().leads() && caught_up(), needed);
+  const bool leads = proposer_.role().leads() && caught_up();
+  upkeep_.tick(loop_.now(), state(), leads, space_low_);
   const Slot first = store_.holding().first_slot;
   faulty_slots_.erase(faulty_slots_.begin(), faulty_slots_.lower_bound(first));
-}
-
-void Replica::propose(const RetainCommand& command) {
-  const std::vector<std::byte> body = body_of(command);
-  const auto bytes = std::make_shared<std::vector<std::byte>>();
-  Command header;
-  header.kind = CommandKind::retain;
-  header.count = 1;
-  put_command_header(header, body.size(), *bytes);
-  bytes->insert(bytes->end(), body.begin(), body.end());
-  static_cast<void>(submit(CommandKind::retain, {bytes, *bytes}));
 }
 
 void Replica::check_space() {

@@ -13,7 +13,7 @@
 #include "log/replica/acceptor_actor.h"
 #include "log/replica/learner_actor.h"
 #include "log/replica/proposer_actor.h"
-#include "log/replica/trimmer.h"
+#include "log/replica/upkeep.h"
 #include "log/store/store.h"
 #include "net/link/peers.h"
 
@@ -55,6 +55,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
     /// Bytes of a promise or of chosen values in one message; one record may exceed it.
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
+    SnapshotPace::Options snapshots = {};
     /// The node must end: newer_format, if this program does not know what was chosen; corrupt, if
     /// a row of the state cannot be read. Without it, the process ends.
     std::function<void(Error)> on_failure = {};
@@ -93,11 +94,11 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void set_all_connected(bool all);
   /// Another node says that it has applied the slots below `chosen_end`.
   void hear_of(NodeId node, Slot chosen_end);
-  /// Another node says that it has them durably: it needs none of them from others.
-  void on_durable_end(NodeId node, Slot durable_end) { durable_ends_[node] = durable_end; }
+  /// As of Upkeep.
+  void on_durable_end(NodeId node, Slot durable_end) { upkeep_.on_durable_end(node, durable_end); }
   /// As of Trimmer.
   [[nodiscard]] std::uint64_t retained_bytes() const {
-    return trimmer_.retained_bytes(state().numbers()).value_or(0);
+    return upkeep_.retained_bytes(state().numbers());
   }
   /// Bytes of commands that are in no batch yet.
   [[nodiscard]] std::size_t waiting_bytes() const { return proposer_.waiting_bytes(); }
@@ -148,8 +149,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void check_space();
   void check_faulty_slots();
   void check_lag();
-  void trim();
-  void propose(const RetainCommand& command);
+  void do_upkeep();
   [[nodiscard]] std::string lag() const;
   void release_reads();
 
@@ -163,8 +163,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   AcceptorActor acceptor_;
   LearnerActor learner_;
   ProposerActor proposer_;
-  Trimmer trimmer_;
-  std::map<NodeId, Slot> durable_ends_;  // Of other nodes, as they have said.
+  Upkeep upkeep_;
 
   std::unique_ptr<net::Timer> timer_;
   std::uint64_t reads_ = 0;

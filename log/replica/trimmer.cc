@@ -5,10 +5,10 @@
 
 namespace stele::log {
 
-void Trimmer::tick(Time now, const LogState& state, bool leads, Slot needed) {
+void Trimmer::tick(Time now, const LogState& state, bool leads, Slot needed, Slot snapshot) {
   if (leads && !finding_target_ && now - target_looked_at_ >= kLookAgain) retain(now, state);
   const bool under_way = store_.holding().first_slot < asked_end_;
-  if (!finding_slots_ && !under_way) give_up(now, needed);
+  if (!finding_slots_ && !under_way) look_for_slots(now, needed, snapshot);
   if (!counting_ && store_.holding().first_slot != counted_from_) count();
   settle(now, state);
 }
@@ -67,32 +67,46 @@ void Trimmer::retain(Time now, const LogState& state) {
       });
 }
 
-void Trimmer::give_up(Time now, Slot needed) {
+/// Up to the last run whose entries are all trimmed, and as far as `needed` and `snapshot` let it.
+void Trimmer::look_for_slots(Time now, Slot needed, Slot snapshot) {
   const Slot first = store_.holding().first_slot;
   // A trim that is applied may not be durable yet.
   const Lsn first_lsn = store_.readable().first_lsn;
   if (first_lsn == Lsn{1} || now - slots_looked_at_ < kLookAgain) return;
   slots_looked_at_ = now;
+  const std::uint64_t end = run_of(store_.readable().chosen_end);
   const std::uint64_t last =
-      std::min(run_of(first) + kRunsPerCommit,
-               std::min(run_of(needed), run_of(store_.readable().chosen_end)));
-  if (last <= run_of(first)) return;
+      std::min({run_of(first) + kRunsPerCommit, run_of(needed), run_of(snapshot), end});
   finding_slots_ = true;
-  store_.find_run(
-      [last, first_lsn](const RunRow& row) {
-        return row.number <= last && row.next_lsn <= first_lsn;
-      },
-      [this, first, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
-        if (!alive.lock()) return;
-        finding_slots_ = false;
-        const Slot end{row ? row->number * kRunSlots : 0};
-        if (end <= first) return;
-        slots_looked_at_ = {};  // There may be more.
-        asked_end_ = end;
-        gave_up_ = true;
-        store_.write_trim({end, row->next_lsn});
-        store_.flush();
-      });
+  const std::weak_ptr<bool> alive = alive_;
+  store_.find_run([end, first_lsn](
+                      const RunRow& row) { return row.number <= end && row.next_lsn <= first_lsn; },
+                  [this, first, last, snapshot, alive](std::optional<RunRow> trimmed) {
+                    if (!alive.lock()) return;
+                    finding_slots_ = false;
+                    const std::uint64_t trimmed_end = trimmed ? trimmed->number : 0;
+                    waits_for_snapshot_ = trimmed_end > run_of(snapshot);
+                    if (std::min(trimmed_end, last) <= run_of(first)) return;
+                    if (trimmed_end <= last) return give_up(*trimmed);
+                    finding_slots_ = true;
+                    store_.find_run([last](const RunRow& row) { return row.number <= last; },
+                                    [this, alive](std::optional<RunRow> row) {
+                                      if (!alive.lock()) return;
+                                      finding_slots_ = false;
+                                      if (row) give_up(*row);
+                                    });
+                  });
+}
+
+/// All slots before that run.
+void Trimmer::give_up(const RunRow& begin) {
+  const Slot end{begin.number * kRunSlots};
+  if (end <= store_.holding().first_slot) return;
+  slots_looked_at_ = {};  // There may be more.
+  asked_end_ = end;
+  gave_up_ = true;
+  store_.write_trim({end, begin.next_lsn});
+  store_.flush();
 }
 
 }  // namespace stele::log

@@ -22,8 +22,11 @@ class Trimmer {
   Trimmer(Store& store, std::function<void(const RetainCommand&)> propose)
       : store_(store), propose_(std::move(propose)) {}
 
-  /// Now and then. Slots from `needed` on stay: another member lacks them.
-  void tick(Time now, const LogState& state, bool leads, Slot needed);
+  /// Now and then. Slots from `needed` on stay: another member lacks them. So do those from
+  /// `snapshot` on: no snapshot of the state after them is there.
+  void tick(Time now, const LogState& state, bool leads, Slot needed, Slot snapshot);
+  /// More slots could be given up if there were a newer snapshot.
+  [[nodiscard]] bool waits_for_snapshot() const { return waits_for_snapshot_; }
 
   /// Of the slots that the store keeps, as slot_bytes() counts: as it was last found out, which may
   /// be some runs too many. Nothing as long as it was never found out.
@@ -42,7 +45,8 @@ class Trimmer {
 
  private:
   void retain(Time now, const LogState& state);
-  void give_up(Time now, Slot needed);
+  void look_for_slots(Time now, Slot needed, Slot snapshot);
+  void give_up(const RunRow& begin);
   void count();
   void settle(Time now, const LogState& state);
 
@@ -53,6 +57,7 @@ class Trimmer {
   Time target_looked_at_{};
   bool finding_slots_ = false;
   Time slots_looked_at_{};
+  bool waits_for_snapshot_ = false;
   bool gave_up_ = false;  // Since it was looked whether all is settled.
   Slot asked_end_;        // The store has been asked to give up the slots below.
   Slot counted_from_{1};

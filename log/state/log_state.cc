@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <stele/version.h>
+#include "log/format/snapshot.h"
 #include "net/wire/digest.h"
 #include "paxos/base/bytes.h"
 #include "paxos/base/check.h"
@@ -13,10 +14,14 @@ namespace {
 
 bool is_core(CommandKind kind) { return kind == CommandKind::append || kind == CommandKind::skip; }
 
+bool is_leaders(CommandKind kind) {
+  return kind == CommandKind::retain || kind == CommandKind::snapshot;
+}
+
 /// Opening and closing are about a session, and what leaders do is of none.
 bool in_session(CommandKind kind) {
   return kind != CommandKind::open_session && kind != CommandKind::close_session &&
-         kind != CommandKind::retain;
+         !is_leaders(kind);
 }
 
 bool is_batch(paxos::ValueKind kind) {
@@ -115,7 +120,18 @@ Result<LogState::Applied> LogState::apply(Slot slot, const paxos::Value& value) 
   ++numbers_.chosen_end;
   mix_into_hash(value, slot);
   add_to_runs(value, out);
+  if (out.snapshot) {
+    numbers_.snapshot_slot = numbers_.chosen_end;
+    numbers_.snapshot_log_bytes = numbers_.log_bytes;
+  }
   return out;
+}
+
+/// Of the state after the whole slot. Two leaders may have asked for the same one.
+void LogState::ask_for_snapshot(const Command& command, Applied& out) const {
+  const auto asked = parse_snapshot_command(command.body);
+  STELE_CHECK(asked.has_value());  // As checked before.
+  if (asked->previous == numbers_.snapshot_slot) out.snapshot = true;
 }
 
 /// All nodes agree about what a run of slots holds.
@@ -155,6 +171,10 @@ Result<void> LogState::check_kind(const Command& command) const {
     return fail(Errc::malformed, "bytes in a command without any");
   }
   if (const Section* section = section_of(command.kind)) return section->check_command(command);
+  if (command.kind == CommandKind::snapshot) {
+    const auto parsed = parse_snapshot_command(command.body);
+    return parsed ? Result<void>() : forward(parsed);
+  }
   return fail(Errc::newer_format,
               "a command of kind " + std::to_string(static_cast<unsigned>(command.kind)) +
                   ", which log format " + std::to_string(kLogFormat) + " does not have");
@@ -187,7 +207,7 @@ Result<void> LogState::check_command(const Command& command) const {
   if (command.kind != CommandKind::open_session && command.sequence == Sequence{}) {
     return fail(Errc::malformed, "sequence 0");
   }
-  if (command.kind == CommandKind::retain) {
+  if (is_leaders(command.kind)) {
     return fail(Errc::malformed, "what only a leader does");
   }
   return {};
@@ -205,6 +225,7 @@ void LogState::apply_batch(const Batch& batch, Applying at, Applied& out) {
 void LogState::apply_command(const Command& command, std::uint32_t index, const Applying& at,
                              Applied& out) {
   if (in_session(command.kind)) return apply_in_session(command, index, at, out);
+  if (command.kind == CommandKind::snapshot) return ask_for_snapshot(command, out);
   const Effect effect = apply_in_section(command, at);
   if (command.kind == CommandKind::open_session) {
     const bool opened = effect.outcome == Outcome::ok;

@@ -39,6 +39,7 @@ class LogState {
     std::vector<CommandResult> results;  ///< Of all commands but open_session, to be told.
     std::vector<Opened> opened;
     std::optional<RunRow> run;  ///< It was the last slot of a run: the next one begins.
+    bool snapshot = false;      ///< One of the state as it is now is asked for.
   };
 
   /// An empty state. `sections`: the sessions first, no table and no kind twice.
@@ -84,6 +85,7 @@ class LogState {
                         Applied& out);
   [[nodiscard]] Effect apply_in_section(const Command& command, Applying at);
   [[nodiscard]] Effect append(const Command& command, std::uint32_t fresh, Applied& out);
+  void ask_for_snapshot(const Command& command, Applied& out) const;
   void add_to_runs(const paxos::Value& value, Applied& out);
   [[nodiscard]] Section* section_of(CommandKind kind) const {
     return by_kind_[static_cast<std::uint8_t>(kind)];

@@ -22,6 +22,8 @@ struct StateWrite {
   std::vector<IndexRow> index;
   std::vector<RunRow> runs;
   std::vector<Row> rows;  ///< Of the sections; of several changes of one the last counts.
+  /// A snapshot is taken of the state that this one leaves: no later one is written with it.
+  bool snapshot = false;
 };
 
 /// Slots whose entries are trimmed go for good: a run, or several.
@@ -38,6 +40,24 @@ struct SlotsRead {
   std::vector<paxos::SlotRecord> records;
   bool last = false;  ///< There is no record after the ones read.
   std::optional<Slot> faulty;
+};
+
+/// A snapshot that a store holds.
+struct SnapshotInfo {
+  Slot slot;                      ///< All slots below are applied in it.
+  std::uint64_t digest = 0;       ///< The same on all nodes.
+  std::uint64_t bytes = 0;        ///< Of its file.
+  std::uint64_t taken_at_us = 0;  ///< By the wall clock, since 1970.
+
+  bool operator==(const SnapshotInfo&) const = default;
+};
+
+/// What has become of the snapshots that were asked for.
+struct SnapshotReport {
+  std::optional<SnapshotInfo> newest;  ///< It is durable.
+  std::uint64_t taken = 0;             ///< Since the start.
+  std::uint64_t given_up = 0;          ///< Since the start.
+  std::string why_given_up;            ///< The last one, as a sentence; empty if it was taken.
 };
 
 /// What a store holds when it is opened.
@@ -134,6 +154,9 @@ class Store {
   [[nodiscard]] virtual const StateNumbers& readable() const = 0;
   /// What the store holds, as of the last commit that is durable.
   [[nodiscard]] virtual const Holding& holding() const = 0;
+  /// The snapshots that it has taken. One is given up if the one before is still being written, or
+  /// for want of space; nothing else waits for it.
+  [[nodiscard]] virtual const SnapshotReport& snapshots() const = 0;
   /// Bytes queued for commits or under way to the disk.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "paxos/base/check.h"
+
 namespace stele::log {
 namespace {
 
@@ -83,12 +85,18 @@ void Transaction::add(std::vector<paxos::Acceptor::Write> writes) {
   append(votes, std::move(writes));
 }
 
-void Transaction::add(StateWrite write) {
+std::size_t bytes_of(const StateWrite& write) {
   std::size_t more = 64 + (write.index.size() + write.runs.size()) * 64;
   for (const IndexRow& row : write.index) more += row.skipped.size() * sizeof(row.skipped[0]);
   for (const paxos::SlotRecord& record : write.learned)
     more += record.value.size() + kSlotHeaderBytes;
   for (const Row& row : write.rows) more += row.key.size() + row.bytes.size() + 32;
+  return more;
+}
+
+void Transaction::add(StateWrite write) {
+  STELE_CHECK(takes_state());
+  const std::size_t more = bytes_of(write);
   bytes += more;
   state_bytes += more;
   if (!state) {
@@ -96,6 +104,7 @@ void Transaction::add(StateWrite write) {
     return;
   }
   state->numbers = write.numbers;
+  state->snapshot = write.snapshot;
   append(state->learned, std::move(write.learned));
   append(state->index, std::move(write.index));
   append(state->runs, std::move(write.runs));

@@ -20,13 +20,20 @@ struct Transaction {
   std::size_t bytes = 0;        ///< About as much as it writes.
   std::size_t state_bytes = 0;  ///< How much of `bytes` is `state`.
 
+  /// Whether more state may be added: not after one of which a snapshot is taken.
+  [[nodiscard]] bool takes_state() const { return !state || !state->snapshot; }
+
   void add(std::vector<paxos::Acceptor::Write> writes);
+  /// Requires takes_state().
   void add(StateWrite write);
   void add(const TrimWrite& write);
   /// It holds something that other nodes may be told of: not only what was heard of them.
   [[nodiscard]] bool counts() const { return identity || !votes.empty() || state || trim; }
   [[nodiscard]] bool empty() const { return !counts() && !history; }
 };
+
+/// About as much as it writes.
+[[nodiscard]] std::size_t bytes_of(const StateWrite& write);
 
 /// What a store holds before a transaction that goes into the next one: the promise, which never
 /// goes down, and the numbers, which are one record.

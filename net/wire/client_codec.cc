@@ -54,6 +54,10 @@ StatusAnswer status(wire::Status::Reader from) {
   read.first_lsn = {counter(from.getFirstLsn())};
   read.disk_bytes = from.getDiskBytes();
   read.retained_bytes = from.getRetainedBytes();
+  read.snapshot_slot = {from.getSnapshotSlot()};
+  read.snapshot_digest = from.getSnapshotDigest();
+  read.snapshot_bytes = from.getSnapshotBytes();
+  read.snapshot_age_s = from.getSnapshotAgeS();
   read.uptime_s = from.getUptimeS();
   read.state_hash = from.getStateHash();
   read.version = text(from.getVersion());
@@ -226,6 +230,10 @@ void put(wire::Frame::Builder to, const StatusAnswer& answer, OutBody&) {
   b.setFirstLsn(m.first_lsn.value);
   b.setDiskBytes(m.disk_bytes);
   b.setRetainedBytes(m.retained_bytes);
+  b.setSnapshotSlot(m.snapshot_slot.value);
+  b.setSnapshotDigest(m.snapshot_digest);
+  b.setSnapshotBytes(m.snapshot_bytes);
+  b.setSnapshotAgeS(m.snapshot_age_s);
   b.setUptimeS(m.uptime_s);
   b.setStateHash(m.state_hash);
   b.setVersion(m.version);

@@ -205,6 +205,10 @@ struct Status {
   fault @14 :Text;
   members @15 :List(MemberAddress);
   retainedBytes @16 :UInt64;
+  snapshotSlot @17 :UInt64;    # 0: there is none.
+  snapshotDigest @18 :UInt64;
+  snapshotBytes @19 :UInt64;
+  snapshotAgeS @20 :UInt64;
 }
 
 struct Frame {

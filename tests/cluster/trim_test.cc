@@ -149,7 +149,7 @@ TEST_SUITE("cluster.trim") {
       const auto nodes = cluster.status();
       return std::ranges::all_of(nodes, [](const NodeStatus& node) {
         return node.reachable && node.answer.first_lsn == Lsn{1401} &&
-               node.answer.retained_bytes < 60 << 10;  // About 240 for each.
+               node.answer.retained_bytes < 40 << 10;  // About 160 for each.
       });
     }));
     for (std::uint64_t id = 1; id <= 3; ++id) {

@@ -33,6 +33,10 @@ struct NodeReport {
   Lsn first_lsn;                       ///< The first entry that is not trimmed.
   std::uint64_t disk_bytes = 0;        ///< Bytes that its store takes.
   std::uint64_t retained_bytes = 0;    ///< Of the slots that it keeps: values, and 64 bytes each.
+  Slot snapshot_slot;                  ///< Of its newest snapshot; {}: it has none.
+  std::uint64_t snapshot_digest = 0;   ///< Equal on all nodes at equal snapshot_slot.
+  std::uint64_t snapshot_bytes = 0;    ///< Of its file.
+  std::uint64_t snapshot_age_s = 0;    ///< Seconds since it was taken, by the wall clock.
   std::uint64_t uptime_s = 0;          ///< Seconds since it was started.
   std::uint64_t state_hash = 0;        ///< Equal on all nodes at equal chosen_end.
   std::string version;                 ///< The version of the program.

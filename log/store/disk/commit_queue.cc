@@ -86,6 +86,7 @@ void CommitQueue::commit_on_loop() {
   }
   const Time begin = loop_.now();
   static_cast<void>(commit_alone(queue));
+  if (queue->pending.urgent) work_.notify_one();  // What was for the next commit.
   const Duration took = loop_.now() - begin;
   const Duration pause = took > kStall ? Duration(kLoopPauseAfterStall) : Duration(kLoopPause);
   if (took > kLoopCommitMax) on_loop_.pauses_until = loop_.now() + pause;
@@ -205,9 +206,7 @@ void CommitQueue::gather(Access& queue) {
 
 /// Commits what is pending, with nothing beside it; false if that failed, and nothing is committed
 /// any more.
-bool CommitQueue::commit_alone(Access& queue) {
-  return commit_alone(queue, std::make_shared<Commit>(std::exchange(queue->pending, {})));
-}
+bool CommitQueue::commit_alone(Access& queue) { return commit_alone(queue, take(queue->pending)); }
 
 bool CommitQueue::commit_alone(Access& queue, std::shared_ptr<Commit> commit) {
   STELE_CHECK(queue->alone());
@@ -260,7 +259,7 @@ Result<void> CommitQueue::read_votes(Commit& commit) {
 
 /// Writes what is pending; false if that failed.
 bool CommitQueue::begin(Access& queue) {
-  auto commit = std::make_shared<Commit>(std::exchange(queue->pending, {}));
+  auto commit = take(queue->pending);
   queue->under_way.push_back(commit);
   queue->pace.on_begun(now(), commit->transaction.bytes);
   auto sync = queue.without([&] {
@@ -335,7 +334,7 @@ bool CommitQueue::begin_commit() {
     return false;
   }
   if (moves_all) {
-    queue->waiting_alone = std::make_shared<Commit>(std::exchange(queue->pending, {}));
+    queue->waiting_alone = take(queue->pending);
     queue->committing = true;
     return true;
   }
@@ -383,8 +382,7 @@ void CommitQueue::fail(Queue& queue, Error error) {
 
 void CommitQueue::fail(Error error) { fail(*queue_.lock(), std::move(error)); }
 
-/// A check has failed within a commit, which nobody ends: what is on the disk is unknown, too.
-/// Takes the lock.
+/// A check has failed within a commit: what is on the disk is unknown, too. Takes the lock.
 void CommitQueue::give_up() {
   queue_.lock()->failed = true;
   work_.notify_one();

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "log/store/disk/commit.h"
 #include "log/store/disk/commit_pace.h"
 #include "log/store/disk/gathering.h"
 #include "log/store/disk/guarded.h"
@@ -23,33 +24,6 @@
 #include "paxos/base/check.h"
 
 namespace stele::log {
-
-/// Votes that are read in their place among the writes.
-struct VoteRead {
-  Slot begin;
-  Slot end;
-  std::size_t bytes_max;
-  std::function<void(SlotsRead)> done;
-  SlotsRead result;
-};
-
-/// A transaction, and what waits for it.
-struct Commit {
-  Transaction transaction;
-  std::vector<VoteRead> reads;
-  std::vector<std::function<void()>> durable;
-  std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
-  bool urgent = false;                          ///< It is waited for.
-  StoredNumbers found;                          ///< What can be read from LMDB after it.
-  std::uint64_t commits = 0;                    ///< As of StoreFiles, after it.
-  FileSync sync;
-  bool synced = false;
-
-  /// LMDB is to have it, and all before it, which therefore must be durable.
-  [[nodiscard]] bool moves_all() const {
-    return !reads.empty() || !readable.empty() || transaction.identity;
-  }
-};
 
 /// Hears of commits.
 class CommitListener {
@@ -85,9 +59,9 @@ class CommitQueue final : public std::enable_shared_from_this<CommitQueue> {
     {
       auto queue = queue_.lock();
       Commit& pending = queue->pending;
-      const std::size_t before = pending.transaction.bytes;
+      const std::size_t before = pending.bytes();
       add(pending);
-      on_loop_.backlog_bytes += pending.transaction.bytes - before;
+      on_loop_.backlog_bytes += pending.bytes() - before;
       if (queue->waits_for_more) work_.notify_one();
       wake = (urgent || pending.transaction.state_bytes > kStateBytesMax) && !pending.urgent;
       pending.urgent = pending.urgent || wake;

@@ -33,17 +33,17 @@ Result<Found> look(const std::string& path) {
     const std::string name = entry.path().filename().string();
     std::error_code unknown;
     const bool is_file = fs::is_regular_file(entry.path(), unknown);
-    const bool right = name == "values" ? fs::is_directory(entry.path(), unknown) : is_file;
-    if (!right && (name == "data.mdb" || name == "journal" || name == "values" ||
-                   name == kLockName || name == kReserveName)) {
+    const bool holds_files = name == "values" || name == "snapshots";
+    const bool right = holds_files ? fs::is_directory(entry.path(), unknown) : is_file;
+    if (!right && (name == "data.mdb" || name == "journal" || holds_files || name == kLockName ||
+                   name == kReserveName)) {
       return fail(Errc::corrupt, entry.path().string() + " is not a " +
-                                     (name == "values" ? "directory" : "file") +
-                                     ": nothing is changed");
+                                     (holds_files ? "directory" : "file") + ": nothing is changed");
     }
     if (name == "data.mdb") {
       empty = entry.file_size(unknown) == 0;
       tables = !empty;
-    } else if (name == "journal" || name == "values") {
+    } else if (name == "journal" || holds_files) {
       left += (left.empty() ? "" : " and ") + name;
     } else if (name != "lock.mdb" && name != kLockName && name != kReserveName &&
                name != "lost+found") {

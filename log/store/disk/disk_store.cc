@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "log/store/disk/commit_queue.h"
+#include "log/store/disk/snapshots.h"
 #include "log/store/disk/space_meter.h"
 #include "log/store/disk/table_reader.h"
 #include "log/store/files/table_reads.h"
@@ -31,14 +32,23 @@ struct LmdbStore::Impl final : CommitListener,
         loop(lp),
         on_failure(std::move(on_fail)),
         sections(options.files.sections),
+        snapshot_free_bytes_min(options.snapshot_free_bytes_min),
+        snapshots(directory.path(), sections, !options.commit_wanted),
         commits(f.commits_found()),
         durable(f.readable()),
         readable(f.readable()),
-        space(directory.path(), f.reserve(), f.used_bytes(), options.files.map_bytes,
-              options.files.reserve_bytes),
+        space(directory.path(), f.reserve(), f.used_bytes() + snapshots.bytes(),
+              options.files.map_bytes, options.files.reserve_bytes),
         queue(std::make_shared<CommitQueue>(std::move(f), lp, *this, options.commit_wanted)),
-        reader(std::make_shared<TableReader>(
-            files().lmdb(), lp, [this](const Error& error) { tell_failure(error); })) {}
+        reader(std::make_shared<TableReader>(files().lmdb(), lp,
+                                             [this](const Error& error) { tell_failure(error); })) {
+    snapshot_report.newest = snapshots.newest();
+    if (!snapshots.why_removed().empty()) {
+      snapshot_report.given_up = 1;
+      snapshot_report.why_given_up = snapshots.why_removed();
+    }
+    files().on_snapshot([this](Result<Lmdb::Txn> txn) { on_snapshot(std::move(txn)); });
+  }
 
   [[nodiscard]] StoreFiles& files() { return queue->files(); }
 
@@ -48,6 +58,7 @@ struct LmdbStore::Impl final : CommitListener,
     reader->start_thread();
     checkpointer.emplace(1);
     remover.emplace(1);
+    snapshotter.emplace(1);
     files().listen(*this);
     queue->start_threads();
   }
@@ -56,6 +67,8 @@ struct LmdbStore::Impl final : CommitListener,
     queue->stop();
     // What is under way ends, what waits is dropped.
     checkpointer.reset();
+    snapshots.stop();
+    snapshotter.reset();
     stops = true;
     remover.reset();
     reader->stop();
@@ -84,7 +97,9 @@ struct LmdbStore::Impl final : CommitListener,
     readable = commit.found;
     commits = commit.commits;
   }
-  void on_wrote(std::size_t bytes) override { space.on_wrote(bytes, files().used_bytes()); }
+  void on_wrote(std::size_t bytes) override {
+    space.on_wrote(bytes, files().used_bytes() + snapshots.bytes());
+  }
   void on_commit_failed(Error error) override {
     space.on_failed();
     // As it was measured last: a disk that has failed may not answer.
@@ -98,6 +113,39 @@ struct LmdbStore::Impl final : CommitListener,
       loop.guard([this] {
         if (const auto done = files().run_checkpoint(); !done) queue->fail(done.error());
       });
+    });
+  }
+
+  /// The thread that has written the tables.
+  void on_snapshot(Result<Lmdb::Txn> txn) {
+    if (!snapshots.begin()) {
+      return tell(fail(Errc::overloaded, "the one before is still being written"));
+    }
+    const auto shared = std::make_shared<Result<Lmdb::Txn>>(std::move(txn));
+    const auto take = [this, shared] {
+      // It keeps LMDB from using pages again, and must be gone before LMDB is.
+      Result<Lmdb::Txn> taken = std::exchange(*shared, fail(Errc::io, "it was taken"));
+      tell(taken ? snapshots.take(*std::move(taken), [this] { return has_room(); })
+                 : snapshots.give_up(taken.error()));
+    };
+    if (!snapshotter) return take();
+    asio::post(*snapshotter, [this, take] { loop.guard(take); });
+  }
+  [[nodiscard]] bool has_room() {
+    space.measure();
+    return space.measured_free_bytes() >= snapshot_free_bytes_min;
+  }
+  void tell(Result<SnapshotInfo> taken) {
+    loop.post([self = shared_from_this(), taken = std::move(taken)] {
+      SnapshotReport& report = self->snapshot_report;
+      if (taken) {
+        ++report.taken;
+        report.newest = *taken;
+        report.why_given_up.clear();
+      } else {
+        ++report.given_up;
+        report.why_given_up = taken.error().detail;
+      }
     });
   }
 
@@ -123,6 +171,9 @@ struct LmdbStore::Impl final : CommitListener,
   net::Loop& loop;
   std::function<void(Error)> on_failure;
   std::vector<SectionTable> sections;
+  std::uint64_t snapshot_free_bytes_min;
+  Snapshots snapshots;
+  SnapshotReport snapshot_report;
   std::optional<Identity> identity;
   History history;
   bool closed = false;     // Nothing is called any more.
@@ -135,6 +186,7 @@ struct LmdbStore::Impl final : CommitListener,
   std::shared_ptr<TableReader> reader;
   std::optional<asio::thread_pool> checkpointer;  // Not without threads.
   std::optional<asio::thread_pool> remover;       // Gives up files; not without threads.
+  std::optional<asio::thread_pool> snapshotter;   // Not without threads.
   std::atomic<bool> stops = false;                // For the remover.
 };
 
@@ -240,10 +292,7 @@ void LmdbStore::write_state(StateWrite write) {
   const bool repairs = std::ranges::any_of(write.learned, [this](const paxos::SlotRecord& record) {
     return record.slot < impl_->readable.state.chosen_end;
   });
-  impl_->queue->enqueue(repairs, [&](Commit& pending) {
-    pending.transaction.add(std::move(write));
-    if (repairs) pending.readable.emplace_back([] {});
-  });
+  impl_->queue->enqueue(repairs, [&](Commit& pending) { pending.add(std::move(write), repairs); });
 }
 
 void LmdbStore::write_trim(const TrimWrite& write) {
@@ -328,6 +377,7 @@ void LmdbStore::find_run(std::function<bool(const RunRow&)> reached,
 }
 
 const StateNumbers& LmdbStore::readable() const { return impl_->readable.state; }
+const SnapshotReport& LmdbStore::snapshots() const { return impl_->snapshot_report; }
 const Holding& LmdbStore::holding() const { return impl_->durable.holding; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->queue->backlog_bytes(); }
 

@@ -21,6 +21,8 @@ class LmdbStore final : public Store {
     /// If set, the store has no threads: it calls this when a commit is wanted, and its owner
     /// calls begin_commit() and finish_commit(); reads are done at once. For simulations.
     std::function<void()> commit_wanted = {};
+    /// With less free space than that no snapshot is taken.
+    std::uint64_t snapshot_free_bytes_min = 0;
   };
 
   /// Takes over a locked directory and syncs it. `on_failure` runs on the loop, once, when a commit
@@ -57,6 +59,7 @@ class LmdbStore final : public Store {
                 std::function<void(std::optional<RunRow>)> done) override;
   [[nodiscard]] const StateNumbers& readable() const override;
   [[nodiscard]] const Holding& holding() const override;
+  [[nodiscard]] const SnapshotReport& snapshots() const override;
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
   void measure_space() override;

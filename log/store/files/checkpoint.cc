@@ -7,23 +7,20 @@
 
 namespace stele::log {
 
-void Checkpoint::begin(std::vector<std::byte>& redo, const JournalMark& mark,
-                       const StoredNumbers& numbers) {
+void Checkpoint::begin(CheckpointPart part) {
   const std::lock_guard lock(mutex_);
   STELE_CHECK(state_ == State::none);
-  redo_.swap(redo);
-  redo.clear();
-  mark_ = mark;
-  numbers_ = numbers;
+  part_ = std::move(part);
   state_ = State::waiting;
 }
 
 Result<void> Checkpoint::write(const Lmdb& lmdb) {
   auto txn = lmdb.begin(true);
   if (!txn) return forward(txn);
-  auto done = apply_redo(redo_, *txn);
-  if (done) done = txn->put(Table::meta, kJournalKey, seal_journal_mark(mark_));
+  auto done = apply_redo(part_.redo, *txn);
+  if (done) done = txn->put(Table::meta, kJournalKey, seal_journal_mark(part_.mark));
   if (done) done = txn->commit();
+  if (done && part_.snapshot && on_snapshot_) on_snapshot_(lmdb.begin(false));
   return done;
 }
 
@@ -65,7 +62,7 @@ Result<std::optional<StoredNumbers>> Checkpoint::end(const Lmdb& lmdb) {
   no_longer_running_.wait(lock, [this] { return state_ != State::running; });
   if (!outcome_) return forward(outcome_);
   if (std::exchange(state_, State::none) == State::none) return std::optional<StoredNumbers>();
-  return std::optional(numbers_);
+  return std::optional(part_.numbers);
 }
 
 bool Checkpoint::busy() const {

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -13,6 +14,15 @@
 
 namespace stele::log {
 
+/// Transactions whose records are durable elsewhere.
+struct CheckpointPart {
+  std::vector<std::byte> redo;
+  std::uint64_t bytes = 0;  ///< With their values.
+  JournalMark mark;         ///< As of the last one.
+  StoredNumbers numbers;    ///< As of the last one.
+  bool snapshot = false;    ///< One is to be taken of what it leaves.
+};
+
 /// One part at a time: the committing thread begins it, any thread writes it, the committing thread
 /// ends it.
 class Checkpoint {
@@ -20,9 +30,13 @@ class Checkpoint {
   /// Takes from `reserve` if the disk is full.
   explicit Checkpoint(DiskReserve& reserve) : reserve_(reserve) {}
 
-  /// Takes transactions whose records are durable elsewhere, with mark and numbers as of the last
-  /// one. Requires that there is no part. Leaves an empty buffer in `redo`, for the next one.
-  void begin(std::vector<std::byte>& redo, const JournalMark& mark, const StoredNumbers& numbers);
+  /// Called with what the tables hold after a part of which a snapshot is to be taken, before the
+  /// next one changes them, by the thread that has written it. At first nobody is.
+  using OnSnapshot = std::function<void(Result<Lmdb::Txn>)>;
+  void on_snapshot(OnSnapshot take) { on_snapshot_ = std::move(take); }
+
+  /// Requires that there is no part.
+  void begin(CheckpointPart part);
   /// Writes the part and syncs it, if it waits for that. Any thread. Errors are final.
   Result<void> run(const Lmdb& lmdb);
   /// Ends the part, if there is one: waits for the thread that writes it, or writes it itself. Then
@@ -45,11 +59,10 @@ class Checkpoint {
   DiskReserve& reserve_;
   mutable std::mutex mutex_;
   std::condition_variable no_longer_running_;
-  State state_ = State::none;    // Guarded by mutex_.
-  Result<void> outcome_;         // Guarded by mutex_.
-  std::vector<std::byte> redo_;  // Of the thread that writes the part.
-  JournalMark mark_;             // Of the same thread as redo_.
-  StoredNumbers numbers_;        // Of the same thread as redo_.
+  State state_ = State::none;  // Guarded by mutex_.
+  Result<void> outcome_;       // Guarded by mutex_.
+  CheckpointPart part_;        // Of the thread that writes it.
+  OnSnapshot on_snapshot_;     // Of the same thread.
 };
 
 }  // namespace stele::log

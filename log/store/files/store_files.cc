@@ -173,15 +173,28 @@ Result<void> StoreFiles::end() {
   if (auto done = end_written_checkpoint(); !done) return done;
   Unsynced first = std::move(unsynced_.front());
   unsynced_.pop_front();
-  mark_ = first.mark;
-  lacking_.insert(lacking_.end(), first.redo.begin(), first.redo.end());
-  lacking_bytes_ += first.bytes;
-  durable_ = first.numbers;
+  take_over(std::move(first));
   // A thread that waits for LMDB keeps those under way waiting, too; not without need.
   const bool far = lacking_bytes_ > kLackingMost * options_.lacking_bytes_max;
-  const bool begins = unsynced_.empty() || far || !checkpoint_->busy();
-  if (lacking_bytes_ <= options_.lacking_bytes_max || !begins) return {};
-  return begin_checkpoint();
+  if (checkpoint_->busy() && !far) {
+    const bool much = lacking_bytes_ > options_.lacking_bytes_max;
+    return much && unsynced_.empty() ? begin_checkpoint() : Result<void>{};
+  }
+  const bool begins = lacking_bytes_ > options_.lacking_bytes_max || lacking_.front().snapshot;
+  return begins ? begin_checkpoint() : Result<void>{};
+}
+
+void StoreFiles::take_over(Unsynced record) {
+  mark_ = record.mark;
+  durable_ = record.numbers;
+  if (lacking_.empty() || lacking_.back().snapshot) lacking_.emplace_back();
+  CheckpointPart& last = lacking_.back();
+  last.redo.insert(last.redo.end(), record.redo.begin(), record.redo.end());
+  last.bytes += record.bytes;
+  last.mark = mark_;
+  last.numbers = durable_;
+  last.snapshot = record.snapshot;
+  lacking_bytes_ += record.bytes;
 }
 
 bool StoreFiles::quick(const Transaction& transaction) const {
@@ -204,8 +217,11 @@ Result<void> StoreFiles::write(const Transaction& transaction, bool aside, FileS
   ++written_.applied;
   if (transaction.counts()) ++written_.commits;
   written_.values_end = values_.end();
-  unsynced_.push_back(
-      {{redo_.bytes().begin(), redo_.bytes().end()}, transaction.bytes, ground_.numbers, written_});
+  unsynced_.push_back({{redo_.bytes().begin(), redo_.bytes().end()},
+                       transaction.bytes,
+                       ground_.numbers,
+                       written_,
+                       transaction.state && transaction.state->snapshot});
   return {};
 }
 
@@ -298,9 +314,10 @@ void StoreFiles::give_up(const std::vector<std::uint32_t>& trimmed) {
 Result<void> StoreFiles::begin_checkpoint() {
   if (auto done = end_checkpoint(); !done) return done;
   if (lacking_.empty()) return {};
-  checkpoint_->begin(lacking_, mark_, durable_);
-  lacking_bytes_ = 0;
-  begun_ = mark_.applied;
+  lacking_bytes_ -= lacking_.front().bytes;
+  begun_ = lacking_.front().mark.applied;
+  checkpoint_->begin(std::move(lacking_.front()));
+  lacking_.pop_front();
   turn_journal();
   if (listener_ != nullptr) listener_->on_checkpoint_begun();
   return {};
@@ -351,8 +368,12 @@ Result<void> StoreFiles::end_written_checkpoint() {
 }
 
 Result<void> StoreFiles::checkpoint() {
-  auto done = begin_checkpoint();
-  return done ? end_checkpoint() : done;
+  Result<void> done;
+  do {
+    done = begin_checkpoint();
+    if (done) done = end_checkpoint();
+  } while (done && !lacking_.empty());
+  return done;
 }
 
 std::uint64_t StoreFiles::used_bytes() const {

@@ -86,6 +86,9 @@ class StoreFiles {
   /// The listener outlives the last commit. Without one, the committing thread runs a checkpoint
   /// when it must be done.
   void listen(CheckpointListener& listener) { listener_ = &listener; }
+  /// As of Checkpoint; the thread is the committing one, or that of run_checkpoint(). Before the
+  /// first commit.
+  void on_snapshot(Checkpoint::OnSnapshot take) { checkpoint_->on_snapshot(std::move(take)); }
 
   /// What must be true between commits, or what is not, as a sentence.
   [[nodiscard]] std::string check() const;
@@ -119,6 +122,7 @@ class StoreFiles {
     std::size_t bytes = 0;
     StoredNumbers numbers;  // After it.
     JournalMark mark;       // After it.
+    bool snapshot = false;  // One is to be taken of what it leaves.
   };
   /// A segment whose row is erased by a record.
   struct GivenUp {
@@ -135,6 +139,7 @@ class StoreFiles {
   [[nodiscard]] std::vector<std::uint32_t> erase_segments(const Holding& holding);
   void give_up(const std::vector<std::uint32_t>& trimmed);
   [[nodiscard]] RecordNumber next_number() const { return {written_.applied + 1, mark_.applied}; }
+  void take_over(Unsynced record);
   Result<void> begin_checkpoint();
   void turn_journal();
   Result<void> end_checkpoint();
@@ -154,8 +159,10 @@ class StoreFiles {
   std::uint64_t begun_ = 0;  // The last record of the part that LMDB takes over.
   std::uint64_t told_ = 0;   // The last record says that those up to this one are durable.
   std::uint64_t commits_found_ = 0;
-  Redo redo_;                        // Of the transaction under way.
-  std::vector<std::byte> lacking_;   // What LMDB lacks and does not take over just now.
+  Redo redo_;  // Of the transaction under way.
+  /// What LMDB lacks and does not take over just now. The last one grows, unless a snapshot is
+  /// taken after it.
+  std::deque<CheckpointPart> lacking_;
   std::uint64_t lacking_bytes_ = 0;  // Bytes of what is in lacking_, with its values.
   CheckpointListener* listener_ = nullptr;
   std::unique_ptr<DiskReserve> reserve_;

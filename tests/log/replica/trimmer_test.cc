@@ -55,8 +55,17 @@ struct Bench {
   void answer() {
     for (auto& read : std::exchange(reads, {})) read();
   }
-  void tick(bool leads, std::uint64_t needed = 1000) {
-    trimmer.tick(now += seconds(1), state, leads, {needed});
+  void tick(bool leads, std::uint64_t needed = 1000, std::uint64_t snapshot = 1000) {
+    trimmer.tick(now += seconds(1), state, leads, {needed}, {snapshot});
+  }
+  /// Looks at what can be given up, with these bounds, until nothing changes.
+  std::uint64_t first_slot(std::uint64_t needed, std::uint64_t snapshot) {
+    for (int i = 0; i < 6; ++i) {
+      tick(false, needed, snapshot);
+      answer();
+      settle();
+    }
+    return store.holding().first_slot.value;
   }
 
   Time now{};
@@ -104,21 +113,26 @@ TEST_SUITE("log.trimmer") {
   TEST_CASE("slots go below a durable trim point, and none that another member lacks") {
     Bench bench;
     bench.apply({trim_command({1}, ++bench.sequence, 590)});
-    const auto look = [&](std::uint64_t needed) {
-      for (int i = 0; i < 3; ++i) {
-        bench.tick(false, needed);
-        bench.answer();
-        bench.settle();
-      }
-      return bench.store.holding().first_slot.value;
-    };
-    CHECK(look(1000) == 1);  // Applied, and not durable.
+    CHECK(bench.first_slot(1000, 1000) == 1);  // Applied, and not durable.
     bench.write();
-    CHECK(look(255) == 1);
-    CHECK(look(511) == kRunSlots);
-    CHECK(look(1000) == 2 * kRunSlots);
+    CHECK(bench.first_slot(255, 1000) == 1);
+    CHECK(bench.first_slot(511, 1000) == kRunSlots);
+    CHECK(bench.first_slot(1000, 1000) == 2 * kRunSlots);
     CHECK(bench.trimmer.retained_bytes(bench.state.numbers()).value() <
           bench.state.numbers().log_bytes / 4);
+  }
+
+  // A node that lacks them could not come back.
+  TEST_CASE("slots stay as long as no snapshot is above them, and that one is missing is told") {
+    Bench bench;
+    bench.apply({trim_command({1}, ++bench.sequence, 590)});
+    bench.write();
+    CHECK(bench.first_slot(1000, 0) == 1);
+    CHECK(bench.trimmer.waits_for_snapshot());
+    CHECK(bench.first_slot(1000, 300) == kRunSlots);
+    CHECK(bench.trimmer.waits_for_snapshot());
+    CHECK(bench.first_slot(1000, 512) == 2 * kRunSlots);
+    CHECK_FALSE(bench.trimmer.waits_for_snapshot());  // The rest is no complete run.
   }
 }
 

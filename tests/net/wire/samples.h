@@ -116,6 +116,10 @@ inline std::vector<Message> client_samples() {
   status.first_lsn = {1};
   status.disk_bytes = 4096;
   status.retained_bytes = 2048;
+  status.snapshot_slot = {1536};
+  status.snapshot_digest = 0x1234567812345678;
+  status.snapshot_bytes = 4096;
+  status.snapshot_age_s = 77;
   status.uptime_s = 60;
   status.state_hash = 0xabcdef;
   status.version = "0.1.0";

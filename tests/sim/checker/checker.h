@@ -44,6 +44,8 @@ class Checker {
   /// Its state is another one from here on, and is compared no more.
   void on_differs(NodeId node) { nodes_.at(node).differs = true; }
   void on_durable(NodeId node, const Txn& txn);
+  /// A node has taken a snapshot.
+  void on_snapshot(NodeId node, const Snapshot& snapshot);
   void on_send(NodeId from, const paxos::Send& send);
   /// A message has reached another node.
   void on_receive(NodeId from, NodeId to, const paxos::Message& message) {
@@ -94,7 +96,7 @@ class Checker {
     Ballot promised;  // The highest that became durable.
     bool differs = false;
     bool gone_back = false;  // It lacks what it has told that it has.
-    bool wiped = false;  // It has promised or voted in a directory that is lost.
+    bool wiped = false;      // It has promised or voted in a directory that is lost.
   };
   void on_promise(NodeId from, const paxos::Promise& promise);
   void on_accept(NodeId from, NodeId to, const paxos::Accept& accept);
@@ -132,6 +134,7 @@ class Checker {
   Leaderships leaderships_;
   MessageCount count_;
   std::map<Slot, log::StateNumbers> states_;  // By chosen_end, as the first node told it.
+  std::map<Slot, std::uint64_t> snapshots_;   // Their digests, as the first node has it.
   ModelLog log_;
   std::uint64_t elections_ = 0;
 };

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "log/format/snapshot.h"
 #include "net/wire/digest.h"
 #include "paxos/base/bytes.h"
 #include "tests/sim/checker/checker.h"
@@ -39,6 +41,26 @@ void Checker::on_trim(NodeId node, const log::TrimWrite& trim) {
     if (other.numbers.chosen_end < trim.slot_end) wrong(", which " + node_name(id) + " lacks");
   }
   coverage_.count(Path::slots_given_up);
+}
+
+/// Two nodes that take one at the same slot take the same.
+void Checker::on_snapshot(NodeId node, const Snapshot& snapshot) {
+  const NodeView& view = nodes_.at(node);
+  if (view.wiped || view.differs || view.gone_back) return;
+  const Slot slot = snapshot.info.slot;
+  coverage_.count(Path::snapshots_taken);
+  std::span<const std::byte> piece = snapshot.pieces.front();
+  const auto row = log::take_row(piece);
+  const auto numbers = row ? log::numbers_of(*row) : Result<log::StateNumbers>(forward(row));
+  const auto state = states_.find(slot);
+  if (!numbers || state == states_.end() || *numbers != state->second) {
+    violated(13, "the snapshot of " + node_name(node) + " at " + slot_name(slot) +
+                     " is not of the state there");
+  }
+  const auto [first, fresh] = snapshots_.try_emplace(slot, snapshot.info.digest);
+  if (first->second == snapshot.info.digest) return;
+  violated(13, "the snapshot of " + node_name(node) + " at " + slot_name(slot) +
+                   " is another one than that of others");
 }
 
 void Checker::check_disk(NodeId node) const {

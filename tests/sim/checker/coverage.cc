@@ -95,6 +95,7 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "trims past holds",
     "trims held back",
     "runs given up",
+    "snapshots taken",
     "reads trimmed",
     "tails trimmed",
     "conditions met",

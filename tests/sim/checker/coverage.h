@@ -103,6 +103,7 @@ enum class Path : std::uint8_t {
   trims_past_holds,
   trims_held_back,
   slots_given_up,
+  snapshots_taken,
   reads_trimmed,
   tails_trimmed,
   conditions_met,

@@ -164,10 +164,13 @@ std::string describe(const paxos::Message& message) {
 std::string describe(const net::Message& message) { return std::visit(DescribeMessage{}, message); }
 
 std::string_view name_of(Outcome outcome) {
-  static constexpr std::array<std::string_view, 14> kNames = {
-      "ok",        "not_leader",      "overloaded",    "too_large", "no_space", "condition_failed",
-      "trimmed",   "session_expired", "shutting_down", "unknown",   "resend",   "skipped",
-      "forgotten", "corrupt"};
+  static constexpr std::array<std::string_view, static_cast<std::size_t>(kOutcomeLast) + 1> kNames =
+      {"ok",        "not_leader",      "overloaded",
+       "too_large", "no_space",        "condition_failed",
+       "trimmed",   "session_expired", "shutting_down",
+       "unknown",   "resend",          "skipped",
+       "forgotten", "corrupt",         "out_of_range",
+       "held",      "not_found",       "too_many"};
   return kNames.at(static_cast<std::size_t>(outcome));
 }
 

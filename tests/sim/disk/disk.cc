@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
+
+#include "log/format/snapshot.h"
+#include "paxos/base/check.h"
 
 namespace stele::sim {
 namespace {
@@ -58,6 +62,7 @@ void Txn::add_votes(std::vector<paxos::Acceptor::Write> writes) {
 }
 
 void Txn::add_state(log::StateWrite write) {
+  if (state && state->snapshot) return later.push_back(std::move(write));
   if (!state) {
     state = std::move(write);
     return;
@@ -66,6 +71,7 @@ void Txn::add_state(log::StateWrite write) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
   state->numbers = write.numbers;
+  state->snapshot = write.snapshot;
   append(state->learned, write.learned);
   append(state->index, write.index);
   append(state->runs, write.runs);
@@ -78,6 +84,35 @@ void Txn::add_trim(const log::TrimWrite& write) {
   trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
 }
 
+Txn Txn::take() {
+  Txn taken = std::exchange(*this, {});
+  for (log::StateWrite& write : std::exchange(taken.later, {})) add_state(std::move(write));
+  return taken;
+}
+
+Snapshot snapshot_of(const Image& image) {
+  Snapshot snapshot;
+  log::SnapshotManifest manifest{{image.identity->cluster_id, image.numbers.chosen_end}, {}};
+  log::SnapshotPacker packer([&](std::span<const std::byte> piece) -> Result<void> {
+    manifest.pieces.push_back({piece.size(), log::piece_digest(piece, manifest.pieces.size())});
+    snapshot.pieces.emplace_back(piece.begin(), piece.end());
+    return {};
+  });
+  const auto must = [](const Result<void>& done) { STELE_CHECK(done.has_value()); };
+  must(packer.add(image.numbers));
+  for (const auto& [number, row] : image.runs) {
+    // The next one begins in what is trimmed, too: nobody needs this one.
+    const auto next = image.runs.find(number + 1);
+    const bool trimmed =
+        next != image.runs.end() && next->second.next_lsn <= image.numbers.first_lsn;
+    if (!trimmed) must(packer.add(row));
+  }
+  for (const auto& [at, bytes] : image.rows) must(packer.add(at.first, at.second, bytes));
+  must(packer.finish());
+  snapshot.info = {manifest.head.slot, manifest.digest(), manifest.content_bytes(), 0};
+  return snapshot;
+}
+
 void Disk::write(const Txn& txn) {
   txn.apply(cached);
   unsynced.push_back(txn);
@@ -88,6 +123,13 @@ void Disk::sync() {
     txn.apply(synced);
     if (on_durable) on_durable(txn);
   }
+}
+
+void Disk::add(Snapshot snapshot) {
+  if (on_snapshot) on_snapshot(snapshot);
+  const Slot slot = snapshot.info.slot;
+  snapshots[slot] = std::move(snapshot);
+  if (snapshots.size() > 2) snapshots.erase(snapshots.begin());
 }
 
 void Disk::lose_power(std::size_t kept) {

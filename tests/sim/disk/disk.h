@@ -36,11 +36,23 @@ struct Txn {
   std::optional<log::StateWrite> state;
   std::optional<log::TrimWrite> trim;
 
+  std::vector<log::StateWrite> later;  ///< State after one of which a snapshot is taken.
+
   void apply(Image& image) const;
   void add_votes(std::vector<paxos::Acceptor::Write> writes);
   void add_state(log::StateWrite write);
   void add_trim(const log::TrimWrite& write);
+  /// It is not added to any more; what is for the next one is there then.
+  [[nodiscard]] Txn take();
 };
+
+/// A snapshot that a node has taken.
+struct Snapshot {
+  log::SnapshotInfo info;
+  std::vector<std::vector<std::byte>> pieces;
+};
+/// Of what the image holds, said once more, as simply as possible.
+[[nodiscard]] Snapshot snapshot_of(const Image& image);
 
 /// Outlives the processes that write to it.
 struct Disk {
@@ -48,9 +60,12 @@ struct Disk {
   Image cached;               ///< What a process sees: synced and then unsynced.
   std::vector<Txn> unsynced;  ///< Survives the process only.
   std::uint64_t free_bytes = UINT64_MAX;
+  std::map<Slot, Snapshot> snapshots;          ///< The last two.
   std::function<void(const Txn&)> on_durable;  ///< Told of each transaction, in order.
+  std::function<void(const Snapshot&)> on_snapshot;
 
   void write(const Txn& txn);
+  void add(Snapshot snapshot);
   /// Everything written so far becomes durable.
   void sync();
   /// Only the first `kept` of the unsynced transactions had reached the medium.

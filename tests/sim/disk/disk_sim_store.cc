@@ -1,6 +1,7 @@
 #include "tests/sim/disk/disk_sim_store.h"
 
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "log/state/log_state.h"
@@ -149,18 +150,40 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
 
 std::optional<std::size_t> LmdbSimStore::begin_commit() {
   if (!real_->begin_commit()) return std::nullopt;
-  under_way_.push_back(std::exchange(waiting_, {}));
+  under_way_.push_back(waiting_.take());
   return 0;
 }
 
 std::size_t LmdbSimStore::finish_commit() {
   sync_out_of_order(random_);
   const std::size_t told = real_->finish_commit();
-  for (std::size_t i = 0; i < told; ++i) disk_.write(under_way_[i]);
+  for (std::size_t i = 0; i < told; ++i) write_to_model(under_way_[i]);
   under_way_.erase(under_way_.begin(), under_way_.begin() + static_cast<std::ptrdiff_t>(told));
   disk_.sync();
   if (const std::string wrong = real_->check(); !wrong.empty()) throw Violation("check", wrong);
+  compare_snapshots();
   return told;
+}
+
+void LmdbSimStore::write_to_model(const Txn& txn) {
+  disk_.write(txn);
+  if (!txn.state || !txn.state->snapshot) return;
+  Snapshot expected = snapshot_of(disk_.cached);
+  const Slot slot = expected.info.slot;
+  expected_[slot] = std::move(expected);
+}
+
+/// A snapshot of the files is that of the model.
+void LmdbSimStore::compare_snapshots() {
+  const log::SnapshotReport& report = real_->snapshots();
+  if (report.taken == snapshots_seen_) return;
+  snapshots_seen_ = report.taken;
+  const auto expected = expected_.find(report.newest->slot);
+  const bool same =
+      expected != expected_.end() && expected->second.info.digest == report.newest->digest;
+  if (!same) throw Violation("13", "a snapshot in the files is not that of the state");
+  disk_.add(expected->second);
+  expected_.erase(expected_.begin(), std::next(expected));
 }
 
 void LmdbSimStore::sync_out_of_order(Random& random) {

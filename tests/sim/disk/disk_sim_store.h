@@ -84,6 +84,7 @@ class LmdbSimStore final : public SimStore {
   }
   [[nodiscard]] const log::StateNumbers& readable() const override { return real_->readable(); }
   [[nodiscard]] const log::Holding& holding() const override { return real_->holding(); }
+  [[nodiscard]] const log::SnapshotReport& snapshots() const override { return real_->snapshots(); }
   [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
   /// Whatever the machine's disk says: a run must not depend on it.
   [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }
@@ -93,6 +94,8 @@ class LmdbSimStore final : public SimStore {
   LmdbSimStore(Disk& disk, LmdbFiles& files, MemoryStore::Hooks hooks, Random random)
       : disk_(disk), files_(files), hooks_(std::move(hooks)), random_(random) {}
   void sync_out_of_order(Random& random);
+  void write_to_model(const Txn& txn);
+  void compare_snapshots();
 
   Disk& disk_;
   LmdbFiles& files_;
@@ -101,6 +104,8 @@ class LmdbSimStore final : public SimStore {
   std::unique_ptr<log::LmdbStore> real_;
   Txn waiting_;
   std::vector<Txn> under_way_;
+  std::map<Slot, Snapshot> expected_;  // What snapshots must be.
+  std::uint64_t snapshots_seen_ = 0;
   bool always_cached_ = false;  // Whatever the node asks for: the result must be the same.
 };
 

@@ -7,17 +7,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "paxos/base/check.h"
+#include "tests/sim/disk/slow_syncs.h"
 
 namespace stele::sim {
 namespace {
@@ -37,6 +36,16 @@ struct Versions {
   }
 };
 
+template <class Function>
+Function* real(const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+void put_back(const std::string& from, const std::string& to) {
+  const auto call = real<int(const char*, const char*)>("rename");
+  STELE_CHECK(call(from.c_str(), to.c_str()) == 0);
+}
+
 /// How many writes and syncs the process that has the files still does.
 struct Life {
   std::uint64_t left = WatchedFiles::kNever;
@@ -44,6 +53,24 @@ struct Life {
   bool refuses_direct = false;
   std::uint64_t full_for = 0;     // Writes after a file's end.
   std::optional<Random> failing;  // The first sync after `left` fails and ends the process.
+  struct Renamed {
+    std::string from;
+    std::string to;
+    bool dead;  // By then the process had died.
+  };
+  std::vector<Renamed> renamed;  // Since the last sync of their directory.
+
+  /// It is gone: its names are not taken back.
+  void forget(const std::string& path) {
+    std::erase_if(renamed, [&](const Renamed& one) { return one.to == path; });
+  }
+  /// Takes back the last ones, as long as `lost(renamed)` holds.
+  template <class Lost>
+  void take_back(Lost lost) {
+    for (; !renamed.empty() && lost(renamed.back()); renamed.pop_back()) {
+      put_back(renamed.back().to, renamed.back().from);
+    }
+  }
 
   /// Counts a write or a sync; true if it still happens.
   bool happens() {
@@ -76,9 +103,25 @@ File* watched(int descriptor) {
   return found == files().end() ? nullptr : &found->second;
 }
 
-template <class Function>
-Function* real(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+File* watched(const char* path) {
+  struct stat status {};
+  if (files().empty() || ::stat(path, &status) != 0) return nullptr;
+  const auto found = files().find(status.st_ino);
+  return found == files().end() ? nullptr : &found->second;
+}
+
+/// All that was renamed in that directory is so for good.
+void sync_names(int descriptor) {
+  struct stat status {};
+  if (files().empty() || ::fstat(descriptor, &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  for (auto& [inode, file] : files()) {
+    std::erase_if(file.life->renamed, [&](const Life::Renamed& renamed) {
+      const std::string directory = std::filesystem::path(renamed.to).parent_path().string();
+      struct stat parent {};
+      return !file.life->is_dead && ::stat(directory.c_str(), &parent) == 0 &&
+             parent.st_ino == status.st_ino;
+    });
+  }
 }
 
 Page read_page(int descriptor, std::uint64_t page) {
@@ -161,6 +204,7 @@ int on_sync(int descriptor, const char* name) {
     return -1;
   }
   if (file != nullptr && file->life->happens()) file->pages.clear();
+  if (file == nullptr) sync_names(descriptor);
   return real<int(int)>(name)(descriptor);
 }
 
@@ -234,11 +278,16 @@ void WatchedFiles::lose_process() {
     for (const auto& [page, bytes] : file.dead) write_page(file.own, page, bytes);
     file.dead.clear();
   }
+  process_->life.take_back([](const Life::Renamed& renamed) { return renamed.dead; });
+  std::vector<Life::Renamed> renamed = std::move(process_->life.renamed);
   process_->life = {};
+  process_->life.renamed = std::move(renamed);
 }
 
 void WatchedFiles::lose_power(Random& random) {
   lose_process();
+  process_->life.take_back([&](const Life::Renamed&) { return random.chance(50); });
+  process_->life.renamed.clear();
   for (const std::uint64_t inode : inodes_) {
     File& file = files().at(inode);
     for (const auto& [page, versions] : file.pages) {
@@ -249,38 +298,6 @@ void WatchedFiles::lose_power(Random& random) {
     file.lost.clear();
   }
 }
-
-namespace {
-
-std::atomic<std::int64_t> sync_longer_us{0};
-std::atomic<int> syncs_now{0};
-std::atomic<int> syncs_most{0};
-std::atomic<bool> syncs_one_by_one{false};
-std::mutex one_sync;
-
-void take_longer() {
-  const auto longer = sync_longer_us.load();
-  if (longer == 0) return;
-  const int now = ++syncs_now;
-  for (int most = syncs_most; most < now && !syncs_most.compare_exchange_weak(most, now);) {
-  }
-  {
-    std::unique_lock lock(one_sync, std::defer_lock);
-    if (syncs_one_by_one) lock.lock();
-    std::this_thread::sleep_for(std::chrono::microseconds(longer));
-  }
-  --syncs_now;
-}
-
-}  // namespace
-
-SlowSyncs::SlowSyncs(std::chrono::microseconds longer, bool one_by_one) {
-  syncs_most = 0;
-  syncs_one_by_one = one_by_one;
-  sync_longer_us = longer.count();
-}
-SlowSyncs::~SlowSyncs() { sync_longer_us = 0; }
-int SlowSyncs::most() const { return syncs_most.exchange(0); }
 
 }  // namespace stele::sim
 
@@ -339,6 +356,22 @@ ssize_t pread(int descriptor, void* bytes, size_t size, off_t offset) {
     stele::sim::read_lost(*file, static_cast<char*>(bytes), static_cast<size_t>(count), offset);
   }
   return count;
+}
+
+int rename(const char* from, const char* to) {
+  auto* file = stele::sim::watched(from);
+  const int done = stele::sim::real<int(const char*, const char*)>("rename")(from, to);
+  if (file != nullptr && done == 0) {
+    file->life->renamed.push_back({from, to, !file->life->happens()});
+  }
+  return done;
+}
+
+int remove(const char* path) {
+  auto* file = stele::sim::watched(path);
+  if (file != nullptr && file->life->is_dead) return 0;  // It stays; nobody looks any more.
+  if (file != nullptr) file->life->forget(path);
+  return stele::sim::real<int(const char*)>("remove")(path);
 }
 
 int fdatasync(int descriptor) {

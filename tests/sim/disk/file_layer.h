@@ -1,7 +1,6 @@
 // Under the files of a store: what was written and not synced can be cut away, page by page.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -12,9 +11,9 @@
 
 namespace stele::sim {
 
-/// Watches the files of one simulated process: pread, pwrite, pwritev, write, writev, fsync and
-/// fdatasync are taken over from the C library (file_layer.cc), for watched files only. Not
-/// thread-safe.
+/// Watches the files of one simulated process: pread, pwrite, pwritev, write, writev, fsync,
+/// fdatasync, rename and remove are taken over from the C library (file_layer.cc), for watched
+/// files only. Not thread-safe.
 class WatchedFiles {
  public:
   WatchedFiles();
@@ -44,26 +43,14 @@ class WatchedFiles {
   /// Call when nobody has the files open or mapped any more. The page cache survives: only what was
   /// written after death is taken back.
   void lose_process();
-  /// Of every page, some version since the last sync survives, each by chance.
+  /// Of every page, some version since the last sync survives, each by chance; and of the new names
+  /// since the last sync of their directory those up to some one.
   void lose_power(Random& random);
 
  private:
   struct Process;
   std::unique_ptr<Process> process_;
   std::vector<std::uint64_t> inodes_;
-};
-
-/// While it lives, every fdatasync of this process, of whatever file, takes so much longer. Any
-/// thread.
-class SlowSyncs {
- public:
-  /// `one_by_one`: not beside others, but one after the other.
-  explicit SlowSyncs(std::chrono::microseconds longer, bool one_by_one = false);
-  ~SlowSyncs();
-  SlowSyncs(const SlowSyncs&) = delete;
-  SlowSyncs& operator=(const SlowSyncs&) = delete;
-  /// The most that there were at the same time, since then or since this was asked.
-  [[nodiscard]] int most() const;
 };
 
 }  // namespace stele::sim

@@ -22,6 +22,7 @@ MemoryStore::MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks)
   identity_ = disk_.cached.identity;
   history_ = disk_.cached.history;
   commits_found_ = commits_ = disk_.cached.commits;
+  if (!disk_.snapshots.empty()) snapshots_.newest = disk_.snapshots.rbegin()->second.info;
 }
 
 void MemoryStore::post(std::function<void()> task) {
@@ -46,7 +47,14 @@ void MemoryStore::want_commit() {
 
 std::optional<std::size_t> MemoryStore::begin_commit() {
   if (failed_ || !dirty()) return std::nullopt;
-  committing_.push_back(std::exchange(waiting_, {}));
+  Batch taken = std::exchange(waiting_, {});
+  for (log::StateWrite& later : std::exchange(taken.txn.later, {})) {
+    waiting_.bytes += bytes_of(later);
+    taken.bytes -= bytes_of(later);
+    waiting_.txn.add_state(std::move(later));
+    waiting_.urgent = true;
+  }
+  committing_.push_back(std::move(taken));
   return committing_.back().bytes;
 }
 
@@ -55,6 +63,7 @@ std::size_t MemoryStore::finish_commit() {
   committing_.pop_front();
   disk_.write(batch->txn);
   disk_.sync();
+  if (batch->txn.state && batch->txn.state->snapshot) take_snapshot();
   std::vector<log::SlotsRead> found;
   for (const VoteRead& ask : batch->reads) {
     found.push_back(
@@ -71,6 +80,22 @@ std::size_t MemoryStore::finish_commit() {
   });
   want_commit();
   return 1;
+}
+
+/// It is written beside the commits; a process that ends before that has taken none.
+void MemoryStore::take_snapshot() {
+  if (std::exchange(taking_snapshot_, true)) {
+    ++snapshots_.given_up;
+    snapshots_.why_given_up = "the one before is still being written";
+    return;
+  }
+  read_later([this, snapshot = snapshot_of(disk_.cached)] {
+    taking_snapshot_ = false;
+    disk_.add(snapshot);
+    ++snapshots_.taken;
+    snapshots_.newest = snapshot.info;
+    snapshots_.why_given_up.clear();
+  });
 }
 
 void MemoryStore::fail_commit(const std::string& reason) {

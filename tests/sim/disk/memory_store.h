@@ -69,6 +69,7 @@ class MemoryStore final : public SimStore {
                 std::function<void(std::optional<log::RunRow>)> done) override;
   [[nodiscard]] const log::StateNumbers& readable() const override { return readable_; }
   [[nodiscard]] const log::Holding& holding() const override { return holding_; }
+  [[nodiscard]] const log::SnapshotReport& snapshots() const override { return snapshots_; }
   [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
@@ -94,6 +95,7 @@ class MemoryStore final : public SimStore {
     if (hooks_.reads) hooks_.reads(reading);
   }
   void want_commit();
+  void take_snapshot();
   [[nodiscard]] log::SlotsRead read(Slot begin, Slot end, std::size_t bytes_max) const;
 
   net::Loop& loop_;
@@ -108,6 +110,8 @@ class MemoryStore final : public SimStore {
   std::size_t backlog_ = 0;
   log::StateNumbers readable_;
   log::Holding holding_;
+  log::SnapshotReport snapshots_;
+  bool taking_snapshot_ = false;
   bool failed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

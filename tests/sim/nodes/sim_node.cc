@@ -28,6 +28,7 @@ SimNode::SimNode(Surroundings world, NodeId id, Random random)
       random_(random),
       events_(std::make_unique<NodeEvents>(*this)) {
   disk_.on_durable = [this](const Txn& txn) { world_.checker.on_durable(id_, txn); };
+  disk_.on_snapshot = [this](const Snapshot& one) { world_.checker.on_snapshot(id_, one); };
   world_.checker.on_new_disk(id_, disk_);
   files_.directory = world_.directory + "/" + name_of(host());
   const std::array<std::size_t, 4> small_bytes_max{10'000, 1500, 300, 300};
@@ -85,6 +86,7 @@ void SimNode::start() {
   options.limits.waiting_bytes_max = plan.waiting_bytes_max;
   options.limits.time_slot_every = ms(plan.time_slot_every_ms);
   options.piece_bytes_max = plan.piece_bytes_max;
+  options.snapshots = {plan.snapshot_every_bytes, plan.snapshot_every_bytes / 4, ms(500)};
   if (plan.sessions_max != 0) {
     options.sections = log::known_sections({plan.sessions_max, plan.session_idle_ms * 1000, 1, 2});
   }
@@ -301,6 +303,7 @@ void SimNode::wipe() {
   outcast_ = true;
   disk_.synced = disk_.cached = {};
   disk_.unsynced.clear();
+  disk_.snapshots.clear();
   world_.checker.on_new_disk(id_, disk_);
 }
 

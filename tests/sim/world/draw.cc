@@ -84,10 +84,11 @@ class Drawing {
     plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
     plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
     if (random_.fork(6).chance(15)) a_small_table_of_sessions();
+    const bool takes = random_.fork(10).chance(50);
+    if (takes) plan_.snapshot_every_bytes = random_.fork(11).between(4 << 10, 100 << 10);
     if (Random kept = random_.fork(9); kept.chance(40)) plan_.keep_percent = 1 + kept.below(10);
-    if (Random several = random_.fork(8); several.chance(40)) {
-      plan_.commits_at_once = several.between(2, 8);
-    }
+    Random several = random_.fork(8);
+    if (several.chance(40)) plan_.commits_at_once = several.between(2, 8);
   }
 
   /// Clients that end without closing their sessions fill a small table, which lets idle ones go.

@@ -7,7 +7,7 @@
 
 #include "log/store/files/lmdb.h"
 #include "tests/log/store/store_benches.h"
-#include "tests/sim/disk/file_layer.h"
+#include "tests/sim/disk/slow_syncs.h"
 
 namespace stele::log {
 namespace {

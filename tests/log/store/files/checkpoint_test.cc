@@ -16,14 +16,15 @@ namespace {
 struct Bench {
   explicit Bench(std::uint64_t map_bytes = kTestMapBytes)
       : lmdb(*Lmdb::open(directory.path(), {.map_bytes = map_bytes, .sections = kTestTables})) {}
-  void begin(std::uint64_t number, std::size_t bytes = 10) {
+  void begin(std::uint64_t number, std::size_t bytes = 10, bool snapshot = false) {
     Redo redo;
     redo.put(Table::sessions, stored_key(1, key_of(number)), std::vector<std::byte>(bytes));
-    std::vector<std::byte> changes(redo.bytes().begin(), redo.bytes().end());
-    StoredNumbers numbers;
-    numbers.state.next_lsn = {number};
-    checkpoint.begin(changes, {7, number, {}}, numbers);
-    CHECK(changes.empty());
+    CheckpointPart part;
+    part.redo.assign(redo.bytes().begin(), redo.bytes().end());
+    part.mark = {7, number, {}};
+    part.numbers.state.next_lsn = {number};
+    part.snapshot = snapshot;
+    checkpoint.begin(std::move(part));
   }
   /// The number of the mark that LMDB has; 0 if there is none.
   [[nodiscard]] std::uint64_t marked() {
@@ -78,6 +79,24 @@ TEST_SUITE("log.checkpoint") {
       CHECK((*numbers)->state.next_lsn == Lsn{number});
       other.join();
     }
+  }
+
+  TEST_CASE("a snapshot sees what its part has left, whatever the next parts change") {
+    Bench bench;
+    std::vector<Lmdb::Txn> seen;
+    bench.checkpoint.on_snapshot([&](Result<Lmdb::Txn> txn) { seen.push_back(*std::move(txn)); });
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+      bench.begin(number, 10, number == 2);
+      REQUIRE(bench.checkpoint.end(bench.lmdb));
+    }
+    REQUIRE(seen.size() == 1);
+    const auto has = [&](std::uint64_t number) {
+      return seen[0].get(Table::sessions, stored_key(1, key_of(number)))->has_value();
+    };
+    CHECK(has(1));
+    CHECK(has(2));
+    CHECK_FALSE(has(3));
+    seen.clear();
   }
 
   TEST_CASE("a failure is told to the thread that runs it and the one that ends it, also later") {

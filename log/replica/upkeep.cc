@@ -1,0 +1,72 @@
+#include "log/replica/upkeep.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "log/format/retention.h"
+#include "log/format/snapshot.h"
+
+namespace stele::log {
+
+Upkeep::Upkeep(Store& store, Events& events, std::vector<NodeId> others,
+               const SnapshotPace::Options& snapshots, Propose propose)
+    : store_(store),
+      events_(events),
+      others_(std::move(others)),
+      propose_(std::move(propose)),
+      trimmer_(store,
+               [this](const RetainCommand& command) {
+                 this->propose(CommandKind::retain, body_of(command));
+               }),
+      snapshot_pace_(snapshots) {}
+
+void Upkeep::tick(Time now, const LogState& state, bool leads, bool space_low) {
+  const StateNumbers& numbers = state.numbers();
+  const Slot needed = this->needed(numbers.chosen_end);
+  // A node that lacks what is gone gets a snapshot, so one must be there; but a full disk may have
+  // no room for it.
+  const std::optional<SnapshotInfo>& newest = store_.snapshots().newest;
+  const Slot snapshot = space_low ? needed : newest ? newest->slot : Slot{};
+  trimmer_.tick(now, state, leads, needed, snapshot);
+  const std::uint64_t last_bytes = newest ? newest->bytes : 0;
+  if (leads && snapshot_pace_.due(now, numbers, last_bytes, trimmer_.waits_for_snapshot())) {
+    propose(CommandKind::snapshot, body_of(SnapshotCommand{numbers.snapshot_slot}));
+  }
+  tell_of_snapshots();
+}
+
+/// A member that was not heard of may lack everything.
+Slot Upkeep::needed(Slot chosen_end) const {
+  Slot needed = chosen_end;
+  for (const NodeId node : others_) {
+    const auto told = durable_ends_.find(node);
+    needed = std::min(needed, told == durable_ends_.end() ? Slot{} : told->second);
+  }
+  return needed;
+}
+
+void Upkeep::propose(CommandKind kind, const std::vector<std::byte>& body) {
+  const auto bytes = std::make_shared<std::vector<std::byte>>();
+  Command header;
+  header.kind = kind;
+  header.count = 1;
+  put_command_header(header, body.size(), *bytes);
+  bytes->insert(bytes->end(), body.begin(), body.end());
+  propose_(kind, {bytes, *bytes});
+}
+
+void Upkeep::tell_of_snapshots() {
+  const SnapshotReport& report = store_.snapshots();
+  if (report.taken + report.given_up == snapshots_told_) return;
+  snapshots_told_ = report.taken + report.given_up;
+  if (!report.why_given_up.empty()) {
+    events_.event(EventLevel::warning, "snapshot_given_up", {{"reason", report.why_given_up}});
+  } else {
+    events_.event(EventLevel::info, "snapshot_taken",
+                  {{"slot", report.newest->slot.value}, {"bytes", report.newest->bytes}});
+  }
+}
+
+}  // namespace stele::log

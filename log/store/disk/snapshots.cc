@@ -1,0 +1,92 @@
+#include "log/store/disk/snapshots.h"
+
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "log/store/files/table_reads.h"
+
+namespace stele::log {
+
+Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced)
+    : directory_(std::move(directory)), sections_(std::move(sections)), paced_(paced) {
+  std::error_code none;
+  SnapshotWriter::remove_unfinished(directory_);
+  for (const Slot slot : list_snapshots(directory_)) {
+    const std::string path = snapshot_path(directory_, slot);
+    const auto file = SnapshotFile::open(path);
+    if (file && file->info().slot == slot) {
+      kept_.push_back(file->info());
+      continue;
+    }
+    why_removed_ = file ? path + " is that of another slot" : file.error().detail;
+    std::filesystem::remove(path, none);
+  }
+  keep_last();
+}
+
+std::optional<SnapshotInfo> Snapshots::newest() const {
+  return kept_.empty() ? std::nullopt : std::optional(kept_.back());
+}
+
+Result<SnapshotInfo> Snapshots::take(Lmdb::Txn txn, const std::function<bool()>& has_room) {
+  auto taken = write(txn, has_room);
+  if (taken) {
+    kept_.push_back(*taken);
+    keep_last();
+  }
+  taking_ = false;
+  return taken;
+}
+
+Result<SnapshotInfo> Snapshots::give_up(const Error& why) {
+  taking_ = false;
+  return tl::unexpected(why);
+}
+
+Result<SnapshotInfo> Snapshots::write(Lmdb::Txn& txn, const std::function<bool()>& has_room) {
+  const auto numbers = get_numbers(txn);
+  if (!numbers) return forward(numbers);
+  const auto sealed = txn.get(Table::meta, kIdentityKey);
+  if (!sealed) return forward(sealed);
+  const auto identity = *sealed ? unseal_identity(**sealed) : fail(Errc::corrupt, "no identity");
+  if (!identity) return forward(identity);
+  if (!has_room()) return fail(Errc::no_space, "there is no room for a snapshot");
+  auto writer =
+      SnapshotWriter::create(directory_, {identity->cluster_id, numbers->state.chosen_end});
+  if (!writer) return forward(writer);
+  SnapshotPacker packer([&](std::span<const std::byte> piece) -> Result<void> {
+    const auto begin = std::chrono::steady_clock::now();
+    if (!has_room()) return fail(Errc::no_space, "there is no room for a snapshot");
+    if (auto done = writer->add(piece); !done) return done;
+    const Duration took = std::chrono::steady_clock::now() - begin;
+    if (!paced_ || pause((kShare - 1) * took)) return {};
+    return fail(Errc::shutting_down, "the node stops");
+  });
+  if (auto done = pack_state(txn, sections_, packer); !done) return forward(done);
+  return writer->finish();
+}
+
+bool Snapshots::pause(Duration duration) {
+  std::unique_lock lock(mutex_);
+  return !stops_.wait_for(lock, duration, [this] { return stopping_; });
+}
+
+void Snapshots::stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  stops_.notify_all();
+}
+
+void Snapshots::keep_last() {
+  std::error_code none;
+  while (kept_.size() > kKept) {
+    std::filesystem::remove(snapshot_path(directory_, kept_.front().slot), none);
+    kept_.erase(kept_.begin());
+  }
+  std::uint64_t bytes = 0;
+  for (const SnapshotInfo& kept : kept_) bytes += kept.bytes;
+  bytes_ = bytes;
+}
+
+}  // namespace stele::log

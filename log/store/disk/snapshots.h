@@ -1,0 +1,66 @@
+// The snapshots that a store takes, and keeps.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "log/store/files/lmdb.h"
+#include "log/store/files/snapshot_file.h"
+#include "log/store/store.h"
+#include "net/loop/loop.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+/// Takes one at a time; the last two stay. Any thread, unless something else is said.
+class Snapshots {
+ public:
+  /// `directory`: of the store. Removes what was not finished, and what cannot be read. Not
+  /// `paced`: a snapshot is written at once.
+  Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced);
+
+  /// So many snapshots stay.
+  static constexpr std::size_t kKept = 2;
+  /// What is being written takes at most such a part of the time of one thread, and of the disk.
+  static constexpr int kShare = 4;
+
+  /// Whether none is being taken; the caller takes one then.
+  [[nodiscard]] bool begin() { return !taking_.exchange(true); }
+  /// Takes a snapshot of what `txn` sees. `has_room()` is asked between pieces. Requires begin().
+  /// Errors: no_space, io, corrupt, newer_format; shutting_down after stop(): nothing has changed.
+  Result<SnapshotInfo> take(Lmdb::Txn txn, const std::function<bool()>& has_room);
+  /// It is not taken. Requires begin().
+  [[nodiscard]] Result<SnapshotInfo> give_up(const Error& why);
+  /// What is being taken is given up.
+  void stop();
+
+  /// Of the files.
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  /// As they were found; what could not be read is gone, and why. Before the first one is taken.
+  [[nodiscard]] std::optional<SnapshotInfo> newest() const;
+  [[nodiscard]] const std::string& why_removed() const { return why_removed_; }
+
+ private:
+  Result<SnapshotInfo> write(Lmdb::Txn& txn, const std::function<bool()>& has_room);
+  /// False once it is to stop.
+  bool pause(Duration duration);
+  void keep_last();
+
+  const std::string directory_;
+  const std::vector<SectionTable> sections_;
+  const bool paced_;
+  std::vector<SnapshotInfo> kept_;  // Ascending. Of the thread that takes one.
+  std::string why_removed_;
+  std::atomic<bool> taking_{false};
+  std::atomic<std::uint64_t> bytes_{0};
+  std::mutex mutex_;
+  std::condition_variable stops_;
+  bool stopping_ = false;  // Guarded by mutex_.
+};
+
+}  // namespace stele::log

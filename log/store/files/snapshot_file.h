@@ -1,0 +1,95 @@
+// Snapshots as files: docs/storage-format.md.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "log/format/snapshot.h"
+#include "log/store/files/lmdb.h"
+#include "log/store/store.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+[[nodiscard]] std::string snapshots_directory(const std::string& directory);
+[[nodiscard]] std::string snapshot_path(const std::string& directory, Slot slot);
+/// The slots of the snapshots in the directory of a store, ascending: by their names alone.
+[[nodiscard]] std::vector<Slot> list_snapshots(const std::string& directory);
+
+/// A descriptor that closes itself. Move-only.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int file) : file_(file) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept;
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  [[nodiscard]] int get() const { return file_; }
+
+ private:
+  int file_ = -1;
+};
+
+/// Writes one snapshot. What is not finished is gone with it; and with the next start, should the
+/// process have been killed. Move-only; one thread at a time, and one writer for a directory.
+class SnapshotWriter {
+ public:
+  /// `directory`: of the store. Errors of all: no_space, io.
+  static Result<SnapshotWriter> create(const std::string& directory, const SnapshotHead& head);
+  /// Removes what a process that was killed has left.
+  static void remove_unfinished(const std::string& directory);
+  ~SnapshotWriter();
+  SnapshotWriter(SnapshotWriter&& other) noexcept;
+  SnapshotWriter& operator=(SnapshotWriter&&) = delete;
+
+  /// The next piece. Now and then all is synced, so that little is left at the end.
+  Result<void> add(std::span<const std::byte> piece);
+  /// From here on the snapshot is there, under its name and for good.
+  Result<SnapshotInfo> finish();
+
+ private:
+  SnapshotWriter(std::string directory, Descriptor file, const SnapshotHead& head)
+      : directory_(std::move(directory)), file_(std::move(file)), manifest_{head, {}} {}
+  Result<void> write(std::span<const std::byte> bytes);
+  Result<void> sync();
+
+  std::string directory_;  // Empty: nothing is left to be removed.
+  Descriptor file_;
+  SnapshotManifest manifest_;
+  std::size_t unsynced_bytes_ = 0;
+};
+
+/// One snapshot, read back. Move-only; any thread.
+class SnapshotFile {
+ public:
+  /// Reads what it consists of. Errors: corrupt, newer_format, io.
+  static Result<SnapshotFile> open(const std::string& path);
+
+  [[nodiscard]] const SnapshotManifest& manifest() const { return manifest_; }
+  [[nodiscard]] const SnapshotInfo& info() const { return info_; }
+  /// A piece, which is what its digest says. Requires number < manifest().pieces.size(). Errors:
+  /// corrupt, io.
+  [[nodiscard]] Result<std::vector<std::byte>> read(std::size_t number) const;
+  /// Calls `each` for all rows, in order; the first one is that of the numbers. Errors: corrupt,
+  /// io, and those of `each`.
+  Result<void> for_each_row(const std::function<Result<void>(Row&&)>& each) const;
+
+ private:
+  SnapshotFile(std::string path, Descriptor file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+
+  std::string path_;
+  Descriptor file_;
+  SnapshotManifest manifest_;
+  SnapshotInfo info_;
+};
+
+/// Hands the state as `txn` sees it to `packer`. `sections`: all tables of sections. Errors:
+/// corrupt, newer_format, io, and those of the packer.
+Result<void> pack_state(Lmdb::Txn& txn, const std::vector<SectionTable>& sections,
+                        SnapshotPacker& packer);
+
+}  // namespace stele::log
