@@ -77,25 +77,26 @@ void Trimmer::look_for_slots(Time now, Slot needed, Slot snapshot) {
   const std::uint64_t end = run_of(store_.readable().chosen_end);
   const std::uint64_t last =
       std::min({run_of(first) + kRunsPerCommit, run_of(needed), run_of(snapshot), end});
+  const auto is_trimmed = [end, first_lsn](const RunRow& row) {
+    return row.number <= end && row.next_lsn <= first_lsn;
+  };
   finding_slots_ = true;
   const std::weak_ptr<bool> alive = alive_;
-  store_.find_run([end, first_lsn](
-                      const RunRow& row) { return row.number <= end && row.next_lsn <= first_lsn; },
-                  [this, first, last, snapshot, alive](std::optional<RunRow> trimmed) {
-                    if (!alive.lock()) return;
-                    finding_slots_ = false;
-                    const std::uint64_t trimmed_end = trimmed ? trimmed->number : 0;
-                    waits_for_snapshot_ = trimmed_end > run_of(snapshot);
-                    if (std::min(trimmed_end, last) <= run_of(first)) return;
-                    if (trimmed_end <= last) return give_up(*trimmed);
-                    finding_slots_ = true;
-                    store_.find_run([last](const RunRow& row) { return row.number <= last; },
-                                    [this, alive](std::optional<RunRow> row) {
-                                      if (!alive.lock()) return;
-                                      finding_slots_ = false;
-                                      if (row) give_up(*row);
-                                    });
-                  });
+  store_.find_run(is_trimmed, [this, first, last, snapshot, alive](std::optional<RunRow> trimmed) {
+    if (!alive.lock()) return;
+    finding_slots_ = false;
+    const std::uint64_t trimmed_end = trimmed ? trimmed->number : 0;
+    waits_for_snapshot_ = trimmed_end > run_of(snapshot);
+    if (std::min(trimmed_end, last) <= run_of(first)) return;
+    if (trimmed_end <= last) return give_up(*trimmed);
+    finding_slots_ = true;
+    store_.find_run([last](const RunRow& row) { return row.number <= last; },
+                    [this, alive](std::optional<RunRow> row) {
+                      if (!alive.lock()) return;
+                      finding_slots_ = false;
+                      if (row) give_up(*row);
+                    });
+  });
 }
 
 /// All slots before that run.

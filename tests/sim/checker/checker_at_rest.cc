@@ -40,6 +40,10 @@ void Checker::on_trim(NodeId node, const log::TrimWrite& trim) {
     if (id == node || other.wiped || other.differs || other.gone_back) continue;
     if (other.numbers.chosen_end < trim.slot_end) wrong(", which " + node_name(id) + " lacks");
   }
+  // On a full disk there may be no room for one.
+  const auto& taken = view.disk->snapshots;
+  const bool newer = !taken.empty() && taken.rbegin()->first >= trim.slot_end;
+  if (!newer && view.disk->free_bytes == UINT64_MAX) wrong(", and no snapshot is above them");
   coverage_.count(Path::slots_given_up);
 }
 
@@ -56,6 +60,10 @@ void Checker::on_snapshot(NodeId node, const Snapshot& snapshot) {
   if (!numbers || state == states_.end() || *numbers != state->second) {
     violated(13, "the snapshot of " + node_name(node) + " at " + slot_name(slot) +
                      " is not of the state there");
+  }
+  if (numbers->snapshot_slot != slot) {
+    violated(13, node_name(node) + " has taken a snapshot at " + slot_name(slot) +
+                     ", where none was asked for");
   }
   const auto [first, fresh] = snapshots_.try_emplace(slot, snapshot.info.digest);
   if (first->second == snapshot.info.digest) return;
