@@ -18,6 +18,7 @@ struct EntriesRead {
   std::uint32_t count = 0;
   std::size_t bytes = 0;
   std::vector<Slice> entries;
+  bool elsewhere = false;            ///< The first one is kept, and not here: other nodes have it.
   std::optional<std::string> fault;  ///< Why reading ended early: names the slot.
   std::optional<Slot> faulty_slot;   ///< If it is a slot's record.
 

@@ -218,6 +218,8 @@ std::vector<std::byte> seal_numbers(const StoredNumbers& numbers) {
   put_state(numbers.state, writer);
   writer.put(numbers.holding.first_slot.value);
   writer.put(numbers.holding.slots_begin.value);
+  writer.put(numbers.holding.entries_begin.value);
+  writer.put(numbers.holding.begin_digest);
   writer.put(numbers.holding.generation);
   return seal(Table::meta, kNumbersKey, std::move(content));
 }
@@ -229,6 +231,8 @@ Result<StoredNumbers> unseal_numbers(std::span<const std::byte> sealed) {
                                     numbers.state = get_state(reader);
                                     numbers.holding.first_slot = {reader.get<std::uint64_t>()};
                                     numbers.holding.slots_begin = {reader.get<std::uint64_t>()};
+                                    numbers.holding.entries_begin = {reader.get<std::uint64_t>()};
+                                    numbers.holding.begin_digest = reader.get<std::uint64_t>();
                                     numbers.holding.generation = reader.get<std::uint32_t>();
                                     return numbers;
                                   });

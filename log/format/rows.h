@@ -122,8 +122,10 @@ struct StateNumbers {
 struct Holding {
   Slot first_slot{
       1};  ///< The records below are gone, and their entries are trimmed. A run's begin.
-  Slot slots_begin{1};           ///< Records below are not known to be what was chosen.
-  std::uint32_t generation = 1;  ///< Of the sections' rows.
+  Slot slots_begin{1};             ///< Records below are not known to be what was chosen.
+  Lsn entries_begin{1};            ///< Entries below lie in such records; others have them.
+  std::uint64_t begin_digest = 0;  ///< Of the run in which slots_begin lies, up to there.
+  std::uint32_t generation = 1;    ///< Of the sections' rows.
 
   bool operator==(const Holding&) const = default;
 };

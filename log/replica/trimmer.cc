@@ -91,10 +91,11 @@ void Trimmer::look_for_slots(Time now, Slot needed, Slot snapshot) {
     if (trimmed_end <= last) return give_up(*trimmed);
     finding_slots_ = true;
     store_.find_run([last](const RunRow& row) { return row.number <= last; },
-                    [this, alive](std::optional<RunRow> row) {
+                    [this, first, trimmed, alive](std::optional<RunRow> row) {
                       if (!alive.lock()) return;
                       finding_slots_ = false;
-                      if (row) give_up(*row);
+                      // Between the runs that it had and those of a snapshot there are none.
+                      give_up(row && row->number > run_of(first) ? *row : *trimmed);
                     });
   });
 }

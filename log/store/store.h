@@ -10,6 +10,7 @@
 #include "log/format/entries.h"
 #include "log/format/record.h"
 #include "log/format/rows.h"
+#include "log/format/snapshot.h"
 #include "paxos/acceptor.h"
 #include "paxos/message.h"
 
@@ -36,10 +37,17 @@ struct TrimWrite {
 /// the reading came upon one; records end before it.
 struct SlotsRead {
   Slot chosen_end;  ///< Durable at the moment of reading.
-  Slot first_slot;  ///< As of Holding, at that moment.
+  Slot first_slot;  ///< Slots below are trimmed, or are not known to be what was chosen.
   std::vector<paxos::SlotRecord> records;
   bool last = false;  ///< There is no record after the ones read.
   std::optional<Slot> faulty;
+};
+
+/// The state of a snapshot takes the place of the store's own, all at once: its rows lie in the
+/// tables already, under a generation of their own.
+struct InstallWrite {
+  StateNumbers numbers;
+  Holding holding;  ///< Its first slot is as before: slots below go as trimmed ones do.
 };
 
 /// A snapshot that a store holds.
@@ -96,7 +104,8 @@ class Store {
   [[nodiscard]] virtual std::uint64_t commits_found() const = 0;
   /// The last commit that is durable. Never goes back but with the directory.
   [[nodiscard]] virtual std::uint64_t commits() const = 0;
-  /// Everything needed to start. Called once, before any write but those of identity and history.
+  /// Everything needed to start. Called before any write but those of identity and history, and
+  /// after each install().
   /// Errors: corrupt.
   [[nodiscard]] virtual Result<StoreContent> load() = 0;
 
@@ -157,6 +166,23 @@ class Store {
   /// The snapshots that it has taken. One is given up if the one before is still being written, or
   /// for want of space; nothing else waits for it.
   [[nodiscard]] virtual const SnapshotReport& snapshots() const = 0;
+  /// Reads a part of a snapshot that this store holds, for another node: 0 is what it consists of
+  /// (the head and the tail), `n` its `n`th piece. No bytes if it is not here, or cannot be read.
+  virtual void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
+                             std::function<void(std::vector<std::byte>)> done) = 0;
+  /// Begins to keep another node's snapshot, or goes on with it: tells how many of its pieces, from
+  /// the first one on, are here. What was kept of another one before is gone. Errors of these:
+  /// no_space, io, corrupt; nothing but the snapshot is lost then.
+  virtual void begin_fetch(SnapshotManifest manifest,
+                           std::function<void(Result<std::size_t>)> done) = 0;
+  /// The next piece. After the last one the snapshot is one that this store holds.
+  virtual void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) = 0;
+  /// Puts the state of a snapshot that this store holds in the place of its own; then load() gives
+  /// it. Requires that all state that was given to write_state() is durable, and that the
+  /// snapshot's slot is above the durable chosen_end; no state is given to write_state() until it
+  /// is done. Promise and votes stay. A crash leaves the one or the other. Errors: as above;
+  /// newer_format.
+  virtual void install(Slot slot, std::function<void(Result<void>)> done) = 0;
   /// Bytes queued for commits or under way to the disk.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.

@@ -73,6 +73,15 @@ void write_trim(const TrimWrite& trim, Holding& holding, Redo& redo) {
   redo.erase_range(Table::runs, 0, run_of(holding.first_slot));
 }
 
+/// Promise and votes stay, and so does every slot: one that is chosen may be in doubt until it was
+/// compared with what others have.
+void install_state(const InstallWrite& install, StoredNumbers& numbers) {
+  STELE_CHECK(install.numbers.chosen_end > numbers.state.chosen_end);
+  const Slot first_slot = numbers.holding.first_slot;
+  numbers = {install.numbers, install.holding};
+  numbers.holding.first_slot = first_slot;
+}
+
 }  // namespace
 
 void Transaction::add(std::vector<paxos::Acceptor::Write> writes) {
@@ -118,6 +127,12 @@ void Transaction::add(const TrimWrite& write) {
   trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
 }
 
+void Transaction::add(const InstallWrite& write) {
+  STELE_CHECK(!state && !install);
+  bytes += 512;
+  install = write;
+}
+
 void write(const Transaction& transaction, Ground& ground, ValuesAside& aside, Redo& redo) {
   if (transaction.identity) {
     redo.put(Table::meta, kIdentityKey, seal_identity(*transaction.identity));
@@ -133,7 +148,8 @@ void write(const Transaction& transaction, Ground& ground, ValuesAside& aside, R
     write_state(*transaction.state, numbers.holding, aside, redo);
     numbers.state = transaction.state->numbers;
   }
-  if (transaction.state || transaction.trim) {
+  if (transaction.install) install_state(*transaction.install, numbers);
+  if (transaction.state || transaction.trim || transaction.install) {
     redo.put(Table::meta, kNumbersKey, seal_numbers(numbers));
   }
 }

@@ -17,18 +17,24 @@ struct Transaction {
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<StateWrite> state;
   std::optional<TrimWrite> trim;
+  std::optional<InstallWrite> install;
   std::size_t bytes = 0;        ///< About as much as it writes.
   std::size_t state_bytes = 0;  ///< How much of `bytes` is `state`.
 
-  /// Whether more state may be added: not after one of which a snapshot is taken.
-  [[nodiscard]] bool takes_state() const { return !state || !state->snapshot; }
+  /// Whether more state may be added: not after one of which a snapshot is taken, nor to another
+  /// one that takes its place.
+  [[nodiscard]] bool takes_state() const { return (!state || !state->snapshot) && !install; }
 
   void add(std::vector<paxos::Acceptor::Write> writes);
   /// Requires takes_state().
   void add(StateWrite write);
   void add(const TrimWrite& write);
+  /// Requires that it holds no state.
+  void add(const InstallWrite& write);
   /// It holds something that other nodes may be told of: not only what was heard of them.
-  [[nodiscard]] bool counts() const { return identity || !votes.empty() || state || trim; }
+  [[nodiscard]] bool counts() const {
+    return identity || !votes.empty() || state || trim || install;
+  }
   [[nodiscard]] bool empty() const { return !counts() && !history; }
 };
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "log/store/disk/commit_queue.h"
-#include "log/store/disk/snapshots.h"
+#include "log/store/disk/snapshot_keeper.h"
 #include "log/store/disk/space_meter.h"
 #include "log/store/disk/table_reader.h"
 #include "log/store/files/table_reads.h"
@@ -33,24 +33,29 @@ struct LmdbStore::Impl final : CommitListener,
         on_failure(std::move(on_fail)),
         sections(options.files.sections),
         snapshot_free_bytes_min(options.snapshot_free_bytes_min),
-        snapshots(directory.path(), sections, !options.commit_wanted),
         commits(f.commits_found()),
         durable(f.readable()),
         readable(f.readable()),
-        space(directory.path(), f.reserve(), f.used_bytes() + snapshots.bytes(),
-              options.files.map_bytes, options.files.reserve_bytes),
+        space(directory.path(), f.reserve(), f.used_bytes(), options.files.map_bytes,
+              options.files.reserve_bytes),
         queue(std::make_shared<CommitQueue>(std::move(f), lp, *this, options.commit_wanted)),
         reader(std::make_shared<TableReader>(files().lmdb(), lp,
                                              [this](const Error& error) { tell_failure(error); })) {
-    snapshot_report.newest = snapshots.newest();
-    if (!snapshots.why_removed().empty()) {
-      snapshot_report.given_up = 1;
-      snapshot_report.why_given_up = snapshots.why_removed();
-    }
-    files().on_snapshot([this](Result<Lmdb::Txn> txn) { on_snapshot(std::move(txn)); });
+    snapshots = std::make_shared<SnapshotKeeper>(
+        directory.path(), sections, !options.commit_wanted, files().lmdb(), lp,
+        [this] { return has_room(); }, [this](const Error& error) { tell_failure(error); });
+    files().on_snapshot([this](Result<Lmdb::Txn> txn) { snapshots->take(std::move(txn)); });
+    space.on_wrote(0, used_bytes());
   }
 
   [[nodiscard]] StoreFiles& files() { return queue->files(); }
+
+  [[nodiscard]] std::uint64_t used_bytes() { return files().used_bytes() + snapshots->bytes(); }
+  /// For a snapshot.
+  [[nodiscard]] bool has_room() {
+    space.measure();
+    return space.measured_free_bytes() >= snapshot_free_bytes_min;
+  }
 
   /// Errors: corrupt.
   Result<void> load_identity(bool fresh);
@@ -58,7 +63,7 @@ struct LmdbStore::Impl final : CommitListener,
     reader->start_thread();
     checkpointer.emplace(1);
     remover.emplace(1);
-    snapshotter.emplace(1);
+    snapshots->start_thread();
     files().listen(*this);
     queue->start_threads();
   }
@@ -67,8 +72,7 @@ struct LmdbStore::Impl final : CommitListener,
     queue->stop();
     // What is under way ends, what waits is dropped.
     checkpointer.reset();
-    snapshots.stop();
-    snapshotter.reset();
+    snapshots->stop();
     stops = true;
     remover.reset();
     reader->stop();
@@ -91,15 +95,19 @@ struct LmdbStore::Impl final : CommitListener,
   // As of CommitListener.
   void on_committed(const Commit& commit) override {
     if (commit.transaction.state) durable.state = commit.transaction.state->numbers;
+    if (const auto& install = commit.transaction.install) {
+      durable.state = install->numbers;
+      const Slot first = durable.holding.first_slot;
+      durable.holding = install->holding;
+      durable.holding.first_slot = first;
+    }
     if (const auto& trim = commit.transaction.trim) {
       durable.holding.first_slot = std::max(durable.holding.first_slot, trim->slot_end);
     }
     readable = commit.found;
     commits = commit.commits;
   }
-  void on_wrote(std::size_t bytes) override {
-    space.on_wrote(bytes, files().used_bytes() + snapshots.bytes());
-  }
+  void on_wrote(std::size_t bytes) override { space.on_wrote(bytes, used_bytes()); }
   void on_commit_failed(Error error) override {
     space.on_failed();
     // As it was measured last: a disk that has failed may not answer.
@@ -113,39 +121,6 @@ struct LmdbStore::Impl final : CommitListener,
       loop.guard([this] {
         if (const auto done = files().run_checkpoint(); !done) queue->fail(done.error());
       });
-    });
-  }
-
-  /// The thread that has written the tables.
-  void on_snapshot(Result<Lmdb::Txn> txn) {
-    if (!snapshots.begin()) {
-      return tell(fail(Errc::overloaded, "the one before is still being written"));
-    }
-    const auto shared = std::make_shared<Result<Lmdb::Txn>>(std::move(txn));
-    const auto take = [this, shared] {
-      // It keeps LMDB from using pages again, and must be gone before LMDB is.
-      Result<Lmdb::Txn> taken = std::exchange(*shared, fail(Errc::io, "it was taken"));
-      tell(taken ? snapshots.take(*std::move(taken), [this] { return has_room(); })
-                 : snapshots.give_up(taken.error()));
-    };
-    if (!snapshotter) return take();
-    asio::post(*snapshotter, [this, take] { loop.guard(take); });
-  }
-  [[nodiscard]] bool has_room() {
-    space.measure();
-    return space.measured_free_bytes() >= snapshot_free_bytes_min;
-  }
-  void tell(Result<SnapshotInfo> taken) {
-    loop.post([self = shared_from_this(), taken = std::move(taken)] {
-      SnapshotReport& report = self->snapshot_report;
-      if (taken) {
-        ++report.taken;
-        report.newest = *taken;
-        report.why_given_up.clear();
-      } else {
-        ++report.given_up;
-        report.why_given_up = taken.error().detail;
-      }
     });
   }
 
@@ -172,8 +147,6 @@ struct LmdbStore::Impl final : CommitListener,
   std::function<void(Error)> on_failure;
   std::vector<SectionTable> sections;
   std::uint64_t snapshot_free_bytes_min;
-  Snapshots snapshots;
-  SnapshotReport snapshot_report;
   std::optional<Identity> identity;
   History history;
   bool closed = false;     // Nothing is called any more.
@@ -186,8 +159,8 @@ struct LmdbStore::Impl final : CommitListener,
   std::shared_ptr<TableReader> reader;
   std::optional<asio::thread_pool> checkpointer;  // Not without threads.
   std::optional<asio::thread_pool> remover;       // Gives up files; not without threads.
-  std::optional<asio::thread_pool> snapshotter;   // Not without threads.
-  std::atomic<bool> stops = false;                // For the remover.
+  std::shared_ptr<SnapshotKeeper> snapshots;
+  std::atomic<bool> stops = false;  // For the remover.
 };
 
 Result<void> LmdbStore::Impl::load_identity(bool fresh) {
@@ -377,7 +350,36 @@ void LmdbStore::find_run(std::function<bool(const RunRow&)> reached,
 }
 
 const StateNumbers& LmdbStore::readable() const { return impl_->readable.state; }
-const SnapshotReport& LmdbStore::snapshots() const { return impl_->snapshot_report; }
+const SnapshotReport& LmdbStore::snapshots() const { return impl_->snapshots->report(); }
+
+void LmdbStore::read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
+                              std::function<void(std::vector<std::byte>)> done) {
+  impl_->snapshots->read(slot, digest, part, std::move(done));
+}
+
+void LmdbStore::begin_fetch(SnapshotManifest manifest,
+                            std::function<void(Result<std::size_t>)> done) {
+  impl_->snapshots->begin_fetch(std::move(manifest), std::move(done));
+}
+
+void LmdbStore::add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) {
+  impl_->snapshots->add_piece(std::move(piece), std::move(done));
+}
+
+void LmdbStore::install(Slot slot, std::function<void(Result<void>)> done) {
+  const auto switch_over = [impl = impl_, done](const Result<InstallWrite>& staged) {
+    if (!staged) return done(forward(staged));
+    impl->queue->enqueue(true, [&](Commit& next) {
+      next.transaction.add(*staged);
+      next.readable.push_back([impl, done] {
+        done({});
+        impl->snapshots->erase_what_is_replaced();
+      });
+    });
+  };
+  impl_->snapshots->stage(slot, switch_over);
+}
+
 const Holding& LmdbStore::holding() const { return impl_->durable.holding; }
 std::size_t LmdbStore::backlog_bytes() const { return impl_->queue->backlog_bytes(); }
 

@@ -1,5 +1,6 @@
 #include "log/store/disk/snapshots.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <utility>
@@ -31,10 +32,7 @@ std::optional<SnapshotInfo> Snapshots::newest() const {
 
 Result<SnapshotInfo> Snapshots::take(Lmdb::Txn txn, const std::function<bool()>& has_room) {
   auto taken = write(txn, has_room);
-  if (taken) {
-    kept_.push_back(*taken);
-    keep_last();
-  }
+  if (taken) keep(*taken);
   taking_ = false;
   return taken;
 }
@@ -76,6 +74,50 @@ void Snapshots::stop() {
   const std::lock_guard lock(mutex_);
   stopping_ = true;
   stops_.notify_all();
+}
+
+bool Snapshots::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+Result<std::size_t> Snapshots::begin_fetch(SnapshotManifest manifest) {
+  received_.reset();
+  auto receiver = SnapshotReceiver::begin(directory_, std::move(manifest));
+  if (!receiver) return forward(receiver);
+  received_.emplace(*std::move(receiver));
+  return received_->pieces();
+}
+
+Result<std::optional<SnapshotInfo>> Snapshots::add_piece(std::span<const std::byte> piece) {
+  if (!received_ || received_->complete()) return fail(Errc::io, "no piece was asked for");
+  if (auto done = received_->add(piece); !done) return forward(done);
+  if (!received_->complete()) return std::optional<SnapshotInfo>();
+  const auto placed = std::exchange(received_, std::nullopt)->finish();
+  if (!placed) return forward(placed);
+  keep(*placed);
+  return std::optional(*placed);
+}
+
+std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::size_t part) const {
+  const auto file = open(slot);
+  if (!file || file->info().digest != digest) return {};
+  const SnapshotManifest& manifest = file->manifest();
+  if (part == 0) {
+    std::vector<std::byte> bytes = encode_head(manifest.head);
+    const std::vector<std::byte> tail = encode_tail(manifest);
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    return bytes;
+  }
+  if (part > manifest.pieces.size()) return {};
+  return file->read(part - 1).value_or(std::vector<std::byte>());
+}
+
+void Snapshots::keep(const SnapshotInfo& added) {
+  std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == added.slot; });
+  kept_.push_back(added);
+  std::ranges::sort(kept_, {}, &SnapshotInfo::slot);
+  keep_last();
 }
 
 void Snapshots::keep_last() {

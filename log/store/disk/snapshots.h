@@ -38,6 +38,22 @@ class Snapshots {
   [[nodiscard]] Result<SnapshotInfo> give_up(const Error& why);
   /// What is being taken is given up.
   void stop();
+  [[nodiscard]] bool stopping();
+  [[nodiscard]] const std::vector<SectionTable>& sections() const { return sections_; }
+
+  // For one thread at a time, that of take().
+
+  /// As of Store. Errors, too.
+  Result<std::size_t> begin_fetch(SnapshotManifest manifest);
+  /// As of Store; the snapshot, once it is complete.
+  Result<std::optional<SnapshotInfo>> add_piece(std::span<const std::byte> piece);
+  /// One that is kept. Errors: corrupt, newer_format, io.
+  [[nodiscard]] Result<SnapshotFile> open(Slot slot) const {
+    return SnapshotFile::open(snapshot_path(directory_, slot));
+  }
+  /// As of Store::read_snapshot.
+  [[nodiscard]] std::vector<std::byte> read(Slot slot, std::uint64_t digest,
+                                            std::size_t part) const;
 
   /// Of the files.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
@@ -49,12 +65,14 @@ class Snapshots {
   Result<SnapshotInfo> write(Lmdb::Txn& txn, const std::function<bool()>& has_room);
   /// False once it is to stop.
   bool pause(Duration duration);
+  void keep(const SnapshotInfo& added);
   void keep_last();
 
-  const std::string directory_;
-  const std::vector<SectionTable> sections_;
-  const bool paced_;
+  std::string directory_;
+  std::vector<SectionTable> sections_;
+  bool paced_;
   std::vector<SnapshotInfo> kept_;  // Ascending. Of the thread that takes one.
+  std::optional<SnapshotReceiver> received_;
   std::string why_removed_;
   std::atomic<bool> taking_{false};
   std::atomic<std::uint64_t> bytes_{0};

@@ -327,6 +327,8 @@ bool Lmdb::Cursor::move(int operation, TableKey key) {
 
 bool Lmdb::Cursor::first() { return move(MDB_FIRST, 0); }
 
+bool Lmdb::Cursor::last() { return move(MDB_LAST, 0); }
+
 bool Lmdb::Cursor::seek(TableKey key) { return move(MDB_SET_RANGE, key); }
 
 bool Lmdb::Cursor::seek_last_at(std::uint64_t at) {

@@ -75,6 +75,7 @@ class Lmdb {
 
     /// Each moves to a record, false if there is none. Errors are kept in status().
     bool first();
+    bool last();
     bool seek(TableKey key);               ///< The first at or above `key`.
     bool seek_last_at(std::uint64_t key);  ///< The last at or below `key`.
     bool next();

@@ -13,11 +13,13 @@
 
 #include "log/store/files/direct_file.h"
 #include "log/store/files/table_reads.h"
+#include "paxos/base/check.h"
 
 namespace stele::log {
 namespace {
 
 constexpr const char* kUnfinishedName = "/unfinished";
+constexpr const char* kReceivedName = "/received";
 constexpr std::size_t kUnsyncedBytesMax = 1 << 20;
 
 tl::unexpected<Error> system_error(const std::string& doing, const std::string& path) {
@@ -40,6 +42,38 @@ Result<std::vector<std::byte>> read_at(const Descriptor& file, std::uint64_t at,
     done += static_cast<std::size_t>(got);
   }
   return bytes;
+}
+
+Result<void> write_at(const Descriptor& file, std::uint64_t at, std::span<const std::byte> bytes,
+                      const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return system_error("write", path);
+    bytes = bytes.subspan(static_cast<std::size_t>(wrote));
+    at += static_cast<std::uint64_t>(wrote);
+  }
+  return {};
+}
+
+Result<void> make_directory(const std::string& directory) {
+  std::error_code error;
+  const bool made = std::filesystem::create_directory(snapshots_directory(directory), error);
+  if (error) return fail(Errc::io, "cannot make " + snapshots_directory(directory));
+  return made ? sync_directory(directory) : Result<void>{};
+}
+
+/// All of it is on the disk before it has its name.
+Result<SnapshotInfo> put_in_place(const std::string& directory, const char* name,
+                                  const Descriptor& file, Slot slot) {
+  const std::string from = snapshots_directory(directory) + name;
+  const std::string path = snapshot_path(directory, slot);
+  if (::fdatasync(file.get()) != 0) return system_error("sync", from);
+  if (::rename(from.c_str(), path.c_str()) != 0) return system_error("rename", from);
+  if (auto synced = sync_directory(snapshots_directory(directory)); !synced) return forward(synced);
+  const auto placed = SnapshotFile::open(path);
+  if (!placed) return forward(placed);
+  return placed->info();
 }
 
 /// The kept runs: from the one on in which the first entry lies that is not trimmed. All nodes have
@@ -109,12 +143,7 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
 
 Result<SnapshotWriter> SnapshotWriter::create(const std::string& directory,
                                               const SnapshotHead& head) {
-  std::error_code error;
-  const bool made = std::filesystem::create_directory(snapshots_directory(directory), error);
-  if (error) return fail(Errc::io, "cannot make " + snapshots_directory(directory));
-  if (made) {
-    if (auto synced = sync_directory(directory); !synced) return forward(synced);
-  }
+  if (auto made = make_directory(directory); !made) return forward(made);
   const std::string path = snapshots_directory(directory) + kUnfinishedName;
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
   if (file.get() < 0) return system_error("make", path);
@@ -162,15 +191,60 @@ Result<void> SnapshotWriter::add(std::span<const std::byte> piece) {
 
 Result<SnapshotInfo> SnapshotWriter::finish() {
   if (auto done = write(encode_tail(manifest_)); !done) return forward(done);
-  if (auto done = sync(); !done) return forward(done);
-  const std::string path = snapshot_path(directory_, manifest_.head.slot);
-  const std::string unfinished = snapshots_directory(directory_) + kUnfinishedName;
-  if (::rename(unfinished.c_str(), path.c_str()) != 0) return system_error("rename", unfinished);
-  const std::string made_in = snapshots_directory(std::exchange(directory_, {}));
-  if (auto synced = sync_directory(made_in); !synced) return forward(synced);
-  const auto file = SnapshotFile::open(path);
-  if (!file) return forward(file);
-  return file->info();
+  return put_in_place(std::exchange(directory_, {}), kUnfinishedName, file_, manifest_.head.slot);
+}
+
+// --- Receiving -------------------------------------------------------------------------
+
+// Head and tail are written first, in their places: they say what the pieces must be.
+Result<SnapshotReceiver> SnapshotReceiver::begin(const std::string& directory,
+                                                 SnapshotManifest manifest) {
+  if (auto made = make_directory(directory); !made) return forward(made);
+  const std::string path = snapshots_directory(directory) + kReceivedName;
+  if (const auto known = SnapshotFile::open(path); known && known->manifest() == manifest) {
+    Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (file.get() < 0) return system_error("open", path);
+    SnapshotReceiver receiver(directory, std::move(file), std::move(manifest));
+    receiver.count_pieces();
+    return receiver;
+  }
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+  if (file.get() < 0) return system_error("make", path);
+  const std::uint64_t tail_at = manifest.offset(manifest.pieces.size());
+  auto done = write_at(file, 0, encode_head(manifest.head), path);
+  if (done) done = write_at(file, tail_at, encode_tail(manifest), path);
+  if (!done) return forward(done);
+  if (::fdatasync(file.get()) != 0) return system_error("sync", path);
+  return SnapshotReceiver(directory, std::move(file), std::move(manifest));
+}
+
+/// One that is not what it should be did not reach the disk.
+void SnapshotReceiver::count_pieces() {
+  const std::string path = snapshots_directory(directory_) + kReceivedName;
+  for (; !complete(); ++pieces_) {
+    const SnapshotPiece& piece = manifest_.pieces[pieces_];
+    const auto bytes = read_at(file_, manifest_.offset(pieces_), piece.bytes, path);
+    if (!bytes || piece_digest(*bytes, pieces_) != piece.digest) return;
+  }
+}
+
+Result<void> SnapshotReceiver::add(std::span<const std::byte> piece) {
+  STELE_CHECK(!complete());
+  const SnapshotPiece& expected = manifest_.pieces[pieces_];
+  if (piece.size() != expected.bytes || piece_digest(piece, pieces_) != expected.digest) {
+    return fail(Errc::corrupt, "piece " + std::to_string(pieces_) + " of the snapshot at slot " +
+                                   std::to_string(manifest_.head.slot.value) +
+                                   " is not what it should be");
+  }
+  auto done = write_at(file_, manifest_.offset(pieces_), piece,
+                       snapshots_directory(directory_) + kReceivedName);
+  if (done) ++pieces_;
+  return done;
+}
+
+Result<SnapshotInfo> SnapshotReceiver::finish() {
+  STELE_CHECK(complete());
+  return put_in_place(directory_, kReceivedName, file_, manifest_.head.slot);
 }
 
 // --- Reading ---------------------------------------------------------------------------

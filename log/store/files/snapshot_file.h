@@ -62,6 +62,33 @@ class SnapshotWriter {
   std::size_t unsynced_bytes_ = 0;
 };
 
+/// Keeps a snapshot of another node, piece by piece, so that a restart goes on with it. Move-only;
+/// one thread at a time, and one for a directory.
+class SnapshotReceiver {
+ public:
+  /// What a process before this one has begun, if it was this very snapshot; else an empty one,
+  /// which takes the place of any other. Errors of all: no_space, io; corrupt.
+  static Result<SnapshotReceiver> begin(const std::string& directory, SnapshotManifest manifest);
+
+  /// How many pieces are here, from the first one on.
+  [[nodiscard]] std::size_t pieces() const { return pieces_; }
+  [[nodiscard]] bool complete() const { return pieces_ == manifest_.pieces.size(); }
+  /// The next piece. Requires !complete(). Errors: also corrupt, if it is not that piece.
+  Result<void> add(std::span<const std::byte> piece);
+  /// From here on it is a snapshot of this store. Requires complete().
+  Result<SnapshotInfo> finish();
+
+ private:
+  SnapshotReceiver(std::string directory, Descriptor file, SnapshotManifest manifest)
+      : directory_(std::move(directory)), file_(std::move(file)), manifest_(std::move(manifest)) {}
+  void count_pieces();
+
+  std::string directory_;
+  Descriptor file_;
+  SnapshotManifest manifest_;
+  std::size_t pieces_ = 0;
+};
+
 /// One snapshot, read back. Move-only; any thread.
 class SnapshotFile {
  public:

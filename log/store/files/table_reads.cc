@@ -72,7 +72,8 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
   read.chosen_end = numbers->state.chosen_end;
-  read.first_slot = numbers->holding.first_slot;
+  read.first_slot = std::max(numbers->holding.first_slot, numbers->holding.slots_begin);
+  if (begin < numbers->holding.slots_begin) return read;
   Lmdb::Cursor cursor(txn, Table::slots);
   std::vector<Found> rows;
   std::size_t bytes = 0;
@@ -122,6 +123,8 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
   end = std::min(end, numbers->state.next_lsn);
+  read.elsewhere = begin < numbers->holding.entries_begin;
+  if (read.elsewhere) return read;
   Lmdb::Cursor cursor(txn, Table::index);
   bool found = begin < end && cursor.seek_last_at(begin.value);
   for (; found && read.lsn_end() < end; found = cursor.next()) {

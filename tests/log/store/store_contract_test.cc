@@ -57,45 +57,6 @@ TEST_SUITE("log.store") {
     CHECK(paxos::text_of(bench.votes(1).records.at(0).value) == "second, and longer");
   }
 
-  // Invariant 13. The state after it is queued before anything is committed.
-  TEST_CASE_TEMPLATE("a snapshot is of the state at its slot, and not of what follows", Bench,
-                     LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
-    Bench bench(false);
-    bench.be({"stele", 9, kN2, 77, {{kN1, 5}, {kN2, 77}}, 2, 1});
-    CHECK_FALSE(bench.store->snapshots().newest);
-    const auto session = [](std::uint64_t slot) {
-      StateWrite write;
-      write.numbers.chosen_end = {slot};
-      write.rows.push_back({Table::sessions, key_of(7), std::vector<std::byte>(slot)});
-      write.rows.push_back({Table::sessions, key_of(slot), std::vector<std::byte>(3)});
-      return write;
-    };
-    for (std::uint64_t slot = 2; slot <= 7; ++slot) {
-      StateWrite write = session(slot);
-      if (slot == 4) write.runs = {{1, {3}, 4, 5, 6}};
-      write.snapshot = slot == 5;
-      bench.store->write_state(std::move(write));
-    }
-    bench.store->flush();
-    REQUIRE(bench.run_until([&] { return bench.store->snapshots().taken == 1; }));
-    const SnapshotInfo taken = *bench.store->snapshots().newest;
-    CHECK(taken.slot == Slot{5});
-    sim::Image image;
-    image.identity = bench.store->identity();
-    for (std::uint64_t slot = 2; slot <= 5; ++slot) {
-      const StateWrite write = session(slot);
-      image.numbers = write.numbers;
-      for (const Row& row : write.rows) image.rows[{row.table, row.key}] = row.bytes;
-    }
-    image.runs = {{1, {1, {3}, 4, 5, 6}}};
-    CHECK(taken.digest == snapshot_of(image).info.digest);
-    REQUIRE(bench.run_until([&] { return bench.store->backlog_bytes() == 0; }));
-    bench.restart();
-    REQUIRE(bench.store->snapshots().newest);
-    CHECK(bench.store->snapshots().newest->digest == taken.digest);
-    CHECK(bench.content.numbers.chosen_end == Slot{7});
-  }
-
   // Durability (b): read in its place among the writes.
   TEST_CASE_TEMPLATE("read_votes: sees every write that was queued before it", Bench, LmdbBench,
                      LoopBench, ValueLogBench, MemoryBench) {

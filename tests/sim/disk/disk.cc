@@ -20,7 +20,7 @@ void put(const paxos::SlotRecord& record, Image& image) {
 
 // In the order in which log::LmdbStore writes: the learner's records replace votes.
 void Txn::apply(Image& image) const {
-  if (identity || !votes.empty() || state || trim) ++image.commits;
+  if (identity || !votes.empty() || state || trim || install) ++image.commits;
   if (identity) image.identity = identity;
   if (history) image.history = *history;
   for (const paxos::Acceptor::Write& write : votes) {
@@ -39,6 +39,15 @@ void Txn::apply(Image& image) const {
     image.rotten.erase(image.rotten.begin(), image.rotten.lower_bound(first));
     image.index.erase(image.index.begin(), image.index.lower_bound(trim->lsn_end));
     image.runs.erase(image.runs.begin(), image.runs.lower_bound(log::run_of(first)));
+  }
+  if (install) {
+    image.numbers = install->numbers;
+    const Slot first = image.holding.first_slot;
+    image.holding = install->holding;
+    image.holding.first_slot = first;
+    image.rows.clear();
+    for (const log::Row& row : installed_rows) image.rows[{row.table, row.key}] = row.bytes;
+    for (const log::RunRow& row : installed_runs) image.runs[row.number] = row;
   }
   if (!state) return;
   for (const paxos::SlotRecord& record : state->learned) {
@@ -84,6 +93,30 @@ void Txn::add_trim(const log::TrimWrite& write) {
   trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
 }
 
+void Txn::add_install(const Snapshot& snapshot, const log::Holding& holding,
+                      std::uint32_t generation) {
+  install.emplace();
+  install->holding = holding;
+  for (const std::vector<std::byte>& piece : snapshot.pieces) {
+    std::span<const std::byte> rest = piece;
+    while (!rest.empty()) {
+      log::Row row = log::take_row(rest).value();
+      if (row.table == log::Table::meta) {
+        install->numbers = log::numbers_of(row).value();
+      } else if (row.table == log::Table::runs) {
+        installed_runs.push_back(log::run_of(row).value());
+      } else {
+        installed_rows.push_back(std::move(row));
+      }
+    }
+  }
+  log::Holding& own = install->holding;
+  own.slots_begin = install->numbers.chosen_end;
+  own.entries_begin = install->numbers.next_lsn;
+  own.begin_digest = install->numbers.run_digest;
+  own.generation = generation;
+}
+
 Txn Txn::take() {
   Txn taken = std::exchange(*this, {});
   for (log::StateWrite& write : std::exchange(taken.later, {})) add_state(std::move(write));
@@ -92,7 +125,8 @@ Txn Txn::take() {
 
 Snapshot snapshot_of(const Image& image) {
   Snapshot snapshot;
-  log::SnapshotManifest manifest{{image.identity->cluster_id, image.numbers.chosen_end}, {}};
+  log::SnapshotManifest& manifest = snapshot.manifest;
+  manifest.head = {image.identity->cluster_id, image.numbers.chosen_end};
   log::SnapshotPacker packer([&](std::span<const std::byte> piece) -> Result<void> {
     manifest.pieces.push_back({piece.size(), log::piece_digest(piece, manifest.pieces.size())});
     snapshot.pieces.emplace_back(piece.begin(), piece.end());

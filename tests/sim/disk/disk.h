@@ -28,6 +28,13 @@ struct Image {
   bool promise_rotten = false;
 };
 
+/// A snapshot that a node has taken, or got from another one.
+struct Snapshot {
+  log::SnapshotInfo info;
+  log::SnapshotManifest manifest;
+  std::vector<std::vector<std::byte>> pieces;
+};
+
 /// One transaction: all of it becomes visible, and durable, or nothing.
 struct Txn {
   std::optional<log::Identity> identity;
@@ -35,6 +42,9 @@ struct Txn {
   std::vector<paxos::Acceptor::Write> votes;
   std::optional<log::StateWrite> state;
   std::optional<log::TrimWrite> trim;
+  std::optional<log::InstallWrite> install;
+  std::vector<log::Row> installed_rows{};     ///< With `install`: all there are.
+  std::vector<log::RunRow> installed_runs{};  ///< With `install`: beside those that are there.
 
   std::vector<log::StateWrite> later;  ///< State after one of which a snapshot is taken.
 
@@ -42,15 +52,12 @@ struct Txn {
   void add_votes(std::vector<paxos::Acceptor::Write> writes);
   void add_state(log::StateWrite write);
   void add_trim(const log::TrimWrite& write);
+  /// The state of that snapshot takes the place of the image's. `generation`: of its rows.
+  void add_install(const Snapshot& snapshot, const log::Holding& holding, std::uint32_t generation);
   /// It is not added to any more; what is for the next one is there then.
   [[nodiscard]] Txn take();
 };
 
-/// A snapshot that a node has taken.
-struct Snapshot {
-  log::SnapshotInfo info;
-  std::vector<std::vector<std::byte>> pieces;
-};
 /// Of what the image holds, said once more, as simply as possible.
 [[nodiscard]] Snapshot snapshot_of(const Image& image);
 
@@ -61,6 +68,7 @@ struct Disk {
   std::vector<Txn> unsynced;  ///< Survives the process only.
   std::uint64_t free_bytes = UINT64_MAX;
   std::map<Slot, Snapshot> snapshots;          ///< The last two.
+  Snapshot received;                           ///< As far as it has come.
   std::function<void(const Txn&)> on_durable;  ///< Told of each transaction, in order.
   std::function<void(const Snapshot&)> on_snapshot;
 

@@ -6,6 +6,7 @@
 
 #include "log/state/log_state.h"
 #include "log/store/files/lmdb.h"
+#include "log/store/files/snapshot_file.h"
 #include "tests/sim/checker/violation.h"
 
 namespace stele::sim {
@@ -68,10 +69,14 @@ Image read_image(const std::string& directory) {
         must(log::unseal_index_row({at.key()}, at.value()), "a row of the index");
   });
   walk(Table::runs, [&](const log::Lmdb::Cursor& at) {
+    // Those after it are of a snapshot that was not installed.
+    if (at.key() > log::run_of(image.numbers.chosen_end)) return;
     image.runs[at.key()] = must(log::unseal_run_row(at.key(), at.value()), "a run");
   });
   for (const log::SectionTable& section : sections) {
     walk(section.table, [&](const log::Lmdb::Cursor& at) {
+      const auto key = must(log::parse_stored_key(section.table, at.key_bytes()), "a key");
+      if (key.generation != image.holding.generation) return;
       log::Row row =
           must(log::unseal_row(section.table, at.key_bytes(), at.value()), "a row of a section");
       image.rows[{row.table, row.key}] = std::move(row.bytes);
@@ -129,7 +134,7 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
                                                  MemoryStore::Hooks hooks, Random& random) {
   check_files(disk, files, random);
   std::unique_ptr<LmdbSimStore> store(
-      new LmdbSimStore(disk, files, std::move(hooks), random.fork(2)));
+      new LmdbSimStore(loop, disk, files, std::move(hooks), random.fork(2)));
   store->always_cached_ = random.chance(50);
   log::LmdbStore::Options options;
   options.files = file_options(files);
@@ -252,6 +257,31 @@ void LmdbSimStore::write_state(log::StateWrite write) {
   if (!real_) return;  // Crashed: nothing is written at the end.
   waiting_.add_state(write);
   real_->write_state(std::move(write));
+}
+
+void LmdbSimStore::begin_fetch(log::SnapshotManifest manifest,
+                               std::function<void(Result<std::size_t>)> done) {
+  real_->begin_fetch(std::move(manifest), std::move(done));
+}
+
+void LmdbSimStore::add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) {
+  real_->add_piece(std::move(piece), std::move(done));
+}
+
+/// Without threads the real one queues it in the next turn.
+void LmdbSimStore::install(Slot slot, std::function<void(Result<void>)> done) {
+  real_->install(slot, std::move(done));
+  loop_.post([this, slot, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.lock() || !real_) return;
+    const auto file = log::SnapshotFile::open(log::snapshot_path(files_.directory, slot));
+    if (!file) return;  // Nor has the real one.
+    Snapshot snapshot;
+    for (std::size_t i = 0; i < file->manifest().pieces.size(); ++i) {
+      snapshot.pieces.push_back(must(file->read(i), "a piece"));
+    }
+    const log::Holding& own = real_->holding();
+    waiting_.add_install(snapshot, own, own.generation + 1);
+  });
 }
 
 void LmdbSimStore::write_trim(const log::TrimWrite& write) {

@@ -85,18 +85,28 @@ class LmdbSimStore final : public SimStore {
   [[nodiscard]] const log::StateNumbers& readable() const override { return real_->readable(); }
   [[nodiscard]] const log::Holding& holding() const override { return real_->holding(); }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return real_->snapshots(); }
+  void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
+                     std::function<void(std::vector<std::byte>)> done) override {
+    real_->read_snapshot(slot, digest, part, std::move(done));
+  }
+  void begin_fetch(log::SnapshotManifest manifest,
+                   std::function<void(Result<std::size_t>)> done) override;
+  void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
+  void install(Slot slot, std::function<void(Result<void>)> done) override;
   [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
   /// Whatever the machine's disk says: a run must not depend on it.
   [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }
   void measure_space() override {}
 
  private:
-  LmdbSimStore(Disk& disk, LmdbFiles& files, MemoryStore::Hooks hooks, Random random)
-      : disk_(disk), files_(files), hooks_(std::move(hooks)), random_(random) {}
+  LmdbSimStore(net::Loop& loop, Disk& disk, LmdbFiles& files, MemoryStore::Hooks hooks,
+               Random random)
+      : loop_(loop), disk_(disk), files_(files), hooks_(std::move(hooks)), random_(random) {}
   void sync_out_of_order(Random& random);
   void write_to_model(const Txn& txn);
   void compare_snapshots();
 
+  net::Loop& loop_;
   Disk& disk_;
   LmdbFiles& files_;
   MemoryStore::Hooks hooks_;
@@ -104,6 +114,7 @@ class LmdbSimStore final : public SimStore {
   std::unique_ptr<log::LmdbStore> real_;
   Txn waiting_;
   std::vector<Txn> under_way_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::map<Slot, Snapshot> expected_;  // What snapshots must be.
   std::uint64_t snapshots_seen_ = 0;
   bool always_cached_ = false;  // Whatever the node asks for: the result must be the same.

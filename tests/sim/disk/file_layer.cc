@@ -261,6 +261,8 @@ WatchedFiles::~WatchedFiles() {
   }
 }
 
+bool WatchedFiles::lives() const { return !process_->life.is_dead && process_->life.left != 0; }
+
 void WatchedFiles::die_after(std::uint64_t operations) { process_->life.left = operations; }
 
 void WatchedFiles::fill_up(std::uint64_t writes) { process_->life.full_for = writes; }

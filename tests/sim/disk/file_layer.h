@@ -24,6 +24,8 @@ class WatchedFiles {
   /// From now on. The file must exist.
   void watch(const std::string& path);
   [[nodiscard]] bool empty() const { return inodes_.empty(); }
+  /// It has not died, nor would it with the next write or sync.
+  [[nodiscard]] bool lives() const;
 
   /// The process dies after so many more writes and syncs: later ones do not happen, though the
   /// code that calls them does not notice.

@@ -98,6 +98,60 @@ void MemoryStore::take_snapshot() {
   });
 }
 
+void MemoryStore::read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
+                                std::function<void(std::vector<std::byte>)> done) {
+  read_later([this, slot, digest, part, done = std::move(done)] {
+    const auto found = disk_.snapshots.find(slot);
+    const bool here = found != disk_.snapshots.end() && found->second.info.digest == digest &&
+                      part <= found->second.pieces.size();
+    if (!here) return done({});
+    if (part != 0) return done(found->second.pieces[part - 1]);
+    std::vector<std::byte> bytes = log::encode_head(found->second.manifest.head);
+    const std::vector<std::byte> tail = log::encode_tail(found->second.manifest);
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    done(std::move(bytes));
+  });
+}
+
+void MemoryStore::begin_fetch(log::SnapshotManifest manifest,
+                              std::function<void(Result<std::size_t>)> done) {
+  read_later([this, manifest = std::move(manifest), done = std::move(done)] {
+    Snapshot& received = disk_.received;
+    if (received.manifest != manifest) received = {{}, manifest, {}};
+    done(received.pieces.size());
+  });
+}
+
+void MemoryStore::add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) {
+  read_later([this, piece = std::move(piece), done = std::move(done)] {
+    Snapshot& received = disk_.received;
+    const std::size_t number = received.pieces.size();
+    const auto& pieces = received.manifest.pieces;
+    if (number >= pieces.size() || log::piece_digest(piece, number) != pieces[number].digest)
+      return done(fail(Errc::corrupt, "not the next piece"));
+    received.pieces.push_back(piece);
+    if (received.pieces.size() == pieces.size()) {
+      Snapshot complete = std::exchange(received, {});
+      complete.info = {complete.manifest.head.slot, complete.manifest.digest(),
+                       complete.manifest.content_bytes(), 0};
+      snapshots_.newest = complete.info;
+      disk_.add(std::move(complete));
+    }
+    done({});
+  });
+}
+
+void MemoryStore::install(Slot slot, std::function<void(Result<void>)> done) {
+  read_later([this, slot, done = std::move(done)] {
+    const auto found = disk_.snapshots.find(slot);
+    if (found == disk_.snapshots.end()) return done(fail(Errc::corrupt, "it is not here"));
+    waiting_.txn.add_install(found->second, holding_, holding_.generation + 1);
+    waiting_.durable.push_back([done] { done({}); });
+    waiting_.urgent = true;
+    want_commit();
+  });
+}
+
 void MemoryStore::fail_commit(const std::string& reason) {
   failed_ = true;
   post([this, reason] {
@@ -193,7 +247,8 @@ log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) co
   const Image& image = disk_.cached;
   log::SlotsRead read;
   read.chosen_end = image.numbers.chosen_end;
-  read.first_slot = image.holding.first_slot;
+  read.first_slot = std::max(image.holding.first_slot, image.holding.slots_begin);
+  if (begin < image.holding.slots_begin) return read;
   std::size_t bytes = 0;
   auto at = image.slots.lower_bound(begin);
   for (; at != image.slots.end() && at->first < end; ++at) {
@@ -234,6 +289,8 @@ void MemoryStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max
     log::EntriesRead read;
     read.lsn_begin = lsn_begin;
     const Lsn end = std::min(lsn_end, image.numbers.next_lsn);
+    read.elsewhere = lsn_begin < image.holding.entries_begin;
+    if (read.elsewhere) return done(read);
     auto row = image.index.upper_bound(lsn_begin);
     if (row == image.index.begin()) return done(read);  // Trimmed.
     --row;

@@ -42,7 +42,7 @@ class MemoryStore final : public SimStore {
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
   [[nodiscard]] bool dirty() const {
-    return waiting_.urgent || waiting_.txn.state || waiting_.txn.trim;
+    return waiting_.urgent || waiting_.txn.state || waiting_.txn.trim || waiting_.txn.install;
   }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
@@ -70,6 +70,12 @@ class MemoryStore final : public SimStore {
   [[nodiscard]] const log::StateNumbers& readable() const override { return readable_; }
   [[nodiscard]] const log::Holding& holding() const override { return holding_; }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return snapshots_; }
+  void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
+                     std::function<void(std::vector<std::byte>)> done) override;
+  void begin_fetch(log::SnapshotManifest manifest,
+                   std::function<void(Result<std::size_t>)> done) override;
+  void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
+  void install(Slot slot, std::function<void(Result<void>)> done) override;
   [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}

@@ -1,0 +1,103 @@
+#include "log/store/disk/snapshot_keeper.h"
+
+#include "log/store/files/snapshot_install.h"
+
+namespace stele::log {
+
+SnapshotKeeper::SnapshotKeeper(const std::string& directory,
+                               const std::vector<SectionTable>& sections, bool paced, Lmdb& lmdb,
+                               net::Loop& loop, std::function<bool()> has_room,
+                               std::function<void(Error)> on_failure)
+    : snapshots_(directory, sections, paced),
+      lmdb_(lmdb),
+      loop_(loop),
+      has_room_(std::move(has_room)),
+      on_failure_(std::move(on_failure)) {
+  report_.newest = snapshots_.newest();
+  if (snapshots_.why_removed().empty()) return;
+  report_.given_up = 1;
+  report_.why_given_up = snapshots_.why_removed();
+}
+
+void SnapshotKeeper::stop() {
+  stopped_ = true;
+  snapshots_.stop();
+  thread_.reset();
+}
+
+void SnapshotKeeper::take(Result<Lmdb::Txn> txn) {
+  const auto told = [self = shared_from_this()](const Result<SnapshotInfo>& taken) {
+    self->tell(taken);
+  };
+  if (!snapshots_.begin()) {
+    const auto busy = [] {
+      return Result<SnapshotInfo>(fail(Errc::overloaded, "the one before is still being written"));
+    };
+    return loop_.post([told, busy] { told(busy()); });
+  }
+  // It keeps LMDB from using pages again, and must be gone before LMDB is.
+  const auto shared = std::make_shared<Result<Lmdb::Txn>>(std::move(txn));
+  run(
+      [this, shared] {
+        Result<Lmdb::Txn> seen = std::exchange(*shared, fail(Errc::io, "it was taken"));
+        return seen ? snapshots_.take(*std::move(seen), has_room_)
+                    : snapshots_.give_up(seen.error());
+      },
+      told);
+}
+
+void SnapshotKeeper::tell(const Result<SnapshotInfo>& taken) {
+  if (taken) {
+    ++report_.taken;
+    report_.newest = *taken;
+    report_.why_given_up.clear();
+  } else {
+    ++report_.given_up;
+    report_.why_given_up = taken.error().detail;
+  }
+}
+
+void SnapshotKeeper::read(Slot slot, std::uint64_t digest, std::size_t part,
+                          std::function<void(std::vector<std::byte>)> done) {
+  run([this, slot, digest, part] { return snapshots_.read(slot, digest, part); }, std::move(done));
+}
+
+void SnapshotKeeper::begin_fetch(SnapshotManifest manifest,
+                                 std::function<void(Result<std::size_t>)> done) {
+  run([this, manifest = std::move(manifest)] { return snapshots_.begin_fetch(manifest); },
+      std::move(done));
+}
+
+void SnapshotKeeper::add_piece(std::vector<std::byte> piece,
+                               std::function<void(Result<void>)> done) {
+  run([this, piece = std::move(piece)] { return snapshots_.add_piece(piece); },
+      [this, done = std::move(done)](const Result<std::optional<SnapshotInfo>>& added) {
+        if (added && *added) report_.newest = **added;
+        done(added ? Result<void>() : forward(added));
+      });
+}
+
+void SnapshotKeeper::stage(Slot slot, std::function<void(Result<InstallWrite>)> done) {
+  run(
+      [this, slot]() -> Result<InstallWrite> {
+        const auto file = snapshots_.open(slot);
+        if (!file) return forward(file);
+        return stage_rows(lmdb_, snapshots_.sections(), *file,
+                          [this] { return !snapshots_.stopping(); });
+      },
+      std::move(done));
+}
+
+void SnapshotKeeper::erase_what_is_replaced() {
+  run(
+      [this] {
+        return erase_other_generations(lmdb_, snapshots_.sections(),
+                                       [this] { return !snapshots_.stopping(); });
+      },
+      [this](const Result<void>& done) {
+        const bool later = !done && done.error().code == Errc::no_space;  // At the next start.
+        if (!done && !later) on_failure_(done.error());
+      });
+}
+
+}  // namespace stele::log

@@ -1,0 +1,150 @@
+#include "log/store/files/snapshot_install.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "log/store/files/table_reads.h"
+
+namespace stele::log {
+namespace {
+
+/// What one transaction writes, or erases, so that others need not wait long for theirs.
+constexpr std::size_t kTransactionBytes = 1 << 20;
+constexpr int kTransactionRows = 4096;
+
+tl::unexpected<Error> stopped() { return fail(Errc::shutting_down, "the node stops"); }
+
+/// Writes rows, and begins another transaction now and then.
+class Staging {
+ public:
+  Staging(const Lmdb& lmdb, const GoesOn& goes_on) : lmdb_(lmdb), goes_on_(goes_on) {}
+
+  Result<void> put(Table table, TableKey key, std::span<const std::byte> sealed) {
+    if (!txn_) {
+      if (!goes_on_()) return stopped();
+      auto txn = lmdb_.begin(true);
+      if (!txn) return forward(txn);
+      txn_.emplace(*std::move(txn));
+    }
+    if (auto done = txn_->put(table, key, sealed); !done) return done;
+    bytes_ += key.bytes().size() + sealed.size();
+    return bytes_ >= kTransactionBytes ? commit() : Result<void>{};
+  }
+  Result<void> commit() {
+    bytes_ = 0;
+    if (!txn_) return {};
+    auto done = txn_->commit();
+    txn_.reset();
+    return done;
+  }
+
+ private:
+  const Lmdb& lmdb_;
+  const GoesOn& goes_on_;
+  std::optional<Lmdb::Txn> txn_;
+  std::size_t bytes_ = 0;
+};
+
+/// The highest generation of any row.
+Result<std::uint32_t> last_generation(Lmdb::Txn& txn, const std::vector<SectionTable>& sections) {
+  std::uint32_t last = 0;
+  for (const SectionTable& section : sections) {
+    Lmdb::Cursor cursor(txn, section.table);
+    if (!cursor.last()) {
+      if (!cursor.status()) return forward(cursor.status());
+      continue;
+    }
+    const auto key = parse_stored_key(section.table, cursor.key_bytes());
+    if (!key) return forward(key);
+    last = std::max(last, key->generation);
+  }
+  return last;
+}
+
+/// Of rows of another generation; how many there were.
+Result<int> erase_some(Lmdb::Txn& txn, Table table, std::uint32_t keep) {
+  int erased = 0;
+  Lmdb::Cursor cursor(txn, table);
+  bool found = cursor.first();
+  while (found && erased < kTransactionRows) {
+    const auto key = parse_stored_key(table, cursor.key_bytes());
+    if (!key) return forward(key);
+    if (key->generation == keep) {
+      found = cursor.seek(stored_key(keep + 1, std::vector{std::byte{0}}));
+      continue;
+    }
+    if (!cursor.erase()) break;
+    ++erased;
+    found = cursor.next();
+  }
+  if (!cursor.status()) return forward(cursor.status());
+  return erased;
+}
+
+}  // namespace
+
+Result<InstallWrite> stage_rows(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
+                                const SnapshotFile& file, const GoesOn& goes_on) {
+  StoredNumbers own;
+  std::uint32_t generation = 0;
+  {
+    auto txn = lmdb.begin(false);
+    if (!txn) return forward(txn);
+    const auto numbers = get_numbers(*txn);
+    if (!numbers) return forward(numbers);
+    const auto last = last_generation(*txn, sections);
+    if (!last) return forward(last);
+    own = *numbers;
+    generation = std::max(own.holding.generation, *last) + 1;
+  }
+  InstallWrite install;
+  Staging staging(lmdb, goes_on);
+  const auto take = [&](Row&& row) -> Result<void> {
+    if (row.table == Table::meta) {
+      const auto numbers = numbers_of(row);
+      if (!numbers) return forward(numbers);
+      install.numbers = *numbers;
+      return {};
+    }
+    if (row.table == Table::runs) {
+      const auto run = run_of(row);
+      if (!run) return forward(run);
+      return staging.put(Table::runs, run->number, seal_run_row(*run));
+    }
+    if (std::ranges::find(sections, row.table, &SectionTable::table) == sections.end()) {
+      return fail(Errc::newer_format, "the snapshot holds rows of table " +
+                                          std::to_string(static_cast<unsigned>(row.table)) +
+                                          ", which this program does not know");
+    }
+    const std::vector<std::byte> key = stored_key(generation, row.key);
+    return staging.put(row.table, key, seal(row.table, key, std::move(row.bytes)));
+  };
+  if (auto done = file.for_each_row(take); !done) return forward(done);
+  if (auto done = staging.commit(); !done) return forward(done);
+  install.holding = {own.holding.first_slot, install.numbers.chosen_end, install.numbers.next_lsn,
+                     install.numbers.run_digest, generation};
+  return install;
+}
+
+Result<void> erase_other_generations(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
+                                     const GoesOn& goes_on) {
+  for (const SectionTable& section : sections) {
+    int erased = kTransactionRows;
+    while (erased == kTransactionRows) {
+      if (!goes_on()) return stopped();
+      auto txn = lmdb.begin(true);
+      if (!txn) return forward(txn);
+      const auto numbers = get_numbers(*txn);
+      if (!numbers) return forward(numbers);
+      const auto done = erase_some(*txn, section.table, numbers->holding.generation);
+      if (!done) return forward(done);
+      erased = *done;
+      if (erased == 0) break;
+      if (auto committed = txn->commit(); !committed) return committed;
+    }
+  }
+  return {};
+}
+
+}  // namespace stele::log

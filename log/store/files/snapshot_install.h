@@ -1,0 +1,30 @@
+// The rows of a snapshot on their way into the tables.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "log/store/files/lmdb.h"
+#include "log/store/files/snapshot_file.h"
+#include "log/store/store.h"
+#include "paxos/base/result.h"
+
+namespace stele::log {
+
+/// Called between two transactions: false if it is to end there.
+using GoesOn = std::function<bool()>;
+
+/// Puts the rows of a snapshot into the tables, under a generation that no row has, and its runs
+/// beside those that are there. They are durable when it returns, and count only with the
+/// InstallWrite that it gives. A little at a time: others write in between. Errors: corrupt,
+/// newer_format (a row of a table that this program does not know), no_space, io; shutting_down if
+/// `goes_on` says so.
+Result<InstallWrite> stage_rows(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
+                                const SnapshotFile& file, const GoesOn& goes_on);
+
+/// Erases the rows of all generations but that of the numbers: a little at a time. Errors: as
+/// above.
+Result<void> erase_other_generations(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
+                                     const GoesOn& goes_on);
+
+}  // namespace stele::log
