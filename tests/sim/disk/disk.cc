@@ -150,6 +150,11 @@ Snapshot snapshot_of(const Image& image) {
 void Disk::write(const Txn& txn) {
   txn.apply(cached);
   unsynced.push_back(txn);
+  if (!txn.state || !txn.state->snapshot) return;
+  Snapshot expected = snapshot_of(cached);
+  const Slot slot = expected.info.slot;
+  asked_for[slot] = std::move(expected);
+  if (asked_for.size() > 64) asked_for.erase(asked_for.begin());
 }
 
 void Disk::sync() {

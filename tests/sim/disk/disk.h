@@ -69,6 +69,7 @@ struct Disk {
   std::uint64_t free_bytes = UINT64_MAX;
   std::map<Slot, Snapshot> snapshots;          ///< The last two.
   Snapshot received;                           ///< As far as it has come.
+  std::map<Slot, Snapshot> asked_for;          ///< What those must be that are not taken yet.
   std::function<void(const Txn&)> on_durable;  ///< Told of each transaction, in order.
   std::function<void(const Snapshot&)> on_snapshot;
 

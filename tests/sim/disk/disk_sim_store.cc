@@ -128,6 +128,11 @@ void LmdbSimStore::check_files(Disk& disk, LmdbFiles& files, Random& random) {
   }
   for (std::size_t i = 0; i + 1 < states.size(); ++i) disk.write(files.uncertain[i]);
   files.uncertain.clear();
+  // One of a state that did not become durable was taken by a process that had died before.
+  for (const Slot slot : log::list_snapshots(files.directory)) {
+    if (slot <= disk.cached.numbers.chosen_end) continue;
+    std::filesystem::remove(log::snapshot_path(files.directory, slot));
+  }
 }
 
 std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, LmdbFiles& files,
@@ -150,6 +155,7 @@ std::unique_ptr<LmdbSimStore> LmdbSimStore::open(net::Loop& loop, Disk& disk, Lm
     files.watched.watch(files.directory + "/journal");
   }
   disk.sync();  // Opening has done so.
+  store->compare_snapshots();
   return store;
 }
 
@@ -161,34 +167,29 @@ std::optional<std::size_t> LmdbSimStore::begin_commit() {
 
 std::size_t LmdbSimStore::finish_commit() {
   sync_out_of_order(random_);
+  compare_snapshots();  // What was given up since counts on them.
   const std::size_t told = real_->finish_commit();
-  for (std::size_t i = 0; i < told; ++i) write_to_model(under_way_[i]);
+  for (std::size_t i = 0; i < told; ++i) disk_.write(under_way_[i]);
   under_way_.erase(under_way_.begin(), under_way_.begin() + static_cast<std::ptrdiff_t>(told));
   disk_.sync();
   if (const std::string wrong = real_->check(); !wrong.empty()) throw Violation("check", wrong);
-  compare_snapshots();
   return told;
-}
-
-void LmdbSimStore::write_to_model(const Txn& txn) {
-  disk_.write(txn);
-  if (!txn.state || !txn.state->snapshot) return;
-  Snapshot expected = snapshot_of(disk_.cached);
-  const Slot slot = expected.info.slot;
-  expected_[slot] = std::move(expected);
 }
 
 /// A snapshot of the files is that of the model.
 void LmdbSimStore::compare_snapshots() {
-  const log::SnapshotReport& report = real_->snapshots();
-  if (report.taken == snapshots_seen_) return;
-  snapshots_seen_ = report.taken;
-  const auto expected = expected_.find(report.newest->slot);
+  const auto& newest = real_->snapshots().newest;
+  if (!newest || disk_.snapshots.contains(newest->slot)) return;
+  const auto expected = disk_.asked_for.find(newest->slot);
   const bool same =
-      expected != expected_.end() && expected->second.info.digest == report.newest->digest;
-  if (!same) throw Violation("13", "a snapshot in the files is not that of the state");
+      expected != disk_.asked_for.end() && expected->second.info.digest == newest->digest;
+  if (!same) {
+    throw Violation("13", "the snapshot in the files at slot " +
+                              std::to_string(newest->slot.value) + " is " +
+                              (expected == disk_.asked_for.end() ? "none that was asked for"
+                                                                 : "not that of the state"));
+  }
   disk_.add(expected->second);
-  expected_.erase(expected_.begin(), std::next(expected));
 }
 
 void LmdbSimStore::sync_out_of_order(Random& random) {

@@ -103,7 +103,6 @@ class LmdbSimStore final : public SimStore {
                Random random)
       : loop_(loop), disk_(disk), files_(files), hooks_(std::move(hooks)), random_(random) {}
   void sync_out_of_order(Random& random);
-  void write_to_model(const Txn& txn);
   void compare_snapshots();
 
   net::Loop& loop_;
@@ -115,8 +114,6 @@ class LmdbSimStore final : public SimStore {
   Txn waiting_;
   std::vector<Txn> under_way_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::map<Slot, Snapshot> expected_;  // What snapshots must be.
-  std::uint64_t snapshots_seen_ = 0;
   bool always_cached_ = false;  // Whatever the node asks for: the result must be the same.
 };
 

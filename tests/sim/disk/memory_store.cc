@@ -89,7 +89,7 @@ void MemoryStore::take_snapshot() {
     snapshots_.why_given_up = "the one before is still being written";
     return;
   }
-  read_later([this, snapshot = snapshot_of(disk_.cached)] {
+  read_later([this, snapshot = disk_.asked_for.rbegin()->second] {
     taking_snapshot_ = false;
     disk_.add(snapshot);
     ++snapshots_.taken;
