@@ -20,6 +20,10 @@ struct RoleOf {
   Role operator()(const TakeOver&) const { return Role::proposer; }
   Role operator()(const Fetch&) const { return Role::learner; }
   Role operator()(const Fetched&) const { return Role::learner; }
+  Role operator()(const FetchSnapshot&) const { return Role::learner; }
+  Role operator()(const SnapshotPart&) const { return Role::learner; }
+  Role operator()(const FetchRun&) const { return Role::learner; }
+  Role operator()(const RunSlots&) const { return Role::learner; }
 };
 
 struct NameOf {
@@ -39,6 +43,10 @@ struct NameOf {
   std::string_view operator()(const TakeOver&) const { return "take_over"; }
   std::string_view operator()(const Fetch&) const { return "fetch"; }
   std::string_view operator()(const Fetched&) const { return "fetched"; }
+  std::string_view operator()(const FetchSnapshot&) const { return "fetch_snapshot"; }
+  std::string_view operator()(const SnapshotPart&) const { return "snapshot_part"; }
+  std::string_view operator()(const FetchRun&) const { return "fetch_run"; }
+  std::string_view operator()(const RunSlots&) const { return "run_slots"; }
 };
 
 }  // namespace
@@ -47,7 +55,8 @@ Role role_of(const Body& body) { return std::visit(RoleOf{}, body); }
 bool is_bulk(const Body& body) {
   return std::holds_alternative<Accept>(body) || std::holds_alternative<Chosen>(body) ||
          std::holds_alternative<ChosenEnd>(body) || std::holds_alternative<Promise>(body) ||
-         std::holds_alternative<Fetched>(body);
+         std::holds_alternative<Fetched>(body) || std::holds_alternative<SnapshotPart>(body) ||
+         std::holds_alternative<RunSlots>(body);
 }
 std::string_view name_of(const Body& body) { return std::visit(NameOf{}, body); }
 

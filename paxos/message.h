@@ -158,6 +158,7 @@ struct TakeOver {
 /// Asks for chosen values from `slot_begin` on.
 struct Fetch {
   Slot slot_begin;
+  bool copies = false;  ///< For slots that the asker has in a snapshot, and will not apply.
 
   bool operator==(const Fetch&) const = default;
 };
@@ -167,13 +168,52 @@ struct Fetched {
   Slot slot_begin;
   Slot chosen_end;
   std::vector<SlotRecord> records;
+  Slot first_slot = {};  ///< The sender serves no slot below.
+  bool copies = false;   ///< As was asked.
 
   bool operator==(const Fetched&) const = default;
 };
 
-using Body =
-    std::variant<Prepare, Promise, Faulty, Accept, Accepted, Nack, ChosenEnd, Chosen, Heartbeat,
-                 HeartbeatAck, Heard, PreVote, PreVoteAnswer, TakeOver, Fetch, Fetched>;
+/// Asks for a part of a snapshot: 0 is what it consists of, `n` its `n`th piece
+/// (log/format/snapshot.h). Slot {}: of the newest one.
+struct FetchSnapshot {
+  Slot slot;
+  std::uint64_t digest = 0;
+  std::uint64_t part = 0;
+
+  bool operator==(const FetchSnapshot&) const = default;
+};
+
+/// A part of a snapshot; a noop if the sender does not have it. Slot {}: it has none.
+struct SnapshotPart {
+  Slot slot;
+  std::uint64_t digest = 0;
+  std::uint64_t part = 0;
+  Value bytes;
+
+  bool operator==(const SnapshotPart&) const = default;
+};
+
+/// Asks what the slots of a run hold, below `slot_end` (log/format/run_list.h).
+struct FetchRun {
+  std::uint64_t run = 0;
+  Slot slot_end;
+
+  bool operator==(const FetchRun&) const = default;
+};
+
+/// What they hold; a noop if the sender does not have all of them.
+struct RunSlots {
+  std::uint64_t run = 0;
+  Slot slot_end;
+  Value bytes;
+
+  bool operator==(const RunSlots&) const = default;
+};
+
+using Body = std::variant<Prepare, Promise, Faulty, Accept, Accepted, Nack, ChosenEnd, Chosen,
+                          Heartbeat, HeartbeatAck, Heard, PreVote, PreVoteAnswer, TakeOver, Fetch,
+                          Fetched, FetchSnapshot, SnapshotPart, FetchRun, RunSlots>;
 
 /// One message between roles. A receiver in another epoch drops it.
 struct Message {

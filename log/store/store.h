@@ -10,6 +10,7 @@
 #include "log/format/entries.h"
 #include "log/format/record.h"
 #include "log/format/rows.h"
+#include "log/format/run_list.h"
 #include "log/format/snapshot.h"
 #include "paxos/acceptor.h"
 #include "paxos/message.h"
@@ -48,6 +49,23 @@ struct SlotsRead {
 struct InstallWrite {
   StateNumbers numbers;
   Holding holding;  ///< Its first slot is as before: slots below go as trimmed ones do.
+};
+
+/// What a store has of a run of slots.
+struct RunRead {
+  std::vector<SlotSummary> slots;  ///< Those whose records are there, ascending.
+  bool known = false;              ///< They are all of them, and known to be what was chosen.
+};
+
+/// Chosen slots from other nodes, below those of the snapshot that was installed; they are not
+/// applied.
+struct CopyWrite {
+  std::vector<paxos::SlotRecord> records;
+  std::vector<IndexRow> index;
+  /// From there on all slots are known to be what was chosen, and their entries are here: a run's
+  /// begin, and its next LSN. Both {}: as before.
+  Slot slots_begin;
+  Lsn entries_begin;
 };
 
 /// A snapshot that a store holds.
@@ -183,6 +201,11 @@ class Store {
   /// is done. Promise and votes stay. A crash leaves the one or the other. Errors: as above;
   /// newer_format.
   virtual void install(Slot slot, std::function<void(Result<void>)> done) = 0;
+  /// Reads what the slots of a run below `slot_end` hold, without their values. As of readable() or
+  /// later.
+  virtual void read_run(std::uint64_t run, Slot slot_end, std::function<void(RunRead)> done) = 0;
+  /// Queues them. They ride in the next commit, like the state.
+  virtual void write_copy(CopyWrite write) = 0;
   /// Bytes queued for commits or under way to the disk.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
   /// As of the last commit or measurement.

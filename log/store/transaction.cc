@@ -73,6 +73,21 @@ void write_trim(const TrimWrite& trim, Holding& holding, Redo& redo) {
   redo.erase_range(Table::runs, 0, run_of(holding.first_slot));
 }
 
+/// What was copied may have been trimmed meanwhile.
+void write_copy(const CopyWrite& copy, Holding& holding, ValuesAside& aside, Redo& redo) {
+  for (const paxos::SlotRecord& record : copy.records) {
+    if (record.slot >= holding.first_slot) write_record(record, aside, redo);
+  }
+  for (const IndexRow& row : copy.index) {
+    if (row.slot < holding.first_slot) continue;
+    redo.put(Table::index, row.first_lsn.value, seal_index_row(row));
+  }
+  if (copy.slots_begin == Slot{} || copy.slots_begin >= holding.slots_begin) return;
+  holding.slots_begin = copy.slots_begin;
+  holding.entries_begin = copy.entries_begin;
+  holding.begin_digest = 0;
+}
+
 /// Promise and votes stay, and so does every slot: one that is chosen may be in doubt until it was
 /// compared with what others have.
 void install_state(const InstallWrite& install, StoredNumbers& numbers) {
@@ -127,6 +142,21 @@ void Transaction::add(const TrimWrite& write) {
   trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
 }
 
+void Transaction::add(CopyWrite write) {
+  bytes += 64 + write.index.size() * 64;
+  for (const paxos::SlotRecord& record : write.records)
+    bytes += record.value.size() + kSlotHeaderBytes;
+  if (!copy) {
+    copy = std::move(write);
+    return;
+  }
+  append(copy->records, std::move(write.records));
+  append(copy->index, std::move(write.index));
+  if (write.slots_begin == Slot{}) return;
+  copy->slots_begin = write.slots_begin;
+  copy->entries_begin = write.entries_begin;
+}
+
 void Transaction::add(const InstallWrite& write) {
   STELE_CHECK(!state && !install);
   bytes += 512;
@@ -148,8 +178,9 @@ void write(const Transaction& transaction, Ground& ground, ValuesAside& aside, R
     write_state(*transaction.state, numbers.holding, aside, redo);
     numbers.state = transaction.state->numbers;
   }
+  if (transaction.copy) write_copy(*transaction.copy, numbers.holding, aside, redo);
   if (transaction.install) install_state(*transaction.install, numbers);
-  if (transaction.state || transaction.trim || transaction.install) {
+  if (transaction.state || transaction.trim || transaction.install || transaction.copy) {
     redo.put(Table::meta, kNumbersKey, seal_numbers(numbers));
   }
 }

@@ -18,6 +18,7 @@ struct Transaction {
   std::optional<StateWrite> state;
   std::optional<TrimWrite> trim;
   std::optional<InstallWrite> install;
+  std::optional<CopyWrite> copy;
   std::size_t bytes = 0;        ///< About as much as it writes.
   std::size_t state_bytes = 0;  ///< How much of `bytes` is `state`.
 
@@ -31,9 +32,10 @@ struct Transaction {
   void add(const TrimWrite& write);
   /// Requires that it holds no state.
   void add(const InstallWrite& write);
+  void add(CopyWrite write);
   /// It holds something that other nodes may be told of: not only what was heard of them.
   [[nodiscard]] bool counts() const {
-    return identity || !votes.empty() || state || trim || install;
+    return identity || !votes.empty() || state || trim || install || copy;
   }
   [[nodiscard]] bool empty() const { return !counts() && !history; }
 };

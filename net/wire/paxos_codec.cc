@@ -111,12 +111,41 @@ struct PaxosEncoder {
     b.setChosenEnd(m.chosen_end.value);
   }
   void operator()(const paxos::TakeOver& m) { put(to.initTakeOver(), m.ballot); }
-  void operator()(const paxos::Fetch& m) { to.setFetch(m.slot_begin.value); }
+  void operator()(const paxos::Fetch& m) {
+    to.setFetch(m.slot_begin.value);
+    to.setCopies(m.copies);
+  }
   void operator()(const paxos::Fetched& m) {
     auto b = to.initFetched();
     b.setSlotBegin(m.slot_begin.value);
     b.setChosenEnd(m.chosen_end.value);
     put_records([&](unsigned n) { return b.initRecords(n); }, m.records, body);
+    to.setFirstSlot(m.first_slot.value);
+    to.setCopies(m.copies);
+  }
+  void operator()(const paxos::FetchSnapshot& m) {
+    auto b = to.initFetchSnapshot();
+    b.setSlot(m.slot.value);
+    b.setDigest(m.digest);
+    b.setPart(m.part);
+  }
+  void operator()(const paxos::SnapshotPart& m) {
+    auto b = to.initSnapshotPart();
+    b.setSlot(m.slot.value);
+    b.setDigest(m.digest);
+    b.setPart(m.part);
+    put_value(b.initBytes(), m.bytes, body);
+  }
+  void operator()(const paxos::FetchRun& m) {
+    auto b = to.initFetchRun();
+    b.setRun(m.run);
+    b.setSlotEnd(m.slot_end.value);
+  }
+  void operator()(const paxos::RunSlots& m) {
+    auto b = to.initRunSlots();
+    b.setRun(m.run);
+    b.setSlotEnd(m.slot_end.value);
+    put_value(b.initBytes(), m.bytes, body);
   }
 };
 
@@ -168,8 +197,11 @@ paxos::Promise promise(wire::Paxos::Promise::Reader m, InBody& body) {
   return read;
 }
 
-paxos::Fetched fetched(wire::Paxos::Fetched::Reader m, InBody& body) {
+paxos::Fetched fetched(wire::Paxos::Reader from, InBody& body) {
+  const auto m = from.getFetched();
   paxos::Fetched read;
+  read.first_slot = {counter(from.getFirstSlot())};
+  read.copies = from.getCopies();
   read.slot_begin = slot(m.getSlotBegin());
   read.chosen_end = slot(m.getChosenEnd());
   read.records = records(m.getRecords(), read.slot_begin, read.chosen_end, body);
@@ -237,8 +269,25 @@ paxos::Body body_of(wire::Paxos::Reader from, InBody& body) {
                                   slot(m.getChosenEnd())};
     }
     case wire::Paxos::TAKE_OVER: return paxos::TakeOver{ballot(from.getTakeOver())};
-    case wire::Paxos::FETCH: return paxos::Fetch{slot(from.getFetch())};
-    case wire::Paxos::FETCHED: return fetched(from.getFetched(), body);
+    case wire::Paxos::FETCH: return paxos::Fetch{slot(from.getFetch()), from.getCopies()};
+    case wire::Paxos::FETCHED: return fetched(from, body);
+    case wire::Paxos::FETCH_SNAPSHOT: {
+      const auto m = from.getFetchSnapshot();
+      return paxos::FetchSnapshot{{counter(m.getSlot())}, m.getDigest(), counter(m.getPart())};
+    }
+    case wire::Paxos::SNAPSHOT_PART: {
+      const auto m = from.getSnapshotPart();
+      return paxos::SnapshotPart{
+          {counter(m.getSlot())}, m.getDigest(), counter(m.getPart()), value(m.getBytes(), body)};
+    }
+    case wire::Paxos::FETCH_RUN: {
+      const auto m = from.getFetchRun();
+      return paxos::FetchRun{counter(m.getRun()), slot(m.getSlotEnd())};
+    }
+    case wire::Paxos::RUN_SLOTS: {
+      const auto m = from.getRunSlots();
+      return paxos::RunSlots{counter(m.getRun()), slot(m.getSlotEnd()), value(m.getBytes(), body)};
+    }
   }
   throw Malformed{"an unknown kind of message between nodes"};
 }

@@ -34,6 +34,12 @@
 #     │◀───────────────────────── fetched{records} │
 #     │◀───────────────────────────────── chosenEnd│   from an acceptor asked to vote below it
 #
+#   a learner that lacks slots that are gone    any node that has a snapshot above them
+#     │── fetchSnapshot{slot, part} ─────────────▶│   part 0: what it consists of
+#     │◀────────────────────── snapshotPart{bytes} │
+#     │── fetchRun{run}, fetch{copies} ──────────▶│   afterwards, for what is kept below it
+#     │◀────────── runSlots{digests}, fetched{…} ──│
+#
 #   a leader that stops ── takeOver ─▶ the best follower
 #   any node ── report ─▶ all others            now and then: what it has heard of each, and its state
 
@@ -146,9 +152,20 @@ struct Paxos {
     fetch @39 :UInt64;
     fetched :group { slotBegin @40 :UInt64; chosenEnd @41 :UInt64; records @42 :List(Record); }
     heard :group { ballot @43 :Ballot; round @44 :UInt64; }
+    fetchSnapshot :group { slot @49 :UInt64; digest @50 :UInt64; part @51 :UInt64; }
+    snapshotPart :group {
+      slot @52 :UInt64;
+      digest @53 :UInt64;
+      part @54 :UInt64;
+      bytes @55 :Value;
+    }
+    fetchRun :group { run @56 :UInt64; slotEnd @57 :UInt64; }
+    runSlots :group { run @58 :UInt64; slotEnd @59 :UInt64; bytes @60 :Value; }
   }
   commits @45 :UInt64;   # The last durable one of the sender's store.
   recovers @46 :Bool;    # Of an accept: phase 1 has found the value, or the disks were full.
+  copies @47 :Bool;      # Of a fetch, and of what is fetched: it is not to be applied.
+  firstSlot @48 :UInt64;   # Of what is fetched: the sender serves no slot below.
 }
 
 struct AppendResult {

@@ -33,6 +33,10 @@ TEST_SUITE("paxos.message") {
     CHECK(role_of(ChosenEnd{}) == Role::learner);
     CHECK(role_of(Fetch{}) == Role::learner);
     CHECK(role_of(Fetched{}) == Role::learner);
+    CHECK(role_of(FetchSnapshot{}) == Role::learner);
+    CHECK(role_of(SnapshotPart{}) == Role::learner);
+    CHECK(role_of(FetchRun{}) == Role::learner);
+    CHECK(role_of(RunSlots{}) == Role::learner);
   }
 }
 

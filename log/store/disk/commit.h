@@ -30,6 +30,7 @@ struct Commit {
   std::vector<std::function<void()>> durable;
   std::vector<std::function<void()>> readable;  ///< Wait until it can be read from LMDB.
   bool urgent = false;                          ///< It is waited for.
+  StoredNumbers numbers;                        ///< After it.
   StoredNumbers found;                          ///< What can be read from LMDB after it.
   std::uint64_t commits = 0;                    ///< As of StoreFiles, after it.
   FileSync sync;

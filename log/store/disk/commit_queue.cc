@@ -112,7 +112,7 @@ void CommitQueue::flush() {
   {
     auto queue = queue_.lock();
     const Transaction& pending = queue->pending.transaction;
-    wake = (pending.state || pending.trim) && !queue->pending.urgent;
+    wake = (pending.state || pending.trim || pending.copy) && !queue->pending.urgent;
     queue->pending.urgent = queue->pending.urgent || wake;
   }
   if (wake) wake_writer();
@@ -238,6 +238,7 @@ Result<void> CommitQueue::commit(Commit& commit) {
   if (auto done = files_->commit(commit.transaction, commit.moves_all()); !done) return done;
   commit.found = files_->readable();
   commit.commits = files_->commits();
+  commit.numbers = files_->written();
   listener_.on_wrote(commit.transaction.bytes);
   return read_votes(commit);
 }
@@ -266,6 +267,7 @@ bool CommitQueue::begin(Access& queue) {
     files_->keep_cached(keep_cached_);
     auto begun = files_->begin(commit->transaction, true);
     commit->commits = files_->commits();
+    commit->numbers = files_->written();
     listener_.on_wrote(commit->transaction.bytes);
     return begun;
   });

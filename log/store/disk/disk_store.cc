@@ -94,16 +94,7 @@ struct LmdbStore::Impl final : CommitListener,
 
   // As of CommitListener.
   void on_committed(const Commit& commit) override {
-    if (commit.transaction.state) durable.state = commit.transaction.state->numbers;
-    if (const auto& install = commit.transaction.install) {
-      durable.state = install->numbers;
-      const Slot first = durable.holding.first_slot;
-      durable.holding = install->holding;
-      durable.holding.first_slot = first;
-    }
-    if (const auto& trim = commit.transaction.trim) {
-      durable.holding.first_slot = std::max(durable.holding.first_slot, trim->slot_end);
-    }
+    durable = commit.numbers;
     readable = commit.found;
     commits = commit.commits;
   }
@@ -347,6 +338,16 @@ void LmdbStore::find_run(std::function<bool(const RunRow&)> reached,
       false,
       [reached = std::move(reached)](Lmdb::Txn& txn) { return stele::log::find_run(txn, reached); },
       std::move(done));
+}
+
+void LmdbStore::read_run(std::uint64_t run, Slot slot_end, std::function<void(RunRead)> done) {
+  impl_->read(
+      false, [run, slot_end](Lmdb::Txn& txn) { return get_run(txn, run, slot_end); },
+      std::move(done));
+}
+
+void LmdbStore::write_copy(CopyWrite write) {
+  impl_->queue->enqueue(false, [&](Commit& pending) { pending.transaction.add(std::move(write)); });
 }
 
 const StateNumbers& LmdbStore::readable() const { return impl_->readable.state; }

@@ -57,6 +57,8 @@ class LmdbStore final : public Store {
   void read_rows(std::vector<RowKey> keys, std::function<void(std::vector<Row>)> done) override;
   void find_run(std::function<bool(const RunRow&)> reached,
                 std::function<void(std::optional<RunRow>)> done) override;
+  void read_run(std::uint64_t run, Slot slot_end, std::function<void(RunRead)> done) override;
+  void write_copy(CopyWrite write) override;
   [[nodiscard]] const StateNumbers& readable() const override;
   [[nodiscard]] const Holding& holding() const override;
   [[nodiscard]] const SnapshotReport& snapshots() const override;

@@ -99,6 +99,8 @@ class StoreFiles {
   [[nodiscard]] ValueReader& values() { return *reader_; }
   /// The state that can be read from LMDB.
   [[nodiscard]] const StoredNumbers& readable() const { return readable_; }
+  /// After the last record, those under way included.
+  [[nodiscard]] const StoredNumbers& written() const { return ground_.numbers; }
   /// Of all files.
   [[nodiscard]] std::uint64_t used_bytes() const;
   /// The last commit, those under way included.

@@ -152,6 +152,53 @@ Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin, 
   return read;
 }
 
+Result<RunRead> get_run(Lmdb::Txn& txn, std::uint64_t run, Slot slot_end) {
+  RunRead read;
+  const auto numbers = get_numbers(txn);
+  if (!numbers) return forward(numbers);
+  const auto sealed = txn.get(Table::runs, run);
+  if (!sealed) return forward(sealed);
+  const auto row = *sealed ? unseal_run_row(run, **sealed) : RunRow{0, {1}, 0, 0, 0};
+  if (!row) return forward(row);
+  const Slot begin = begin_of_run(run);
+  const Holding& holding = numbers->holding;
+  read.known = begin >= std::max(holding.first_slot, holding.slots_begin) &&
+               slot_end <= numbers->state.chosen_end && (*sealed || run == 0);
+  Lmdb::Cursor index(txn, Table::index);
+  bool has_row = index.seek(row->next_lsn.value);
+  Lsn next = row->next_lsn;
+  Lmdb::Cursor slots(txn, Table::slots);
+  Slot expected = begin;
+  for (bool found = slots.seek(begin.value); found && Slot{slots.key()} < slot_end;
+       found = slots.next()) {
+    const Slot slot{slots.key()};
+    const auto header = read_slot_header(slot, slots.value());
+    if (!header && header.error().code == Errc::newer_format) return forward(header);
+    if (!header) continue;  // As if it were not there.
+    SlotSummary summary{{next, slot, 0, {}},
+                        static_cast<std::uint8_t>(header->kind),
+                        header->value_bytes,
+                        header->digest};
+    while (has_row) {
+      auto entries = unseal_index_row({index.key()}, index.value());
+      if (!entries) return forward(entries);
+      if (entries->slot > slot) break;
+      if (entries->slot == slot) {
+        next = entries->first_lsn + entries->count;
+        summary.row = *std::move(entries);
+      }
+      has_row = index.next();
+    }
+    read.known = read.known && slot == expected;
+    expected = slot + 1;
+    read.slots.push_back(std::move(summary));
+  }
+  read.known = read.known && expected == slot_end;
+  if (!slots.status()) return forward(slots.status());
+  if (!index.status()) return forward(index.status());
+  return read;
+}
+
 /// Runs are dense, but the first and the last one must be looked for.
 Result<std::optional<RunRow>> find_run(Lmdb::Txn& txn,
                                        const std::function<bool(const RunRow&)>& reached) {

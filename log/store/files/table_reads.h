@@ -28,6 +28,9 @@ namespace stele::log {
 [[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,
                                               Lsn end, std::size_t bytes_max);
 
+/// What the slots of a run below `slot_end` hold, as of Store::read_run().
+[[nodiscard]] Result<RunRead> get_run(Lmdb::Txn& txn, std::uint64_t run, Slot slot_end);
+
 /// The last run of slots for which `reached` holds, as of Store::find_run().
 [[nodiscard]] Result<std::optional<RunRow>> find_run(
     Lmdb::Txn& txn, const std::function<bool(const RunRow&)>& reached);

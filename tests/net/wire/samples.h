@@ -43,7 +43,16 @@ inline std::vector<Message> paxos_samples() {
            TakeOver{b},
            Fetch{{4}},
            Fetched{{4}, {7}, records},
-           Fetched{{4}, {9}, {}}}) {
+           Fetched{{4}, {9}, {}},
+           Fetch{{4}, true},
+           Fetched{{4}, {9}, {}, {7}, true},
+           FetchSnapshot{{}, 0, 0},
+           FetchSnapshot{{600}, 77, 3},
+           SnapshotPart{{600}, 77, 3, value("rows")},
+           SnapshotPart{{}, 0, 0, Value{}},
+           FetchRun{2, {700}},
+           RunSlots{2, {700}, value("summaries")},
+           RunSlots{2, {700}, Value{}}}) {
     all.push_back(paxos::Message{{1}, body});
   }
   all.push_back(paxos::Message{{1}, Accepted{b, {4}, {9}}, 31});

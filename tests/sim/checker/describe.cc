@@ -70,11 +70,25 @@ struct DescribeBody {
   }
   std::string operator()(const paxos::TakeOver& m) const { return describe(m.ballot); }
   std::string operator()(const paxos::Fetch& m) const {
-    return "from slot " + std::to_string(m.slot_begin.value);
+    return "from slot " + std::to_string(m.slot_begin.value) + (m.copies ? " copies" : "");
   }
   std::string operator()(const paxos::Fetched& m) const {
     return std::to_string(m.records.size()) + " from slot " + std::to_string(m.slot_begin.value) +
-           " chosen_end " + std::to_string(m.chosen_end.value);
+           " chosen_end " + std::to_string(m.chosen_end.value) + (m.copies ? " copies" : "");
+  }
+  std::string operator()(const paxos::FetchSnapshot& m) const {
+    return "part " + std::to_string(m.part) + " at slot " + std::to_string(m.slot.value);
+  }
+  std::string operator()(const paxos::SnapshotPart& m) const {
+    return "part " + std::to_string(m.part) + " at slot " + std::to_string(m.slot.value) + " " +
+           std::to_string(m.bytes.size()) + " bytes";
+  }
+  std::string operator()(const paxos::FetchRun& m) const {
+    return "run " + std::to_string(m.run) + " below " + std::to_string(m.slot_end.value);
+  }
+  std::string operator()(const paxos::RunSlots& m) const {
+    return "run " + std::to_string(m.run) + " below " + std::to_string(m.slot_end.value) + " " +
+           std::to_string(m.bytes.size()) + " bytes";
   }
 };
 

@@ -20,7 +20,7 @@ void put(const paxos::SlotRecord& record, Image& image) {
 
 // In the order in which log::LmdbStore writes: the learner's records replace votes.
 void Txn::apply(Image& image) const {
-  if (identity || !votes.empty() || state || trim || install) ++image.commits;
+  if (identity || !votes.empty() || state || trim || install || !copies.empty()) ++image.commits;
   if (identity) image.identity = identity;
   if (history) image.history = *history;
   for (const paxos::Acceptor::Write& write : votes) {
@@ -39,6 +39,18 @@ void Txn::apply(Image& image) const {
     image.rotten.erase(image.rotten.begin(), image.rotten.lower_bound(first));
     image.index.erase(image.index.begin(), image.index.lower_bound(trim->lsn_end));
     image.runs.erase(image.runs.begin(), image.runs.lower_bound(log::run_of(first)));
+  }
+  for (const log::CopyWrite& copy : copies) {
+    for (const paxos::SlotRecord& record : copy.records) {
+      if (record.slot >= image.holding.first_slot) put(record, image);
+    }
+    for (const log::IndexRow& row : copy.index) {
+      if (row.slot >= image.holding.first_slot) image.index[row.first_lsn] = row;
+    }
+    if (copy.slots_begin == Slot{}) continue;
+    image.holding.slots_begin = copy.slots_begin;
+    image.holding.entries_begin = copy.entries_begin;
+    image.holding.begin_digest = 0;
   }
   if (install) {
     image.numbers = install->numbers;

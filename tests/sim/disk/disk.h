@@ -43,6 +43,7 @@ struct Txn {
   std::optional<log::StateWrite> state;
   std::optional<log::TrimWrite> trim;
   std::optional<log::InstallWrite> install;
+  std::vector<log::CopyWrite> copies{};
   std::vector<log::Row> installed_rows{};     ///< With `install`: all there are.
   std::vector<log::RunRow> installed_runs{};  ///< With `install`: beside those that are there.
 

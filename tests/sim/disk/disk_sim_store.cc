@@ -285,6 +285,11 @@ void LmdbSimStore::install(Slot slot, std::function<void(Result<void>)> done) {
   });
 }
 
+void LmdbSimStore::write_copy(log::CopyWrite write) {
+  waiting_.copies.push_back(write);
+  real_->write_copy(std::move(write));
+}
+
 void LmdbSimStore::write_trim(const log::TrimWrite& write) {
   waiting_.add_trim(write);
   real_->write_trim(write);

@@ -93,6 +93,10 @@ class LmdbSimStore final : public SimStore {
                    std::function<void(Result<std::size_t>)> done) override;
   void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
   void install(Slot slot, std::function<void(Result<void>)> done) override;
+  void read_run(std::uint64_t run, Slot slot_end, std::function<void(log::RunRead)> done) override {
+    real_->read_run(run, slot_end, std::move(done));
+  }
+  void write_copy(log::CopyWrite write) override;
   [[nodiscard]] std::size_t backlog_bytes() const override { return real_->backlog_bytes(); }
   /// Whatever the machine's disk says: a run must not depend on it.
   [[nodiscard]] log::Space space() const override { return {0, UINT64_MAX}; }

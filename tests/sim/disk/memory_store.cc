@@ -152,6 +152,31 @@ void MemoryStore::install(Slot slot, std::function<void(Result<void>)> done) {
   });
 }
 
+void MemoryStore::read_run(std::uint64_t run, Slot slot_end,
+                           std::function<void(log::RunRead)> done) {
+  read_later([this, run, slot_end, done = std::move(done)] {
+    const Image& image = disk_.cached;
+    const Slot begin = log::begin_of_run(run);
+    std::map<Slot, log::IndexRow> rows;
+    for (const auto& [lsn, row] : image.index) rows[row.slot] = row;
+    log::RunRead read;
+    read.known = begin >= std::max(image.holding.first_slot, image.holding.slots_begin) &&
+                 slot_end <= image.numbers.chosen_end;
+    for (Slot slot = begin; slot < slot_end; ++slot) {
+      const auto record = image.slots.find(slot);
+      if (record == image.slots.end() || image.rotten.contains(slot)) {
+        read.known = false;
+        continue;
+      }
+      const paxos::Value& value = record->second.value;
+      const auto row = rows.find(slot);
+      read.slots.push_back({row == rows.end() ? log::IndexRow{{}, slot, 0, {}} : row->second,
+                            static_cast<std::uint8_t>(value.kind()), value.size(), value.digest()});
+    }
+    done(std::move(read));
+  });
+}
+
 void MemoryStore::fail_commit(const std::string& reason) {
   failed_ = true;
   post([this, reason] {
@@ -236,7 +261,7 @@ void MemoryStore::write_state(log::StateWrite write) {
 }
 
 void MemoryStore::flush() {
-  if (!waiting_.txn.state && !waiting_.txn.trim) return;
+  if (!waiting_.txn.state && !waiting_.txn.trim && waiting_.txn.copies.empty()) return;
   waiting_.urgent = true;
   want_commit();
 }

@@ -42,7 +42,8 @@ class MemoryStore final : public SimStore {
   }
   void crash(bool power, Random& random, Coverage& coverage) override;
   [[nodiscard]] bool dirty() const {
-    return waiting_.urgent || waiting_.txn.state || waiting_.txn.trim || waiting_.txn.install;
+    return waiting_.urgent || waiting_.txn.state || waiting_.txn.trim || waiting_.txn.install ||
+           !waiting_.txn.copies.empty();
   }
 
   [[nodiscard]] const std::optional<log::Identity>& identity() const override { return identity_; }
@@ -76,6 +77,10 @@ class MemoryStore final : public SimStore {
                    std::function<void(Result<std::size_t>)> done) override;
   void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
   void install(Slot slot, std::function<void(Result<void>)> done) override;
+  void read_run(std::uint64_t run, Slot slot_end, std::function<void(log::RunRead)> done) override;
+  void write_copy(log::CopyWrite write) override {
+    waiting_.txn.copies.push_back(std::move(write));
+  }
   [[nodiscard]] std::size_t backlog_bytes() const override { return backlog_; }
   [[nodiscard]] log::Space space() const override { return {0, disk_.free_bytes}; }
   void measure_space() override {}
