@@ -34,7 +34,7 @@ void Learner::step(Time now, NodeId source, const Message& message, Effects& out
   } else if (const auto* hint = std::get_if<ChosenEnd>(&message.body)) {
     on_hint(source, hint->chosen_end);
   } else if (const auto* fetch = std::get_if<Fetch>(&message.body)) {
-    out.serves.push_back({source, fetch->slot_begin});
+    out.serves.push_back({source, fetch->slot_begin, fetch->copies});
     return;
   } else if (const auto* fetched = std::get_if<Fetched>(&message.body)) {
     on_fetched(now, source, *fetched, out);
@@ -135,6 +135,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   }
   hints_[source] = fetched.chosen_end;
   if (fetched.records.empty()) {
+    if (fetched.first_slot > fetched.slot_begin) beyond_.insert(source);
     if (fetched.chosen_end <= fetched.slot_begin) {
       fetch_.reset();  // Not there yet, as its hint says by now.
     } else {
@@ -160,6 +161,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
 
 // They are chosen, whenever they come.
 void Learner::take_fetched(const Fetched& fetched, Effects& out) {
+  if (moving_) return;
   for (const SlotRecord& record : fetched.records) {
     if (record.slot < chosen_end_) continue;  // Applied from the own votes meanwhile.
     if (record.slot != chosen_end_ || record.epoch != configuration_.epoch()) break;
@@ -191,7 +193,7 @@ void Learner::advance(Time now, Effects& out) {
 }
 
 bool Learner::apply_own_vote(Effects& out) {
-  if (held_) return false;
+  if (held_ || moving_) return false;
   const std::optional<Ballot> ballot = chosen_ballot(chosen_end_);
   if (!ballot) return false;
   const auto found = votes_.find(chosen_end_);
@@ -215,6 +217,7 @@ bool Learner::apply_own_vote(Effects& out) {
 
 void Learner::apply(SlotRecord record, bool learned, Effects& out) {
   STELE_CHECK(record.slot == chosen_end_);
+  beyond_.clear();
   out.applied.push_back({std::move(record), learned});
   ++chosen_end_;
   known_end_ = std::max(known_end_, chosen_end_);
@@ -245,7 +248,7 @@ void Learner::fetch(Time now, Effects& out) {
 bool Learner::may_fetch(Time now) {
   // A node that has fetched less than the pace allows may make up for a little of it.
   fetched_until_ = std::max(fetched_until_, now - kPaceSlack);
-  return !paused_ && !held_ && now >= fetch_again_at_ && now >= fetched_until_;
+  return !paused_ && !held_ && !moving_ && now >= fetch_again_at_ && now >= fetched_until_;
 }
 
 void Learner::fetch_from_others(Time now, Slot slot, Effects& out) {
@@ -299,6 +302,24 @@ void Learner::fetch_failed(Time now, Effects& out) {
   fetch_failures_ = 0;
   fetch_again_at_ = now + fetching_.timeout / 2;
   out.fetch_failed = true;
+  out.slots_gone = !beyond_.empty();
+}
+
+void Learner::move_to(Slot chosen_end) {
+  STELE_CHECK(chosen_end > chosen_end_);
+  chosen_end_ = chosen_end;
+  known_end_ = std::max(known_end_, chosen_end_);
+  while (!votes_.empty() && votes_.begin()->first < chosen_end_) {
+    votes_bytes_ -= votes_.begin()->second.value.size();
+    votes_.erase(votes_.begin());
+  }
+  std::erase_if(ranges_, [&](const Chosen& range) { return range.slot_end <= chosen_end_; });
+  reading_.reset();
+  fetch_.reset();
+  fetch_failures_ = 0;
+  repairs_.clear();
+  beyond_.clear();
+  unhelpful_.clear();
 }
 
 std::string Learner::check() const {

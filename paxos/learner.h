@@ -27,6 +27,7 @@ class Learner {
   struct Serve {
     NodeId to;
     Slot slot_begin;
+    bool copies = false;
 
     bool operator==(const Serve&) const = default;
   };
@@ -45,6 +46,7 @@ class Learner {
     std::vector<SlotRecord> repaired;     ///< Chosen records to be written over faulty ones.
     std::optional<ReadVotes> read_votes;  ///< Read own votes back; answer with on_votes.
     bool fetch_failed = false;            ///< No reachable node serves the slot chosen_end().
+    bool slots_gone = false;  ///< With that: one of them serves later ones, and has a snapshot.
   };
 
   /// How chosen values are fetched from others.
@@ -74,6 +76,11 @@ class Learner {
   /// While held (what applies waits for a disk), nothing more of the own votes is handed on; votes
   /// that memory has no room for meanwhile are read back later.
   void set_held(Time now, bool held, Effects& out);
+
+  /// While moving (a snapshot is installed), nothing at all is handed on.
+  void set_moving(bool moving) { moving_ = moving; }
+  /// A snapshot of the state after all slots below `chosen_end` was installed: goes on from there.
+  void move_to(Slot chosen_end);
 
   /// What must be true after each step, or what is not, as a sentence.
   [[nodiscard]] std::string check() const;
@@ -145,6 +152,8 @@ class Learner {
   Time fetched_until_{};     // When what has been fetched would have come at the allowed pace.
   bool paused_ = false;
   bool held_ = false;
+  bool moving_ = false;
+  std::set<NodeId> beyond_;  // Nodes that serve later slots than chosen_end_ only.
 };
 
 }  // namespace stele::paxos

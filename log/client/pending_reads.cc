@@ -141,6 +141,10 @@ void PendingReads::on_answer(NodeLink& from, const net::ReadAnswer& answer) {
       if (read.is_for_target()) client_.turns.leave_target(answer.leader, why);
       break;
     }
+    case Outcome::elsewhere:
+      client_.nodes.on_failure(from.name() +
+                               " does not have these entries yet, nor does a node that it reaches");
+      break;
     case Outcome::shutting_down: client_.nodes.on_failure(from.name() + " is shutting down"); break;
     default: client_.nodes.on_failure(from.name() + " has too many reads of this client"); break;
   }

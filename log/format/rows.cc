@@ -221,6 +221,7 @@ std::vector<std::byte> seal_numbers(const StoredNumbers& numbers) {
   writer.put(numbers.holding.entries_begin.value);
   writer.put(numbers.holding.begin_digest);
   writer.put(numbers.holding.generation);
+  writer.put(numbers.holding.snapshot.value);
   return seal(Table::meta, kNumbersKey, std::move(content));
 }
 
@@ -234,6 +235,7 @@ Result<StoredNumbers> unseal_numbers(std::span<const std::byte> sealed) {
                                     numbers.holding.entries_begin = {reader.get<std::uint64_t>()};
                                     numbers.holding.begin_digest = reader.get<std::uint64_t>();
                                     numbers.holding.generation = reader.get<std::uint32_t>();
+                                    numbers.holding.snapshot = {reader.get<std::uint64_t>()};
                                     return numbers;
                                   });
 }

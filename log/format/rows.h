@@ -126,6 +126,7 @@ struct Holding {
   Lsn entries_begin{1};            ///< Entries below lie in such records; others have them.
   std::uint64_t begin_digest = 0;  ///< Of the run in which slots_begin lies, up to there.
   std::uint32_t generation = 1;    ///< Of the sections' rows.
+  Slot snapshot;  ///< That of this slot may be given to others (log/replica/upkeep.h); {}: none.
 
   bool operator==(const Holding&) const = default;
 };

@@ -135,6 +135,8 @@ Result<void> Group::start_replica() {
       .piece_bytes_max = options_.piece_bytes_max,
       .fetch_bytes_per_second = options_.fetch_bytes_per_second,
       .snapshots = options_.snapshots,
+      .keep_for_members_bytes = options_.keep_for_members_bytes,
+      .sections = options_.sections,
       .on_failure = surroundings_.on_failure,
       .observer = options_.observer,
   };
@@ -223,7 +225,9 @@ void Group::report() {
   if (!membership_.born()) return;
   reported_at_ = loop_.now();
   net::Report report = soundness_.report(replica_ ? &replica_->trail() : nullptr);
-  if (replica_) report.durable_end = store_->readable().chosen_end;
+  // A node that copies lacks slots, though it has a snapshot above them.
+  const bool whole = replica_ && !replica_->copying();
+  if (whole) report.durable_end = store_->readable().chosen_end;
   links_.peers().send_report(report);
 }
 
@@ -341,7 +345,7 @@ void Group::report_replica(NodeReport& report) const {
   report.first_lsn = numbers.first_lsn;
   report.state_hash = numbers.hash;
   report.retained_bytes = replica_->retained_bytes();
-  if (const auto& newest = store_->snapshots().newest) {
+  if (const auto newest = store_->snapshots().newest()) {
     report.snapshot_slot = newest->slot;
     report.snapshot_digest = newest->digest;
     report.snapshot_bytes = newest->bytes;

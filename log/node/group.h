@@ -35,7 +35,8 @@ class Group final : LinksListener, NodeView {
     ProposerActor::Limits limits;
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
-    SnapshotPace::Options snapshots = {};  ///< As of the replica.
+    SnapshotPace::Options snapshots = {};            ///< As of the replica.
+    std::uint64_t keep_for_members_bytes = 1 << 30;  ///< As of the replica.
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
     std::size_t clients_max = ClientService::Options{}.connections_max;
     Sections sections = known_sections();  ///< As of the store.

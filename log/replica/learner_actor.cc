@@ -9,11 +9,13 @@
 namespace stele::log {
 
 LearnerActor::LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
-                           Epoch epoch, std::size_t piece_bytes_max, LearnerListener& listener)
+                           Sections sections, Epoch epoch, std::size_t piece_bytes_max,
+                           LearnerListener& listener)
     : Actor(loop, kLettersMax),
       store_(store),
       learner_(std::move(learner)),
       state_(std::move(state)),
+      sections_(std::move(sections)),
       epoch_(epoch),
       piece_bytes_max_(piece_bytes_max),
       listener_(listener),
@@ -43,6 +45,7 @@ void LearnerActor::tick() {
   learner_.tick(loop().now(), effects_);
   if (unwritten_bytes_ != 0 && write_is_due()) write_state();
   if (std::exchange(dirty_, false)) store_.flush();
+  if (installing()) go_on_installing();
   flush();
 }
 
@@ -71,7 +74,7 @@ void LearnerActor::flush() {
                         flush();
                       });
   }
-  if (effects.fetch_failed) listener_.on_fetch_failed();
+  if (effects.fetch_failed) listener_.on_fetch_failed(effects.slots_gone);
 }
 
 /// As far as the rows are in memory that the slots need.
@@ -109,6 +112,45 @@ void LearnerActor::read_rows(std::vector<RowKey> keys) {
     learner_.set_held(loop().now(), false, effects_);
     flush();
   });
+}
+
+void LearnerActor::install(Slot slot) {
+  if (ended_ || installing() || slot <= learner_.chosen_end()) return;
+  installing_ = slot;
+  asked_install_ = false;
+  learner_.set_moving(true);
+  go_on_installing();
+}
+
+/// All that was applied must be durable before another state takes its place.
+void LearnerActor::go_on_installing() {
+  if (asked_install_ || reading_rows_ || !waiting_.empty()) return;
+  if (unwritten_bytes_ != 0) write_state();
+  store_.flush();
+  if (store_.readable().chosen_end < written_end_) return store_.settle();
+  asked_install_ = true;
+  store_.install(installing_, [this, slot = installing_](const Result<void>& done) {
+    if (ended_) return;
+    if (done) on_installed(slot);
+    installing_ = {};
+    learner_.set_moving(false);
+    wake();
+  });
+}
+
+void LearnerActor::on_installed(Slot slot) {
+  const auto content = store_.load();
+  auto state = content ? LogState::load(sections_, content->numbers, content->rows)
+                       : Result<LogState>(forward(content));
+  if (!state) return end(state.error());
+  STELE_CHECK(state->numbers().chosen_end == slot);
+  state_ = *std::move(state);
+  learner_.move_to(slot);
+  recent_ = RecentLog(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max_);
+  trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
+  write_ = {};
+  written_end_ = slot;
+  listener_.on_installed(slot);
 }
 
 void LearnerActor::end(Error error) {
@@ -171,23 +213,24 @@ bool LearnerActor::apply(const paxos::Learner::Delivery& applied) {
 
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
   // Over a slow line an answer may take long; a second one after it would only take longer.
-  const Served& last = served_[asked.to];
+  const std::pair<NodeId, bool> whom{asked.to, asked.copies};
+  const Served& last = served_[whom];
   const bool again = last.slot_begin == asked.slot_begin;
   if (again && listener_.progress(asked.to).arrived < last.sent_end) return;
-  if (!serving_.insert(asked.to).second) return;
+  if (!serving_.insert(whom).second) return;
   // Only what is durable is served.
   if (unwritten_bytes_ != 0 && asked.slot_begin >= written_end_) write_state();
-  store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
-    serving_.erase(asked.to);
+  store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked, whom](SlotsRead found) {
+    serving_.erase(whom);
     if (found.faulty) on_faulty(*found.faulty);
-    paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}};
+    paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}, found.first_slot, asked.copies};
     // Dense from the slot asked for; what is trimmed or faulty is not served.
     for (paxos::SlotRecord& record : found.records) {
       if (record.slot != asked.slot_begin + fetched.records.size()) break;
       fetched.records.push_back(std::move(record));
     }
     listener_.send({asked.to, {epoch_, std::move(fetched)}});
-    served_[asked.to] = {asked.slot_begin, listener_.progress(asked.to).sent};
+    served_[whom] = {asked.slot_begin, listener_.progress(asked.to).sent};
   });
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "log/replica/recent_log.h"
@@ -26,8 +27,10 @@ class LearnerListener : public virtual RoleListener {
   virtual void on_applied(const LogState::Applied& applied) = 0;
   /// After everything that one turn applied.
   virtual void on_chosen_end(Slot chosen_end) = 0;
-  /// No node that can be reached serves the slot chosen_end.
-  virtual void on_fetch_failed() = 0;
+  /// No node that can be reached serves the slot chosen_end. `gone`: one of them has given it up.
+  virtual void on_fetch_failed(bool gone) = 0;
+  /// The state is that of a snapshot from here on.
+  virtual void on_installed(Slot chosen_end) = 0;
   /// The record of `slot` cannot be read.
   virtual void on_faulty_slot(Slot slot) = 0;
   /// Its record is on its way to the disk again.
@@ -37,8 +40,10 @@ class LearnerListener : public virtual RoleListener {
 /// Applies in the order of slots, and serves what others lack. Loop thread only.
 class LearnerActor final : public net::Actor<Letter> {
  public:
-  LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state, Epoch epoch,
-               std::size_t piece_bytes_max, LearnerListener& listener);
+  /// `sections`: of the state.
+  LearnerActor(net::Loop& loop, Store& store, paxos::Learner learner, LogState state,
+               Sections sections, Epoch epoch, std::size_t piece_bytes_max,
+               LearnerListener& listener);
   /// The store is given what waits: after a clean end it has everything that was applied.
   ~LearnerActor() override;
   LearnerActor(const LearnerActor&) = delete;
@@ -56,6 +61,10 @@ class LearnerActor final : public net::Actor<Letter> {
     learner_.repair(loop().now(), slot, effects_);
     wake();
   }
+  /// Puts the state of a snapshot, which the store holds, in the place of the own one, once all
+  /// that was applied is durable; unless that is as far. Told by on_installed().
+  void install(Slot slot);
+  [[nodiscard]] bool installing() const { return installing_ != Slot{}; }
   /// Entries from `lsn_begin` on, below `lsn_end`, as far as applied: from memory at once, or from
   /// the store a little later.
   void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
@@ -80,6 +89,8 @@ class LearnerActor final : public net::Actor<Letter> {
   void handle(Letter& letter) override;
   void flush() override;
   void apply_waiting();
+  void go_on_installing();
+  void on_installed(Slot slot);
   void read_rows(std::vector<RowKey> keys);
   [[nodiscard]] bool apply(const paxos::Learner::Delivery& applied);
   void end(Error error);
@@ -93,6 +104,7 @@ class LearnerActor final : public net::Actor<Letter> {
   paxos::Learner learner_;
   LogState state_;
   StateTrail trail_;
+  Sections sections_;
   Epoch epoch_;
   std::size_t piece_bytes_max_;
   LearnerListener& listener_;
@@ -105,15 +117,17 @@ class LearnerActor final : public net::Actor<Letter> {
   Slot written_end_;                 // The store has been given the state up to there.
   std::size_t unwritten_bytes_ = 0;  // Bytes of values applied since, and one for each slot.
   Time written_at_{};
-  bool ended_ = false;        // It came upon what it cannot apply.
-  bool dirty_ = false;        // The store has been given state that no flush has covered.
-  std::set<NodeId> serving_;  // One fetch at a time for each node.
+  Slot installing_;             // The slot of the snapshot that is being installed; {}: none is.
+  bool asked_install_ = false;  // The store does it.
+  bool ended_ = false;          // It came upon what it cannot apply.
+  bool dirty_ = false;          // The store has been given state that no flush has covered.
+  std::set<std::pair<NodeId, bool>> serving_;  // One fetch of a kind at a time for each node.
   /// The last answer to a fetch of a node.
   struct Served {
     Slot slot_begin;
     std::uint64_t sent_end = 0;  // Where it ends, in bytes sent to that node.
   };
-  std::map<NodeId, Served> served_;  // What each was served last.
+  std::map<std::pair<NodeId, bool>, Served> served_;  // What each was served last.
 };
 
 }  // namespace stele::log

@@ -36,6 +36,11 @@ void ProposerActor::on_heard(Ballot ballot) {
   wake();
 }
 
+void ProposerActor::set_lacks_slots(bool lacks) {
+  proposer_.set_lacks_slots(loop().now(), lacks, effects_);
+  wake();
+}
+
 void ProposerActor::on_connected(NodeId node) {
   proposer_.on_connected(loop().now(), node, effects_);
   wake();

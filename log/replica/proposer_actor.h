@@ -57,6 +57,8 @@ class ProposerActor final : public net::Actor<Letter> {
   }
 
   void on_heard(Ballot ballot);
+  /// As of Proposer.
+  void set_lacks_slots(bool lacks);
   void on_connected(NodeId node);
   void on_chosen_end(Slot chosen_end);
   void on_fetch_failed();

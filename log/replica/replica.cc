@@ -16,8 +16,6 @@ constexpr int kRepairTimeouts = 4;
 /// repair it.
 constexpr int kHandOversMax = 6;
 constexpr Duration kMeasureSpaceEvery = std::chrono::seconds(1);
-/// A node that lags for so long says so, and why.
-constexpr Duration kLagTold = std::chrono::seconds(2);
 
 paxos::Proposer make_proposer(const Replica::Options& options,
                               const paxos::Acceptor::State& acceptor, Time now) {
@@ -31,6 +29,12 @@ ProposerActor::Limits limits(const Replica::Options& options, const Store& store
   const std::size_t kept = store.space().kept_bytes_max;
   if (kept != 0) limits.backlog_bytes_max = std::min(limits.backlog_bytes_max, kept / 3 * 2);
   return limits;
+}
+
+/// Of so many members each q1 and each q2 quorum has one.
+std::size_t in_each_quorum(const paxos::Configuration& configuration) {
+  const std::size_t most = std::max(configuration.q1(), configuration.q2());
+  return configuration.members().size() - most + 1;
 }
 
 std::vector<NodeId> others(const Replica::Options& options) {
@@ -56,13 +60,21 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
                paxos::Learner(
                    options_.self, options_.configuration, acceptor.chosen_end,
                    {options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second}),
-               std::move(state), options_.configuration.epoch(), options_.piece_bytes_max, *this),
+               std::move(state), options_.sections, options_.configuration.epoch(),
+               options_.piece_bytes_max, *this),
       proposer_(loop, make_proposer(options_, acceptor, loop.now()), limits(options_, store),
                 *this),
-      upkeep_(store, events, others(options_), options_.snapshots,
+      upkeep_(store, events,
+              {others(options_), in_each_quorum(options_.configuration), options_.snapshots,
+               options_.keep_for_members_bytes},
               [this](CommandKind kind, Slice command) {
                 static_cast<void>(submit(kind, std::move(command)));
-              }) {
+              }),
+      catching_up_(
+          {others(options_), options_.configuration.epoch(),
+           2 * options_.proposer.timing.election_timeout, options_.fetch_bytes_per_second},
+          store, events, [this](paxos::Send message) { send(std::move(message)); },
+          [this](Slot slot) { learner_.install(slot); }) {
   if (acceptor.promise_faulty) {
     events_.event(EventLevel::error, "promise_faulty", {{"reason", fault()}});
   }
@@ -83,10 +95,26 @@ void Replica::on_cannot_go_on(const Error& error) {
   options_.on_failure(error);
 }
 
-void Replica::on_fetch_failed() {
+void Replica::on_fetch_failed(bool gone) {
+  // Without those who are ahead: only if nobody has a snapshot above it either.
+  if (gone) return catching_up_.want_snapshot(loop_.now(), state().numbers().chosen_end);
   events_.event(EventLevel::warning, "chosen_slot_unserved",
                 {{"slot", state().numbers().chosen_end.value}});
   proposer_.on_fetch_failed();
+}
+
+void Replica::on_installed(Slot chosen_end) {
+  events_.event(EventLevel::info, "snapshot_installed", {{"slot", chosen_end.value}});
+  on_chosen_end(chosen_end);
+}
+
+void Replica::read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
+                   std::function<void(EntriesRead)> done) {
+  if (!catching_up_.is_elsewhere(lsn_begin)) {
+    return learner_.read(lsn_begin, lsn_end, bytes_max, std::move(done));
+  }
+  catching_up_.read(loop_.now(), state().numbers().chosen_end, lsn_begin, lsn_end, bytes_max,
+                    std::move(done));
 }
 
 void Replica::on_began(Ballot ballot) {
@@ -144,6 +172,7 @@ void Replica::deliver(NodeId from, paxos::Message message) {
     hear_of(from, answer->chosen_end);
   }
 
+  if (catching_up_.deliver(loop_.now(), from, message.body)) return;
   switch (paxos::role_of(message.body)) {
     case paxos::Role::acceptor: acceptor_.tell({from, std::move(message)}); return;
     case paxos::Role::proposer: proposer_.tell({from, std::move(message)}); return;
@@ -218,7 +247,12 @@ void Replica::tick() {
 void Replica::do_upkeep() {
   if (ended_ || halted()) return;
   const bool leads = proposer_.role().leads() && caught_up();
-  upkeep_.tick(loop_.now(), state(), leads, space_low_);
+  upkeep_.tick(loop_.now(), state(), leads, space_low_, !catching_up_.copying());
+  catching_up_.set_offered(upkeep_.offered());
+  proposer_.set_lacks_slots(catching_up_.fetches_snapshot() || learner_.installing());
+  catching_up_.tick(
+      loop_.now(), state().numbers(),
+      learner_.space_full() || store_.backlog_bytes() > LearnerActor::kBacklogBytesMax);
   const Slot first = store_.holding().first_slot;
   faulty_slots_.erase(faulty_slots_.begin(), faulty_slots_.lower_bound(first));
 }
@@ -301,66 +335,9 @@ void Replica::on_slow_disk(paxos::Proposer::SlowDisk disk) {
   events_.event(EventLevel::warning, "hands_over_slow_disk", {{"reason", slow_disk_}});
 }
 
-void Replica::check_lag() {
-  const Time now = loop_.now();
-  if (leader()) unled_since_.reset();
-  if (!leader() && !unled_since_) unled_since_ = now;
-  if (learner_.role().known_end() <= state().numbers().chosen_end) level_at_ = now;
-  const bool lags = now - level_at_ >= kLagTold;
-  if (lags == lags_ || halted()) return;
-  lags_ = lags;
-  events_.event(lags ? EventLevel::warning : EventLevel::info, lags ? "lags" : "caught_up",
-                {{"chosen_end", state().numbers().chosen_end.value}, {"reason", lag()}});
-}
-
-/// How much it lacks of what it has heard of, and why; empty if it does not lag.
-std::string Replica::lag() const {
-  const bool led = !unled_since_ || loop_.now() - *unled_since_ < kLagTold;
-  if (!lags_) return led ? "" : "hears no leader";
-  if (proposer_.role().waits_for_votes()) {
-    const bool room = proposer_.role().room(loop_.now()) == paxos::Proposer::Room::enough;
-    return std::string("waits for votes for what it has proposed") +
-           (room ? "" : ": too few nodes have room for it");
-  }
-  const Slot end = state().numbers().chosen_end;
-  const Slot known = std::max(learner_.role().known_end(), end);
-  std::string why = "fetches what it lacks";
-  if (learner_.space_full()) {
-    why = "its disk is full, so it fetches nothing";
-  } else if (store_.backlog_bytes() > LearnerActor::kBacklogBytesMax) {
-    why = "its disk does not keep up: " + std::to_string(store_.backlog_bytes() >> 20) +
-          " MiB wait for it";
-  } else if (!leader()) {
-    why = "hears no leader, and fetches from those who have heard one";
-  }
-  return "lags by " + std::to_string(known - end) + " slots at least: " + why;
-}
-
 void Replica::on_repaired_slot(Slot slot) {
   if (faulty_slots_.erase(slot) == 0) return;
   events_.event(EventLevel::warning, "slot_repaired", {{"slot", slot.value}});
-}
-
-std::string Replica::fault() const {
-  if (acceptor_.role().faulty()) {
-    return "the record of the promise does not match its checksum: this node votes no more";
-  }
-  if (faulty_slots_.empty()) {
-    if (space_low_) {
-      const std::string lag = this->lag();
-      return "free space is below the reserve: appends get no_space" +
-             (lag.empty() ? lag : "; " + lag);
-    }
-    if (proposer_.role().disk_is_slow(loop_.now())) {
-      return slow_disk_ + ": another node leads, if one can";
-    }
-    if (!state().sessions().refuses(state().numbers())) return lag();
-    return "the table of sessions is full (" + std::to_string(state().sessions().size()) +
-           "), and all are in use: clients that open one get overloaded";
-  }
-  return "the record of slot " + std::to_string(faulty_slots_.begin()->value) +
-         (faulty_slots_.size() > 1 ? " (and of others)" : "") +
-         " does not match its checksum: it is neither served nor promised over";
 }
 
 std::optional<NodeId> Replica::leader() const { return proposer_.role().leader(loop_.now()); }
@@ -368,20 +345,6 @@ std::optional<NodeId> Replica::leader() const { return proposer_.role().leader(l
 bool Replica::caught_up() const {
   const auto recovered = proposer_.role().recovered_slot();
   return recovered && state().numbers().chosen_end >= *recovered;
-}
-
-std::string Replica::check() const {
-  const auto within = [](const char* part, const std::string& wrong) {
-    return wrong.empty() ? wrong : part + (": " + wrong);
-  };
-  if (auto wrong = within("acceptor", acceptor_.role().check()); !wrong.empty()) return wrong;
-  if (auto wrong = within("learner", learner_.role().check()); !wrong.empty()) return wrong;
-  if (auto wrong = within("proposer", proposer_.role().check()); !wrong.empty()) return wrong;
-  if (state().numbers().chosen_end > learner_.role().chosen_end())
-    return "state: it has applied more than the learner has handed on";
-  if (proposer_.role().leads() && acceptor_.role().promised() < proposer_.role().ballot())
-    return "it leads in a ballot that its own acceptor has not promised";
-  return state().check();
 }
 
 }  // namespace stele::log

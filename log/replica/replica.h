@@ -13,6 +13,7 @@
 #include "log/replica/acceptor_actor.h"
 #include "log/replica/learner_actor.h"
 #include "log/replica/proposer_actor.h"
+#include "log/replica/remote/catching_up.h"
 #include "log/replica/upkeep.h"
 #include "log/store/store.h"
 #include "net/link/peers.h"
@@ -56,6 +57,9 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
     std::size_t piece_bytes_max = paxos::kPieceBytesMax;
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     SnapshotPace::Options snapshots = {};
+    /// As of Upkeep.
+    std::uint64_t keep_for_members_bytes = 1 << 30;
+    Sections sections = known_sections();  ///< Of the state.
     /// The node must end: newer_format, if this program does not know what was chosen; corrupt, if
     /// a row of the state cannot be read. Without it, the process ends.
     std::function<void(Error)> on_failure = {};
@@ -76,9 +80,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void read_barrier(std::function<void(bool)> done);
   /// The node's own applied state.
   void read(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
-            std::function<void(EntriesRead)> done) {
-    learner_.read(lsn_begin, lsn_end, bytes_max, std::move(done));
-  }
+            std::function<void(EntriesRead)> done);
   /// Another node cannot be reached any more.
   void on_peer_gone(NodeId node) { proposer_.on_peer_gone(node); }
   /// Another node can be reached (again): what was sent to it before may be lost.
@@ -96,6 +98,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void hear_of(NodeId node, Slot chosen_end);
   /// As of Upkeep.
   void on_durable_end(NodeId node, Slot durable_end) { upkeep_.on_durable_end(node, durable_end); }
+  /// As of CatchingUp.
+  [[nodiscard]] bool copying() const { return catching_up_.copying(); }
   /// As of Trimmer.
   [[nodiscard]] std::uint64_t retained_bytes() const {
     return upkeep_.retained_bytes(state().numbers());
@@ -131,7 +135,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void on_cannot_go_on(const Error& error) override;
   void on_applied(const LogState::Applied& applied) override { listener_.on_applied(applied); }
   void on_chosen_end(Slot chosen_end) override;
-  void on_fetch_failed() override;
+  void on_fetch_failed(bool gone) override;
+  void on_installed(Slot chosen_end) override;
   void on_repaired_slot(Slot slot) override;
   // As of ProposerListener.
   void on_began(Ballot ballot) override;
@@ -164,6 +169,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   LearnerActor learner_;
   ProposerActor proposer_;
   Upkeep upkeep_;
+  CatchingUp catching_up_;
 
   std::unique_ptr<net::Timer> timer_;
   std::uint64_t reads_ = 0;

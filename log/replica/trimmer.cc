@@ -5,10 +5,10 @@
 
 namespace stele::log {
 
-void Trimmer::tick(Time now, const LogState& state, bool leads, Slot needed, Slot snapshot) {
+void Trimmer::tick(Time now, const LogState& state, bool leads, const Bounds& bounds) {
   if (leads && !finding_target_ && now - target_looked_at_ >= kLookAgain) retain(now, state);
   const bool under_way = store_.holding().first_slot < asked_end_;
-  if (!finding_slots_ && !under_way) look_for_slots(now, needed, snapshot);
+  if (!finding_slots_ && !under_way) look_for_slots(now, bounds);
   if (!counting_ && store_.holding().first_slot != counted_from_) count();
   settle(now, state);
 }
@@ -67,47 +67,54 @@ void Trimmer::retain(Time now, const LogState& state) {
       });
 }
 
-/// Up to the last run whose entries are all trimmed, and as far as `needed` and `snapshot` let it.
-void Trimmer::look_for_slots(Time now, Slot needed, Slot snapshot) {
+/// Up to the last run whose entries are all trimmed, and as far as the bounds let it.
+void Trimmer::look_for_slots(Time now, const Bounds& bounds) {
   const Slot first = store_.holding().first_slot;
   // A trim that is applied may not be durable yet.
   const Lsn first_lsn = store_.readable().first_lsn;
   if (first_lsn == Lsn{1} || now - slots_looked_at_ < kLookAgain) return;
   slots_looked_at_ = now;
   const std::uint64_t end = run_of(store_.readable().chosen_end);
-  const std::uint64_t last =
-      std::min({run_of(first) + kRunsPerCommit, run_of(needed), run_of(snapshot), end});
+  const std::uint64_t last = std::min(run_of(first) + kRunsPerCommit, run_of(bounds.snapshot));
   const auto is_trimmed = [end, first_lsn](const RunRow& row) {
     return row.number <= end && row.next_lsn <= first_lsn;
   };
   finding_slots_ = true;
   const std::weak_ptr<bool> alive = alive_;
-  store_.find_run(is_trimmed, [this, first, last, snapshot, alive](std::optional<RunRow> trimmed) {
+  store_.find_run(is_trimmed, [this, first, last, bounds, alive](std::optional<RunRow> trimmed) {
     if (!alive.lock()) return;
     finding_slots_ = false;
     const std::uint64_t trimmed_end = trimmed ? trimmed->number : 0;
-    waits_for_snapshot_ = trimmed_end > run_of(snapshot);
+    waits_for_snapshot_ = trimmed_end > run_of(bounds.snapshot);
     if (std::min(trimmed_end, last) <= run_of(first)) return;
-    if (trimmed_end <= last) return give_up(*trimmed);
+    const auto may_go = [bounds, bytes = trimmed->log_bytes](const RunRow& row) {
+      const bool lacked = row.number > run_of(bounds.needed);
+      return row.number <= run_of(bounds.snapshot) &&
+             (!lacked || bytes - row.log_bytes >= bounds.needed_bytes);
+    };
+    const auto goes_now = [may_go, end = std::min(trimmed_end, last)](const RunRow& row) {
+      return row.number <= end && may_go(row);
+    };
     finding_slots_ = true;
-    store_.find_run([last](const RunRow& row) { return row.number <= last; },
-                    [this, first, trimmed, alive](std::optional<RunRow> row) {
-                      if (!alive.lock()) return;
-                      finding_slots_ = false;
-                      // Between the runs that it had and those of a snapshot there are none.
-                      give_up(row && row->number > run_of(first) ? *row : *trimmed);
-                    });
+    store_.find_run(goes_now, [this, first, trimmed, may_go, offered = bounds.offered,
+                               alive](std::optional<RunRow> row) {
+      if (!alive.lock()) return;
+      finding_slots_ = false;
+      if (row && row->number > run_of(first)) return give_up(*row, offered);
+      // Between the runs that it had and those of a snapshot there are none.
+      if (store_.holding().slots_begin > first && may_go(*trimmed)) give_up(*trimmed, offered);
+    });
   });
 }
 
 /// All slots before that run.
-void Trimmer::give_up(const RunRow& begin) {
+void Trimmer::give_up(const RunRow& begin, Slot offered) {
   const Slot end{begin.number * kRunSlots};
   if (end <= store_.holding().first_slot) return;
   slots_looked_at_ = {};  // There may be more.
   asked_end_ = end;
   gave_up_ = true;
-  store_.write_trim({end, begin.next_lsn});
+  store_.write_trim({end, begin.next_lsn, offered});
   store_.flush();
 }
 

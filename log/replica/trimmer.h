@@ -22,9 +22,16 @@ class Trimmer {
   Trimmer(Store& store, std::function<void(const RetainCommand&)> propose)
       : store_(store), propose_(std::move(propose)) {}
 
-  /// Now and then. Slots from `needed` on stay: another member lacks them. So do those from
-  /// `snapshot` on: no snapshot of the state after them is there.
-  void tick(Time now, const LogState& state, bool leads, Slot needed, Slot snapshot);
+  /// What stays although it is trimmed.
+  struct Bounds {
+    Slot needed;  ///< Other members lack slots from there on.
+    /// So many bytes of those stay, up to the trim point.
+    std::uint64_t needed_bytes = UINT64_MAX;
+    Slot snapshot;   ///< No snapshot is there of the state after slots from there on.
+    Slot offered{};  ///< Others are given that one, and may be for ever; {}: none.
+  };
+  /// Now and then.
+  void tick(Time now, const LogState& state, bool leads, const Bounds& bounds);
   /// More slots could be given up if there were a newer snapshot.
   [[nodiscard]] bool waits_for_snapshot() const { return waits_for_snapshot_; }
 
@@ -45,8 +52,8 @@ class Trimmer {
 
  private:
   void retain(Time now, const LogState& state);
-  void look_for_slots(Time now, Slot needed, Slot snapshot);
-  void give_up(const RunRow& begin);
+  void look_for_slots(Time now, const Bounds& bounds);
+  void give_up(const RunRow& begin, Slot offered);
   void count();
   void settle(Time now, const LogState& state);
 

@@ -10,26 +10,28 @@
 
 namespace stele::log {
 
-Upkeep::Upkeep(Store& store, Events& events, std::vector<NodeId> others,
-               const SnapshotPace::Options& snapshots, Propose propose)
+Upkeep::Upkeep(Store& store, Events& events, Options options, Propose propose)
     : store_(store),
       events_(events),
-      others_(std::move(others)),
+      options_(std::move(options)),
       propose_(std::move(propose)),
       trimmer_(store,
                [this](const RetainCommand& command) {
                  this->propose(CommandKind::retain, body_of(command));
                }),
-      snapshot_pace_(snapshots) {}
+      snapshot_pace_(options_.snapshots) {}
 
-void Upkeep::tick(Time now, const LogState& state, bool leads, bool space_low) {
+void Upkeep::tick(Time now, const LogState& state, bool leads, bool space_low, bool whole) {
+  look_what_is_offered(whole);
   const StateNumbers& numbers = state.numbers();
   const Slot needed = this->needed(numbers.chosen_end);
   // A node that lacks what is gone gets a snapshot, so one must be there; but a full disk may have
   // no room for it.
-  const std::optional<SnapshotInfo>& newest = store_.snapshots().newest;
-  const Slot snapshot = space_low ? needed : newest ? newest->slot : Slot{};
-  trimmer_.tick(now, state, leads, needed, snapshot);
+  const Slot offered = offered_ ? offered_->slot : Slot{};
+  const Slot snapshot = space_low ? std::max(needed, offered) : offered;
+  const std::uint64_t kept_bytes = space_low ? 0 : options_.keep_for_members_bytes;
+  trimmer_.tick(now, state, leads, {needed, kept_bytes, snapshot, offered});
+  const auto newest = store_.snapshots().newest();
   const std::uint64_t last_bytes = newest ? newest->bytes : 0;
   if (leads && snapshot_pace_.due(now, numbers, last_bytes, trimmer_.waits_for_snapshot())) {
     propose(CommandKind::snapshot, body_of(SnapshotCommand{numbers.snapshot_slot}));
@@ -37,10 +39,21 @@ void Upkeep::tick(Time now, const LogState& state, bool leads, bool space_low) {
   tell_of_snapshots();
 }
 
+void Upkeep::look_what_is_offered(bool whole) {
+  const Slot before = offered_ ? offered_->slot : Slot{};
+  offered_.reset();
+  for (const SnapshotInfo& one : store_.snapshots().kept) {
+    std::size_t have = whole ? 1 : 0;
+    for (const auto& [node, end] : durable_ends_) have += end >= one.slot ? 1U : 0U;
+    if (one.slot <= store_.holding().snapshot || have >= options_.in_each_quorum) offered_ = one;
+  }
+  if (offered_ && offered_->slot != before) store_.keep_snapshot(offered_->slot);
+}
+
 /// A member that was not heard of may lack everything.
 Slot Upkeep::needed(Slot chosen_end) const {
   Slot needed = chosen_end;
-  for (const NodeId node : others_) {
+  for (const NodeId node : options_.others) {
     const auto told = durable_ends_.find(node);
     needed = std::min(needed, told == durable_ends_.end() ? Slot{} : told->second);
   }
@@ -59,13 +72,15 @@ void Upkeep::propose(CommandKind kind, const std::vector<std::byte>& body) {
 
 void Upkeep::tell_of_snapshots() {
   const SnapshotReport& report = store_.snapshots();
+  const auto newest = report.newest();
   if (report.taken + report.given_up == snapshots_told_) return;
   snapshots_told_ = report.taken + report.given_up;
   if (!report.why_given_up.empty()) {
     events_.event(EventLevel::warning, "snapshot_given_up", {{"reason", report.why_given_up}});
   } else {
-    events_.event(EventLevel::info, "snapshot_taken",
-                  {{"slot", report.newest->slot.value}, {"bytes", report.newest->bytes}});
+    events_.event(
+        EventLevel::info, "snapshot_taken",
+        {{"slot", newest ? newest->slot.value : 0}, {"bytes", newest ? newest->bytes : 0}});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include <stele/events.h>
@@ -20,12 +21,24 @@ class Upkeep {
  public:
   /// Proposes a leader's command; should it be dropped, it comes again.
   using Propose = std::function<void(CommandKind kind, Slice command)>;
-  /// `others`: all members but this one.
-  Upkeep(Store& store, Events& events, std::vector<NodeId> others,
-         const SnapshotPace::Options& snapshots, Propose propose);
+  /// A value.
+  struct Options {
+    std::vector<NodeId> others;  ///< All members but this one.
+    /// Of so many members, this one too, each quorum has one.
+    std::size_t in_each_quorum = 1;
+    SnapshotPace::Options snapshots = {};
+    /// Trimmed slots that other members lack stay, up to so many bytes.
+    std::uint64_t keep_for_members_bytes = 1 << 30;
+  };
+  Upkeep(Store& store, Events& events, Options options, Propose propose);
 
   /// Now and then. `leads`: and has applied all that was acknowledged before.
-  void tick(Time now, const LogState& state, bool leads, bool space_low);
+  /// `whole`: this node has all slots that are kept.
+  void tick(Time now, const LogState& state, bool leads, bool space_low, bool whole);
+  /// The newest snapshot that others may be given: of each quorum one has all slots below it as
+  /// chosen ones. Who installs it would not vote for them again, so that the votes of others would
+  /// not be enough to find out what was chosen there.
+  [[nodiscard]] const std::optional<SnapshotInfo>& offered() const { return offered_; }
   /// Another node says that it has these slots durably: it needs none of them from others.
   void on_durable_end(NodeId node, Slot durable_end) { durable_ends_[node] = durable_end; }
   /// As of Trimmer.
@@ -36,16 +49,18 @@ class Upkeep {
  private:
   void propose(CommandKind kind, const std::vector<std::byte>& body);
   [[nodiscard]] Slot needed(Slot chosen_end) const;
+  void look_what_is_offered(bool whole);
   void tell_of_snapshots();
 
   Store& store_;
   Events& events_;
-  std::vector<NodeId> others_;
+  Options options_;
   Propose propose_;
   Trimmer trimmer_;
   SnapshotPace snapshot_pace_;
   std::map<NodeId, Slot> durable_ends_;  // Of other nodes, as they have said.
-  std::uint64_t snapshots_told_ = 0;     // Of those taken, and of those given up.
+  std::optional<SnapshotInfo> offered_;
+  std::uint64_t snapshots_told_ = 0;  // Of those taken, and of those given up.
 };
 
 }  // namespace stele::log

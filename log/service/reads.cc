@@ -69,6 +69,7 @@ void ClientReads::serve(const net::Read& read, std::size_t bytes_max) {
         if (read.lsn_begin < serving_.state().numbers().first_lsn) {
           return finish(bytes_max, refused(read, Outcome::trimmed));
         }
+        if (found.elsewhere) return finish(bytes_max, refused(read, Outcome::elsewhere));
         net::ReadAnswer answer = blank(read);
         answer.count = found.count;
         answer.lsn_end = applied_end;

@@ -101,6 +101,10 @@ void ClientTails::on_read(std::uint64_t request, EntriesRead read) {
     return sink_.send(net::TailEnd{request, Outcome::not_leader, {}, {}, {}});
   }
   if (end_trimmed(request, tail)) return;
+  if (read.elsewhere) {
+    tails_.erase(found);
+    return sink_.send(net::TailEnd{request, Outcome::elsewhere, {}, {}, {}});
+  }
   if (read.count == 0) {
     if (!read.fault) return;  // The next applied slot pumps again.
     sink_.send(net::TailEnd{request, Outcome::corrupt, {}, *read.fault, {}});

@@ -30,8 +30,9 @@ struct StateWrite {
 
 /// Slots whose entries are trimmed go for good: a run, or several.
 struct TrimWrite {
-  Slot slot_end;  ///< A run's begin, not above the durable chosen_end.
-  Lsn lsn_end;    ///< The next LSN when that run began.
+  Slot slot_end;    ///< A run's begin, not above the durable chosen_end.
+  Lsn lsn_end;      ///< The next LSN when that run began.
+  Slot snapshot{};  ///< Who lacks them is given that one; {}: nobody lacks them.
 };
 
 /// Records read back, ascending. `faulty` is the first slot whose record failed its checksum, if
@@ -80,10 +81,14 @@ struct SnapshotInfo {
 
 /// What has become of the snapshots that were asked for.
 struct SnapshotReport {
-  std::optional<SnapshotInfo> newest;  ///< It is durable.
-  std::uint64_t taken = 0;             ///< Since the start.
-  std::uint64_t given_up = 0;          ///< Since the start.
-  std::string why_given_up;            ///< The last one, as a sentence; empty if it was taken.
+  std::vector<SnapshotInfo> kept;  ///< Those that are durable, ascending.
+  std::uint64_t taken = 0;         ///< Since the start.
+  std::uint64_t given_up = 0;      ///< Since the start.
+  std::string why_given_up;        ///< The last one, as a sentence; empty if it was taken.
+
+  [[nodiscard]] std::optional<SnapshotInfo> newest() const {
+    return kept.empty() ? std::nullopt : std::optional(kept.back());
+  }
 };
 
 /// What a store holds when it is opened.
@@ -184,6 +189,8 @@ class Store {
   /// The snapshots that it has taken. One is given up if the one before is still being written, or
   /// for want of space; nothing else waits for it.
   [[nodiscard]] virtual const SnapshotReport& snapshots() const = 0;
+  /// That one stays, although there are newer ones.
+  virtual void keep_snapshot(Slot slot) = 0;
   /// Reads a part of a snapshot that this store holds, for another node: 0 is what it consists of
   /// (the head and the tail), `n` its `n`th piece. No bytes if it is not here, or cannot be read.
   virtual void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,

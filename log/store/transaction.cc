@@ -68,6 +68,7 @@ void write_state(const StateWrite& state, const Holding& holding, ValuesAside& a
 
 void write_trim(const TrimWrite& trim, Holding& holding, Redo& redo) {
   holding.first_slot = std::max(holding.first_slot, trim.slot_end);
+  holding.snapshot = std::max(holding.snapshot, trim.snapshot);
   redo.erase_range(Table::slots, 0, holding.first_slot.value);
   redo.erase_range(Table::index, 0, trim.lsn_end.value);
   redo.erase_range(Table::runs, 0, run_of(holding.first_slot));
@@ -140,6 +141,7 @@ void Transaction::add(const TrimWrite& write) {
   if (!trim) trim = write;
   trim->slot_end = std::max(trim->slot_end, write.slot_end);
   trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
+  trim->snapshot = std::max(trim->snapshot, write.snapshot);
 }
 
 void Transaction::add(CopyWrite write) {

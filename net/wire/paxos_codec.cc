@@ -211,6 +211,31 @@ paxos::Fetched fetched(wire::Paxos::Reader from, InBody& body) {
   return read;
 }
 
+paxos::Body what_is_fetched(wire::Paxos::Reader from, InBody& body) {
+  switch (from.which()) {
+    case wire::Paxos::FETCH: return paxos::Fetch{slot(from.getFetch()), from.getCopies()};
+    case wire::Paxos::FETCHED: return fetched(from, body);
+    case wire::Paxos::FETCH_SNAPSHOT: {
+      const auto m = from.getFetchSnapshot();
+      return paxos::FetchSnapshot{{counter(m.getSlot())}, m.getDigest(), counter(m.getPart())};
+    }
+    case wire::Paxos::SNAPSHOT_PART: {
+      const auto m = from.getSnapshotPart();
+      return paxos::SnapshotPart{
+          {counter(m.getSlot())}, m.getDigest(), counter(m.getPart()), value(m.getBytes(), body)};
+    }
+    case wire::Paxos::FETCH_RUN: {
+      const auto m = from.getFetchRun();
+      return paxos::FetchRun{counter(m.getRun()), slot(m.getSlotEnd())};
+    }
+    case wire::Paxos::RUN_SLOTS: {
+      const auto m = from.getRunSlots();
+      return paxos::RunSlots{counter(m.getRun()), slot(m.getSlotEnd()), value(m.getBytes(), body)};
+    }
+    default: throw Malformed{"an unknown kind of message between nodes"};
+  }
+}
+
 paxos::Body body_of(wire::Paxos::Reader from, InBody& body) {
   switch (from.which()) {
     case wire::Paxos::PREPARE: {
@@ -269,27 +294,8 @@ paxos::Body body_of(wire::Paxos::Reader from, InBody& body) {
                                   slot(m.getChosenEnd())};
     }
     case wire::Paxos::TAKE_OVER: return paxos::TakeOver{ballot(from.getTakeOver())};
-    case wire::Paxos::FETCH: return paxos::Fetch{slot(from.getFetch()), from.getCopies()};
-    case wire::Paxos::FETCHED: return fetched(from, body);
-    case wire::Paxos::FETCH_SNAPSHOT: {
-      const auto m = from.getFetchSnapshot();
-      return paxos::FetchSnapshot{{counter(m.getSlot())}, m.getDigest(), counter(m.getPart())};
-    }
-    case wire::Paxos::SNAPSHOT_PART: {
-      const auto m = from.getSnapshotPart();
-      return paxos::SnapshotPart{
-          {counter(m.getSlot())}, m.getDigest(), counter(m.getPart()), value(m.getBytes(), body)};
-    }
-    case wire::Paxos::FETCH_RUN: {
-      const auto m = from.getFetchRun();
-      return paxos::FetchRun{counter(m.getRun()), slot(m.getSlotEnd())};
-    }
-    case wire::Paxos::RUN_SLOTS: {
-      const auto m = from.getRunSlots();
-      return paxos::RunSlots{counter(m.getRun()), slot(m.getSlotEnd()), value(m.getBytes(), body)};
-    }
+    default: return what_is_fetched(from, body);
   }
-  throw Malformed{"an unknown kind of message between nodes"};
 }
 
 }  // namespace

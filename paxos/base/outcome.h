@@ -28,9 +28,10 @@ enum class Outcome : std::uint8_t {
   held = 15,          ///< A hold keeps entries that were to be trimmed.
   not_found = 16,     ///< There is nothing of that name.
   too_many = 17,      ///< There are as many as may be.
+  elsewhere = 18,     ///< The node does not have these entries yet, nor does one that it reaches.
 };
 
-inline constexpr Outcome kOutcomeLast = Outcome::too_many;
+inline constexpr Outcome kOutcomeLast = Outcome::elsewhere;
 
 /// What became of consecutive sequences of a session, which all ended alike.
 struct CommandResult {

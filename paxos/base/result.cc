@@ -38,6 +38,7 @@ std::string_view to_string(Errc code) {
     case Errc::held: return "held";
     case Errc::not_found: return "not_found";
     case Errc::too_many: return "too_many";
+    case Errc::elsewhere: return "elsewhere";
   }
   return "unknown";
 }
@@ -63,7 +64,8 @@ std::optional<Errc> error_of(Outcome outcome) {
     case Outcome::out_of_range:
     case Outcome::held:
     case Outcome::not_found:
-    case Outcome::too_many: return static_cast<Errc>(outcome);
+    case Outcome::too_many:
+    case Outcome::elsewhere: return static_cast<Errc>(outcome);
     case Outcome::ok:
     case Outcome::unknown:
     case Outcome::resend:

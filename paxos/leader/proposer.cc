@@ -60,7 +60,7 @@ void Proposer::step(Time now, NodeId source, const Message& message, Effects& ou
 
 void Proposer::tick(Time now, Effects& out) {
   if (standing_ == Standing::follower) {
-    election_.set_reluctant(space_low_ || disk_is_slow(now));
+    election_.set_reluctant(space_low_ || lacks_slots_ || disk_is_slow(now));
     if (election_.tick(now, chosen_end_, out.sends)) campaign(now, out);
     return;
   }

@@ -151,6 +151,13 @@ class Proposer {
   }
   /// This node had better not lead: its disk is low. Delays a candidacy, as lag does.
   void set_space_low(bool low) { space_low_ = low; }
+  /// This node lacks slots that are gone everywhere, and fetches a snapshot: others may lead.
+  void set_lacks_slots(Time now, bool lacks, Effects& out) {
+    const bool before = std::exchange(lacks_slots_, lacks);
+    if (lacks && !before && standing_ != Standing::follower) {
+      give_up(now, "it lacks slots that are gone everywhere", out);
+    }
+  }
   /// It has handed over because its disk is slow, and had better not lead for a while.
   [[nodiscard]] bool disk_is_slow(Time now) const { return hand_over_.is_reluctant(now); }
   /// Everything that was acknowledged before this leadership lies below; nothing until phase 1 has
@@ -206,6 +213,7 @@ class Proposer {
   Flow flow_;
   Acceptors acceptors_;
   HandOver hand_over_;
+  bool lacks_slots_ = false;
   bool space_low_ = false;
 
   Standing standing_ = Standing::follower;

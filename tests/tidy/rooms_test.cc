@@ -47,7 +47,8 @@ const std::vector<Room>& rooms() {
     room("log/store/files", {"log/store"});
     room("log/store/disk", {"log/store/files", "net/loop"});
     room("log/store/offline", {"log/store/disk", "log/state"});
-    room("log/replica", {"log/state", "log/store", "net/link", "paxos/leader"});
+    room("log/replica/remote", {"log/store", "net/loop"});
+    room("log/replica", {"log/state", "log/replica/remote", "net/link", "paxos/leader"});
     room("log/service", {"log/replica"});
     room("log/node", {"log/service", "log/store/disk"});
     room("apps/common", {"log/node", "log/client", "log/store/offline"});

@@ -24,6 +24,7 @@ enum class Errc {
   held = 15,             ///< A hold keeps entries that were to be trimmed.
   not_found = 16,        ///< There is nothing of that name.
   too_many = 17,         ///< There are as many as may be.
+  elsewhere = 18,  ///< The node does not have these entries yet; the client library asks again.
   // What a client finds out by itself.
   timed_out = 64,         ///< Not acknowledged until the deadline.
   stopped = 65,           ///< An append before it has failed (ClientOptions::stop_at_failure); of a

@@ -191,6 +191,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(DataDirectory directory, cons
   if (const auto known = impl->load_identity(fresh); !known) return forward(known);
   impl->space.measure();
   if (!options.commit_wanted) impl->start_threads();
+  impl->snapshots->erase_what_is_replaced();  // A process before this one may not have come to it.
   return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(impl)));
 }
 
@@ -352,6 +353,8 @@ void LmdbStore::write_copy(CopyWrite write) {
 
 const StateNumbers& LmdbStore::readable() const { return impl_->readable.state; }
 const SnapshotReport& LmdbStore::snapshots() const { return impl_->snapshots->report(); }
+
+void LmdbStore::keep_snapshot(Slot slot) { impl_->snapshots->keep(slot); }
 
 void LmdbStore::read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                               std::function<void(std::vector<std::byte>)> done) {

@@ -62,6 +62,7 @@ class LmdbStore final : public Store {
   [[nodiscard]] const StateNumbers& readable() const override;
   [[nodiscard]] const Holding& holding() const override;
   [[nodiscard]] const SnapshotReport& snapshots() const override;
+  void keep_snapshot(Slot slot) override;
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override;
   void begin_fetch(SnapshotManifest manifest,

@@ -13,7 +13,7 @@ SnapshotKeeper::SnapshotKeeper(const std::string& directory,
       loop_(loop),
       has_room_(std::move(has_room)),
       on_failure_(std::move(on_failure)) {
-  report_.newest = snapshots_.newest();
+  report_.kept = snapshots_.kept();
   if (snapshots_.why_removed().empty()) return;
   report_.given_up = 1;
   report_.why_given_up = snapshots_.why_removed();
@@ -26,30 +26,29 @@ void SnapshotKeeper::stop() {
 }
 
 void SnapshotKeeper::take(Result<Lmdb::Txn> txn) {
-  const auto told = [self = shared_from_this()](const Result<SnapshotInfo>& taken) {
-    self->tell(taken);
-  };
   if (!snapshots_.begin()) {
-    const auto busy = [] {
-      return Result<SnapshotInfo>(fail(Errc::overloaded, "the one before is still being written"));
-    };
-    return loop_.post([told, busy] { told(busy()); });
+    return loop_.post([self = shared_from_this()] {
+      ++self->report_.given_up;
+      self->report_.why_given_up = "the one before is still being written";
+    });
   }
   // It keeps LMDB from using pages again, and must be gone before LMDB is.
   const auto shared = std::make_shared<Result<Lmdb::Txn>>(std::move(txn));
   run(
       [this, shared] {
         Result<Lmdb::Txn> seen = std::exchange(*shared, fail(Errc::io, "it was taken"));
-        return seen ? snapshots_.take(*std::move(seen), has_room_)
-                    : snapshots_.give_up(seen.error());
+        auto taken =
+            seen ? snapshots_.take(*std::move(seen), has_room_) : snapshots_.give_up(seen.error());
+        return std::pair(std::move(taken), snapshots_.kept());
       },
-      told);
+      [this](const auto& taken) { tell(taken.first, taken.second); });
 }
 
-void SnapshotKeeper::tell(const Result<SnapshotInfo>& taken) {
+void SnapshotKeeper::tell(const Result<SnapshotInfo>& taken,
+                          const std::vector<SnapshotInfo>& kept) {
+  report_.kept = kept;
   if (taken) {
     ++report_.taken;
-    report_.newest = *taken;
     report_.why_given_up.clear();
   } else {
     ++report_.given_up;
@@ -64,16 +63,27 @@ void SnapshotKeeper::read(Slot slot, std::uint64_t digest, std::size_t part,
 
 void SnapshotKeeper::begin_fetch(SnapshotManifest manifest,
                                  std::function<void(Result<std::size_t>)> done) {
-  run([this, manifest = std::move(manifest)] { return snapshots_.begin_fetch(manifest); },
-      std::move(done));
+  run(
+      [this, manifest = std::move(manifest)] {
+        auto pieces = snapshots_.begin_fetch(manifest);
+        return std::pair(std::move(pieces), snapshots_.kept());
+      },
+      [this, done = std::move(done)](const auto& there) {
+        report_.kept = there.second;
+        done(there.first);
+      });
 }
 
 void SnapshotKeeper::add_piece(std::vector<std::byte> piece,
                                std::function<void(Result<void>)> done) {
-  run([this, piece = std::move(piece)] { return snapshots_.add_piece(piece); },
-      [this, done = std::move(done)](const Result<std::optional<SnapshotInfo>>& added) {
-        if (added && *added) report_.newest = **added;
-        done(added ? Result<void>() : forward(added));
+  run(
+      [this, piece = std::move(piece)] {
+        auto added = snapshots_.add_piece(piece);
+        return std::pair(std::move(added), snapshots_.kept());
+      },
+      [this, done = std::move(done)](const auto& added) {
+        report_.kept = added.second;
+        done(added.first);
       });
 }
 

@@ -37,6 +37,8 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
   /// As of Store.
   [[nodiscard]] const SnapshotReport& report() const { return report_; }
   /// As of Store.
+  void keep(Slot slot) { snapshots_.set_kept(slot); }
+  /// As of Store.
   void read(Slot slot, std::uint64_t digest, std::size_t part,
             std::function<void(std::vector<std::byte>)> done);
   /// As of Store.
@@ -63,7 +65,7 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
     if (!thread_) return both();
     asio::post(*thread_, [self = shared_from_this(), both] { self->loop_.guard(both); });
   }
-  void tell(const Result<SnapshotInfo>& taken);
+  void tell(const Result<SnapshotInfo>& taken, const std::vector<SnapshotInfo>& kept);
 
   Snapshots snapshots_;
   Lmdb& lmdb_;

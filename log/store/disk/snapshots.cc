@@ -26,10 +26,6 @@ Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, 
   keep_last();
 }
 
-std::optional<SnapshotInfo> Snapshots::newest() const {
-  return kept_.empty() ? std::nullopt : std::optional(kept_.back());
-}
-
 Result<SnapshotInfo> Snapshots::take(Lmdb::Txn txn, const std::function<bool()>& has_room) {
   auto taken = write(txn, has_room);
   if (taken) keep(*taken);
@@ -85,18 +81,25 @@ Result<std::size_t> Snapshots::begin_fetch(SnapshotManifest manifest) {
   received_.reset();
   auto receiver = SnapshotReceiver::begin(directory_, std::move(manifest));
   if (!receiver) return forward(receiver);
+  const std::size_t pieces = receiver->pieces();
   received_.emplace(*std::move(receiver));
-  return received_->pieces();
+  if (!received_->complete()) return pieces;
+  // All that was left to be done was to give it its name.
+  if (auto done = finish_fetch(); !done) return forward(done);
+  return pieces;
 }
 
-Result<std::optional<SnapshotInfo>> Snapshots::add_piece(std::span<const std::byte> piece) {
+Result<void> Snapshots::add_piece(std::span<const std::byte> piece) {
   if (!received_ || received_->complete()) return fail(Errc::io, "no piece was asked for");
-  if (auto done = received_->add(piece); !done) return forward(done);
-  if (!received_->complete()) return std::optional<SnapshotInfo>();
+  if (auto done = received_->add(piece); !done) return done;
+  return received_->complete() ? finish_fetch() : Result<void>{};
+}
+
+Result<void> Snapshots::finish_fetch() {
   const auto placed = std::exchange(received_, std::nullopt)->finish();
   if (!placed) return forward(placed);
   keep(*placed);
-  return std::optional(*placed);
+  return {};
 }
 
 std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::size_t part) const {
@@ -122,10 +125,15 @@ void Snapshots::keep(const SnapshotInfo& added) {
 
 void Snapshots::keep_last() {
   std::error_code none;
-  while (kept_.size() > kKept) {
-    std::filesystem::remove(snapshot_path(directory_, kept_.front().slot), none);
-    kept_.erase(kept_.begin());
+  const Slot stays{kept_slot_};
+  const std::size_t more = kept_.size() - std::min(kept_.size(), kKept);
+  for (std::size_t i = 0; i < more; ++i) {
+    if (kept_[i].slot != stays)
+      std::filesystem::remove(snapshot_path(directory_, kept_[i].slot), none);
   }
+  const auto gone = std::remove_if(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(more),
+                                   [stays](const SnapshotInfo& one) { return one.slot != stays; });
+  kept_.erase(gone, kept_.begin() + static_cast<std::ptrdiff_t>(more));
   std::uint64_t bytes = 0;
   for (const SnapshotInfo& kept : kept_) bytes += kept.bytes;
   bytes_ = bytes;

@@ -45,8 +45,8 @@ class Snapshots {
 
   /// As of Store. Errors, too.
   Result<std::size_t> begin_fetch(SnapshotManifest manifest);
-  /// As of Store; the snapshot, once it is complete.
-  Result<std::optional<SnapshotInfo>> add_piece(std::span<const std::byte> piece);
+  /// As of Store.
+  Result<void> add_piece(std::span<const std::byte> piece);
   /// One that is kept. Errors: corrupt, newer_format, io.
   [[nodiscard]] Result<SnapshotFile> open(Slot slot) const {
     return SnapshotFile::open(snapshot_path(directory_, slot));
@@ -57,14 +57,18 @@ class Snapshots {
 
   /// Of the files.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  /// As they were found; what could not be read is gone, and why. Before the first one is taken.
-  [[nodiscard]] std::optional<SnapshotInfo> newest() const;
+  /// That one stays, too.
+  void set_kept(Slot slot) { kept_slot_ = slot.value; }
+  /// Those that are there, ascending.
+  [[nodiscard]] const std::vector<SnapshotInfo>& kept() const { return kept_; }
+  /// Why one was removed at the start, the last one: it could not be read.
   [[nodiscard]] const std::string& why_removed() const { return why_removed_; }
 
  private:
   Result<SnapshotInfo> write(Lmdb::Txn& txn, const std::function<bool()>& has_room);
   /// False once it is to stop.
   bool pause(Duration duration);
+  Result<void> finish_fetch();
   void keep(const SnapshotInfo& added);
   void keep_last();
 
@@ -76,6 +80,7 @@ class Snapshots {
   std::string why_removed_;
   std::atomic<bool> taking_{false};
   std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> kept_slot_{0};
   std::mutex mutex_;
   std::condition_variable stops_;
   bool stopping_ = false;  // Guarded by mutex_.

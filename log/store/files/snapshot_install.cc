@@ -122,8 +122,12 @@ Result<InstallWrite> stage_rows(const Lmdb& lmdb, const std::vector<SectionTable
   };
   if (auto done = file.for_each_row(take); !done) return forward(done);
   if (auto done = staging.commit(); !done) return forward(done);
-  install.holding = {own.holding.first_slot, install.numbers.chosen_end, install.numbers.next_lsn,
-                     install.numbers.run_digest, generation};
+  install.holding = {own.holding.first_slot,
+                     install.numbers.chosen_end,
+                     install.numbers.next_lsn,
+                     install.numbers.run_digest,
+                     generation,
+                     install.numbers.chosen_end};
   return install;
 }
 

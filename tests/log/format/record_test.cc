@@ -27,7 +27,8 @@ TEST_SUITE("log.record") {
     const Identity identity{"name", 1, kN2, 3, {{kN1, 4}, {kN2, 3}}, 2, 1};
     CHECK(*unseal_identity(seal_identity(identity)) == identity);
     CHECK(unseal_promised(seal_promised({{1}, {5, kN2}}))->ballot == Ballot{5, kN2});
-    const StoredNumbers numbers{{{7}, {8}, {2}, 9, 10, 11, 12, 13, {14}, 15}, {{256}, {512}, {3}, 16, 3}};
+    const StoredNumbers numbers{{{7}, {8}, {2}, 9, 10, 11, 12, 13, {14}, 15},
+                                {{256}, {512}, {3}, 16, 3, {17}}};
     CHECK(*unseal_numbers(seal_numbers(numbers)) == numbers);
     const IndexRow row{{5}, {6}, 7, {{0, 1}, {3, 2}}};
     CHECK(*unseal_index_row({5}, seal_index_row(row)) == row);

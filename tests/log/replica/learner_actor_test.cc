@@ -55,7 +55,8 @@ struct Bench final : LearnerListener {
   void on_cannot_go_on(const Error& error) override { ended.push_back(error.detail); }
   void on_applied(const LogState::Applied&) override {}
   void on_chosen_end(Slot) override {}
-  void on_fetch_failed() override {}
+  void on_fetch_failed(bool) override {}
+  void on_installed(Slot) override {}
   void on_faulty_slot(Slot) override {}
   void on_repaired_slot(Slot) override {}
 
@@ -79,7 +80,7 @@ struct Bench final : LearnerListener {
   paxos::Progress arrived;
   std::unique_ptr<LearnerActor> actor = std::make_unique<LearnerActor>(
       loop, store, paxos::Learner({1}, paxos::three_nodes(), {1}, {milliseconds(100)}),
-      LogState(sections), Epoch{1}, 1 << 20, *this);
+      LogState(sections), sections, Epoch{1}, 1 << 20, *this);
   std::uint64_t slots = 1;
   Sequence sequence;
 };

@@ -56,7 +56,7 @@ struct Bench {
     for (auto& read : std::exchange(reads, {})) read();
   }
   void tick(bool leads, std::uint64_t needed = 1000, std::uint64_t snapshot = 1000) {
-    trimmer.tick(now += seconds(1), state, leads, {needed}, {snapshot});
+    trimmer.tick(now += seconds(1), state, leads, {{needed}, needed_bytes, {snapshot}});
   }
   /// Looks at what can be given up, with these bounds, until nothing changes.
   std::uint64_t first_slot(std::uint64_t needed, std::uint64_t snapshot) {
@@ -69,6 +69,7 @@ struct Bench {
   }
 
   Time now{};
+  std::uint64_t needed_bytes = UINT64_MAX;
   sim::SimLoop loop{1};
   sim::Disk disk;
   std::vector<std::function<void()>> reads;

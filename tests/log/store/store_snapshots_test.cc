@@ -91,7 +91,7 @@ TEST_SUITE("log.store.snapshots") {
                      LmdbBench, LoopBench, ValueLogBench, MemoryBench) {
     Bench bench(false);
     bench.be(kIdentity);
-    CHECK_FALSE(bench.store->snapshots().newest);
+    CHECK_FALSE(bench.store->snapshots().newest());
     for (std::uint64_t slot = 2; slot <= 7; ++slot) {
       StateWrite write = state_at(slot);
       if (slot == 4) write.runs = {{1, {3}, 4, 5, 6}};
@@ -100,7 +100,7 @@ TEST_SUITE("log.store.snapshots") {
     }
     bench.store->flush();
     REQUIRE(bench.run_until([&] { return bench.store->snapshots().taken == 1; }));
-    const SnapshotInfo taken = *bench.store->snapshots().newest;
+    const SnapshotInfo taken = *bench.store->snapshots().newest();
     CHECK(taken.slot == Slot{5});
     sim::Image image;
     image.identity = bench.store->identity();
@@ -113,8 +113,8 @@ TEST_SUITE("log.store.snapshots") {
     CHECK(taken.digest == snapshot_of(image).info.digest);
     REQUIRE(bench.run_until([&] { return bench.store->backlog_bytes() == 0; }));
     bench.restart();
-    REQUIRE(bench.store->snapshots().newest);
-    CHECK(bench.store->snapshots().newest->digest == taken.digest);
+    REQUIRE(bench.store->snapshots().newest());
+    CHECK(bench.store->snapshots().newest()->digest == taken.digest);
     CHECK(bench.content.numbers.chosen_end == Slot{7});
   }
 
@@ -127,7 +127,7 @@ TEST_SUITE("log.store.snapshots") {
     REQUIRE(add(bench, snapshot.pieces[0]));
     CHECK_FALSE(add(bench, snapshot.pieces[2]));  // Not its turn.
     REQUIRE(add(bench, snapshot.pieces[1]));
-    CHECK_FALSE(bench.store->snapshots().newest);
+    CHECK_FALSE(bench.store->snapshots().newest());
     bench.restart();
     CHECK(begin_fetch(bench, snapshot) == 2);
     REQUIRE(add(bench, snapshot.pieces[2]));
@@ -136,7 +136,7 @@ TEST_SUITE("log.store.snapshots") {
     CHECK_FALSE(add(bench, damaged));
     REQUIRE(add(bench, snapshot.pieces[3]));
     CHECK_FALSE(add(bench, snapshot.pieces[3]));
-    const SnapshotInfo got = bench.store->snapshots().newest.value();
+    const SnapshotInfo got = bench.store->snapshots().newest().value();
     CHECK(got.slot == Slot{400});
     CHECK(got.digest == snapshot.info.digest);
     std::vector<std::byte> ends = encode_head(snapshot.manifest.head);
@@ -149,7 +149,7 @@ TEST_SUITE("log.store.snapshots") {
     ++other.digest;
     CHECK(part_of(bench, other, 1).empty());
     bench.restart();
-    CHECK(bench.store->snapshots().newest->digest == got.digest);
+    CHECK(bench.store->snapshots().newest()->digest == got.digest);
   }
 
   TEST_CASE_TEMPLATE("another snapshot begins from the front, and what was fetched is gone", Bench,

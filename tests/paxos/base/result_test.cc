@@ -25,6 +25,7 @@ TEST_SUITE("paxos.result") {
         {15, "held"},
         {16, "not_found"},
         {17, "too_many"},
+        {18, "elsewhere"},
         {64, "timed_out"},
         {65, "stopped"},
         {66, "unreachable"},
@@ -50,6 +51,7 @@ TEST_SUITE("paxos.result") {
         {9, Outcome::unknown},    {10, Outcome::resend},         {11, Outcome::skipped},
         {12, Outcome::forgotten}, {13, Outcome::corrupt},        {14, Outcome::out_of_range},
         {15, Outcome::held},      {16, Outcome::not_found},      {17, Outcome::too_many},
+        {18, Outcome::elsewhere},
     };
     CHECK(outcomes.rbegin()->second == kOutcomeLast);
     for (const auto& [number, outcome] : outcomes) {

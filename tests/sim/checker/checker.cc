@@ -42,6 +42,8 @@ void Checker::on_durable(NodeId node, const Txn& txn) {
                                       : std::get<paxos::WriteAccepted>(write).record.ballot);
   }
   if (txn.trim) on_trim(node, *txn.trim);
+  for (const log::CopyWrite& copy : txn.copies) on_copy(node, copy);
+  if (txn.install) on_install(node, *txn.install);
   if (txn.state) on_state(node, *txn.state);
 }
 

@@ -28,6 +28,8 @@ class Checker {
 
   /// As of ModelLog.
   void set_sessions(std::size_t most, std::uint64_t idle_us) { log_.set_sessions(most, idle_us); }
+  /// As of log::Upkeep.
+  void set_keep_for_members(std::uint64_t bytes) { keep_for_members_bytes_ = bytes; }
   /// A node's directory is new, or wiped: nothing it did before binds it.
   void on_new_disk(NodeId node, const Disk& disk) {
     const bool wiped = nodes_.contains(node);
@@ -108,6 +110,11 @@ class Checker {
   void on_vote(NodeId node, const paxos::SlotRecord& record);
   void on_state(NodeId node, const log::StateWrite& state);
   void on_trim(NodeId node, const log::TrimWrite& trim);
+  void check_lacking(NodeId node, NodeId other, Slot slot_end) const;
+  void on_install(NodeId node, const log::InstallWrite& install);
+  void on_copy(NodeId node, const log::CopyWrite& copy) const;
+  /// Of each quorum one node has all kept slots below as chosen ones.
+  [[nodiscard]] bool known_in_each_quorum(Slot slot) const;
   void check_runs(NodeId node, const Image& image) const;
   void choose(Slot slot, SlotView& view, Ballot ballot, const paxos::Value& value);
   SlotView& at(Slot slot) {
@@ -134,7 +141,8 @@ class Checker {
   Leaderships leaderships_;
   MessageCount count_;
   std::map<Slot, log::StateNumbers> states_;  // By chosen_end, as the first node told it.
-  std::map<Slot, std::uint64_t> snapshots_;   // Their digests, as the first node has it.
+  std::uint64_t keep_for_members_bytes_ = UINT64_MAX;
+  std::map<Slot, std::uint64_t> snapshots_;  // Their digests, as the first node has it.
   ModelLog log_;
   std::uint64_t elections_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "log/format/run_list.h"
 #include "log/format/snapshot.h"
 #include "net/wire/digest.h"
 #include "paxos/base/bytes.h"
@@ -38,13 +39,83 @@ void Checker::on_trim(NodeId node, const log::TrimWrite& trim) {
   if (trim.lsn_end > view.numbers.first_lsn) wrong(", and entries in them are kept");
   for (const auto& [id, other] : nodes_) {
     if (id == node || other.wiped || other.differs || other.gone_back) continue;
-    if (other.numbers.chosen_end < trim.slot_end) wrong(", which " + node_name(id) + " lacks");
+    if (other.numbers.chosen_end < trim.slot_end) check_lacking(node, id, trim.slot_end);
   }
   // On a full disk there may be no room for one.
   const auto& taken = view.disk->snapshots;
   const bool newer = !taken.empty() && taken.rbegin()->first >= trim.slot_end;
   if (!newer && view.disk->free_bytes == UINT64_MAX) wrong(", and no snapshot is above them");
   coverage_.count(Path::slots_given_up);
+}
+
+/// A node that lacks slots which another one gives up is given a snapshot.
+void Checker::check_lacking(NodeId node, NodeId other, Slot slot_end) const {
+  const Disk& disk = *nodes_.at(node).disk;
+  if (disk.free_bytes != UINT64_MAX) return;
+  const auto wrong = [&](const std::string& what) {
+    violated(14, node_name(node) + " gives up the slots below " + std::to_string(slot_end.value) +
+                     ", which " + node_name(other) + " lacks, " + what);
+  };
+  bool offered = false;
+  for (const auto& [slot, snapshot] : disk.snapshots) {
+    offered = offered || (slot >= slot_end && known_in_each_quorum(slot));
+  }
+  if (!offered) wrong("and there is no snapshot for it");
+  std::uint64_t trimmed = slot_end.value / log::kRunSlots;
+  const auto is_trimmed = [&](std::uint64_t run) {
+    return Slot{run * log::kRunSlots} <= log_.slot_end() &&
+           log_.after({run * log::kRunSlots}).next_lsn <= log_.last().first_lsn;
+  };
+  while (is_trimmed(trimmed + 1)) ++trimmed;
+  const std::uint64_t held =
+      log_.after({trimmed * log::kRunSlots}).log_bytes - log_.after(slot_end).log_bytes;
+  if (held < keep_for_members_bytes_) wrong("though there are few");
+}
+
+bool Checker::known_in_each_quorum(Slot slot) const {
+  std::size_t have = 0;
+  for (const auto& [id, view] : nodes_) {
+    const log::Holding& holding = view.disk->synced.holding;
+    const bool whole = holding.slots_begin <= holding.first_slot ||
+                       holding.entries_begin <= view.numbers.first_lsn;
+    // Of one that is spoilt it is not known what it had told.
+    const bool had = view.wiped || view.differs || view.gone_back;
+    have += had || (whole && view.numbers.chosen_end >= slot) ? 1U : 0U;
+  }
+  return have + std::max(configuration_.q1(), configuration_.q2()) >
+         configuration_.members().size();
+}
+
+/// Invariant 13: no promise and no vote is lost, and no number goes back.
+void Checker::on_install(NodeId node, const log::InstallWrite& install) {
+  NodeView& view = nodes_.at(node);
+  const log::StateNumbers& numbers = install.numbers;
+  const auto wrong = [&](const std::string& what) {
+    violated(13,
+             node_name(node) + " installs a snapshot at " + slot_name(numbers.chosen_end) + what);
+  };
+  if (numbers.chosen_end <= view.numbers.chosen_end) wrong(", and has applied as much");
+  if (!snapshots_.contains(numbers.chosen_end)) wrong(", which nobody has taken");
+  const auto state = states_.find(numbers.chosen_end);
+  if (state == states_.end() || state->second != numbers) wrong(", and has another state then");
+  if (!known_in_each_quorum(numbers.chosen_end)) wrong(", below which too few know the slots");
+  const Image& image = view.disk->synced;
+  if (image.promised < view.promised) wrong(", and lowers its promise");
+  for (const auto& [slot, ballot] : view.votes_left) {
+    if (slot < image.holding.first_slot) continue;
+    if (!image.slots.contains(slot)) wrong(", and loses its vote at " + slot_name(slot));
+  }
+  if (image.holding.slots_begin != numbers.chosen_end) wrong(", and believes its votes below");
+  view.numbers = numbers;
+}
+
+/// Invariant 13: what is copied is what was chosen.
+void Checker::on_copy(NodeId node, const log::CopyWrite& copy) const {
+  for (const paxos::SlotRecord& record : copy.records) {
+    const SlotView* view = find(record.slot);
+    if (view != nullptr && view->chosen && same(*view->chosen, record.value)) continue;
+    violated(13, node_name(node) + " copies what was not chosen at " + slot_name(record.slot));
+  }
 }
 
 /// Two nodes that take one at the same slot take the same.
@@ -73,30 +144,36 @@ void Checker::on_snapshot(NodeId node, const Snapshot& snapshot) {
 
 void Checker::check_disk(NodeId node) const {
   const Image& image = nodes_.at(node).disk->synced;
+  const Slot first = std::max(image.holding.first_slot, image.holding.slots_begin);
   for (const auto& [slot, record] : image.slots) {
     if (slot >= image.numbers.chosen_end) break;
+    if (slot < first) continue;  // It is not known what they are.
     const SlotView* view = find(slot);
     const bool chosen = view != nullptr && view->chosen && same(*view->chosen, record.value);
     if (!chosen)
       violated(6,
                node_name(node) + " holds another value than the chosen one at " + slot_name(slot));
   }
-  const Slot first = image.holding.first_slot;
   for (Slot slot = first; slot < image.numbers.chosen_end; ++slot) {
     if (image.slots.contains(slot)) continue;
     violated(14, node_name(node) + " has lost " + slot_name(slot) + ", which it keeps");
   }
-  if (!image.slots.empty() && image.slots.begin()->first < first) {
+  if (!image.slots.empty() && image.slots.begin()->first < image.holding.first_slot) {
     violated(14, node_name(node) + " keeps slots that it has given up");
   }
   check_runs(node, image);
   // Whole runs go: what is kept may begin before the trim point.
   std::uint64_t next_lsn = log_.after(first).next_lsn.value;
-  if (next_lsn > image.numbers.first_lsn.value) {
+  const bool copied = image.holding.slots_begin <= image.holding.first_slot;
+  if (!copied && image.holding.entries_begin.value != next_lsn) {
+    violated(13, node_name(node) + " does not know which entries it lacks");
+  }
+  if (copied && next_lsn > image.numbers.first_lsn.value) {
     violated(14, node_name(node) + " has lost entries from LSN " +
                      std::to_string(image.numbers.first_lsn.value) + " on");
   }
   for (const auto& [lsn, row] : image.index) {
+    if (row.slot < first) continue;
     if (lsn.value != next_lsn) {
       violated(11, node_name(node) + " has no index for LSN " + std::to_string(next_lsn));
     }
@@ -154,12 +231,15 @@ void Checker::check_runs(NodeId node, const Image& image) const {
   std::uint64_t number = std::max<std::uint64_t>(log::run_of(image.holding.first_slot), 1);
   for (const auto& [key, row] : image.runs) {
     const ModelLog::Numbers& model = log_.after({key * log::kRunSlots});
+    // Between what it had and the runs of a snapshot there may be a gap.
+    if (key > number && image.holding.generation > 1) number = key;
     if (key != number++) violated(13, node_name(node) + " lacks the row of a run");
     if (row.next_lsn != model.next_lsn || row.log_time_us != model.log_time_us) {
       violated(13, node_name(node) + " notes of run " + std::to_string(key) +
                        " what it did not begin with");
     }
-    const auto digest = run_digest(image, key - 1);
+    const bool known = log::begin_of_run(key - 1) >= image.holding.slots_begin;
+    const auto digest = known ? run_digest(image, key - 1) : std::nullopt;
     if (digest && *digest != row.digest) {
       violated(13, node_name(node) + " has another digest of run " + std::to_string(key - 1));
     }

@@ -184,7 +184,8 @@ std::string_view name_of(Outcome outcome) {
        "trimmed",   "session_expired", "shutting_down",
        "unknown",   "resend",          "skipped",
        "forgotten", "corrupt",         "out_of_range",
-       "held",      "not_found",       "too_many"};
+       "held",      "not_found",       "too_many",
+       "elsewhere"};
   return kNames.at(static_cast<std::size_t>(outcome));
 }
 

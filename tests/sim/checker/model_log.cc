@@ -1,5 +1,7 @@
 #include "tests/sim/checker/model_log.h"
 
+#include "log/format/rows.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -171,6 +173,7 @@ void ModelLog::apply(const paxos::Value& value) {
       }
     }
   }
+  numbers_.log_bytes += log::slot_bytes(value.size());
   after_.push_back(numbers_);
 }
 

@@ -22,6 +22,7 @@ class ModelLog {
     Lsn first_lsn{1};
     std::uint64_t log_time_us = 0;
     std::uint64_t stamp_us = 0;
+    std::uint64_t log_bytes = 0;  // Of all slots.
 
     bool operator==(const Numbers&) const = default;
   };

@@ -35,6 +35,7 @@ void Txn::apply(Image& image) const {
   if (trim) {
     Slot& first = image.holding.first_slot;
     first = std::max(first, trim->slot_end);
+    image.holding.snapshot = std::max(image.holding.snapshot, trim->snapshot);
     image.slots.erase(image.slots.begin(), image.slots.lower_bound(first));
     image.rotten.erase(image.rotten.begin(), image.rotten.lower_bound(first));
     image.index.erase(image.index.begin(), image.index.lower_bound(trim->lsn_end));
@@ -103,6 +104,7 @@ void Txn::add_trim(const log::TrimWrite& write) {
   if (!trim) trim = write;
   trim->slot_end = std::max(trim->slot_end, write.slot_end);
   trim->lsn_end = std::max(trim->lsn_end, write.lsn_end);
+  trim->snapshot = std::max(trim->snapshot, write.snapshot);
 }
 
 void Txn::add_install(const Snapshot& snapshot, const log::Holding& holding,
@@ -127,6 +129,7 @@ void Txn::add_install(const Snapshot& snapshot, const log::Holding& holding,
   own.entries_begin = install->numbers.next_lsn;
   own.begin_digest = install->numbers.run_digest;
   own.generation = generation;
+  own.snapshot = install->numbers.chosen_end;
 }
 
 Txn Txn::take() {
@@ -147,10 +150,10 @@ Snapshot snapshot_of(const Image& image) {
   const auto must = [](const Result<void>& done) { STELE_CHECK(done.has_value()); };
   must(packer.add(image.numbers));
   for (const auto& [number, row] : image.runs) {
-    // The next one begins in what is trimmed, too: nobody needs this one.
-    const auto next = image.runs.find(number + 1);
-    const bool trimmed =
-        next != image.runs.end() && next->second.next_lsn <= image.numbers.first_lsn;
+    // A later one begins in what is trimmed, too: nobody needs this one.
+    const bool trimmed = std::any_of(
+        image.runs.upper_bound(number), image.runs.end(),
+        [&](const auto& later) { return later.second.next_lsn <= image.numbers.first_lsn; });
     if (!trimmed) must(packer.add(row));
   }
   for (const auto& [at, bytes] : image.rows) must(packer.add(at.first, at.second, bytes));
@@ -180,11 +183,13 @@ void Disk::add(Snapshot snapshot) {
   if (on_snapshot) on_snapshot(snapshot);
   const Slot slot = snapshot.info.slot;
   snapshots[slot] = std::move(snapshot);
-  if (snapshots.size() > 2) snapshots.erase(snapshots.begin());
+  for (auto at = snapshots.begin(); snapshots.size() > 2 && at != std::prev(snapshots.end(), 2);) {
+    at = at->first == kept ? std::next(at) : snapshots.erase(at);
+  }
 }
 
-void Disk::lose_power(std::size_t kept) {
-  unsynced.resize(std::min(kept, unsynced.size()));
+void Disk::lose_power(std::size_t survive) {
+  unsynced.resize(std::min(survive, unsynced.size()));
   sync();
   cached = synced;
 }

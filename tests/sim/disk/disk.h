@@ -68,7 +68,8 @@ struct Disk {
   Image cached;               ///< What a process sees: synced and then unsynced.
   std::vector<Txn> unsynced;  ///< Survives the process only.
   std::uint64_t free_bytes = UINT64_MAX;
-  std::map<Slot, Snapshot> snapshots;          ///< The last two.
+  std::map<Slot, Snapshot> snapshots;  ///< The last two, and `kept`.
+  Slot kept;
   Snapshot received;                           ///< As far as it has come.
   std::map<Slot, Snapshot> asked_for;          ///< What those must be that are not taken yet.
   std::function<void(const Txn&)> on_durable;  ///< Told of each transaction, in order.
@@ -78,8 +79,8 @@ struct Disk {
   void add(Snapshot snapshot);
   /// Everything written so far becomes durable.
   void sync();
-  /// Only the first `kept` of the unsynced transactions had reached the medium.
-  void lose_power(std::size_t kept);
+  /// Only the first `survive` of the unsynced transactions had reached the medium.
+  void lose_power(std::size_t survive);
   void rot(Slot slot);
   void rot_promise();
 };

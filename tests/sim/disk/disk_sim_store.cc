@@ -176,20 +176,27 @@ std::size_t LmdbSimStore::finish_commit() {
   return told;
 }
 
-/// A snapshot of the files is that of the model.
+/// A snapshot of the files is that of the model, or one that another node has given it.
 void LmdbSimStore::compare_snapshots() {
-  const auto& newest = real_->snapshots().newest;
-  if (!newest || disk_.snapshots.contains(newest->slot)) return;
-  const auto expected = disk_.asked_for.find(newest->slot);
-  const bool same =
-      expected != disk_.asked_for.end() && expected->second.info.digest == newest->digest;
-  if (!same) {
-    throw Violation("13", "the snapshot in the files at slot " +
-                              std::to_string(newest->slot.value) + " is " +
-                              (expected == disk_.asked_for.end() ? "none that was asked for"
-                                                                 : "not that of the state"));
+  for (const log::SnapshotInfo& kept : real_->snapshots().kept) {
+    if (disk_.snapshots.contains(kept.slot)) continue;
+    const auto expected = disk_.asked_for.find(kept.slot);
+    if (expected != disk_.asked_for.end() && expected->second.info.digest != kept.digest) {
+      throw Violation("13", "the snapshot in the files at slot " + std::to_string(kept.slot.value) +
+                                " is not that of the state");
+    }
+    if (const auto snapshot = read_file(kept.slot)) disk_.add(*snapshot);
   }
-  disk_.add(expected->second);
+}
+
+std::optional<Snapshot> LmdbSimStore::read_file(Slot slot) const {
+  const auto file = log::SnapshotFile::open(log::snapshot_path(files_.directory, slot));
+  if (!file) return std::nullopt;
+  Snapshot snapshot{file->info(), file->manifest(), {}};
+  for (std::size_t i = 0; i < file->manifest().pieces.size(); ++i) {
+    snapshot.pieces.push_back(must(file->read(i), "a piece"));
+  }
+  return snapshot;
 }
 
 void LmdbSimStore::sync_out_of_order(Random& random) {
@@ -274,14 +281,10 @@ void LmdbSimStore::install(Slot slot, std::function<void(Result<void>)> done) {
   real_->install(slot, std::move(done));
   loop_.post([this, slot, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.lock() || !real_) return;
-    const auto file = log::SnapshotFile::open(log::snapshot_path(files_.directory, slot));
-    if (!file) return;  // Nor has the real one.
-    Snapshot snapshot;
-    for (std::size_t i = 0; i < file->manifest().pieces.size(); ++i) {
-      snapshot.pieces.push_back(must(file->read(i), "a piece"));
-    }
+    const auto snapshot = read_file(slot);
+    if (!snapshot) return;  // Nor has the real one.
     const log::Holding& own = real_->holding();
-    waiting_.add_install(snapshot, own, own.generation + 1);
+    waiting_.add_install(*snapshot, own, own.generation + 1);
   });
 }
 

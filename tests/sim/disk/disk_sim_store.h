@@ -85,6 +85,10 @@ class LmdbSimStore final : public SimStore {
   [[nodiscard]] const log::StateNumbers& readable() const override { return real_->readable(); }
   [[nodiscard]] const log::Holding& holding() const override { return real_->holding(); }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return real_->snapshots(); }
+  void keep_snapshot(Slot slot) override {
+    disk_.kept = slot;
+    real_->keep_snapshot(slot);
+  }
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override {
     real_->read_snapshot(slot, digest, part, std::move(done));
@@ -108,6 +112,7 @@ class LmdbSimStore final : public SimStore {
       : loop_(loop), disk_(disk), files_(files), hooks_(std::move(hooks)), random_(random) {}
   void sync_out_of_order(Random& random);
   void compare_snapshots();
+  [[nodiscard]] std::optional<Snapshot> read_file(Slot slot) const;
 
   net::Loop& loop_;
   Disk& disk_;

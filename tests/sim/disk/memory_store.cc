@@ -22,7 +22,7 @@ MemoryStore::MemoryStore(net::Loop& loop, Disk& disk, Hooks hooks)
   identity_ = disk_.cached.identity;
   history_ = disk_.cached.history;
   commits_found_ = commits_ = disk_.cached.commits;
-  if (!disk_.snapshots.empty()) snapshots_.newest = disk_.snapshots.rbegin()->second.info;
+  report_snapshots();
 }
 
 void MemoryStore::post(std::function<void()> task) {
@@ -93,9 +93,14 @@ void MemoryStore::take_snapshot() {
     taking_snapshot_ = false;
     disk_.add(snapshot);
     ++snapshots_.taken;
-    snapshots_.newest = snapshot.info;
+    report_snapshots();
     snapshots_.why_given_up.clear();
   });
+}
+
+void MemoryStore::report_snapshots() {
+  snapshots_.kept.clear();
+  for (const auto& [slot, snapshot] : disk_.snapshots) snapshots_.kept.push_back(snapshot.info);
 }
 
 void MemoryStore::read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
@@ -134,8 +139,8 @@ void MemoryStore::add_piece(std::vector<std::byte> piece, std::function<void(Res
       Snapshot complete = std::exchange(received, {});
       complete.info = {complete.manifest.head.slot, complete.manifest.digest(),
                        complete.manifest.content_bytes(), 0};
-      snapshots_.newest = complete.info;
       disk_.add(std::move(complete));
+      report_snapshots();
     }
     done({});
   });

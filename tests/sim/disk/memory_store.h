@@ -71,6 +71,7 @@ class MemoryStore final : public SimStore {
   [[nodiscard]] const log::StateNumbers& readable() const override { return readable_; }
   [[nodiscard]] const log::Holding& holding() const override { return holding_; }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return snapshots_; }
+  void keep_snapshot(Slot slot) override { disk_.kept = slot; }
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override;
   void begin_fetch(log::SnapshotManifest manifest,
@@ -107,6 +108,7 @@ class MemoryStore final : public SimStore {
   }
   void want_commit();
   void take_snapshot();
+  void report_snapshots();
   [[nodiscard]] log::SlotsRead read(Slot begin, Slot end, std::size_t bytes_max) const;
 
   net::Loop& loop_;

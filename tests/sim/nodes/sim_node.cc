@@ -51,6 +51,9 @@ void SimNode::event(EventLevel, std::string_view name, std::initializer_list<Eve
       {"gone_back", Path::nodes_gone_back},
       {"diverged", Path::nodes_diverged},
       {"space_low", Path::full_disks},
+      {"needs_snapshot", Path::snapshots_needed},
+      {"snapshot_installed", Path::snapshots_installed},
+      {"slots_copied", Path::copies_complete},
       {"chosen_slot_unserved", Path::ballots_without_who_is_ahead}};
   const auto path = kEventPaths.find(name);
   if (path != kEventPaths.end()) world_.coverage.count(path->second);
@@ -86,6 +89,7 @@ void SimNode::start() {
   options.limits.waiting_bytes_max = plan.waiting_bytes_max;
   options.limits.time_slot_every = ms(plan.time_slot_every_ms);
   options.piece_bytes_max = plan.piece_bytes_max;
+  options.keep_for_members_bytes = plan.keep_for_members_bytes;
   options.snapshots = {plan.snapshot_every_bytes, plan.snapshot_every_bytes / 4, ms(500)};
   if (plan.sessions_max != 0) {
     options.sections = log::known_sections({plan.sessions_max, plan.session_idle_ms * 1000, 1, 2});
@@ -293,9 +297,12 @@ void SimNode::rot_vote(Random& random) {
 
 void SimNode::rot_chosen(Random& random) {
   const Image& image = disk_.synced;
-  if (image.numbers.chosen_end == Slot{1}) return;
+  const Slot slot{
+      random.between(1, std::max<std::uint64_t>(image.numbers.chosen_end.value, 2) - 1)};
+  const auto found = image.slots.lower_bound(slot);
+  if (found == image.slots.end() || found->first >= image.numbers.chosen_end) return;
   world_.coverage.count(Path::rotten_chosen_records);
-  disk_.rot({random.between(1, image.numbers.chosen_end.value - 1)});
+  disk_.rot(found->first);
 }
 
 void SimNode::wipe() {

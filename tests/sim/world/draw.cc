@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "tests/sim/world/absence.h"
 #include "tests/sim/world/plan.h"
 #include "tests/sim/world/random.h"
 
@@ -84,11 +85,16 @@ class Drawing {
     plan_.sharers = dice < 2 ? 0 : 2 * dice - 3;
     plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
     if (random_.fork(6).chance(15)) a_small_table_of_sessions();
+    what_is_kept();
+    Random several = random_.fork(8);
+    if (several.chance(40)) plan_.commits_at_once = several.between(2, 8);
+  }
+
+  void what_is_kept() {
     const bool takes = random_.fork(10).chance(50);
     if (takes) plan_.snapshot_every_bytes = random_.fork(11).between(4 << 10, 100 << 10);
     if (Random kept = random_.fork(9); kept.chance(40)) plan_.keep_percent = 1 + kept.below(10);
-    Random several = random_.fork(8);
-    if (several.chance(40)) plan_.commits_at_once = several.between(2, 8);
+    if (random_.fork(12).chance(70)) plan_.keep_for_members_bytes = random_.fork(13).below(50'000);
   }
 
   /// Clients that end without closing their sessions fill a small table, which lets idle ones go.
@@ -127,7 +133,7 @@ class Drawing {
       for (std::uint64_t at = 1; at < 40; at += random_.between(1, 20)) add(at, Kind::power);
     }
     heal();
-    if (random_.chance(8)) leaders_that_come_back();
+    if (random_.chance(8)) draw_leaders_that_come_back(plan_, random_);
     // From streams of their own, as above.
     if (Random lost = random_.fork(7); lost.chance(8)) lost_accepts(lost);
     Random slow = random_.fork(3);
@@ -259,22 +265,6 @@ class Drawing {
     plan_.faults.push_back({4500, Kind::slow_disk, node, 0, 30'000, random.between(100, 400)});
   }
 
-  /// All nodes are alone for so long that the leader stops; the same node may lead next.
-  void leaders_that_come_back() {
-    plan_.faults.clear();
-    plan_.cursed_percent = 0;
-    plan_.operations = 1000;
-    plan_.in_flight = pick({3, 10});
-    plan_.attempt_timeout_ms = pick({700, 3000});
-    const std::uint64_t timeout = plan_.election_timeout_ms;
-    for (std::uint64_t at = 5 * timeout; at < plan_.horizon_ms; at += timeout * pick({3, 4, 10})) {
-      const std::uint64_t ms = timeout * pick({1, 2, 2});
-      for (std::uint64_t id = 1; id <= plan_.nodes; ++id) {
-        plan_.faults.push_back({at, Kind::split, id, 0, ms, std::uint64_t{1} << (id - 1)});
-      }
-    }
-  }
-
   /// A leader has been replaced and does not know it. Little else goes wrong; one client writes now
   /// and then, and another one reads all the time.
   void reads_of_an_old_leader() {
@@ -395,6 +385,13 @@ class Drawing {
 
 }  // namespace
 
-Plan draw_plan(std::uint64_t seed) { return Drawing(seed).draw(); }
+Plan draw_plan(std::uint64_t seed) {
+  Plan plan = Drawing(seed).draw();
+  Random away = Random(seed).fork(3);
+  const auto differs = [](const Fault& fault) { return fault.kind == Kind::differ; };
+  const bool apart = is_slow(plan) || std::ranges::any_of(plan.faults, differs);
+  if (plan.nodes > 2 && !apart && away.chance(12)) draw_absences(plan, away);
+  return plan;
+}
 
 }  // namespace stele::sim

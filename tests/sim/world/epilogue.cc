@@ -138,7 +138,8 @@ void Epilogue::require_whole_logs() {
   for (const auto& node : world_.nodes) {
     if (!healed(*node) || node->outcast()) continue;
     const Time until = world_.scheduler.now() + seconds(20);
-    world_.clients.front()->scan(node->id(), world_.checker.log().last().first_lsn, world_.checker.log().last().next_lsn);
+    world_.clients.front()->scan(node->id(), world_.checker.log().last().first_lsn,
+                                 world_.checker.log().last().next_lsn);
     while (world_.clients.front()->scanning()) {
       if (world_.scheduler.now() >= until) {
         throw Violation("12", name_of(*node) + " does not serve the whole log");
@@ -212,7 +213,8 @@ void Epilogue::check_end(Time start) {
   const auto wrong = test::check(world_.history, {world_.checker.log().entries()});
   if (!wrong.empty()) throw Violation("users", wrong.front());
   for (const test::Trimmed& told : world_.history.trimmed) {
-    if (told.from < told.first && told.first <= world_.checker.log().last().first_lsn.value) continue;
+    if (told.from < told.first && told.first <= world_.checker.log().last().first_lsn.value)
+      continue;
     throw Violation("14", "a reader was told that LSN " + std::to_string(told.from) +
                               " is trimmed, and that the log begins at " +
                               std::to_string(told.first));

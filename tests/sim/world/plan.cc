@@ -68,6 +68,7 @@ constexpr std::array kSettings = {
     Setting{"condition_percent", &Plan::condition_percent},
     Setting{"close_percent", &Plan::close_percent},
     Setting{"snapshot_every_bytes", &Plan::snapshot_every_bytes},
+    Setting{"keep_for_members_bytes", &Plan::keep_for_members_bytes},
     Setting{"keep_percent", &Plan::keep_percent},
     Setting{"horizon_ms", &Plan::horizon_ms},
     Setting{"cursed_percent", &Plan::cursed_percent},

@@ -96,6 +96,7 @@ World::World(const Plan& plan, std::ostream* trace)
       std::make_unique<Checker>(*configuration, plan_.window,
                                 std::min<std::size_t>(8 << 20, plan_.reserve_bytes / 8), coverage_);
   witness_ = std::make_unique<Witness>(*checker_, coverage_);
+  checker_->set_keep_for_members(plan_.keep_for_members_bytes);
   if (plan_.sessions_max != 0) {
     checker_->set_sessions(plan_.sessions_max, plan_.session_idle_ms * 1000);
   }

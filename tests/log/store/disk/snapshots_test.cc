@@ -94,8 +94,8 @@ TEST_SUITE("log.snapshots") {
     CHECK(rows_of(bench.path(30)).value() == 4);  // The numbers, and the sessions.
     CHECK(bench.snapshots.bytes() == 2 * std::filesystem::file_size(bench.path(30)));
     const Snapshots again(bench.directory.path(), kTestTables, false);
-    CHECK(again.newest()->slot == Slot{30});
-    CHECK(again.newest()->digest == SnapshotFile::open(bench.path(30))->manifest().digest());
+    CHECK(again.kept().back().slot == Slot{30});
+    CHECK(again.kept().back().digest == SnapshotFile::open(bench.path(30))->manifest().digest());
     CHECK(again.why_removed().empty());
   }
 
@@ -132,13 +132,13 @@ TEST_SUITE("log.snapshots") {
     std::ofstream(snapshots_directory(bench.directory.path()) + "/unfinished") << "some bytes";
     {
       const Snapshots again(bench.directory.path(), kTestTables, false);
-      CHECK(again.newest()->slot == Slot{10});
+      CHECK(again.kept().back().slot == Slot{10});
       CHECK(again.why_removed().find("snapshots/20 is no snapshot") != std::string::npos);
       CHECK(bench.files() == 1);
     }
     std::filesystem::rename(bench.path(10), bench.path(11));  // Not that of its name.
     const Snapshots again(bench.directory.path(), kTestTables, false);
-    CHECK_FALSE(again.newest());
+    CHECK(again.kept().empty());
     CHECK(again.why_removed().find("another slot") != std::string::npos);
   }
 
@@ -150,7 +150,7 @@ TEST_SUITE("log.snapshots") {
     REQUIRE_FALSE(taken);
     CHECK(taken.error().code == Errc::no_space);
     CHECK(bench.files() == 1);
-    CHECK(bench.snapshots.newest()->slot == Slot{10});
+    CHECK(bench.snapshots.kept().back().slot == Slot{10});
     CHECK(bench.take(30));  // The next one is taken.
   }
 
