@@ -77,7 +77,8 @@ void write_trim(const TrimWrite& trim, Holding& holding, Redo& redo) {
 /// What was copied may have been trimmed meanwhile.
 void write_copy(const CopyWrite& copy, Holding& holding, ValuesAside& aside, Redo& redo) {
   for (const paxos::SlotRecord& record : copy.records) {
-    if (record.slot >= holding.first_slot) write_record(record, aside, redo);
+    if (record.slot < holding.first_slot) continue;
+    write_record(record, aside, redo);
   }
   for (const IndexRow& row : copy.index) {
     if (row.slot < holding.first_slot) continue;
