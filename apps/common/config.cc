@@ -28,6 +28,7 @@ void for_each_key(Settings& settings, Numbers numbers, Texts texts) {
   numbers("entry-bytes-max", settings.entry_bytes_max);
   numbers("disk-bytes-max", settings.disk_bytes_max);
   numbers("disk-reserve-bytes", settings.disk_reserve_bytes);
+  numbers("keep-for-members-bytes", settings.keep_for_members_bytes);
   numbers("fetch-bytes-per-second", settings.fetch_bytes_per_second);
   numbers("memory-bytes-max", settings.memory_bytes_max);
   numbers("election-timeout-ms", settings.election_timeout_ms);
@@ -89,6 +90,7 @@ void Settings::fill_from(const Settings& below) {
   take(entry_bytes_max, below.entry_bytes_max);
   take(disk_bytes_max, below.disk_bytes_max);
   take(disk_reserve_bytes, below.disk_reserve_bytes);
+  take(keep_for_members_bytes, below.keep_for_members_bytes);
   take(fetch_bytes_per_second, below.fetch_bytes_per_second);
   take(memory_bytes_max, below.memory_bytes_max);
   take(election_timeout_ms, below.election_timeout_ms);
@@ -245,6 +247,7 @@ Result<Config> make_config(const Settings& settings) {
   take(node.entry_bytes_max, settings.entry_bytes_max);
   take(node.disk_bytes_max, settings.disk_bytes_max);
   take(node.disk_reserve_bytes, settings.disk_reserve_bytes);
+  take(node.keep_for_members_bytes, settings.keep_for_members_bytes);
   take(node.fetch_bytes_per_second, settings.fetch_bytes_per_second);
   take(node.memory_bytes_max, settings.memory_bytes_max);
   const auto ms = [](std::uint64_t number) {  // No overflow; as much is refused below.

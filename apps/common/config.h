@@ -27,6 +27,7 @@ struct Settings {
   std::optional<std::uint64_t> entry_bytes_max;
   std::optional<std::uint64_t> disk_bytes_max;
   std::optional<std::uint64_t> disk_reserve_bytes;
+  std::optional<std::uint64_t> keep_for_members_bytes;
   std::optional<std::uint64_t> fetch_bytes_per_second;
   std::optional<std::uint64_t> memory_bytes_max;
   std::optional<std::uint64_t> election_timeout_ms;

@@ -32,6 +32,14 @@ int verify(const std::string& data) {
     std::printf("trimmed      slots below %llu are gone\n",
                 number(report->holding.first_slot.value));
   }
+  if (report->holding.slots_begin > report->holding.first_slot) {
+    std::printf("copying      slots below %llu are not all here\n",
+                number(report->holding.slots_begin.value));
+  }
+  for (const log::SnapshotInfo& snapshot : report->snapshots) {
+    std::printf("snapshot     at slot %llu, %llu bytes, digest %016llx\n",
+                number(snapshot.slot.value), number(snapshot.bytes), number(snapshot.digest));
+  }
   for (const auto& [name, rows] : report->rows) {
     std::printf("%-12s %llu\n", name.c_str(), number(rows));
   }

@@ -50,6 +50,10 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--disk-reserve-bytes", s.disk_reserve_bytes,
                  "Below this much free space appends get no_space (default: 256 MiB)")
       ->check(number);
+  app.add_option("--keep-for-members-bytes", s.keep_for_members_bytes,
+                 "So much of what is trimmed stays for members that lack it; those that lack more "
+                 "get a snapshot (default: 1 GiB)")
+      ->check(number);
   app.add_option("--fetch-bytes-per-second", s.fetch_bytes_per_second,
                  "How fast a node that was away catches up, at most (default: 220000000)")
       ->check(number);

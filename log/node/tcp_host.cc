@@ -124,6 +124,7 @@ Host::Options TcpHost::host_options() const {
   options.clients_max = options_.clients_max;
   options.inbound_max = options_.inbound_max;
   options.disk_reserve_bytes = *options_.disk_reserve_bytes;
+  options.keep_for_members_bytes = options_.keep_for_members_bytes;
   options.fetch_bytes_per_second = options_.fetch_bytes_per_second;
   options.limits.waiting_bytes_max = shares.waiting;
   options.in_flight_bytes_max = shares.in_flight;

@@ -20,7 +20,9 @@ class Trimmer {
  public:
   /// `propose` takes a leader's command; what it drops comes again.
   Trimmer(Store& store, std::function<void(const RetainCommand&)> propose)
-      : store_(store), propose_(std::move(propose)) {}
+      : store_(store), propose_(std::move(propose)) {
+    if (store_.holding().first_slot == Slot{1}) counted_from_ = Slot{1};
+  }
 
   /// What stays although it is trimmed.
   struct Bounds {
@@ -38,7 +40,7 @@ class Trimmer {
   /// Of the slots that the store keeps, as slot_bytes() counts: as it was last found out, which may
   /// be some runs too many. Nothing as long as it was never found out.
   [[nodiscard]] std::optional<std::uint64_t> retained_bytes(const StateNumbers& numbers) const {
-    if (counted_from_ == Slot{1} && store_.holding().first_slot != Slot{1}) return std::nullopt;
+    if (!counted_from_) return std::nullopt;
     return numbers.log_bytes - bytes_before_;
   }
 
@@ -67,7 +69,7 @@ class Trimmer {
   bool waits_for_snapshot_ = false;
   bool gave_up_ = false;  // Since it was looked whether all is settled.
   Slot asked_end_;        // The store has been asked to give up the slots below.
-  Slot counted_from_{1};
+  std::optional<Slot> counted_from_;
   std::uint64_t bytes_before_ = 0;  // Of all slots below counted_from_.
   bool counting_ = false;
   std::optional<Time> unsettled_since_;

@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "bench/cluster/cluster.h"
 
@@ -159,6 +161,75 @@ TEST_SUITE("cluster.trim") {
     }
     cluster.start_all();
     CHECK(cluster.read_log(1) == std::vector<std::string>{"next"});
+  }
+
+  TEST_CASE("a follower that was away past the trim point comes back, and has every kept entry") {
+    Cluster cluster(3, {"--keep-for-members-bytes", "1000"});
+    cluster.start_all();
+    append_one_by_one(cluster, 1, 600);
+    REQUIRE(cluster.settle());
+    const std::uint64_t away = cluster.leader() == 3 ? 2 : 3;
+    cluster.kill(away);
+    append_one_by_one(cluster, 601, 2400);
+    REQUIRE(cluster.stele({"trim", "--before", "2001"}).exit_code == 0);
+    // The others have given up what it lacks.
+    REQUIRE(eventually([&] {
+      const auto nodes = cluster.status();
+      return std::ranges::all_of(nodes, [&](const NodeStatus& node) {
+        // About 160 for each slot; of what is trimmed two runs at most.
+        return !node.reachable || node.answer.retained_bytes < 160 << 10;
+      });
+    }));
+    // A start takes over what only their journals knew.
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      if (id != away) cluster.kill(id);
+    }
+    for (std::uint64_t id = 1; id <= 3; ++id) cluster.start(id);
+    REQUIRE(cluster.settle());
+    std::vector<std::string> kept;
+    for (int i = 2001; i <= 2400; ++i) kept.push_back(std::to_string(i));
+    CHECK(cluster.read_log(away) == kept);
+    CHECK(has(cluster.log(away), "snapshot_installed"));
+    // It serves the others in turn, and all of it is its own.
+    append_one_by_one(cluster, 2401, 2500);
+    REQUIRE(eventually([&] { return has(cluster.log(away), "slots_copied"); }));
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      if (id != away) cluster.kill(id);
+    }
+    for (int i = 2401; i <= 2500; ++i) kept.push_back(std::to_string(i));
+    CHECK(cluster.read_log(away) == kept);
+    cluster.process(away).signal(SIGTERM);
+    CHECK(cluster.process(away).wait() == 0);
+    CHECK(first_slot(cluster, away) > 600);
+  }
+
+  TEST_CASE("the snapshots of all nodes are the same, and a damaged one is found and made anew") {
+    Cluster cluster(3);
+    cluster.start_all();
+    append_one_by_one(cluster, 1, 700);
+    REQUIRE(cluster.stele({"trim", "--before", "650"}).exit_code == 0);
+    const auto same = [&] {
+      const auto nodes = cluster.status();
+      return std::ranges::all_of(nodes, [&](const NodeStatus& node) {
+        return node.reachable && node.answer.snapshot_slot != Slot{} &&
+               node.answer.snapshot_slot == nodes.front().answer.snapshot_slot &&
+               node.answer.snapshot_digest == nodes.front().answer.snapshot_digest;
+      });
+    };
+    REQUIRE(eventually(same));
+    const std::string slot = std::to_string(cluster.status().front().answer.snapshot_slot.value);
+    cluster.kill(1);
+    const std::string path = cluster.data(1) + "/snapshots/" + slot;
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+    const Run verified = cluster.stele({"verify", "--data", cluster.data(1)});
+    CHECK(verified.exit_code != 0);
+    CHECK(has(verified.out, "the snapshot at slot " + slot + " is damaged"));
+    cluster.start(1);
+    append_one_by_one(cluster, 701, 1400);
+    REQUIRE(cluster.stele({"trim", "--before", "1350"}).exit_code == 0);
+    REQUIRE(eventually(
+        [&] { return same() && cluster.status().front().answer.snapshot_slot > Slot{700}; }));
+    CHECK(has(cluster.log(1), "snapshot_given_up"));
   }
 
   TEST_CASE("the disk holds what is retained and little more") {

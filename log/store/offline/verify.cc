@@ -10,6 +10,7 @@
 #include "log/store/disk/data_directory.h"
 #include "log/store/files/journaled.h"
 #include "log/store/files/lmdb.h"
+#include "log/store/files/snapshot_file.h"
 #include "log/store/files/table_reads.h"
 #include "log/store/files/value_log.h"
 #include "log/store/redo.h"
@@ -246,6 +247,49 @@ Result<VerifyReport> verify_tables(Lmdb::Txn& txn, ValueReader& values, const Se
   return report;
 }
 
+/// A snapshot is whole, and holds a state.
+Result<void> check_snapshot(const SnapshotFile& file, const Sections& sections,
+                            std::uint64_t cluster_id) {
+  StateNumbers numbers;
+  std::vector<Row> rows;
+  auto read = file.for_each_row([&](Row&& row) -> Result<void> {
+    if (row.table == Table::runs) {
+      const auto run = run_of(row);
+      return run ? Result<void>() : forward(run);
+    }
+    if (row.table != Table::meta) {
+      rows.push_back(std::move(row));
+      return {};
+    }
+    const auto found_numbers = numbers_of(row);
+    if (!found_numbers) return forward(found_numbers);
+    numbers = *found_numbers;
+    return {};
+  });
+  if (!read) return read;
+  if (file.manifest().head.cluster_id != cluster_id) {
+    return fail(Errc::corrupt, "it is of another cluster");
+  }
+  const auto state = LogState::load(sections, numbers, rows);
+  if (!state) return forward(state);
+  const std::string wrong = state->check();
+  return wrong.empty() ? Result<void>() : fail(Errc::corrupt, wrong);
+}
+
+void check_snapshots(const std::string& path, const Sections& sections, VerifyReport& report) {
+  for (const Slot slot : list_snapshots(path)) {
+    const auto file = SnapshotFile::open(snapshot_path(path, slot));
+    auto sound = file ? check_snapshot(*file, sections, report.identity.cluster_id)
+                      : Result<void>(forward(file));
+    if (sound) {
+      report.snapshots.push_back(file->info());
+    } else {
+      found(report, "the snapshot at slot " + std::to_string(slot.value) +
+                        " is damaged: " + sound.error().detail);
+    }
+  }
+}
+
 /// A copy of the tables in a directory of its own, for as long as it lives.
 class Copy {
  public:
@@ -319,7 +363,9 @@ Result<VerifyReport> verify_directory(const std::string& path, const Sections& s
     }
   }
   ValueReader values(path, /*believes_cache=*/false);
-  return verify_tables(*txn, values, sections);
+  auto report = verify_tables(*txn, values, sections);
+  if (report) check_snapshots(path, sections, *report);
+  return report;
 }
 
 }  // namespace stele::log

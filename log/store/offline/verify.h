@@ -8,6 +8,7 @@
 
 #include "log/format/record.h"
 #include "log/state/log_state.h"
+#include "log/store/store.h"
 #include "paxos/base/result.h"
 
 namespace stele::log {
@@ -25,6 +26,7 @@ struct VerifyReport {
   std::uint64_t entries = 0;
   /// The rows of each section, by its name.
   std::vector<std::pair<std::string, std::uint64_t>> rows;
+  std::vector<SnapshotInfo> snapshots;  ///< Those that can be read, and are whole.
   std::vector<std::string> faults;  ///< One sentence each, the first kFaultsMax.
   std::uint64_t faults_found = 0;
 
