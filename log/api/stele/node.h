@@ -40,8 +40,8 @@ struct NodeOptions {
   /// disk_bytes_max. Nothing: an eighth of disk_bytes_max, up to 256 MiB, or the least that is
   /// allowed.
   std::optional<std::uint64_t> disk_reserve_bytes = {};
-  /// Trimmed slots stay, up to so many bytes of them, as long as another member lacks them; one that
-  /// lacks more gets a snapshot. None stay once free space is below the reserve. 0: none stay.
+  /// Trimmed slots stay, up to so many bytes of them, as long as another member lacks them; one
+  /// that lacks more gets a snapshot. None stay once free space is below the reserve.
   std::uint64_t keep_for_members_bytes = 1 << 30;
   /// How fast it fetches what it has missed, on average; at least 1 MB.
   std::uint64_t fetch_bytes_per_second = 220'000'000;
