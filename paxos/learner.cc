@@ -135,7 +135,9 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
   }
   hints_[source] = fetched.chosen_end;
   if (fetched.records.empty()) {
-    if (fetched.first_slot > fetched.slot_begin) beyond_.insert(source);
+    const bool beyond = fetched.first_slot > fetched.slot_begin;
+    if (beyond && fetched.slot_begin == chosen_end_) beyond_.insert(source);
+    if (!beyond) beyond_.erase(source);
     if (fetched.chosen_end <= fetched.slot_begin) {
       fetch_.reset();  // Not there yet, as its hint says by now.
     } else {
@@ -147,6 +149,7 @@ void Learner::on_fetched(Time now, NodeId source, const Fetched& fetched, Effect
       std::max(fetching_.timeout, std::min(fetch_patience_, kPatience * (now - fetch_->sent_at)));
   fetch_.reset();
   fetch_failures_ = 0;
+  if (moving_) return;
   std::size_t bytes = 0;
   for (const SlotRecord& record : fetched.records) bytes += record.value.size();
   fetched_until_ += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(

@@ -130,11 +130,14 @@ Result<SnapshotManifest> parse_tail(const SnapshotHead& head, std::span<const st
   while (reader.left() > kSnapshotTailEndBytes - kChecksumBytes) {
     const auto bytes = reader.get<std::uint64_t>();
     manifest.pieces.push_back({bytes, reader.get<std::uint64_t>()});
-    if (bytes > kSnapshotRowBytesMax) return damaged(what, "has a piece that is too long");
+    if (bytes == 0 || bytes > kSnapshotRowBytesMax) {
+      return damaged(what, "has a piece of no length, or of too much");
+    }
   }
   const auto count = reader.get<std::uint64_t>();
   const auto digest = reader.get<std::uint64_t>();
-  if (!reader.ok() || count != manifest.pieces.size() || digest != manifest.digest()) {
+  if (!reader.ok() || count == 0 || count != manifest.pieces.size() ||
+      digest != manifest.digest()) {
     return damaged(what, "is not what its end says");
   }
   return manifest;

@@ -205,6 +205,8 @@ void Group::on_report(NodeId from, const net::Report& report) {
   if (!report.points.empty() && !soundness_.is_outvoted(from)) {
     replica_->hear_of(from, report.points.front().chosen_end);
     replica_->on_durable_end(from, report.durable_end);
+  } else {
+    replica_->on_durable_end(from, {});
   }
 }
 

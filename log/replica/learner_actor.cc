@@ -124,14 +124,21 @@ void LearnerActor::install(Slot slot) {
 
 /// All that was applied must be durable before another state takes its place.
 void LearnerActor::go_on_installing() {
-  if (asked_install_ || reading_rows_ || !waiting_.empty()) return;
+  const bool handed_on = effects_.applied.empty() && effects_.repaired.empty() && waiting_.empty();
+  if (asked_install_ || reading_rows_ || !handed_on) return;
   if (unwritten_bytes_ != 0) write_state();
   store_.flush();
-  if (store_.readable().chosen_end < written_end_) return store_.settle();
+  if (store_.readable().chosen_end < written_end_ || store_.backlog_bytes() != 0) {
+    return store_.settle();
+  }
   asked_install_ = true;
   store_.install(installing_, [this, slot = installing_](const Result<void>& done) {
     if (ended_) return;
-    if (done) on_installed(slot);
+    if (done) {
+      on_installed(slot);
+    } else {
+      listener_.on_not_installed(slot, done.error());
+    }
     installing_ = {};
     learner_.set_moving(false);
     wake();
@@ -149,6 +156,7 @@ void LearnerActor::on_installed(Slot slot) {
   recent_ = RecentLog(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max_);
   trail_.add({state_.numbers().chosen_end, state_.numbers().hash});
   write_ = {};
+  unwritten_bytes_ = 0;
   written_end_ = slot;
   listener_.on_installed(slot);
 }

@@ -29,6 +29,8 @@ class LearnerListener : public virtual RoleListener {
   virtual void on_chosen_end(Slot chosen_end) = 0;
   /// No node that can be reached serves the slot chosen_end. `gone`: one of them has given it up.
   virtual void on_fetch_failed(bool gone) = 0;
+  /// The state stays what it was.
+  virtual void on_not_installed(Slot slot, const Error& why) = 0;
   /// The state is that of a snapshot from here on.
   virtual void on_installed(Slot chosen_end) = 0;
   /// The record of `slot` cannot be read.

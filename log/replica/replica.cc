@@ -97,7 +97,9 @@ void Replica::on_cannot_go_on(const Error& error) {
 
 void Replica::on_fetch_failed(bool gone) {
   // Without those who are ahead: only if nobody has a snapshot above it either.
-  if (gone) return catching_up_.want_snapshot(loop_.now(), state().numbers().chosen_end);
+  if (gone && !catching_up_.found_none()) {
+    return catching_up_.want_snapshot(loop_.now(), state().numbers().chosen_end);
+  }
   events_.event(EventLevel::warning, "chosen_slot_unserved",
                 {{"slot", state().numbers().chosen_end.value}});
   proposer_.on_fetch_failed();
@@ -105,6 +107,7 @@ void Replica::on_fetch_failed(bool gone) {
 
 void Replica::on_installed(Slot chosen_end) {
   events_.event(EventLevel::info, "snapshot_installed", {{"slot", chosen_end.value}});
+  catching_up_.on_installed();
   on_chosen_end(chosen_end);
 }
 
@@ -247,7 +250,7 @@ void Replica::tick() {
 void Replica::do_upkeep() {
   if (ended_ || halted()) return;
   const bool leads = proposer_.role().leads() && caught_up();
-  upkeep_.tick(loop_.now(), state(), leads, space_low_, !catching_up_.copying());
+  upkeep_.tick(loop_.now(), state(), leads, space_low_, !copying());
   catching_up_.set_offered(upkeep_.offered());
   proposer_.set_lacks_slots(catching_up_.fetches_snapshot() || learner_.installing());
   catching_up_.tick(

@@ -99,7 +99,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   /// As of Upkeep.
   void on_durable_end(NodeId node, Slot durable_end) { upkeep_.on_durable_end(node, durable_end); }
   /// As of CatchingUp.
-  [[nodiscard]] bool copying() const { return catching_up_.copying(); }
+  [[nodiscard]] bool copying() const { return catching_up_.copying(state().numbers()); }
   /// As of Trimmer.
   [[nodiscard]] std::uint64_t retained_bytes() const {
     return upkeep_.retained_bytes(state().numbers());
@@ -136,6 +136,10 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void on_applied(const LogState::Applied& applied) override { listener_.on_applied(applied); }
   void on_chosen_end(Slot chosen_end) override;
   void on_fetch_failed(bool gone) override;
+  void on_not_installed(Slot slot, const Error& why) override {
+    events_.event(EventLevel::warning, "snapshot_not_installed",
+                  {{"slot", slot.value}, {"reason", why.detail}});
+  }
   void on_installed(Slot chosen_end) override;
   void on_repaired_slot(Slot slot) override;
   // As of ProposerListener.

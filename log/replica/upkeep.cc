@@ -43,7 +43,7 @@ void Upkeep::look_what_is_offered(bool whole) {
   const Slot before = offered_ ? offered_->slot : Slot{};
   offered_.reset();
   for (const SnapshotInfo& one : store_.snapshots().kept) {
-    std::size_t have = whole ? 1 : 0;
+    std::size_t have = whole && store_.readable().chosen_end >= one.slot ? 1 : 0;
     for (const auto& [node, end] : durable_ends_) have += end >= one.slot ? 1U : 0U;
     if (one.slot <= store_.holding().snapshot || have >= options_.in_each_quorum) offered_ = one;
   }

@@ -64,9 +64,11 @@ struct CopyWrite {
   std::vector<paxos::SlotRecord> records;
   std::vector<IndexRow> index;
   /// From there on all slots are known to be what was chosen, and their entries are here: a run's
-  /// begin, and its next LSN. Both {}: as before.
+  /// begin, and its next LSN; if it was so from `known_begin` on (Holding::slots_begin) until now.
+  /// All {}: as before.
   Slot slots_begin;
   Lsn entries_begin;
+  Slot known_begin;
 };
 
 /// A snapshot that a store holds.

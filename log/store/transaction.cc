@@ -30,8 +30,10 @@ void write_record(const paxos::SlotRecord& record, ValuesAside& aside, Redo& red
   }
 }
 
-void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& promised,
-                 ValuesAside& aside, Redo& redo) {
+/// A vote below a snapshot that was installed meanwhile is told by nobody, and must not take the
+/// place of what is compared there.
+void write_votes(const std::vector<paxos::Acceptor::Write>& votes, const Holding& holding,
+                 Promised& promised, ValuesAside& aside, Redo& redo) {
   const Ballot before = promised.ballot;
   for (const paxos::Acceptor::Write& write : votes) {
     if (const auto* promise = std::get_if<paxos::WritePromised>(&write)) {
@@ -40,6 +42,7 @@ void write_votes(const std::vector<paxos::Acceptor::Write>& votes, Promised& pro
     }
     const paxos::SlotRecord& record = std::get<paxos::WriteAccepted>(write).record;
     promised.ballot = std::max(promised.ballot, record.ballot);
+    if (record.slot < holding.slots_begin) continue;
     write_record(record, aside, redo);
   }
   if (promised.ballot != before) redo.put(Table::meta, kPromiseKey, seal_promised(promised));
@@ -84,7 +87,8 @@ void write_copy(const CopyWrite& copy, Holding& holding, ValuesAside& aside, Red
     if (row.slot < holding.first_slot) continue;
     redo.put(Table::index, row.first_lsn.value, seal_index_row(row));
   }
-  if (copy.slots_begin == Slot{} || copy.slots_begin >= holding.slots_begin) return;
+  // Another snapshot may have been installed meanwhile.
+  if (copy.slots_begin == Slot{} || copy.known_begin != holding.slots_begin) return;
   holding.slots_begin = copy.slots_begin;
   holding.entries_begin = copy.entries_begin;
   holding.begin_digest = 0;
@@ -156,6 +160,7 @@ void Transaction::add(CopyWrite write) {
   append(copy->records, std::move(write.records));
   append(copy->index, std::move(write.index));
   if (write.slots_begin == Slot{}) return;
+  if (copy->slots_begin == Slot{}) copy->known_begin = write.known_begin;
   copy->slots_begin = write.slots_begin;
   copy->entries_begin = write.entries_begin;
 }
@@ -173,12 +178,13 @@ void write(const Transaction& transaction, Ground& ground, ValuesAside& aside, R
   if (transaction.history) {
     redo.put(Table::meta, kHistoryKey, seal_history(*transaction.history));
   }
-  write_votes(transaction.votes, ground.promised, aside, redo);
+  write_votes(transaction.votes, ground.numbers.holding, ground.promised, aside, redo);
   StoredNumbers& numbers = ground.numbers;
   if (transaction.trim) write_trim(*transaction.trim, numbers.holding, redo);
   // The learner's records come last: a chosen value replaces a vote for another one.
   if (transaction.state) {
     write_state(*transaction.state, numbers.holding, aside, redo);
+    STELE_CHECK(transaction.state->numbers.chosen_end >= numbers.state.chosen_end);
     numbers.state = transaction.state->numbers;
   }
   if (transaction.copy) write_copy(*transaction.copy, numbers.holding, aside, redo);

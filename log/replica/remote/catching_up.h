@@ -44,9 +44,18 @@ class CatchingUp {
   void set_offered(const std::optional<SnapshotInfo>& offered) { supplier_.set_offered(offered); }
   /// Nobody serves the slot `chosen_end`, and some have given it up.
   void want_snapshot(Time now, Slot chosen_end);
-  [[nodiscard]] bool fetches_snapshot() const { return snapshot_.under_way(); }
+  [[nodiscard]] bool fetches_snapshot() const {
+    return snapshot_.under_way() && !snapshot_.found_none();
+  }
+  /// It was wanted, and nobody has one.
+  [[nodiscard]] bool found_none() const { return snapshot_.found_none(); }
+  /// A snapshot was installed.
+  void on_installed() { copier_.begin_anew(); }
   /// Kept slots below those of a snapshot are not all here.
-  [[nodiscard]] bool copying() const { return copier_.copying(); }
+  [[nodiscard]] bool copying(const StateNumbers& numbers) const {
+    const Holding& holding = store_.holding();
+    return holding.slots_begin > holding.first_slot && holding.entries_begin > numbers.first_lsn;
+  }
 
   /// Whether the entry is in slots that are not here.
   [[nodiscard]] bool is_elsewhere(Lsn lsn) const { return lsn < store_.holding().entries_begin; }

@@ -16,16 +16,26 @@ void Copier::tick(Time now, const StateNumbers& numbers, bool paused) {
     events_.event(EventLevel::info, left ? "copies_slots" : "slots_copied",
                   {{"slots_begin", holding.slots_begin.value}});
   }
+  if (holding.slots_begin <= asked_begin_) asked_begin_ = {};
   if (paused_ || now < copied_until_) return;
   if (const auto next = std::exchange(goes_on_, nullptr)) return next();
-  const bool under_way = asked_begin_ != Slot{} && holding.slots_begin > asked_begin_;
-  if (!left || busy_ || under_way || now < rests_until_) return;
-  asked_begin_ = {};
+  if (!left || busy_ || asked_begin_ != Slot{} || now < rests_until_) return;
   busy_ = true;
-  find_bounds(run_of({holding.slots_begin.value - 1}), [this](std::optional<Bounds> bounds) {
-    if (!bounds) return rest();
-    copy(*bounds);
-  });
+  find_bounds(run_of({holding.slots_begin.value - 1}),
+              [this, copies = std::weak_ptr<bool>(copies_)](std::optional<Bounds> bounds) {
+                if (!copies.lock()) return;
+                if (!bounds) return rest();
+                copy(*bounds);
+              });
+}
+
+void Copier::begin_anew() {
+  copies_ = std::make_shared<bool>(true);  // What was under way is about slots of before.
+  goes_on_ = nullptr;
+  busy_ = false;
+  asked_begin_ = {};
+  rests_until_ = {};
+  known_.clear();
 }
 
 void Copier::rest() {
@@ -42,7 +52,7 @@ void Copier::find_bounds(std::uint64_t run, OnBounds done) {
       [this, run, alive, done = std::move(done)](std::optional<RunRow> after) {
         if (!alive.lock()) return;
         const Holding& holding = store_.holding();
-        Bounds bounds{run, begin_of_run(run + 1), 0, {1}};
+        Bounds bounds{run, begin_of_run(run + 1), 0, {1}, holding.slots_begin};
         if (holding.slots_begin < bounds.slot_end && run_of(holding.slots_begin) == run) {
           bounds.slot_end = holding.slots_begin;
           bounds.digest = holding.begin_digest;
@@ -63,19 +73,20 @@ void Copier::find_bounds(std::uint64_t run, OnBounds done) {
 }
 
 void Copier::copy(const Bounds& bounds) {
-  remote_.run(now_, bounds.run, bounds.slot_end, bounds.digest,
-              [this, bounds, alive = std::weak_ptr<bool>(alive_)](const RemoteSlots::Known& known) {
-                if (!alive.lock()) return;
-                if (!known) return rest();
-                compare(bounds, known);
-              });
+  remote_.run(
+      now_, bounds.run, bounds.slot_end, bounds.digest,
+      [this, bounds, copies = std::weak_ptr<bool>(copies_)](const RemoteSlots::Known& known) {
+        if (!copies.lock()) return;
+        if (!known) return rest();
+        compare(bounds, known);
+      });
 }
 
 /// Own votes may be what was chosen, or not.
 void Copier::compare(const Bounds& bounds, const RemoteSlots::Known& known) {
   store_.read_run(bounds.run, bounds.slot_end,
-                  [this, bounds, known, alive = std::weak_ptr<bool>(alive_)](const RunRead& own) {
-                    if (!alive.lock()) return;
+                  [this, bounds, known, copies = std::weak_ptr<bool>(copies_)](const RunRead& own) {
+                    if (!copies.lock()) return;
                     auto missing = std::make_shared<std::vector<Slot>>();
                     auto at = own.slots.begin();
                     for (const SlotSummary& slot : known->slots) {
@@ -94,8 +105,8 @@ void Copier::copy_values(const Bounds& bounds, const RemoteSlots::Known& known,
   remote_.values(
       now_, known, missing->front(),
       [this, bounds, known, missing,
-       alive = std::weak_ptr<bool>(alive_)](std::vector<paxos::SlotRecord> records) {
-        if (!alive.lock()) return;
+       copies = std::weak_ptr<bool>(copies_)](std::vector<paxos::SlotRecord> records) {
+        if (!copies.lock()) return;
         if (records.empty()) return rest();
         CopyWrite write;
         std::size_t bytes = 0;
@@ -122,6 +133,7 @@ void Copier::finish(const Bounds& bounds, const KnownRun& known) {
   for (const SlotSummary& slot : known.slots) {
     if (slot.row.count != 0) write.index.push_back(slot.row);
   }
+  write.known_begin = bounds.known_begin;
   write.slots_begin = begin_of_run(bounds.run);
   write.entries_begin = bounds.lsn_begin;
   asked_begin_ = write.slots_begin;
@@ -141,6 +153,7 @@ void Copier::read(Time now, Slot chosen_end, Lsn lsn_begin, Lsn lsn_end, std::si
     read.elsewhere = true;
     done(std::move(read));
   };
+  if (remote_.room() <= kKeptForCopies) return nothing();
   store_.find_run(
       [chosen_end, lsn_begin](const RunRow& row) {
         return row.number <= run_of(chosen_end) && row.next_lsn <= lsn_begin;

@@ -25,9 +25,8 @@ class Copier {
 
   /// Now and then. `paused`: the disk does not take more just now.
   void tick(Time now, const StateNumbers& numbers, bool paused);
-  /// Something is left to be copied.
-  [[nodiscard]] bool copying() const { return copying_; }
-
+  /// Another snapshot was installed: what is being copied is not what is lacking now.
+  void begin_anew();
   /// Entries from `lsn_begin` on that are not here: a few of them, from another node. With
   /// `elsewhere` set if no node has them just now.
   void read(Time now, Slot chosen_end, Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
@@ -35,6 +34,8 @@ class Copier {
 
   /// Where nothing could be copied, it is tried again after so long.
   static constexpr Duration kRest = std::chrono::seconds(1);
+  /// So many questions to others are left for copying, however many read.
+  static constexpr std::size_t kKeptForCopies = 2;
   /// Runs that were found out for reads, and may be read from again.
   static constexpr std::size_t kRunsKept = 4;
 
@@ -45,6 +46,7 @@ class Copier {
     Slot slot_end;
     std::uint64_t digest = 0;  ///< Of the slots below slot_end.
     Lsn lsn_begin;             ///< The next LSN when it began.
+    Slot known_begin;          ///< From where on all slots were known to be what was chosen.
   };
   using OnBounds = std::function<void(std::optional<Bounds>)>;
 
@@ -63,6 +65,7 @@ class Copier {
   Events& events_;
   std::uint64_t bytes_per_second_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::shared_ptr<bool> copies_ = std::make_shared<bool>(true);  // Another one: begin_anew().
   Time now_{};
   bool copying_ = false;
   bool busy_ = false;  // A run is being copied.

@@ -64,7 +64,9 @@ void RemoteSlots::fail(At at) {
 
 void RemoteSlots::on_run_slots(Time now, NodeId from, const paxos::RunSlots& answer) {
   const auto at = std::ranges::find_if(questions_, [&](const Question& question) {
-    return question.on_run && question.to == from && question.run == answer.run &&
+    // From which node does not matter, but for one that does not have it.
+    const bool counts = question.to == from || answer.bytes.size() != 0;
+    return question.on_run && counts && question.run == answer.run &&
            question.slot_end == answer.slot_end;
   });
   if (at == questions_.end()) return;
@@ -87,7 +89,8 @@ void RemoteSlots::on_run_slots(Time now, NodeId from, const paxos::RunSlots& ans
 
 void RemoteSlots::on_fetched(Time now, NodeId from, const paxos::Fetched& answer) {
   const auto at = std::ranges::find_if(questions_, [&](const Question& question) {
-    return question.on_values && question.to == from && question.begin == answer.slot_begin;
+    const bool counts = question.to == from || !answer.records.empty();
+    return question.on_values && counts && question.begin == answer.slot_begin;
   });
   if (at == questions_.end()) return;
   std::vector<paxos::SlotRecord> records;
@@ -108,7 +111,9 @@ void RemoteSlots::on_fetched(Time now, NodeId from, const paxos::Fetched& answer
 void RemoteSlots::tick(Time now) {
   for (auto at = questions_.begin(); at != questions_.end();) {
     const auto next = std::next(at);
-    if (now - at->asked_at >= options_.timeout) ask(now, at);
+    // Its answer may be on a slow line: the next round takes longer.
+    const auto round = static_cast<int>((at->asked - 1) / options_.others.size());
+    if (now - at->asked_at >= options_.timeout * (1 << (2 * round))) ask(now, at);
     at = next;
   }
 }

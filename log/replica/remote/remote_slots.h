@@ -52,6 +52,7 @@ class RemoteSlots {
 
   /// So much is asked for at a time.
   static constexpr std::size_t kQuestionsMax = 16;
+  [[nodiscard]] std::size_t room() const { return kQuestionsMax - questions_.size(); }
   /// All nodes are asked so often.
   static constexpr std::size_t kRounds = 2;
 

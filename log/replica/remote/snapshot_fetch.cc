@@ -33,7 +33,8 @@ SnapshotFetch::SnapshotFetch(Options options, Store& store, Events& events,
       store_(store),
       events_(events),
       send_(std::move(send)),
-      complete_(std::move(complete)) {}
+      complete_(std::move(complete)),
+      patience_(options_.timeout) {}
 
 void SnapshotFetch::want(Time now, Slot chosen_end) {
   chosen_end_ = chosen_end;
@@ -44,6 +45,7 @@ void SnapshotFetch::want(Time now, Slot chosen_end) {
 
 void SnapshotFetch::stop() {
   state_ = State::idle;
+  found_none_ = false;
   alive_ = std::make_shared<bool>(true);  // What the store still answers is for nobody.
   adding_ = false;
   here_.clear();
@@ -58,10 +60,15 @@ void SnapshotFetch::ask_newest(Time now) {
 /// Another node may have what is lacking, or a newer snapshot.
 void SnapshotFetch::next_node(Time now) {
   ++turn_;
-  if (++refused_ >= options_.others.size()) return rest(now);
+  if (++refused_ >= options_.others.size()) {
+    const bool none = state_ == State::asking;
+    rest(now);
+    found_none_ = none;
+    return;
+  }
   if (state_ != State::fetching) return ask_newest(now);
   asked_at_ = now;
-  asked_end_ = added_ + here_.size();
+  asked_end_ = added_ + (adding_ ? 1 : 0);
   ask_for_pieces(now);
 }
 
@@ -75,15 +82,17 @@ void SnapshotFetch::rest(Time now) {
 
 void SnapshotFetch::on_part(Time now, NodeId from, const paxos::SnapshotPart& part) {
   now_ = now;
-  if (from != node()) return;
-  if (state_ == State::asking && part.part == 0) {
+  if (state_ == State::asking && part.part == 0 && from == node()) {
     if (part.bytes.size() == 0) return next_node(now);
     return on_manifest(now, part);
   }
+  // From which node does not matter: it is judged by its digest.
+  const std::size_t first = added_ + (adding_ ? 1 : 0);
   const bool expected = state_ == State::fetching && part.slot == manifest_.head.slot &&
-                        part.digest == digest_ && part.part > added_ && part.part <= asked_end_;
+                        part.digest == digest_ && part.part > first && part.part <= asked_end_;
   if (!expected) return;
-  if (part.bytes.size() == 0) return next_node(now);
+  if (part.bytes.size() == 0) return from == node() ? next_node(now) : void();
+  patience_ = std::max<Duration>(options_.timeout, patience_ / 2);
   asked_at_ = now;
   std::vector<std::byte> bytes(part.bytes.size());
   part.bytes.copy_to(bytes.data());
@@ -106,6 +115,7 @@ void SnapshotFetch::on_manifest(Time now, const paxos::SnapshotPart& part) {
   if (manifest->head.slot <= chosen_end_) return next_node(now);
   manifest_ = *std::move(manifest);
   digest_ = manifest_.digest();
+  found_none_ = false;
   state_ = State::beginning;
   store_.begin_fetch(manifest_,
                      [this, alive = std::weak_ptr<bool>(alive_)](Result<std::size_t> there) {
@@ -179,7 +189,10 @@ void SnapshotFetch::tick(Time now) {
     if (now - asked_at_ >= options_.timeout) ask_newest(now);
     return;
   }
-  if (now - asked_at_ >= options_.timeout && !adding_) return next_node(now);
+  if (now - asked_at_ >= patience_ && !adding_) {
+    patience_ = std::min<Duration>(2 * patience_, kPatienceMax * options_.timeout);
+    return next_node(now);
+  }
   if (state_ == State::fetching) ask_for_pieces(now);
 }
 

@@ -36,7 +36,11 @@ class SnapshotFetch {
   void on_part(Time now, NodeId from, const paxos::SnapshotPart& part);
   void tick(Time now);
   [[nodiscard]] bool under_way() const { return state_ != State::idle; }
+  /// All others were asked, and none has one.
+  [[nodiscard]] bool found_none() const { return found_none_; }
 
+  /// The patience for an answer is so many times the first one at most.
+  static constexpr int kPatienceMax = 8;
   /// So many pieces are asked for ahead.
   static constexpr std::size_t kAhead = 4;
 
@@ -64,7 +68,9 @@ class SnapshotFetch {
   Slot chosen_end_;
   std::size_t turn_ = 0;     // Which node is asked.
   std::size_t refused_ = 0;  // So many in a row do not have it.
-  Time asked_at_{};          // Or when something came last.
+  bool found_none_ = false;
+  Duration patience_;  // For an answer: longer after one that was late.
+  Time asked_at_{};    // Or when something came last.
   Time now_{};
   Time fetched_until_{};  // When what has been fetched would have come at the allowed pace.
   SnapshotManifest manifest_;

@@ -43,7 +43,9 @@ void Supplier::on_fetch_snapshot(NodeId from, const paxos::FetchSnapshot& asked)
 
 void Supplier::on_fetch_run(NodeId from, const paxos::FetchRun& asked) {
   const Slot begin = begin_of_run(asked.run);
-  const bool sound = asked.slot_end > begin && asked.slot_end <= begin_of_run(asked.run + 1);
+  const bool known = asked.run <= run_of(store_.readable().chosen_end);
+  const bool sound =
+      known && asked.slot_end > begin && asked.slot_end <= begin_of_run(asked.run + 1);
   const Question question{from, 0, asked.run};
   if (!sound || !this->begin(question)) return;
   store_.read_run(asked.run, asked.slot_end, [this, from, asked, question](const RunRead& read) {

@@ -42,14 +42,20 @@ struct LmdbStore::Impl final : CommitListener,
         reader(std::make_shared<TableReader>(files().lmdb(), lp,
                                              [this](const Error& error) { tell_failure(error); })) {
     snapshots = std::make_shared<SnapshotKeeper>(
-        directory.path(), sections, !options.commit_wanted, files().lmdb(), lp,
-        [this] { return has_room(); }, [this](const Error& error) { tell_failure(error); });
+        directory.path(), sections, !options.commit_wanted, durable.holding.snapshot,
+        files().lmdb(), lp, [this] { return has_room(); },
+        [this](const Error& error) { tell_failure(error); });
     files().on_snapshot([this](Result<Lmdb::Txn> txn) { snapshots->take(std::move(txn)); });
     space.on_wrote(0, used_bytes());
   }
 
   [[nodiscard]] StoreFiles& files() { return queue->files(); }
 
+  /// The slot is durably known, and LMDB does not know it yet.
+  [[nodiscard]] bool lags(Slot slot) const {
+    const bool applied = slot >= readable.state.chosen_end && slot < durable.state.chosen_end;
+    return applied || (slot < readable.holding.slots_begin && slot >= durable.holding.slots_begin);
+  }
   [[nodiscard]] std::uint64_t used_bytes() { return files().used_bytes() + snapshots->bytes(); }
   /// For a snapshot.
   [[nodiscard]] bool has_room() {
@@ -101,8 +107,7 @@ struct LmdbStore::Impl final : CommitListener,
   void on_wrote(std::size_t bytes) override { space.on_wrote(bytes, used_bytes()); }
   void on_commit_failed(Error error) override {
     space.on_failed();
-    // As it was measured last: a disk that has failed may not answer.
-    if (space.measured_free_bytes() < kFullBytes)
+      if (space.measured_free_bytes() < kFullBytes)
       error.detail += " (the disk, or the store's bound, is full)";
     loop.post([self = shared_from_this(), error = std::move(error)] { self->tell_failure(error); });
   }
@@ -157,21 +162,13 @@ struct LmdbStore::Impl final : CommitListener,
 Result<void> LmdbStore::Impl::load_identity(bool fresh) {
   auto txn = files().lmdb().begin(false);
   if (!txn) return forward(txn);
-  const auto sealed = txn->get(Table::meta, kIdentityKey);
-  if (!sealed) return forward(sealed);
-  if (*sealed) {
-    auto found = unseal_identity(**sealed);
-    if (!found) return forward(found);
-    identity = *std::move(found);
-  }
-  const auto sealed_history = txn->get(Table::meta, kHistoryKey);
-  if (!sealed_history) return forward(sealed_history);
-  if (*sealed_history) {
-    auto found = unseal_history(**sealed_history);
-    if (!found) return forward(found);
-    history = *std::move(found);
-  }
-  if (*sealed || fresh) return {};
+  auto found = get_identity(*txn);
+  if (!found) return forward(found);
+  identity = *std::move(found);
+  auto found_history = get_history(*txn);
+  if (!found_history) return forward(found_history);
+  history = *std::move(found_history);
+  if (identity || fresh) return {};
   // A first start that was killed before its first commit leaves tables and nothing else.
   Lmdb::Cursor cursor(*txn, Table::slots);
   if (cursor.seek(0)) return fail(Errc::corrupt, directory.path() + " holds slots but no identity");
@@ -289,8 +286,7 @@ void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max
 
 void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
                             std::function<void(SlotsRead)> done) {
-  const bool lags = slot_begin >= impl_->readable.state.chosen_end &&
-                    slot_begin < impl_->durable.state.chosen_end;
+  const bool lags = impl_->lags(slot_begin);
   impl_->read(
       lags,
       [impl = impl_.get(), slot_begin, bytes_max](Lmdb::Txn& txn) -> Result<SlotsRead> {
@@ -309,8 +305,12 @@ void LmdbStore::read_chosen(Slot slot_begin, std::size_t bytes_max,
 
 void LmdbStore::read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                              std::function<void(EntriesRead)> done) {
+  const StoredNumbers& readable = impl_->readable;
+  const StoredNumbers& durable = impl_->durable;
+  // Applied, or copied.
   const bool lags =
-      lsn_begin >= impl_->readable.state.next_lsn && lsn_begin < impl_->durable.state.next_lsn;
+      (lsn_begin >= readable.state.next_lsn && lsn_begin < durable.state.next_lsn) ||
+      (lsn_begin < readable.holding.entries_begin && lsn_begin >= durable.holding.entries_begin);
   impl_->read(
       lags,
       [impl = impl_.get(), lsn_begin, lsn_end, bytes_max](Lmdb::Txn& txn) -> Result<EntriesRead> {
@@ -343,8 +343,8 @@ void LmdbStore::find_run(std::function<bool(const RunRow&)> reached,
 
 void LmdbStore::read_run(std::uint64_t run, Slot slot_end, std::function<void(RunRead)> done) {
   impl_->read(
-      false, [run, slot_end](Lmdb::Txn& txn) { return get_run(txn, run, slot_end); },
-      std::move(done));
+      impl_->lags(begin_of_run(run)),
+      [run, slot_end](Lmdb::Txn& txn) { return get_run(txn, run, slot_end); }, std::move(done));
 }
 
 void LmdbStore::write_copy(CopyWrite write) {
@@ -371,7 +371,7 @@ void LmdbStore::add_piece(std::vector<std::byte> piece, std::function<void(Resul
 }
 
 void LmdbStore::install(Slot slot, std::function<void(Result<void>)> done) {
-  const auto switch_over = [impl = impl_, done](const Result<InstallWrite>& staged) {
+  const auto switch_over = [impl = impl_.get(), done](const Result<InstallWrite>& staged) {
     if (!staged) return done(forward(staged));
     impl->queue->enqueue(true, [&](Commit& next) {
       next.transaction.add(*staged);

@@ -3,12 +3,19 @@
 #include "log/store/files/snapshot_install.h"
 
 namespace stele::log {
+namespace {
+
+tl::unexpected<Error> no_room() {
+  return fail(Errc::no_space, "there is no room for another node's snapshot");
+}
+
+}  // namespace
 
 SnapshotKeeper::SnapshotKeeper(const std::string& directory,
-                               const std::vector<SectionTable>& sections, bool paced, Lmdb& lmdb,
-                               net::Loop& loop, std::function<bool()> has_room,
+                               const std::vector<SectionTable>& sections, bool paced, Slot stays,
+                               Lmdb& lmdb, net::Loop& loop, std::function<bool()> has_room,
                                std::function<void(Error)> on_failure)
-    : snapshots_(directory, sections, paced),
+    : snapshots_(directory, sections, paced, stays),
       lmdb_(lmdb),
       loop_(loop),
       has_room_(std::move(has_room)),
@@ -65,7 +72,8 @@ void SnapshotKeeper::begin_fetch(SnapshotManifest manifest,
                                  std::function<void(Result<std::size_t>)> done) {
   run(
       [this, manifest = std::move(manifest)] {
-        auto pieces = snapshots_.begin_fetch(manifest);
+        auto pieces =
+            has_room_() ? snapshots_.begin_fetch(manifest) : Result<std::size_t>(no_room());
         return std::pair(std::move(pieces), snapshots_.kept());
       },
       [this, done = std::move(done)](const auto& there) {
@@ -78,7 +86,7 @@ void SnapshotKeeper::add_piece(std::vector<std::byte> piece,
                                std::function<void(Result<void>)> done) {
   run(
       [this, piece = std::move(piece)] {
-        auto added = snapshots_.add_piece(piece);
+        auto added = has_room_() ? snapshots_.add_piece(piece) : Result<void>(no_room());
         return std::pair(std::move(added), snapshots_.kept());
       },
       [this, done = std::move(done)](const auto& added) {
@@ -92,20 +100,25 @@ void SnapshotKeeper::stage(Slot slot, std::function<void(Result<InstallWrite>)> 
       [this, slot]() -> Result<InstallWrite> {
         const auto file = snapshots_.open(slot);
         if (!file) return forward(file);
-        return stage_rows(lmdb_, snapshots_.sections(), *file,
-                          [this] { return !snapshots_.stopping(); });
+        auto staged = stage_rows(lmdb_, snapshots_.sections(), *file,
+                                 [this] { return !snapshots_.stopping() && has_room_(); });
+        // What was staged of it is of no use.
+        if (!staged) static_cast<void>(erase_rows());
+        return staged;
       },
       std::move(done));
 }
 
+Result<void> SnapshotKeeper::erase_rows() {
+  return erase_other_generations(lmdb_, snapshots_.sections(),
+                                 [this] { return !snapshots_.stopping(); });
+}
+
 void SnapshotKeeper::erase_what_is_replaced() {
-  run(
-      [this] {
-        return erase_other_generations(lmdb_, snapshots_.sections(),
-                                       [this] { return !snapshots_.stopping(); });
-      },
+  run([this] { return erase_rows(); },
       [this](const Result<void>& done) {
-        const bool later = !done && done.error().code == Errc::no_space;  // At the next start.
+        const bool later = !done && (done.error().code == Errc::no_space ||
+                                     done.error().code == Errc::shutting_down);
         if (!done && !later) on_failure_(done.error());
       });
 }

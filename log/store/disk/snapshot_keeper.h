@@ -25,8 +25,8 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
   /// The first ones are as of Snapshots. `lmdb` outlives stop(), the loop what is posted to it.
   /// `has_room`: for a snapshot of its own; any thread. `on_failure`: the tables cannot be written.
   SnapshotKeeper(const std::string& directory, const std::vector<SectionTable>& sections,
-                 bool paced, Lmdb& lmdb, net::Loop& loop, std::function<bool()> has_room,
-                 std::function<void(Error)> on_failure);
+                 bool paced, Slot stays, Lmdb& lmdb, net::Loop& loop,
+                 std::function<bool()> has_room, std::function<void(Error)> on_failure);
 
   void start_thread() { thread_.emplace(1); }
   /// What is under way is given up. Nothing is called any more.
@@ -65,6 +65,7 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
     if (!thread_) return both();
     asio::post(*thread_, [self = shared_from_this(), both] { self->loop_.guard(both); });
   }
+  Result<void> erase_rows();
   void tell(const Result<SnapshotInfo>& taken, const std::vector<SnapshotInfo>& kept);
 
   Snapshots snapshots_;

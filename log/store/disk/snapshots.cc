@@ -9,8 +9,12 @@
 
 namespace stele::log {
 
-Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced)
-    : directory_(std::move(directory)), sections_(std::move(sections)), paced_(paced) {
+Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced,
+                     Slot stays)
+    : directory_(std::move(directory)),
+      sections_(std::move(sections)),
+      paced_(paced),
+      kept_slot_(stays.value) {
   std::error_code none;
   SnapshotWriter::remove_unfinished(directory_);
   for (const Slot slot : list_snapshots(directory_)) {
@@ -20,6 +24,8 @@ Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, 
       kept_.push_back(file->info());
       continue;
     }
+    // What can only not be read just now may be read the next time.
+    if (!file && file.error().code != Errc::corrupt) continue;
     why_removed_ = file ? path + " is that of another slot" : file.error().detail;
     std::filesystem::remove(path, none);
   }
@@ -41,13 +47,12 @@ Result<SnapshotInfo> Snapshots::give_up(const Error& why) {
 Result<SnapshotInfo> Snapshots::write(Lmdb::Txn& txn, const std::function<bool()>& has_room) {
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
-  const auto sealed = txn.get(Table::meta, kIdentityKey);
-  if (!sealed) return forward(sealed);
-  const auto identity = *sealed ? unseal_identity(**sealed) : fail(Errc::corrupt, "no identity");
-  if (!identity) return forward(identity);
+  const auto found = get_identity(txn);
+  if (!found) return forward(found);
+  if (!*found) return fail(Errc::corrupt, "the directory has no identity");
   if (!has_room()) return fail(Errc::no_space, "there is no room for a snapshot");
   auto writer =
-      SnapshotWriter::create(directory_, {identity->cluster_id, numbers->state.chosen_end});
+      SnapshotWriter::create(directory_, {(*found)->cluster_id, numbers->state.chosen_end});
   if (!writer) return forward(writer);
   SnapshotPacker packer([&](std::span<const std::byte> piece) -> Result<void> {
     const auto begin = std::chrono::steady_clock::now();
@@ -79,6 +84,11 @@ bool Snapshots::stopping() {
 
 Result<std::size_t> Snapshots::begin_fetch(SnapshotManifest manifest) {
   received_.reset();
+  for (const SnapshotInfo& kept : kept_) {
+    if (kept.slot == manifest.head.slot && kept.digest == manifest.digest()) {
+      return manifest.pieces.size();
+    }
+  }
   auto receiver = SnapshotReceiver::begin(directory_, std::move(manifest));
   if (!receiver) return forward(receiver);
   const std::size_t pieces = receiver->pieces();

@@ -22,7 +22,8 @@ class Snapshots {
  public:
   /// `directory`: of the store. Removes what was not finished, and what cannot be read. Not
   /// `paced`: a snapshot is written at once.
-  Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced);
+  /// `stays`: as of set_kept().
+  Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced, Slot stays = {});
 
   /// So many snapshots stay.
   static constexpr std::size_t kKept = 2;
@@ -75,12 +76,12 @@ class Snapshots {
   std::string directory_;
   std::vector<SectionTable> sections_;
   bool paced_;
+  std::atomic<std::uint64_t> kept_slot_{0};
   std::vector<SnapshotInfo> kept_;  // Ascending. Of the thread that takes one.
   std::optional<SnapshotReceiver> received_;
   std::string why_removed_;
   std::atomic<bool> taking_{false};
   std::atomic<std::uint64_t> bytes_{0};
-  std::atomic<std::uint64_t> kept_slot_{0};
   std::mutex mutex_;
   std::condition_variable stops_;
   bool stopping_ = false;  // Guarded by mutex_.

@@ -78,7 +78,7 @@ Result<SnapshotInfo> put_in_place(const std::string& directory, const char* name
 
 /// The kept runs: from the one on in which the first entry lies that is not trimmed. All nodes have
 /// these, whatever else they still have.
-Result<void> pack_runs(Lmdb::Txn& txn, Lsn first_lsn, SnapshotPacker& packer) {
+Result<void> pack_runs(Lmdb::Txn& txn, Lsn first_lsn, Slot chosen_end, SnapshotPacker& packer) {
   const auto first =
       find_run(txn, [first_lsn](const RunRow& row) { return row.next_lsn <= first_lsn; });
   if (!first) return forward(first);
@@ -86,6 +86,7 @@ Result<void> pack_runs(Lmdb::Txn& txn, Lsn first_lsn, SnapshotPacker& packer) {
   for (bool found = cursor.seek(*first ? (*first)->number : 0); found; found = cursor.next()) {
     const auto row = unseal_run_row(cursor.key(), cursor.value());
     if (!row) return forward(row);
+    if (row->number > run_of(chosen_end)) break;  // Of a snapshot that was not installed.
     if (auto done = packer.add(*row); !done) return done;
   }
   return cursor.status();
@@ -191,7 +192,9 @@ Result<void> SnapshotWriter::add(std::span<const std::byte> piece) {
 
 Result<SnapshotInfo> SnapshotWriter::finish() {
   if (auto done = write(encode_tail(manifest_)); !done) return forward(done);
-  return put_in_place(std::exchange(directory_, {}), kUnfinishedName, file_, manifest_.head.slot);
+  auto placed = put_in_place(directory_, kUnfinishedName, file_, manifest_.head.slot);
+  if (placed) directory_.clear();
+  return placed;
 }
 
 // --- Receiving -------------------------------------------------------------------------
@@ -238,8 +241,13 @@ Result<void> SnapshotReceiver::add(std::span<const std::byte> piece) {
   }
   auto done = write_at(file_, manifest_.offset(pieces_), piece,
                        snapshots_directory(directory_) + kReceivedName);
-  if (done) ++pieces_;
-  return done;
+  if (!done) return done;
+  ++pieces_;
+  unsynced_bytes_ += piece.size();
+  if (unsynced_bytes_ < kUnsyncedBytesMax) return {};
+  unsynced_bytes_ = 0;
+  if (::fdatasync(file_.get()) == 0) return {};
+  return system_error("sync", snapshots_directory(directory_) + kReceivedName);
 }
 
 Result<SnapshotInfo> SnapshotReceiver::finish() {
@@ -320,7 +328,9 @@ Result<void> pack_state(Lmdb::Txn& txn, const std::vector<SectionTable>& section
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
   if (auto done = packer.add(numbers->state); !done) return done;
-  if (auto done = pack_runs(txn, numbers->state.first_lsn, packer); !done) return done;
+  if (auto done = pack_runs(txn, numbers->state.first_lsn, numbers->state.chosen_end, packer);
+      !done)
+    return done;
   std::vector<Table> tables;
   for (const SectionTable& section : sections) tables.push_back(section.table);
   std::ranges::sort(tables);

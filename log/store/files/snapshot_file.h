@@ -87,6 +87,7 @@ class SnapshotReceiver {
   Descriptor file_;
   SnapshotManifest manifest_;
   std::size_t pieces_ = 0;
+  std::size_t unsynced_bytes_ = 0;
 };
 
 /// One snapshot, read back. Move-only; any thread.

@@ -13,7 +13,9 @@ namespace {
 constexpr std::size_t kTransactionBytes = 1 << 20;
 constexpr int kTransactionRows = 4096;
 
-tl::unexpected<Error> stopped() { return fail(Errc::shutting_down, "the node stops"); }
+tl::unexpected<Error> stopped() {
+  return fail(Errc::shutting_down, "the node stops, or has no room");
+}
 
 /// Writes rows, and begins another transaction now and then.
 class Staging {

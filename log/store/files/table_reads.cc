@@ -45,6 +45,21 @@ Result<StoredNumbers> get_numbers(Lmdb::Txn& txn) {
   return unseal_numbers(**sealed);
 }
 
+Result<std::optional<Identity>> get_identity(Lmdb::Txn& txn) {
+  const auto sealed = txn.get(Table::meta, kIdentityKey);
+  if (!sealed) return forward(sealed);
+  if (!*sealed) return std::optional<Identity>();
+  auto identity = unseal_identity(**sealed);
+  if (!identity) return forward(identity);
+  return std::optional(*std::move(identity));
+}
+
+Result<History> get_history(Lmdb::Txn& txn) {
+  const auto sealed = txn.get(Table::meta, kHistoryKey);
+  if (!sealed) return forward(sealed);
+  return *sealed ? unseal_history(**sealed) : History{};
+}
+
 Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn) {
   const auto sealed = txn.get(Table::meta, kJournalKey);
   if (!sealed) return forward(sealed);
@@ -159,7 +174,7 @@ Result<RunRead> get_run(Lmdb::Txn& txn, std::uint64_t run, Slot slot_end) {
   const auto sealed = txn.get(Table::runs, run);
   if (!sealed) return forward(sealed);
   const auto row = *sealed ? unseal_run_row(run, **sealed) : RunRow{0, {1}, 0, 0, 0};
-  if (!row) return forward(row);
+  if (!row || (!*sealed && run != 0)) return read;  // What it began with is not known.
   const Slot begin = begin_of_run(run);
   const Holding& holding = numbers->holding;
   read.known = begin >= std::max(holding.first_slot, holding.slots_begin) &&
@@ -181,7 +196,7 @@ Result<RunRead> get_run(Lmdb::Txn& txn, std::uint64_t run, Slot slot_end) {
                         header->digest};
     while (has_row) {
       auto entries = unseal_index_row({index.key()}, index.value());
-      if (!entries) return forward(entries);
+      if (!entries) return RunRead{};
       if (entries->slot > slot) break;
       if (entries->slot == slot) {
         next = entries->first_lsn + entries->count;

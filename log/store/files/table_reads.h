@@ -16,6 +16,10 @@ namespace stele::log {
 /// The numbers; the defaults if there is no record yet. Errors of all of these: corrupt,
 /// newer_format, io.
 [[nodiscard]] Result<StoredNumbers> get_numbers(Lmdb::Txn& txn);
+/// Nothing if the directory is new.
+[[nodiscard]] Result<std::optional<Identity>> get_identity(Lmdb::Txn& txn);
+/// Empty if there is no record yet.
+[[nodiscard]] Result<History> get_history(Lmdb::Txn& txn);
 /// Nothing if there is no journal yet.
 [[nodiscard]] Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn);
 /// The segments of the value log that must be there.

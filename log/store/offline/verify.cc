@@ -51,7 +51,10 @@ class SlotCheck {
       : txn_(txn), values_(values), report_(report), index_(txn, Table::index) {}
 
   void run() {
-    has_row_ = index_.first();
+    // Rows of slots that are not known to be what was chosen say nothing.
+    const Holding& holding = report_.holding;
+    const bool copies = holding.slots_begin > holding.first_slot;
+    has_row_ = copies ? index_.seek(holding.entries_begin.value) : index_.first();
     read_row();
     Lmdb::Cursor cursor(txn_, Table::slots);
     Slot expected = std::max(report_.holding.first_slot, report_.holding.slots_begin);

@@ -27,7 +27,7 @@ struct VerifyReport {
   /// The rows of each section, by its name.
   std::vector<std::pair<std::string, std::uint64_t>> rows;
   std::vector<SnapshotInfo> snapshots;  ///< Those that can be read, and are whole.
-  std::vector<std::string> faults;  ///< One sentence each, the first kFaultsMax.
+  std::vector<std::string> faults;      ///< One sentence each, the first kFaultsMax.
   std::uint64_t faults_found = 0;
 
   static constexpr std::size_t kFaultsMax = 20;

@@ -56,6 +56,7 @@ struct Bench final : LearnerListener {
   void on_applied(const LogState::Applied&) override {}
   void on_chosen_end(Slot) override {}
   void on_fetch_failed(bool) override {}
+  void on_not_installed(Slot, const Error&) override {}
   void on_installed(Slot) override {}
   void on_faulty_slot(Slot) override {}
   void on_repaired_slot(Slot) override {}

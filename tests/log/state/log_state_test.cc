@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "log/format/snapshot.h"
 #include "tests/log/state/log_state_bench.h"
 
 namespace stele::log {
@@ -178,6 +179,35 @@ TEST_SUITE("log.log_state") {
       CHECK(bench.state.numbers() == before);
     }
     CHECK(bench.state.apply(before.chosen_end, batch).has_value());
+  }
+
+  TEST_CASE("a snapshot is asked for once, after the whole slot, and by leaders only") {
+    Bench bench;
+    const SessionId a = bench.open();
+    const auto ask = [&](Slot previous) {
+      Command command;
+      command.kind = CommandKind::snapshot;
+      command.count = 1;
+      return command_with(command, body_of(SnapshotCommand{previous}));
+    };
+    const auto asked = bench.apply({ask({}), append_command(a, {1}, {"x"})});
+    CHECK(asked.snapshot);
+    CHECK(bench.state.numbers().next_lsn == Lsn{2});
+    const Slot first = bench.state.numbers().chosen_end;
+    CHECK(bench.state.numbers().snapshot_slot == first);
+    CHECK(bench.state.numbers().snapshot_log_bytes == bench.state.numbers().log_bytes);
+    // That of a leader which does not know of it.
+    CHECK_FALSE(bench.apply({ask({})}).snapshot);
+    CHECK(bench.state.numbers().snapshot_slot == first);
+    CHECK(bench.apply({ask(first)}).snapshot);
+    CHECK(bench.state.numbers().snapshot_slot > first);
+    Command command;
+    command.kind = CommandKind::snapshot;
+    command.sequence = {1};
+    command.count = 1;
+    const std::vector<std::byte> body = body_of(SnapshotCommand{});
+    command.body = body;
+    CHECK_FALSE(bench.state.check_command(command));
   }
 
   TEST_CASE("check_command: what clients may not say is refused before it is proposed") {

@@ -29,7 +29,7 @@ void Txn::apply(Image& image) const {
     } else {
       const paxos::SlotRecord& record = std::get<paxos::WriteAccepted>(write).record;
       image.promised = std::max(image.promised, record.ballot);
-      put(record, image);
+      if (record.slot >= image.holding.slots_begin) put(record, image);
     }
   }
   if (trim) {
@@ -48,7 +48,7 @@ void Txn::apply(Image& image) const {
     for (const log::IndexRow& row : copy.index) {
       if (row.slot >= image.holding.first_slot) image.index[row.first_lsn] = row;
     }
-    if (copy.slots_begin == Slot{}) continue;
+    if (copy.slots_begin == Slot{} || copy.known_begin != image.holding.slots_begin) continue;
     image.holding.slots_begin = copy.slots_begin;
     image.holding.entries_begin = copy.entries_begin;
     image.holding.begin_digest = 0;
