@@ -85,9 +85,22 @@ class Planter {
       list << "{\"" << mutant.name << "\", \"" << mutant.says << "\"},\n";
     }
     put(target_ + "/mutants.inc", list.str());
+    forget_others();
   }
 
  private:
+  /// A header that is changed no more would be included all the same.
+  void forget_others() const {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> others;
+    for (const auto& entry : fs::recursive_directory_iterator(target_)) {
+      const std::string file = fs::relative(entry.path(), target_).string();
+      const bool of_source = file.ends_with(".h") || file.ends_with(".cc");
+      if (of_source && !files_.contains(file)) others.push_back(entry.path());
+    }
+    for (const fs::path& other : others) fs::remove(other);
+  }
+
   void change(const std::string& file, const Lines& before, const Lines& after,
               const std::string& where) {
     auto found = files_.find(file);
