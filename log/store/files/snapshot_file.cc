@@ -332,6 +332,7 @@ Result<void> pack_state(Lmdb::Txn& txn, const std::vector<SectionTable>& section
       !done)
     return done;
   std::vector<Table> tables;
+  tables.reserve(sections.size());
   for (const SectionTable& section : sections) tables.push_back(section.table);
   std::ranges::sort(tables);
   for (const Table table : tables) {
