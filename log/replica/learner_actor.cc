@@ -127,11 +127,17 @@ void LearnerActor::go_on_installing() {
   const bool handed_on = effects_.applied.empty() && effects_.repaired.empty() && waiting_.empty();
   if (asked_install_ || reading_rows_ || !handed_on) return;
   if (unwritten_bytes_ != 0) write_state();
-  store_.flush();
-  if (store_.readable().chosen_end < written_end_ || store_.backlog_bytes() != 0) {
-    return store_.settle();
-  }
+  // A read in its place among the writes: all that was queued before is durable then, and votes may
+  // go on coming.
   asked_install_ = true;
+  store_.read_votes(installing_, installing_, 1, [this](const SlotsRead&) {
+    if (ended_) return;
+    asked_install_ = store_.readable().chosen_end >= written_end_;  // Else it is asked again.
+    if (asked_install_) install_from_store();
+  });
+}
+
+void LearnerActor::install_from_store() {
   store_.install(installing_, [this, slot = installing_](const Result<void>& done) {
     if (ended_) return;
     if (done) {

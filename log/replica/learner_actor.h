@@ -92,6 +92,7 @@ class LearnerActor final : public net::Actor<Letter> {
   void flush() override;
   void apply_waiting();
   void go_on_installing();
+  void install_from_store();
   void on_installed(Slot slot);
   void read_rows(std::vector<RowKey> keys);
   [[nodiscard]] bool apply(const paxos::Learner::Delivery& applied);
