@@ -91,14 +91,14 @@ bool Acceptor::takes_room(const Accept& accept) {
   const ValueKind kind = accept.value.kind();
   const std::size_t bytes = accept.value.size();
   if (kind == ValueKind::noop || kind == ValueKind::stop_sign) return true;
-  const auto take = [bytes](std::uint64_t& kept) {
-    if (bytes > kept) return false;
-    kept -= bytes;
-    return true;
-  };
-  if (accept.recovers && take(space_kept_.to_recover)) return true;
   const bool upkeep = kind == ValueKind::upkeep && bytes <= kUpkeepBytesMax;
-  return upkeep && take(space_kept_.for_upkeep);
+  const bool takes = (accept.recovers && bytes <= space_kept_.to_recover) ||
+                     (upkeep && bytes <= space_kept_.for_upkeep);
+  if (!takes) return false;
+  // The one is a part of the other.
+  space_kept_.to_recover -= std::min<std::uint64_t>(bytes, space_kept_.to_recover);
+  space_kept_.for_upkeep -= std::min<std::uint64_t>(bytes, space_kept_.for_upkeep);
+  return true;
 }
 
 void Acceptor::on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& out) {
@@ -114,7 +114,8 @@ void Acceptor::on_heartbeat(NodeId source, const Heartbeat& heartbeat, Effects& 
                     .beat = heartbeat.beat,
                     .promised = promised_,
                     .chosen_end = chosen_end_,
-                    .no_space = space_low_},
+                    .no_space = space_low_,
+                    .no_upkeep = space_full_ && space_kept_.for_upkeep < kUpkeepRoomBytesMin},
        out);
 }
 

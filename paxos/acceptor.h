@@ -75,7 +75,8 @@ class Acceptor {
     space_full_ = full;
   }
   /// On a full disk, values are voted for within so many bytes: those that recover
-  /// (Accept::recovers), and those that make room (ValueKind::upkeep).
+  /// (Accept::recovers), and those that make room (ValueKind::upkeep). The less of it is left for
+  /// the ones, the less for the others.
   struct SpaceKept {
     std::uint64_t to_recover = 0;
     std::uint64_t for_upkeep = 0;
@@ -96,6 +97,9 @@ class Acceptor {
   [[nodiscard]] Ballot promised() const { return promised_; }
   [[nodiscard]] bool faulty() const { return promise_faulty_; }
 
+  /// With less left for upkeep a leader is told to propose none: what was not voted for would keep
+  /// everything after it from being applied.
+  static constexpr std::uint64_t kUpkeepRoomBytesMin = kUpkeepBytesMax;
   /// So many votes are remembered; what is beyond is written again, should it come again.
   static constexpr std::size_t kVotedMax = 1024;
 

@@ -109,13 +109,14 @@ struct Heartbeat {
 };
 
 /// An acceptor's answer. `promised` equals `ballot` if it still follows this leader. `no_space`:
-/// its disk is low (Acceptor::set_space).
+/// its disk is low (Acceptor::set_space). `no_upkeep`: nor is there room for what makes room.
 struct HeartbeatAck {
   Ballot ballot;
   std::uint64_t beat = 0;
   Ballot promised;
   Slot chosen_end;
   bool no_space = false;
+  bool no_upkeep = false;
 
   bool operator==(const HeartbeatAck&) const = default;
 };

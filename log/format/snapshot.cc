@@ -55,13 +55,9 @@ std::uint64_t SnapshotManifest::digest() const {
 }
 
 std::uint64_t SnapshotManifest::content_bytes() const {
-  return offset(pieces.size()) - SnapshotHead::kBytes;
-}
-
-std::uint64_t SnapshotManifest::offset(std::size_t number) const {
-  std::uint64_t at = SnapshotHead::kBytes;
-  for (std::size_t i = 0; i < number; ++i) at += pieces[i].bytes;
-  return at;
+  std::uint64_t bytes = 0;
+  for (const SnapshotPiece& piece : pieces) bytes += piece.bytes;
+  return bytes;
 }
 
 std::vector<std::byte> encode_head(const SnapshotHead& head) {

@@ -61,8 +61,6 @@ struct SnapshotManifest {
   [[nodiscard]] std::uint64_t digest() const;
   /// Of all pieces.
   [[nodiscard]] std::uint64_t content_bytes() const;
-  /// Where a piece begins in the file.
-  [[nodiscard]] std::uint64_t offset(std::size_t number) const;
   bool operator==(const SnapshotManifest&) const = default;
 };
 

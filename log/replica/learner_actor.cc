@@ -138,10 +138,19 @@ void LearnerActor::go_on_installing() {
 }
 
 void LearnerActor::install_from_store() {
-  store_.install(installing_, [this, slot = installing_](const Result<void>& done) {
+  const auto state = std::make_shared<std::optional<LogState>>();
+  const auto check = [this, state](const StateNumbers& numbers,
+                                   const std::vector<Row>& rows) -> Result<void> {
+    auto loaded = LogState::load(sections_, numbers, rows);
+    if (!loaded) return forward(loaded);
+    state->emplace(*std::move(loaded));
+    return {};
+  };
+  store_.install(installing_, check, [this, slot = installing_, state](const Result<void>& done) {
     if (ended_) return;
+    if (!done && done.error().code == Errc::newer_format) return end(done.error());
     if (done) {
-      on_installed(slot);
+      on_installed(slot, std::move(**state));
     } else {
       listener_.on_not_installed(slot, done.error());
     }
@@ -151,13 +160,9 @@ void LearnerActor::install_from_store() {
   });
 }
 
-void LearnerActor::on_installed(Slot slot) {
-  const auto content = store_.load();
-  auto state = content ? LogState::load(sections_, content->numbers, content->rows)
-                       : Result<LogState>(forward(content));
-  if (!state) return end(state.error());
-  STELE_CHECK(state->numbers().chosen_end == slot);
-  state_ = *std::move(state);
+void LearnerActor::on_installed(Slot slot, LogState state) {
+  STELE_CHECK(state.numbers().chosen_end == slot);
+  state_ = std::move(state);
   learner_.move_to(slot);
   recent_ = RecentLog(state_.numbers().next_lsn, kRecentPiecesMax * piece_bytes_max_);
   trail_.add({state_.numbers().chosen_end, state_.numbers().hash});

@@ -93,7 +93,7 @@ class LearnerActor final : public net::Actor<Letter> {
   void apply_waiting();
   void go_on_installing();
   void install_from_store();
-  void on_installed(Slot slot);
+  void on_installed(Slot slot, LogState state);
   void read_rows(std::vector<RowKey> keys);
   [[nodiscard]] bool apply(const paxos::Learner::Delivery& applied);
   void end(Error error);

@@ -64,7 +64,7 @@ void ProposerActor::tick() {
   // What waits for room among the bytes in flight must not take it this way.
   const bool idle = waiting_.empty() && loop().now() - proposed_at_ >= limits_.time_slot_every;
   if (idle && proposer_.window_open() &&
-      proposer_.room(loop().now()) != paxos::Proposer::Room::unknown)
+      proposer_.room_for_upkeep(loop().now()) == paxos::Proposer::Room::enough)
     propose_batch();
   flush();
 }

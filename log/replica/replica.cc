@@ -195,10 +195,11 @@ void Replica::hear_of(NodeId node, Slot chosen_end) {
 Outcome Replica::submit(CommandKind kind, Slice command) {
   if (!proposer_.role().leads()) return Outcome::not_leader;
   using Room = paxos::Proposer::Room;
-  const Room room = proposer_.role().room(loop_.now());
-  // What makes room is taken on full disks, too.
+  const paxos::Proposer& proposer = proposer_.role();
+  // What makes room is taken on full disks, too, as far as there is some kept for it.
   const bool needs_room = !is_upkeep(kind);
-  if (room == Room::none && needs_room) return Outcome::no_space;
+  const Room room = needs_room ? proposer.room(loop_.now()) : proposer.room_for_upkeep(loop_.now());
+  if (room == Room::none) return Outcome::no_space;
   // Another node takes over, or comes back, in a moment.
   if (room == Room::unknown || (space_low_ && needs_room)) return Outcome::overloaded;
   return proposer_.submit(kind, std::move(command));
@@ -250,7 +251,8 @@ void Replica::tick() {
 void Replica::do_upkeep() {
   if (ended_ || halted()) return;
   const bool leads = proposer_.role().leads() && caught_up();
-  upkeep_.tick(loop_.now(), state(), leads, space_low_, !copying());
+  upkeep_.tick(loop_.now(), state(),
+               {leads, space_low_, !copying(), catching_up_.fetched(loop_.now())});
   catching_up_.set_offered(upkeep_.offered());
   proposer_.set_lacks_slots(catching_up_.fetches_snapshot() || learner_.installing());
   catching_up_.tick(

@@ -101,10 +101,27 @@ void Trimmer::look_for_slots(Time now, const Bounds& bounds) {
       if (!alive.lock()) return;
       finding_slots_ = false;
       if (row && row->number > run_of(first)) return give_up(*row, offered);
-      // Between the runs that it had and those of a snapshot there are none.
-      if (store_.holding().slots_begin > first && may_go(*trimmed)) give_up(*trimmed, offered);
+      if (store_.holding().slots_begin > first) give_up_gap(*trimmed, may_go, offered);
     });
   });
+}
+
+/// Between the runs that it had and those of a snapshot that were copied there are none.
+void Trimmer::give_up_gap(const RunRow& trimmed, const std::function<bool(const RunRow&)>& may_go,
+                          Slot offered) {
+  const std::uint64_t copied = run_of(store_.holding().slots_begin);
+  if (trimmed.number <= copied) {
+    if (may_go(trimmed)) give_up(trimmed, offered);
+    return;
+  }
+  finding_slots_ = true;
+  store_.find_run(
+      [copied](const RunRow& row) { return row.number <= copied; },
+      [this, may_go, offered, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
+        if (!alive.lock()) return;
+        finding_slots_ = false;
+        if (row && may_go(*row)) give_up(*row, offered);
+      });
 }
 
 /// All slots before that run.

@@ -55,6 +55,8 @@ class Trimmer {
  private:
   void retain(Time now, const LogState& state);
   void look_for_slots(Time now, const Bounds& bounds);
+  void give_up_gap(const RunRow& trimmed, const std::function<bool(const RunRow&)>& may_go,
+                   Slot offered);
   void give_up(const RunRow& begin, Slot offered);
   void count();
   void settle(Time now, const LogState& state);

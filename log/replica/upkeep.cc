@@ -21,8 +21,10 @@ Upkeep::Upkeep(Store& store, Events& events, Options options, Propose propose)
                }),
       snapshot_pace_(options_.snapshots) {}
 
-void Upkeep::tick(Time now, const LogState& state, bool leads, bool space_low, bool whole) {
-  look_what_is_offered(whole);
+void Upkeep::tick(Time now, const LogState& state, const Situation& situation) {
+  look_what_is_offered(situation);
+  const bool leads = situation.leads;
+  const bool space_low = situation.space_low;
   const StateNumbers& numbers = state.numbers();
   const Slot needed = this->needed(numbers.chosen_end);
   // A node that lacks what is gone gets a snapshot, so one must be there; but a full disk may have
@@ -39,15 +41,23 @@ void Upkeep::tick(Time now, const LogState& state, bool leads, bool space_low, b
   tell_of_snapshots();
 }
 
-void Upkeep::look_what_is_offered(bool whole) {
-  const Slot before = offered_ ? offered_->slot : Slot{};
+void Upkeep::look_what_is_offered(const Situation& situation) {
+  const bool whole = situation.whole;
   offered_.reset();
   for (const SnapshotInfo& one : store_.snapshots().kept) {
     std::size_t have = whole && store_.readable().chosen_end >= one.slot ? 1 : 0;
     for (const auto& [node, end] : durable_ends_) have += end >= one.slot ? 1U : 0U;
     if (one.slot <= store_.holding().snapshot || have >= options_.in_each_quorum) offered_ = one;
   }
-  if (offered_ && offered_->slot != before) store_.keep_snapshot(offered_->slot);
+  std::set<Slot> stay;
+  if (offered_) stay.insert(offered_->slot);
+  if (situation.fetched) stay.insert(*situation.fetched);
+  if (stay == stay_) return;
+  stay_ = std::move(stay);
+  if (store_.keep_snapshots(stay_)) return;
+  // One is gone, and what is kept will be told anew.
+  stay_.clear();
+  offered_.reset();
 }
 
 /// A member that was not heard of may lack everything.

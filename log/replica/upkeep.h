@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include <stele/events.h>
@@ -32,9 +33,15 @@ class Upkeep {
   };
   Upkeep(Store& store, Events& events, Options options, Propose propose);
 
-  /// Now and then. `leads`: and has applied all that was acknowledged before.
-  /// `whole`: this node has all slots that are kept.
-  void tick(Time now, const LogState& state, bool leads, bool space_low, bool whole);
+  /// How things stand.
+  struct Situation {
+    bool leads = false;  ///< And has applied all that was acknowledged before.
+    bool space_low = false;
+    bool whole = false;           ///< This node has all slots that are kept.
+    std::optional<Slot> fetched;  ///< Another node fetches the snapshot at that slot.
+  };
+  /// Now and then.
+  void tick(Time now, const LogState& state, const Situation& situation);
   /// The newest snapshot that others may be given: of each quorum one has all slots below it as
   /// chosen ones. Who installs it would not vote for them again, so that the votes of others would
   /// not be enough to find out what was chosen there.
@@ -49,7 +56,7 @@ class Upkeep {
  private:
   void propose(CommandKind kind, const std::vector<std::byte>& body);
   [[nodiscard]] Slot needed(Slot chosen_end) const;
-  void look_what_is_offered(bool whole);
+  void look_what_is_offered(const Situation& situation);
   void tell_of_snapshots();
 
   Store& store_;
@@ -60,6 +67,7 @@ class Upkeep {
   SnapshotPace snapshot_pace_;
   std::map<NodeId, Slot> durable_ends_;  // Of other nodes, as they have said.
   std::optional<SnapshotInfo> offered_;
+  std::set<Slot> stay_;               // Of the snapshots, although there may be newer ones.
   std::uint64_t snapshots_told_ = 0;  // Of those taken, and of those given up.
 };
 

@@ -93,6 +93,9 @@ struct SnapshotReport {
   }
 };
 
+/// The rows of a state: those of the sections that keep theirs in memory, by table and key.
+using CheckState = std::function<Result<void>(const StateNumbers&, const std::vector<Row>&)>;
+
 /// What a store holds when it is opened.
 struct StoreContent {
   paxos::Acceptor::State acceptor;
@@ -129,9 +132,8 @@ class Store {
   [[nodiscard]] virtual std::uint64_t commits_found() const = 0;
   /// The last commit that is durable. Never goes back but with the directory.
   [[nodiscard]] virtual std::uint64_t commits() const = 0;
-  /// Everything needed to start. Called before any write but those of identity and history, and
-  /// after each install().
-  /// Errors: corrupt.
+  /// Everything needed to start. Called before any write but those of identity and history. Errors:
+  /// corrupt.
   [[nodiscard]] virtual Result<StoreContent> load() = 0;
 
   /// Queues an acceptor's writes; a vote raises the durable promise to its ballot in the same
@@ -191,8 +193,9 @@ class Store {
   /// The snapshots that it has taken. One is given up if the one before is still being written, or
   /// for want of space; nothing else waits for it.
   [[nodiscard]] virtual const SnapshotReport& snapshots() const = 0;
-  /// That one stays, although there are newer ones.
-  virtual void keep_snapshot(Slot slot) = 0;
+  /// Those stay, although there are newer ones, and no others that had to. False if one of them is
+  /// not there any more.
+  virtual bool keep_snapshots(const std::set<Slot>& slots) = 0;
   /// Reads a part of a snapshot that this store holds, for another node: 0 is what it consists of
   /// (the head and the tail), `n` its `n`th piece. No bytes if it is not here, or cannot be read.
   virtual void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
@@ -204,12 +207,12 @@ class Store {
                            std::function<void(Result<std::size_t>)> done) = 0;
   /// The next piece. After the last one the snapshot is one that this store holds.
   virtual void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) = 0;
-  /// Puts the state of a snapshot that this store holds in the place of its own; then load() gives
-  /// it. Requires that all state that was given to write_state() is durable, and that the
-  /// snapshot's slot is above the durable chosen_end; no state is given to write_state() until it
-  /// is done. Promise and votes stay. A crash leaves the one or the other. Errors: as above;
-  /// newer_format.
-  virtual void install(Slot slot, std::function<void(Result<void>)> done) = 0;
+  /// Puts the state of a snapshot that this store holds in the place of its own, if `check` finds
+  /// nothing wrong with it. Requires that all state that was given to write_state() is durable, and
+  /// that the snapshot's slot is above the durable chosen_end; no state is given to write_state()
+  /// until it is done. Promise and votes stay. A crash leaves the one or the other. Errors: as
+  /// above; newer_format; those of `check`. A snapshot that is corrupt is there no more.
+  virtual void install(Slot slot, CheckState check, std::function<void(Result<void>)> done) = 0;
   /// Reads what the slots of a run below `slot_end` hold, without their values. As of readable() or
   /// later.
   virtual void read_run(std::uint64_t run, Slot slot_end, std::function<void(RunRead)> done) = 0;

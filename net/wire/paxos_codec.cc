@@ -92,6 +92,7 @@ struct PaxosEncoder {
     put(b.initPromised(), m.promised);
     b.setChosenEnd(m.chosen_end.value);
     b.setNoSpace(m.no_space);
+    b.setNoUpkeep(m.no_upkeep);
   }
   void operator()(const paxos::Heard& m) {
     auto b = to.initHeard();
@@ -276,9 +277,9 @@ paxos::Body body_of(wire::Paxos::Reader from, InBody& body) {
     }
     case wire::Paxos::HEARTBEAT_ACK: {
       const auto m = from.getHeartbeatAck();
-      return paxos::HeartbeatAck{ballot(m.getBallot()), counter(m.getRound()),
-                                 any_ballot(m.getPromised()), slot(m.getChosenEnd()),
-                                 m.getNoSpace()};
+      return paxos::HeartbeatAck{
+          ballot(m.getBallot()),  counter(m.getRound()), any_ballot(m.getPromised()),
+          slot(m.getChosenEnd()), m.getNoSpace(),        m.getNoUpkeep()};
     }
     case wire::Paxos::HEARD: {
       const auto m = from.getHeard();

@@ -140,6 +140,7 @@ struct Paxos {
       promised @29 :Ballot;
       chosenEnd @30 :UInt64;
       noSpace @31 :Bool;
+      noUpkeep @61 :Bool;
     }
     preVote :group { attempt @32 :UInt64; chosenEnd @33 :UInt64; }
     preVoteAnswer :group {

@@ -37,6 +37,7 @@ void Acceptors::on_ack(Time now, NodeId node, const HeartbeatAck& ack,
   Acceptor& acceptor = known_[node];
   acceptor.chosen_end = std::max(acceptor.chosen_end, ack.chosen_end);
   acceptor.no_space = ack.no_space;
+  acceptor.no_upkeep = ack.no_upkeep;
   acceptor.space_told_at = now;
   if (!sent_at) return;
   // What it was is forgotten within a few time-outs, however often there are answers.
@@ -101,11 +102,20 @@ Duration Acceptors::patience(const Acceptor& acceptor) const {
 // --- Disks -----------------------------------------------------------------------------
 
 Acceptors::Room Acceptors::room(Time now, Duration slots_take) const {
-  if (with_space(now, false, slots_take) >= configuration_.q2()) return Room::enough;
+  return room(now, slots_take, &Acceptor::no_space);
+}
+
+Acceptors::Room Acceptors::room_for_upkeep(Time now, Duration slots_take) const {
+  return room(now, slots_take, &Acceptor::no_upkeep);
+}
+
+/// `lacks`: what an acceptor says if it has none.
+Acceptors::Room Acceptors::room(Time now, Duration slots_take, bool Acceptor::*lacks) const {
+  if (with_space(now, false, slots_take, lacks) >= configuration_.q2()) return Room::enough;
   std::size_t without = 0;
   for (const auto& [node, acceptor] : known_) {
     const Duration fresh = std::max(timeout_, patience(acceptor));
-    if (acceptor.no_space && now - acceptor.space_told_at < fresh) ++without;
+    if (acceptor.*lacks && now - acceptor.space_told_at < fresh) ++without;
   }
   // A silent node need not have a full disk.
   return known_.size() - without < configuration_.q2() ? Room::none : Room::unknown;
@@ -116,15 +126,16 @@ bool Acceptors::anybody_full() const {
 }
 
 bool Acceptors::others_have_space(Time now) const {
-  return with_space(now, true, {}) >= configuration_.q2();
+  return with_space(now, true, {}, &Acceptor::no_space) >= configuration_.q2();
 }
 
 /// One that has not been asked yet in this ballot counts as one that has room.
-std::size_t Acceptors::with_space(Time now, bool others_only, Duration slots_take) const {
+std::size_t Acceptors::with_space(Time now, bool others_only, Duration slots_take,
+                                  bool Acceptor::*lacks) const {
   std::size_t count = 0;
   for (const auto& [node, acceptor] : known_) {
     if (others_only && node == self_) continue;
-    if (!acceptor.no_space && answers(now, node, slots_take)) ++count;
+    if (!(acceptor.*lacks) && answers(now, node, slots_take)) ++count;
   }
   return count;
 }

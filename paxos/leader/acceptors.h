@@ -68,6 +68,8 @@ class Acceptors {
   // --- Disks ---------------------------------------------------------------------------
 
   [[nodiscard]] Room room(Time now, Duration slots_take) const;
+  /// The same for what makes room (ValueKind::upkeep).
+  [[nodiscard]] Room room_for_upkeep(Time now, Duration slots_take) const;
   [[nodiscard]] bool anybody_full() const;
   /// q2 acceptors other than the own one have room, and answer.
   [[nodiscard]] bool others_have_space(Time now) const;
@@ -107,13 +109,16 @@ class Acceptors {
     bool on_the_way = false;     // That accept has not arrived.
     Slot chosen_end;             // As it has said.
     bool no_space = false;       // As it has said last.
+    bool no_upkeep = false;      // The same.
     Time space_told_at{};        // When it has said whether it has room; {}: never.
     bool nacked = false;         // It has refused this ballot.
   };
 
   [[nodiscard]] Duration patience(const Acceptor& acceptor) const;
   [[nodiscard]] bool answers(Time now, NodeId node, Duration slots_take) const;
-  [[nodiscard]] std::size_t with_space(Time now, bool others_only, Duration slots_take) const;
+  [[nodiscard]] Room room(Time now, Duration slots_take, bool Acceptor::*lacks) const;
+  [[nodiscard]] std::size_t with_space(Time now, bool others_only, Duration slots_take,
+                                       bool Acceptor::*lacks) const;
 
   NodeId self_;
   Configuration configuration_;

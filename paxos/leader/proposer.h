@@ -135,6 +135,9 @@ class Proposer {
   [[nodiscard]] Room room(Time now) const {
     return leads() ? acceptors_.room(now, slots_take()) : Room::unknown;
   }
+  [[nodiscard]] Room room_for_upkeep(Time now) const {
+    return leads() ? acceptors_.room_for_upkeep(now, slots_take()) : Room::unknown;
+  }
   /// Whether another node that answers has said that it knows of chosen slots that this one lacks.
   [[nodiscard]] bool others_know_more(Time now) const {
     return leads() && acceptors_.any_above(now, chosen_end_);

@@ -154,6 +154,24 @@ TEST_SUITE("paxos.acceptor") {
     CHECK(step(acceptor, kN1, Accept{{1, kN1}, {3}, upkeep(1)}).writes.size() == 1);
   }
 
+  TEST_CASE("on_heartbeat: that little is left for upkeep is told before nothing is") {
+    Acceptor acceptor = make_acceptor();
+    const auto told = [&] {
+      return all_of<HeartbeatAck>(step(acceptor, kN1, Heartbeat{{1, kN1}, 1}).sends)
+          .at(0)
+          .no_upkeep;
+    };
+    acceptor.set_space_kept({0, Acceptor::kUpkeepRoomBytesMin - 1});
+    CHECK_FALSE(told());
+    acceptor.set_space(true, true);
+    CHECK(told());
+    acceptor.set_space_kept({Acceptor::kUpkeepRoomBytesMin, Acceptor::kUpkeepRoomBytesMin});
+    CHECK_FALSE(told());
+    // What recovers takes of the same.
+    CHECK(step(acceptor, kN1, Accept{{1, kN1}, {1}, value("v"), true}).writes.size() == 1);
+    CHECK(told());
+  }
+
   // Otherwise a leader that begins on full disks could not even serve reads.
   TEST_CASE("on_accept: on a full disk what phase 1 has found is voted for, as long as it lasts") {
     Acceptor acceptor = make_acceptor();

@@ -4,7 +4,7 @@ namespace stele::log {
 
 bool CatchingUp::deliver(Time now, NodeId from, const paxos::Body& body) {
   if (const auto* asked = std::get_if<paxos::FetchSnapshot>(&body)) {
-    supplier_.on_fetch_snapshot(from, *asked);
+    supplier_.on_fetch_snapshot(now, from, *asked);
   } else if (const auto* run = std::get_if<paxos::FetchRun>(&body)) {
     supplier_.on_fetch_run(from, *run);
   } else if (const auto* part = std::get_if<paxos::SnapshotPart>(&body)) {

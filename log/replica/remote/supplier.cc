@@ -27,12 +27,17 @@ bool Supplier::begin(const Question& question) {
   return answering_.insert(question).second;
 }
 
-void Supplier::on_fetch_snapshot(NodeId from, const paxos::FetchSnapshot& asked) {
+void Supplier::on_fetch_snapshot(Time now, NodeId from, const paxos::FetchSnapshot& asked) {
   paxos::SnapshotPart part{asked.slot, asked.digest, asked.part, {}};
   if (asked.slot == Slot{} && offered_) part = {offered_->slot, offered_->digest, 0, {}};
   if (part.slot == Slot{}) return send_({from, {epoch_, part}});
   const Question question{from, part.digest, part.part};
   if (!begin(question)) return;
+  const auto& kept = store_.snapshots().kept;
+  if (std::ranges::find(kept, part.slot, &SnapshotInfo::slot) != kept.end()) {
+    fetched_ = part.slot;
+    fetched_at_ = now;
+  }
   store_.read_snapshot(part.slot, part.digest, part.part,
                        [this, from, part, question](std::vector<std::byte> bytes) mutable {
                          answering_.erase(question);

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "log/store/store.h"
+#include "net/loop/loop.h"
 #include "paxos/message.h"
 
 namespace stele::log {
@@ -20,9 +21,16 @@ class Supplier {
 
   /// Others are given that one, if they ask for the newest.
   void set_offered(const std::optional<SnapshotInfo>& offered) { offered_ = offered; }
-  void on_fetch_snapshot(NodeId from, const paxos::FetchSnapshot& asked);
+  void on_fetch_snapshot(Time now, NodeId from, const paxos::FetchSnapshot& asked);
   void on_fetch_run(NodeId from, const paxos::FetchRun& asked);
 
+  /// The snapshot that another node is fetching from here, if one is: it should stay.
+  [[nodiscard]] std::optional<Slot> fetched(Time now) const {
+    return now - fetched_at_ < kStaysFor ? fetched_ : std::nullopt;
+  }
+
+  /// A snapshot stays so long after it was asked for.
+  static constexpr Duration kStaysFor = std::chrono::seconds(30);
   /// Questions of one node that are being answered; more are left to be asked again.
   static constexpr std::size_t kQuestionsMax = 16;
 
@@ -34,6 +42,8 @@ class Supplier {
   Epoch epoch_;
   std::function<void(paxos::Send)> send_;
   std::optional<SnapshotInfo> offered_;
+  std::optional<Slot> fetched_;  // What was asked for last.
+  Time fetched_at_{};
   std::set<Question> answering_;
 };
 

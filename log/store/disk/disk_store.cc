@@ -43,7 +43,8 @@ struct LmdbStore::Impl final : CommitListener,
                                              [this](const Error& error) { tell_failure(error); })) {
     snapshots = std::make_shared<SnapshotKeeper>(
         directory.path(), sections, !options.commit_wanted, durable.holding.snapshot,
-        files().lmdb(), lp, [this] { return has_room(); },
+        files().lmdb(), lp,
+        [this](std::uint64_t bytes) { return space.has_now(bytes + snapshot_free_bytes_min); },
         [this](const Error& error) { tell_failure(error); });
     files().on_snapshot([this](Result<Lmdb::Txn> txn) { snapshots->take(std::move(txn)); });
     space.on_wrote(0, used_bytes());
@@ -57,11 +58,6 @@ struct LmdbStore::Impl final : CommitListener,
     return applied || (slot < readable.holding.slots_begin && slot >= durable.holding.slots_begin);
   }
   [[nodiscard]] std::uint64_t used_bytes() { return files().used_bytes() + snapshots->bytes(); }
-  /// For a snapshot.
-  [[nodiscard]] bool has_room() {
-    space.measure();
-    return space.measured_free_bytes() >= snapshot_free_bytes_min;
-  }
 
   /// Errors: corrupt.
   Result<void> load_identity(bool fresh);
@@ -69,7 +65,7 @@ struct LmdbStore::Impl final : CommitListener,
     reader->start_thread();
     checkpointer.emplace(1);
     remover.emplace(1);
-    snapshots->start_thread();
+    snapshots->start_threads();
     files().listen(*this);
     queue->start_threads();
   }
@@ -107,7 +103,7 @@ struct LmdbStore::Impl final : CommitListener,
   void on_wrote(std::size_t bytes) override { space.on_wrote(bytes, used_bytes()); }
   void on_commit_failed(Error error) override {
     space.on_failed();
-      if (space.measured_free_bytes() < kFullBytes)
+    if (space.measured_free_bytes() < kFullBytes)
       error.detail += " (the disk, or the store's bound, is full)";
     loop.post([self = shared_from_this(), error = std::move(error)] { self->tell_failure(error); });
   }
@@ -354,7 +350,9 @@ void LmdbStore::write_copy(CopyWrite write) {
 const StateNumbers& LmdbStore::readable() const { return impl_->readable.state; }
 const SnapshotReport& LmdbStore::snapshots() const { return impl_->snapshots->report(); }
 
-void LmdbStore::keep_snapshot(Slot slot) { impl_->snapshots->keep(slot); }
+bool LmdbStore::keep_snapshots(const std::set<Slot>& slots) {
+  return impl_->snapshots->keep(slots);
+}
 
 void LmdbStore::read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                               std::function<void(std::vector<std::byte>)> done) {
@@ -370,7 +368,7 @@ void LmdbStore::add_piece(std::vector<std::byte> piece, std::function<void(Resul
   impl_->snapshots->add_piece(std::move(piece), std::move(done));
 }
 
-void LmdbStore::install(Slot slot, std::function<void(Result<void>)> done) {
+void LmdbStore::install(Slot slot, CheckState check, std::function<void(Result<void>)> done) {
   const auto switch_over = [impl = impl_.get(), done](const Result<InstallWrite>& staged) {
     if (!staged) return done(forward(staged));
     impl->queue->enqueue(true, [&](Commit& next) {
@@ -381,7 +379,7 @@ void LmdbStore::install(Slot slot, std::function<void(Result<void>)> done) {
       });
     });
   };
-  impl_->snapshots->stage(slot, switch_over);
+  impl_->snapshots->stage(slot, std::move(check), switch_over);
 }
 
 const Holding& LmdbStore::holding() const { return impl_->durable.holding; }
@@ -391,7 +389,7 @@ void LmdbStore::measure_space() {
   impl_->reader->enqueue([impl = impl_] {
     impl->space.measure();
     if (impl->space.measured_free_bytes() >= kSparesFreeBytes) return;
-    if (const auto done = impl->files().drop_spares(); !done) impl->queue->fail(done.error());
+    impl->files().drop_spares();
   });
 }
 

@@ -62,13 +62,13 @@ class LmdbStore final : public Store {
   [[nodiscard]] const StateNumbers& readable() const override;
   [[nodiscard]] const Holding& holding() const override;
   [[nodiscard]] const SnapshotReport& snapshots() const override;
-  void keep_snapshot(Slot slot) override;
+  bool keep_snapshots(const std::set<Slot>& slots) override;
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override;
   void begin_fetch(SnapshotManifest manifest,
                    std::function<void(Result<std::size_t>)> done) override;
   void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
-  void install(Slot slot, std::function<void(Result<void>)> done) override;
+  void install(Slot slot, CheckState check, std::function<void(Result<void>)> done) override;
   [[nodiscard]] std::size_t backlog_bytes() const override;
   [[nodiscard]] Space space() const override;
   void measure_space() override;

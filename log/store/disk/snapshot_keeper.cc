@@ -13,7 +13,7 @@ tl::unexpected<Error> no_room() {
 
 SnapshotKeeper::SnapshotKeeper(const std::string& directory,
                                const std::vector<SectionTable>& sections, bool paced, Slot stays,
-                               Lmdb& lmdb, net::Loop& loop, std::function<bool()> has_room,
+                               Lmdb& lmdb, net::Loop& loop, HasRoom has_room,
                                std::function<void(Error)> on_failure)
     : snapshots_(directory, sections, paced, stays),
       lmdb_(lmdb),
@@ -30,6 +30,7 @@ void SnapshotKeeper::stop() {
   stopped_ = true;
   snapshots_.stop();
   thread_.reset();
+  reads_.reset();
 }
 
 void SnapshotKeeper::take(Result<Lmdb::Txn> txn) {
@@ -42,6 +43,7 @@ void SnapshotKeeper::take(Result<Lmdb::Txn> txn) {
   // It keeps LMDB from using pages again, and must be gone before LMDB is.
   const auto shared = std::make_shared<Result<Lmdb::Txn>>(std::move(txn));
   run(
+      thread_,
       [this, shared] {
         Result<Lmdb::Txn> seen = std::exchange(*shared, fail(Errc::io, "it was taken"));
         auto taken =
@@ -65,15 +67,19 @@ void SnapshotKeeper::tell(const Result<SnapshotInfo>& taken,
 
 void SnapshotKeeper::read(Slot slot, std::uint64_t digest, std::size_t part,
                           std::function<void(std::vector<std::byte>)> done) {
-  run([this, slot, digest, part] { return snapshots_.read(slot, digest, part); }, std::move(done));
+  run(
+      reads_, [this, slot, digest, part] { return snapshots_.read(slot, digest, part); },
+      std::move(done));
 }
 
 void SnapshotKeeper::begin_fetch(SnapshotManifest manifest,
                                  std::function<void(Result<std::size_t>)> done) {
   run(
+      thread_,
       [this, manifest = std::move(manifest)] {
-        auto pieces =
-            has_room_() ? snapshots_.begin_fetch(manifest) : Result<std::size_t>(no_room());
+        // It is written to a file first, and to the tables then.
+        auto pieces = has_room_(2 * manifest.content_bytes()) ? snapshots_.begin_fetch(manifest)
+                                                              : Result<std::size_t>(no_room());
         return std::pair(std::move(pieces), snapshots_.kept());
       },
       [this, done = std::move(done)](const auto& there) {
@@ -85,8 +91,10 @@ void SnapshotKeeper::begin_fetch(SnapshotManifest manifest,
 void SnapshotKeeper::add_piece(std::vector<std::byte> piece,
                                std::function<void(Result<void>)> done) {
   run(
+      thread_,
       [this, piece = std::move(piece)] {
-        auto added = has_room_() ? snapshots_.add_piece(piece) : Result<void>(no_room());
+        auto added =
+            has_room_(piece.size()) ? snapshots_.add_piece(piece) : Result<void>(no_room());
         return std::pair(std::move(added), snapshots_.kept());
       },
       [this, done = std::move(done)](const auto& added) {
@@ -95,18 +103,34 @@ void SnapshotKeeper::add_piece(std::vector<std::byte> piece,
       });
 }
 
-void SnapshotKeeper::stage(Slot slot, std::function<void(Result<InstallWrite>)> done) {
+void SnapshotKeeper::stage(Slot slot, CheckState check,
+                           std::function<void(Result<InstallWrite>)> done) {
   run(
-      [this, slot]() -> Result<InstallWrite> {
-        const auto file = snapshots_.open(slot);
-        if (!file) return forward(file);
-        auto staged = stage_rows(lmdb_, snapshots_.sections(), *file,
-                                 [this] { return !snapshots_.stopping() && has_room_(); });
-        // What was staged of it is of no use.
+      thread_,
+      [this, slot] {
+        auto staged = stage_now(slot);
+        // What was staged of it is of no use; and what is damaged would be so the next time, too.
         if (!staged) static_cast<void>(erase_rows());
-        return staged;
+        if (!staged && staged.error().code == Errc::corrupt) snapshots_.remove(slot);
+        return std::pair(std::move(staged), snapshots_.kept());
       },
-      std::move(done));
+      [this, check = std::move(check), done = std::move(done)](const auto& result) {
+        report_.kept = result.second;
+        const Result<StagedState>& staged = result.first;
+        if (!staged) return done(forward(staged));
+        const auto sound = check(staged->install.numbers, staged->rows);
+        if (sound) return done(staged->install);
+        erase_what_is_replaced();
+        done(forward(sound));
+      });
+}
+
+Result<StagedState> SnapshotKeeper::stage_now(Slot slot) {
+  const auto file = snapshots_.open(slot);
+  if (!file) return forward(file);
+  if (file->info().slot != slot) return fail(Errc::corrupt, "the snapshot is that of another slot");
+  return stage_rows(lmdb_, snapshots_.sections(), *file,
+                    [this] { return !snapshots_.stopping() && has_room_(0); });
 }
 
 Result<void> SnapshotKeeper::erase_rows() {
@@ -115,7 +139,8 @@ Result<void> SnapshotKeeper::erase_rows() {
 }
 
 void SnapshotKeeper::erase_what_is_replaced() {
-  run([this] { return erase_rows(); },
+  run(
+      thread_, [this] { return erase_rows(); },
       [this](const Result<void>& done) {
         const bool later = !done && (done.error().code == Errc::no_space ||
                                      done.error().code == Errc::shutting_down);

@@ -7,11 +7,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "log/store/disk/snapshots.h"
 #include "log/store/files/lmdb.h"
+#include "log/store/files/snapshot_install.h"
 #include "log/store/store.h"
 #include "net/loop/loop.h"
 #include "paxos/base/result.h"
@@ -25,10 +27,13 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
   /// The first ones are as of Snapshots. `lmdb` outlives stop(), the loop what is posted to it.
   /// `has_room`: for a snapshot of its own; any thread. `on_failure`: the tables cannot be written.
   SnapshotKeeper(const std::string& directory, const std::vector<SectionTable>& sections,
-                 bool paced, Slot stays, Lmdb& lmdb, net::Loop& loop,
-                 std::function<bool()> has_room, std::function<void(Error)> on_failure);
+                 bool paced, Slot stays, Lmdb& lmdb, net::Loop& loop, HasRoom has_room,
+                 std::function<void(Error)> on_failure);
 
-  void start_thread() { thread_.emplace(1); }
+  void start_threads() {
+    thread_.emplace(1);
+    reads_.emplace(1);
+  }
   /// What is under way is given up. Nothing is called any more.
   void stop();
 
@@ -37,7 +42,7 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
   /// As of Store.
   [[nodiscard]] const SnapshotReport& report() const { return report_; }
   /// As of Store.
-  void keep(Slot slot) { snapshots_.set_kept(slot); }
+  bool keep(const std::set<Slot>& slots) { return snapshots_.set_kept(slots); }
   /// As of Store.
   void read(Slot slot, std::uint64_t digest, std::size_t part,
             std::function<void(std::vector<std::byte>)> done);
@@ -45,37 +50,39 @@ class SnapshotKeeper final : public std::enable_shared_from_this<SnapshotKeeper>
   void begin_fetch(SnapshotManifest manifest, std::function<void(Result<std::size_t>)> done);
   /// As of Store.
   void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done);
-  /// As of stage_rows().
-  void stage(Slot slot, std::function<void(Result<InstallWrite>)> done);
+  /// As of stage_rows(), and Store::install().
+  void stage(Slot slot, CheckState check, std::function<void(Result<InstallWrite>)> done);
   /// As of erase_other_generations().
   void erase_what_is_replaced();
   /// Of the files. Any thread.
   [[nodiscard]] std::uint64_t bytes() const { return snapshots_.bytes(); }
 
  private:
-  /// Runs `act` in its place among the others; then `done` with what it gives.
+  /// Runs `act` in its place among the others of `thread`; then `done` with what it gives.
   template <class Act, class Done>
-  void run(Act act, Done done) {
+  void run(std::optional<asio::thread_pool>& thread, Act act, Done done) {
     const auto both = [self = shared_from_this(), act = std::move(act), done = std::move(done)] {
       auto result = std::make_shared<decltype(act())>(act());
       self->loop_.post([self, result, done] {
         if (!self->stopped_) done(std::move(*result));
       });
     };
-    if (!thread_) return both();
-    asio::post(*thread_, [self = shared_from_this(), both] { self->loop_.guard(both); });
+    if (!thread) return both();
+    asio::post(*thread, [self = shared_from_this(), both] { self->loop_.guard(both); });
   }
   Result<void> erase_rows();
+  Result<StagedState> stage_now(Slot slot);
   void tell(const Result<SnapshotInfo>& taken, const std::vector<SnapshotInfo>& kept);
 
   Snapshots snapshots_;
   Lmdb& lmdb_;
   net::Loop& loop_;
-  std::function<bool()> has_room_;
+  HasRoom has_room_;
   std::function<void(Error)> on_failure_;
   SnapshotReport report_;
   bool stopped_ = false;
   std::optional<asio::thread_pool> thread_;
+  std::optional<asio::thread_pool> reads_;  // For other nodes: a snapshot takes long to be taken.
 };
 
 }  // namespace stele::log

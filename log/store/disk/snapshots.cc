@@ -14,7 +14,7 @@ Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, 
     : directory_(std::move(directory)),
       sections_(std::move(sections)),
       paced_(paced),
-      kept_slot_(stays.value) {
+      stay_{stays} {
   std::error_code none;
   SnapshotWriter::remove_unfinished(directory_);
   for (const Slot slot : list_snapshots(directory_)) {
@@ -32,7 +32,7 @@ Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, 
   keep_last();
 }
 
-Result<SnapshotInfo> Snapshots::take(Lmdb::Txn txn, const std::function<bool()>& has_room) {
+Result<SnapshotInfo> Snapshots::take(Lmdb::Txn txn, const HasRoom& has_room) {
   auto taken = write(txn, has_room);
   if (taken) keep(*taken);
   taking_ = false;
@@ -44,19 +44,19 @@ Result<SnapshotInfo> Snapshots::give_up(const Error& why) {
   return tl::unexpected(why);
 }
 
-Result<SnapshotInfo> Snapshots::write(Lmdb::Txn& txn, const std::function<bool()>& has_room) {
+Result<SnapshotInfo> Snapshots::write(Lmdb::Txn& txn, const HasRoom& has_room) {
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
   const auto found = get_identity(txn);
   if (!found) return forward(found);
   if (!*found) return fail(Errc::corrupt, "the directory has no identity");
-  if (!has_room()) return fail(Errc::no_space, "there is no room for a snapshot");
+  if (!has_room(0)) return fail(Errc::no_space, "there is no room for a snapshot");
   auto writer =
       SnapshotWriter::create(directory_, {(*found)->cluster_id, numbers->state.chosen_end});
   if (!writer) return forward(writer);
   SnapshotPacker packer([&](std::span<const std::byte> piece) -> Result<void> {
     const auto begin = std::chrono::steady_clock::now();
-    if (!has_room()) return fail(Errc::no_space, "there is no room for a snapshot");
+    if (!has_room(piece.size())) return fail(Errc::no_space, "there is no room for a snapshot");
     if (auto done = writer->add(piece); !done) return done;
     const Duration took = std::chrono::steady_clock::now() - begin;
     if (!paced_ || pause((kShare - 1) * took)) return {};
@@ -84,7 +84,7 @@ bool Snapshots::stopping() {
 
 Result<std::size_t> Snapshots::begin_fetch(SnapshotManifest manifest) {
   received_.reset();
-  for (const SnapshotInfo& kept : kept_) {
+  for (const SnapshotInfo& kept : this->kept()) {
     if (kept.slot == manifest.head.slot && kept.digest == manifest.digest()) {
       return manifest.pieces.size();
     }
@@ -93,6 +93,7 @@ Result<std::size_t> Snapshots::begin_fetch(SnapshotManifest manifest) {
   if (!receiver) return forward(receiver);
   const std::size_t pieces = receiver->pieces();
   received_.emplace(*std::move(receiver));
+  keep_last();  // It counts, too.
   if (!received_->complete()) return pieces;
   // All that was left to be done was to give it its name.
   if (auto done = finish_fetch(); !done) return forward(done);
@@ -112,10 +113,18 @@ Result<void> Snapshots::finish_fetch() {
   return {};
 }
 
-std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::size_t part) const {
-  const auto file = open(slot);
-  if (!file || file->info().digest != digest) return {};
-  const SnapshotManifest& manifest = file->manifest();
+std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::size_t part) {
+  const auto is_it = [&] {
+    return read_last_ && read_last_->info().slot == slot && read_last_->info().digest == digest;
+  };
+  if (!is_it()) {
+    read_last_.reset();
+    auto file = open(slot);
+    if (!file) return {};
+    read_last_.emplace(*std::move(file));
+    if (!is_it()) return {};
+  }
+  const SnapshotManifest& manifest = read_last_->manifest();
   if (part == 0) {
     std::vector<std::byte> bytes = encode_head(manifest.head);
     const std::vector<std::byte> tail = encode_tail(manifest);
@@ -123,29 +132,60 @@ std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::siz
     return bytes;
   }
   if (part > manifest.pieces.size()) return {};
-  return file->read(part - 1).value_or(std::vector<std::byte>());
+  return read_last_->read(part - 1).value_or(std::vector<std::byte>());
+}
+
+std::vector<SnapshotInfo> Snapshots::kept() const {
+  const std::lock_guard lock(mutex_);
+  return kept_;
+}
+
+bool Snapshots::set_kept(const std::set<Slot>& slots) {
+  const std::lock_guard lock(mutex_);
+  stay_ = slots;
+  return std::ranges::all_of(slots, [this](Slot slot) {
+    return std::ranges::find(kept_, slot, &SnapshotInfo::slot) != kept_.end();
+  });
 }
 
 void Snapshots::keep(const SnapshotInfo& added) {
-  std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == added.slot; });
-  kept_.push_back(added);
-  std::ranges::sort(kept_, {}, &SnapshotInfo::slot);
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == added.slot; });
+    kept_.push_back(added);
+    std::ranges::sort(kept_, {}, &SnapshotInfo::slot);
+  }
+  keep_last();
+}
+
+void Snapshots::remove(Slot slot) {
+  std::error_code none;
+  std::filesystem::remove(snapshot_path(directory_, slot), none);
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == slot; });
+  }
   keep_last();
 }
 
 void Snapshots::keep_last() {
+  const std::lock_guard lock(mutex_);
   std::error_code none;
-  const Slot stays{kept_slot_};
-  const std::size_t more = kept_.size() - std::min(kept_.size(), kKept);
-  for (std::size_t i = 0; i < more; ++i) {
-    if (kept_[i].slot != stays)
-      std::filesystem::remove(snapshot_path(directory_, kept_[i].slot), none);
+  for (std::size_t newer = kept_.size(); newer > kKept; --newer) {
+    // The oldest one that need not stay.
+    const auto goes = std::ranges::find_if(
+        kept_, [this](const SnapshotInfo& one) { return !stay_.contains(one.slot); });
+    if (goes == kept_.end() || kept_.end() - goes <= std::ptrdiff_t{kKept}) break;
+    std::filesystem::remove(snapshot_path(directory_, goes->slot), none);
+    kept_.erase(goes);
   }
-  const auto gone = std::remove_if(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(more),
-                                   [stays](const SnapshotInfo& one) { return one.slot != stays; });
-  kept_.erase(gone, kept_.begin() + static_cast<std::ptrdiff_t>(more));
   std::uint64_t bytes = 0;
   for (const SnapshotInfo& kept : kept_) bytes += kept.bytes;
+  // Another node's that is no newer than the own ones is for nothing any more.
+  const auto received = received_snapshot(directory_);
+  const bool old = received && !kept_.empty() && received->slot <= kept_.back().slot;
+  if (old && !received_) SnapshotReceiver::remove(directory_);
+  if (received && !old) bytes += received->bytes;
   bytes_ = bytes;
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,14 @@
 
 namespace stele::log {
 
+/// Whether there is room for so many bytes of snapshots.
+using HasRoom = std::function<bool(std::uint64_t bytes)>;
+
 /// Takes one at a time; the last two stay. Any thread, unless something else is said.
 class Snapshots {
  public:
   /// `directory`: of the store. Removes what was not finished, and what cannot be read. Not
-  /// `paced`: a snapshot is written at once.
-  /// `stays`: as of set_kept().
+  /// `paced`: a snapshot is written at once. `stays`: as of set_kept().
   Snapshots(std::string directory, std::vector<SectionTable> sections, bool paced, Slot stays = {});
 
   /// So many snapshots stay.
@@ -34,13 +37,19 @@ class Snapshots {
   [[nodiscard]] bool begin() { return !taking_.exchange(true); }
   /// Takes a snapshot of what `txn` sees. `has_room()` is asked between pieces. Requires begin().
   /// Errors: no_space, io, corrupt, newer_format; shutting_down after stop(): nothing has changed.
-  Result<SnapshotInfo> take(Lmdb::Txn txn, const std::function<bool()>& has_room);
+  Result<SnapshotInfo> take(Lmdb::Txn txn, const HasRoom& has_room);
   /// It is not taken. Requires begin().
   [[nodiscard]] Result<SnapshotInfo> give_up(const Error& why);
   /// What is being taken is given up.
   void stop();
   [[nodiscard]] bool stopping();
   [[nodiscard]] const std::vector<SectionTable>& sections() const { return sections_; }
+  /// Of the files.
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  /// Those stay, too. False if one of them is not there.
+  bool set_kept(const std::set<Slot>& slots);
+  /// Those that are there, ascending.
+  [[nodiscard]] std::vector<SnapshotInfo> kept() const;
 
   // For one thread at a time, that of take().
 
@@ -52,21 +61,16 @@ class Snapshots {
   [[nodiscard]] Result<SnapshotFile> open(Slot slot) const {
     return SnapshotFile::open(snapshot_path(directory_, slot));
   }
-  /// As of Store::read_snapshot.
-  [[nodiscard]] std::vector<std::byte> read(Slot slot, std::uint64_t digest,
-                                            std::size_t part) const;
-
-  /// Of the files.
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  /// That one stays, too.
-  void set_kept(Slot slot) { kept_slot_ = slot.value; }
-  /// Those that are there, ascending.
-  [[nodiscard]] const std::vector<SnapshotInfo>& kept() const { return kept_; }
+  /// It is not what it should be.
+  void remove(Slot slot);
   /// Why one was removed at the start, the last one: it could not be read.
   [[nodiscard]] const std::string& why_removed() const { return why_removed_; }
 
+  /// As of Store::read_snapshot. For one thread at a time, which may be another one.
+  [[nodiscard]] std::vector<std::byte> read(Slot slot, std::uint64_t digest, std::size_t part);
+
  private:
-  Result<SnapshotInfo> write(Lmdb::Txn& txn, const std::function<bool()>& has_room);
+  Result<SnapshotInfo> write(Lmdb::Txn& txn, const HasRoom& has_room);
   /// False once it is to stop.
   bool pause(Duration duration);
   Result<void> finish_fetch();
@@ -76,15 +80,17 @@ class Snapshots {
   std::string directory_;
   std::vector<SectionTable> sections_;
   bool paced_;
-  std::atomic<std::uint64_t> kept_slot_{0};
-  std::vector<SnapshotInfo> kept_;  // Ascending. Of the thread that takes one.
   std::optional<SnapshotReceiver> received_;
   std::string why_removed_;
+  std::optional<SnapshotFile> read_last_;
   std::atomic<bool> taking_{false};
   std::atomic<std::uint64_t> bytes_{0};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable stops_;
-  bool stopping_ = false;  // Guarded by mutex_.
+  // Guarded by mutex_.
+  bool stopping_ = false;
+  std::set<Slot> stay_;
+  std::vector<SnapshotInfo> kept_;  // Ascending.
 };
 
 }  // namespace stele::log

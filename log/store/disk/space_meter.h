@@ -23,6 +23,11 @@ class SpaceMeter {
   void on_wrote(std::size_t bytes, std::uint64_t used_bytes);
   /// Asks the file system, which may take long if its disk has failed.
   void measure();
+  /// The same; whether so much is free.
+  [[nodiscard]] bool has_now(std::uint64_t bytes) {
+    measure();
+    return free_bytes_ >= bytes;
+  }
   /// The disk has failed: nothing more is kept on it.
   void on_failed() { failed_ = true; }
 

@@ -48,7 +48,7 @@ Result<void> Checkpoint::run(const Lmdb& lmdb) {
 
 Result<void> Checkpoint::write_into_reserve(const Lmdb& lmdb) {
   Result<void> outcome = write(lmdb);
-  while (!outcome && outcome.error().code == Errc::no_space && reserve_.release()) {
+  while (!outcome && outcome.error().code == Errc::no_space && make_room_()) {
     auto again = write(lmdb);
     if (!again && again.error().code != Errc::no_space) break;  // The disk was full first.
     outcome = std::move(again);

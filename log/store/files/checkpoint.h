@@ -27,8 +27,9 @@ struct CheckpointPart {
 /// ends it.
 class Checkpoint {
  public:
-  /// Takes from `reserve` if the disk is full.
-  explicit Checkpoint(DiskReserve& reserve) : reserve_(reserve) {}
+  /// `make_room`: called if the disk is full; gives up something that was kept for that, false if
+  /// there is nothing. By the thread that writes.
+  explicit Checkpoint(std::function<bool()> make_room) : make_room_(std::move(make_room)) {}
 
   /// Called with what the tables hold after a part of which a snapshot is to be taken, before the
   /// next one changes them, by the thread that has written it. At first nobody is.
@@ -53,10 +54,10 @@ class Checkpoint {
   enum class State : std::uint8_t { none, waiting, running, written };
 
   Result<void> write(const Lmdb& lmdb);
-  /// The same; takes from the reserve as long as the disk is full.
+  /// The same; makes room as long as the disk is full.
   Result<void> write_into_reserve(const Lmdb& lmdb);
 
-  DiskReserve& reserve_;
+  std::function<bool()> make_room_;
   mutable std::mutex mutex_;
   std::condition_variable no_longer_running_;
   State state_ = State::none;  // Guarded by mutex_.

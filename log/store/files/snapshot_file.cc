@@ -70,10 +70,15 @@ Result<SnapshotInfo> put_in_place(const std::string& directory, const char* name
   const std::string path = snapshot_path(directory, slot);
   if (::fdatasync(file.get()) != 0) return system_error("sync", from);
   if (::rename(from.c_str(), path.c_str()) != 0) return system_error("rename", from);
-  if (auto synced = sync_directory(snapshots_directory(directory)); !synced) return forward(synced);
-  const auto placed = SnapshotFile::open(path);
-  if (!placed) return forward(placed);
-  return placed->info();
+  const auto placed = [&]() -> Result<SnapshotInfo> {
+    if (auto done = sync_directory(snapshots_directory(directory)); !done) return forward(done);
+    const auto opened = SnapshotFile::open(path);
+    if (!opened) return forward(opened);
+    return opened->info();
+  }();
+  std::error_code none;
+  if (!placed) std::filesystem::remove(path, none);  // Nobody knows of it.
+  return placed;
 }
 
 /// The kept runs: from the one on in which the first entry lies that is not trimmed. All nodes have
@@ -213,7 +218,7 @@ Result<SnapshotReceiver> SnapshotReceiver::begin(const std::string& directory,
   }
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
   if (file.get() < 0) return system_error("make", path);
-  const std::uint64_t tail_at = manifest.offset(manifest.pieces.size());
+  const std::uint64_t tail_at = SnapshotHead::kBytes + manifest.content_bytes();
   auto done = write_at(file, 0, encode_head(manifest.head), path);
   if (done) done = write_at(file, tail_at, encode_tail(manifest), path);
   if (!done) return forward(done);
@@ -224,10 +229,12 @@ Result<SnapshotReceiver> SnapshotReceiver::begin(const std::string& directory,
 /// One that is not what it should be did not reach the disk.
 void SnapshotReceiver::count_pieces() {
   const std::string path = snapshots_directory(directory_) + kReceivedName;
-  for (; !complete(); ++pieces_) {
+  while (!complete()) {
     const SnapshotPiece& piece = manifest_.pieces[pieces_];
-    const auto bytes = read_at(file_, manifest_.offset(pieces_), piece.bytes, path);
+    const auto bytes = read_at(file_, offset_, piece.bytes, path);
     if (!bytes || piece_digest(*bytes, pieces_) != piece.digest) return;
+    ++pieces_;
+    offset_ += piece.bytes;
   }
 }
 
@@ -239,10 +246,10 @@ Result<void> SnapshotReceiver::add(std::span<const std::byte> piece) {
                                    std::to_string(manifest_.head.slot.value) +
                                    " is not what it should be");
   }
-  auto done = write_at(file_, manifest_.offset(pieces_), piece,
-                       snapshots_directory(directory_) + kReceivedName);
+  auto done = write_at(file_, offset_, piece, snapshots_directory(directory_) + kReceivedName);
   if (!done) return done;
   ++pieces_;
+  offset_ += piece.size();
   unsynced_bytes_ += piece.size();
   if (unsynced_bytes_ < kUnsyncedBytesMax) return {};
   unsynced_bytes_ = 0;
@@ -253,6 +260,16 @@ Result<void> SnapshotReceiver::add(std::span<const std::byte> piece) {
 Result<SnapshotInfo> SnapshotReceiver::finish() {
   STELE_CHECK(complete());
   return put_in_place(directory_, kReceivedName, file_, manifest_.head.slot);
+}
+
+void SnapshotReceiver::remove(const std::string& directory) {
+  std::error_code none;
+  std::filesystem::remove(snapshots_directory(directory) + kReceivedName, none);
+}
+
+std::optional<SnapshotInfo> received_snapshot(const std::string& directory) {
+  const auto file = SnapshotFile::open(snapshots_directory(directory) + kReceivedName);
+  return file ? std::optional(file->info()) : std::nullopt;
 }
 
 // --- Reading ---------------------------------------------------------------------------
@@ -283,6 +300,10 @@ Result<SnapshotFile> SnapshotFile::open(const std::string& path) {
     return fail(Errc::corrupt, path + " is longer or shorter than its pieces");
   }
   opened.manifest_ = *std::move(manifest);
+  std::uint64_t offset = SnapshotHead::kBytes;
+  for (const SnapshotPiece& piece : opened.manifest_.pieces) {
+    opened.offsets_.push_back(std::exchange(offset, offset + piece.bytes));
+  }
   opened.info_ = {opened.manifest_.head.slot, opened.manifest_.digest(), size,
                   static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1000000 +
                       static_cast<std::uint64_t>(status.st_mtim.tv_nsec) / 1000};
@@ -291,7 +312,7 @@ Result<SnapshotFile> SnapshotFile::open(const std::string& path) {
 
 Result<std::vector<std::byte>> SnapshotFile::read(std::size_t number) const {
   const SnapshotPiece& piece = manifest_.pieces.at(number);
-  auto bytes = read_at(file_, manifest_.offset(number), piece.bytes, path_);
+  auto bytes = read_at(file_, offsets_.at(number), piece.bytes, path_);
   if (bytes && piece_digest(*bytes, number) != piece.digest) {
     return fail(Errc::corrupt,
                 path_ + " is damaged: piece " + std::to_string(number) + " is another one");

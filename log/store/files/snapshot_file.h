@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -77,6 +78,8 @@ class SnapshotReceiver {
   Result<void> add(std::span<const std::byte> piece);
   /// From here on it is a snapshot of this store. Requires complete().
   Result<SnapshotInfo> finish();
+  /// What is there is not gone on with.
+  static void remove(const std::string& directory);
 
  private:
   SnapshotReceiver(std::string directory, Descriptor file, SnapshotManifest manifest)
@@ -87,8 +90,12 @@ class SnapshotReceiver {
   Descriptor file_;
   SnapshotManifest manifest_;
   std::size_t pieces_ = 0;
+  std::uint64_t offset_ = SnapshotHead::kBytes;  // Of the next piece.
   std::size_t unsynced_bytes_ = 0;
 };
+
+/// What a SnapshotReceiver has begun to keep; its size is that of the whole.
+[[nodiscard]] std::optional<SnapshotInfo> received_snapshot(const std::string& directory);
 
 /// One snapshot, read back. Move-only; any thread.
 class SnapshotFile {
@@ -112,6 +119,7 @@ class SnapshotFile {
   std::string path_;
   Descriptor file_;
   SnapshotManifest manifest_;
+  std::vector<std::uint64_t> offsets_;  // Of the pieces.
   SnapshotInfo info_;
 };
 

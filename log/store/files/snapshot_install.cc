@@ -84,23 +84,38 @@ Result<int> erase_some(Lmdb::Txn& txn, Table table, std::uint32_t keep) {
   return erased;
 }
 
+/// Where the rows of a snapshot go.
+struct Place {
+  std::uint32_t generation = 0;  // No row has it.
+  Slot first_slot;               // Which the store has.
+};
+
+Result<Place> find_place(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
+                         const SnapshotFile& file) {
+  auto txn = lmdb.begin(false);
+  if (!txn) return forward(txn);
+  const auto identity = get_identity(*txn);
+  if (!identity) return forward(identity);
+  if (!*identity || (*identity)->cluster_id != file.manifest().head.cluster_id) {
+    return fail(Errc::corrupt, "the snapshot is one of another cluster");
+  }
+  const auto numbers = get_numbers(*txn);
+  if (!numbers) return forward(numbers);
+  const auto last = last_generation(*txn, sections);
+  if (!last) return forward(last);
+  const Holding& own = numbers->holding;
+  return Place{std::max(own.generation, *last) + 1, own.first_slot};
+}
+
 }  // namespace
 
-Result<InstallWrite> stage_rows(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
-                                const SnapshotFile& file, const GoesOn& goes_on) {
-  StoredNumbers own;
-  std::uint32_t generation = 0;
-  {
-    auto txn = lmdb.begin(false);
-    if (!txn) return forward(txn);
-    const auto numbers = get_numbers(*txn);
-    if (!numbers) return forward(numbers);
-    const auto last = last_generation(*txn, sections);
-    if (!last) return forward(last);
-    own = *numbers;
-    generation = std::max(own.holding.generation, *last) + 1;
-  }
-  InstallWrite install;
+Result<StagedState> stage_rows(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
+                               const SnapshotFile& file, const GoesOn& goes_on) {
+  const auto place = find_place(lmdb, sections, file);
+  if (!place) return forward(place);
+  const std::uint32_t generation = place->generation;
+  StagedState staged;
+  InstallWrite& install = staged.install;
   Staging staging(lmdb, goes_on);
   const auto take = [&](Row&& row) -> Result<void> {
     if (row.table == Table::meta) {
@@ -114,23 +129,25 @@ Result<InstallWrite> stage_rows(const Lmdb& lmdb, const std::vector<SectionTable
       if (!run) return forward(run);
       return staging.put(Table::runs, run->number, seal_run_row(*run));
     }
-    if (std::ranges::find(sections, row.table, &SectionTable::table) == sections.end()) {
+    const auto section = std::ranges::find(sections, row.table, &SectionTable::table);
+    if (section == sections.end()) {
       return fail(Errc::newer_format, "the snapshot holds rows of table " +
                                           std::to_string(static_cast<unsigned>(row.table)) +
                                           ", which this program does not know");
     }
     const std::vector<std::byte> key = stored_key(generation, row.key);
+    if (section->in_memory) staged.rows.push_back(row);
     return staging.put(row.table, key, seal(row.table, key, std::move(row.bytes)));
   };
   if (auto done = file.for_each_row(take); !done) return forward(done);
   if (auto done = staging.commit(); !done) return forward(done);
-  install.holding = {own.holding.first_slot,
+  install.holding = {place->first_slot,
                      install.numbers.chosen_end,
                      install.numbers.next_lsn,
                      install.numbers.run_digest,
                      generation,
                      install.numbers.chosen_end};
-  return install;
+  return staged;
 }
 
 Result<void> erase_other_generations(const Lmdb& lmdb, const std::vector<SectionTable>& sections,

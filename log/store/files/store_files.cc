@@ -72,12 +72,16 @@ Result<void> sync_segments(const std::string& directory, ValuePlace at) {
 Result<StoreFiles> StoreFiles::open(const std::string& directory, const Options& options) {
   auto reserve = std::make_unique<DiskReserve>(directory, options.reserve_bytes);
   auto files = open_once(directory, options);
-  while (!files && files.error().code == Errc::no_space && reserve->release()) {
+  while (!files && files.error().code == Errc::no_space &&
+         (ValueLog::drop_spare(directory) || reserve->release())) {
     files = open_once(directory, options);
   }
   if (!files && files.error().code == Errc::no_space) files.error().code = Errc::io;
   if (!files) return files;
-  files->checkpoint_ = std::make_unique<Checkpoint>(*reserve);
+  files->checkpoint_ =
+      std::make_unique<Checkpoint>([drop_spare = files->drop_spare_, &kept = *reserve] {
+        return drop_spare() || kept.release();
+      });
   files->reserve_ = std::move(reserve);
   return files;
 }
@@ -207,9 +211,7 @@ bool StoreFiles::quick(const Transaction& transaction) const {
 Result<void> StoreFiles::write(const Transaction& transaction, bool aside, FileSync* apart) {
   auto done = append(transaction, aside, apart);
   while (!done && done.error().code == Errc::no_space) {
-    const auto spare = values_.drop_spare();
-    if (!spare) return forward(spare);
-    if (!*spare && !reserve_->release(transaction.bytes)) break;
+    if (!drop_spare_() && !reserve_->release(transaction.bytes)) break;
     done = append(transaction, aside, apart);
   }
   if (!done) return done;
@@ -346,14 +348,6 @@ Result<void> StoreFiles::remove_segments(const std::vector<std::uint32_t>& segme
     reader_->forget(segment);  // Should it have been opened meanwhile.
   }
   return {};
-}
-
-Result<void> StoreFiles::drop_spares() {
-  while (true) {
-    const auto dropped = values_.drop_spare();
-    if (!dropped) return forward(dropped);
-    if (!*dropped) return {};
-  }
 }
 
 /// A half is written again only if LMDB has all that it holds, also what is not durable yet.

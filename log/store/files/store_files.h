@@ -76,8 +76,10 @@ class StoreFiles {
   Result<void> checkpoint();
   /// Writes the part that waits for it, beside commits. Any thread. Errors are final.
   Result<void> run_checkpoint() { return checkpoint_->run(lmdb_); }
-  /// Gives the disk back what is kept to be written over. Any thread. Errors: io.
-  Result<void> drop_spares();
+  /// Gives the disk back what is kept to be written over. Any thread.
+  void drop_spares() {
+    while (drop_spare_()) continue;
+  }
   /// Gives up the files of segments (CheckpointListener). Any thread; takes a while, until
   /// `stop()` holds. What is left goes with the next start. Errors: io.
   Result<void> remove_segments(const std::vector<std::uint32_t>& segments,
@@ -116,6 +118,7 @@ class StoreFiles {
         lmdb_(std::move(lmdb)),
         journal_(std::move(journal)),
         values_(std::move(values)),
+        drop_spare_(values_.drop_spare()),
         reader_(std::move(reader)) {}
   Result<void> load();
   /// A record that was written, as long as it is not known to be durable.
@@ -151,6 +154,7 @@ class StoreFiles {
   Lmdb lmdb_;
   Journal journal_;
   ValueLog values_;
+  ValueLog::DropSpare drop_spare_;
   std::unique_ptr<ValueReader> reader_;
   JournalMark written_;                          // After the last record.
   JournalMark mark_;                             // After the last record that is durable.

@@ -215,6 +215,23 @@ Result<RunRead> get_run(Lmdb::Txn& txn, std::uint64_t run, Slot slot_end) {
 }
 
 /// Runs are dense, but the first and the last one must be looked for.
+namespace {
+
+/// The first run at or after `begin`, and before `end`, whose row can be read.
+Result<std::optional<RunRow>> next_run(Lmdb::Cursor& cursor, std::uint64_t begin,
+                                       std::uint64_t end) {
+  for (bool found = cursor.seek(begin); found && cursor.key() < end; found = cursor.next()) {
+    const auto row = unseal_run_row(cursor.key(), cursor.value());
+    if (row) return std::optional(*row);
+    if (row.error().code == Errc::newer_format) return forward(row);
+  }
+  if (!cursor.status()) return forward(cursor.status());
+  return std::optional<RunRow>();
+}
+
+}  // namespace
+
+/// A row that is rotten is passed over: what is found then is a run before the one that is meant.
 Result<std::optional<RunRow>> find_run(Lmdb::Txn& txn,
                                        const std::function<bool(const RunRow&)>& reached) {
   std::optional<RunRow> best;
@@ -228,12 +245,11 @@ Result<std::optional<RunRow>> find_run(Lmdb::Txn& txn,
   std::uint64_t end = cursor.key() + 1;
   while (begin < end) {
     const std::uint64_t middle = begin + (end - begin) / 2;
-    if (!cursor.seek(middle)) return forward(cursor.status());
-    const auto row = unseal_run_row(cursor.key(), cursor.value());
+    const auto row = next_run(cursor, middle, end);
     if (!row) return forward(row);
-    if (reached(*row)) {
-      best = *row;
-      begin = middle + 1;
+    if (*row && reached(**row)) {
+      best = **row;
+      begin = best->number + 1;
     } else {
       end = middle;
     }

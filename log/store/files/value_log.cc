@@ -149,16 +149,28 @@ Result<void> ValueLog::remove(std::uint32_t segment, const std::function<bool()>
   return remove_file(path, stop);
 }
 
-Result<bool> ValueLog::drop_spare() {
-  std::string path;
-  {
-    const std::lock_guard lock(shared_->mutex);
-    if (shared_->spares.empty()) return false;
-    path = shared_->spares.back();
-    shared_->spares.pop_back();
+ValueLog::DropSpare ValueLog::drop_spare() const {
+  return [shared = shared_] {
+    const std::lock_guard lock(shared->mutex);
+    if (shared->spares.empty()) return false;
+    const std::string path = std::move(shared->spares.back());
+    shared->spares.pop_back();
+    std::error_code error;
+    const std::uint64_t size = std::filesystem::file_size(path, error);
+    if (!error && std::filesystem::remove(path, error)) shared->size -= size;
+    return !error;
+  };
+}
+
+bool ValueLog::drop_spare(const std::string& directory) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(values_directory(directory), error), no_more;
+       !error && at != no_more; at.increment(error)) {
+    if (is_spare(at->path().filename().string())) {
+      return std::filesystem::remove(at->path(), error);
+    }
   }
-  if (auto done = remove_file(path, [] { return false; }); !done) return forward(done);
-  return true;
+  return false;
 }
 
 /// A large file at once would keep the file system from everything else meanwhile.

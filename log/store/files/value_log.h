@@ -53,8 +53,11 @@ class ValueLog {
   /// Gives up the file of a segment that is not written any more, whatever it still holds; it may
   /// become a spare. A little at a time, until `stop()`. Any thread. Errors: io.
   Result<void> remove(std::uint32_t segment, const std::function<bool()>& stop);
-  /// Gives up a spare; false if there is none. Any thread. Errors: io.
-  Result<bool> drop_spare();
+  /// Gives up a spare; false if there is none. Any thread; may be called as long as anybody has it.
+  using DropSpare = std::function<bool()>;
+  [[nodiscard]] DropSpare drop_spare() const;
+  /// The same, of a store that is not open.
+  static bool drop_spare(const std::string& directory);
   /// Whether others will soon read what is appended from now on: it stays in the page cache then.
   void keep_cached(bool keep);
   /// Whether the last record is there.
@@ -83,7 +86,7 @@ class ValueLog {
   Result<bool> take_spare(const std::string& path);
   Result<void> remove_file(const std::string& path, const std::function<bool()>& stop);
 
-  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   bool keep_cached_ = false;
   bool cached_ = false;
   std::uint64_t cached_bytes_ = 0;  // Since keep_cached().

@@ -135,6 +135,34 @@ TEST_SUITE("log.trimmer") {
     CHECK(bench.first_slot(1000, 512) == 2 * kRunSlots);
     CHECK_FALSE(bench.trimmer.waits_for_snapshot());  // The rest is no complete run.
   }
+
+  // What was copied goes a little at a time, too: a commit that erases everything takes long.
+  TEST_CASE("after an install the gap goes first, and then a few runs per commit") {
+    Bench bench;
+    constexpr std::uint64_t kSlots = 40 * kRunSlots;
+    while (bench.state.numbers().chosen_end < Slot{kSlots}) {
+      bench.apply({append_command({1}, ++bench.sequence, {"x"})});
+    }
+    bench.apply({trim_command({1}, ++bench.sequence, 35 * kRunSlots)});
+    bench.next.runs.erase(bench.next.runs.begin(), bench.next.runs.begin() + 7);  // Up to run 9.
+    bench.write();
+    // As on a node that had three runs, and has copied what is above the tenth.
+    bench.disk.cached.holding.slots_begin =
+        bench.disk.synced.holding.slots_begin = {10 * kRunSlots};
+    sim::MemoryStore store(bench.loop, bench.disk, bench.hooks());
+    REQUIRE(store.load());
+    Trimmer trimmer(store, [](const RetainCommand&) {});
+    std::vector<std::uint64_t> ends;
+    for (int i = 0; i < 100; ++i) {
+      trimmer.tick(bench.now += seconds(1), bench.state, false, {{kSlots}, 0, {kSlots}});
+      bench.answer();
+      store.sync();
+      bench.loop.run();
+      const std::uint64_t runs = store.holding().first_slot.value / kRunSlots;
+      if (ends.empty() || ends.back() != runs) ends.push_back(runs);
+    }
+    CHECK(ends == std::vector<std::uint64_t>{0, 2, 10, 14, 18, 22, 26, 30, 34, 35});
+  }
 }
 
 }  // namespace stele::log

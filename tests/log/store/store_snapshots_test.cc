@@ -2,10 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "log/store/files/snapshot_file.h"
 #include "tests/log/store/store_benches.h"
 
 namespace stele::log {
@@ -61,9 +63,14 @@ void fetch(StoreBench& bench, const sim::Snapshot& snapshot) {
   for (const auto& piece : snapshot.pieces) REQUIRE(add(bench, piece));
 }
 
-Result<void> install(StoreBench& bench, Slot slot) {
+Result<void> install(StoreBench& bench, Slot slot, const Result<void>& sound = {}) {
   std::optional<Result<void>> told;
-  bench.store->install(slot, [&](const Result<void>& done) { told = done; });
+  const auto check = [&](const StateNumbers& numbers, const std::vector<Row>& rows) {
+    CHECK(numbers.chosen_end == slot);
+    CHECK(rows.size() == 4);
+    return sound;
+  };
+  bench.store->install(slot, check, [&](const Result<void>& done) { told = done; });
   REQUIRE(bench.run_until([&] { return told.has_value(); }));
   return *told;
 }
@@ -240,6 +247,68 @@ TEST_SUITE("log.store.snapshots") {
     CHECK(bench.content.numbers.chosen_end == Slot{3});
     fetch(bench, sample());
     REQUIRE(install(bench, {400}));
+  }
+
+  // What cannot be loaded must not take the place of what can.
+  TEST_CASE_TEMPLATE("install: a state that is found to be wrong changes nothing", Bench, LmdbBench,
+                     MemoryBench) {
+    Bench bench;
+    bench.state(state_at(3));
+    fetch(bench, sample());
+    const auto done = install(bench, {400}, fail(Errc::corrupt, "wrong"));
+    REQUIRE_FALSE(done);
+    CHECK(done.error().detail == "wrong");
+    bench.restart();
+    CHECK(bench.content.numbers.chosen_end == Slot{3});
+    CHECK(bench.content.rows.size() == 2);
+    REQUIRE(install(bench, {400}));
+    bench.restart();
+    CHECK(bench.content.numbers.chosen_end == Slot{400});
+  }
+
+  // Otherwise the node would try it for ever.
+  TEST_CASE("install: a snapshot that is damaged, or another cluster's, is there no more") {
+    LmdbBench bench;
+    bench.state(state_at(3));
+    fetch(bench, sample());
+    const std::string path = snapshot_path(bench.directory.path(), {400});
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(300'000);
+    file.put('x');
+    file.close();
+    CHECK(install(bench, {400}).error().code == Errc::corrupt);
+    CHECK(bench.store->snapshots().kept.empty());
+    fetch(bench, sample());  // From the first piece on.
+    REQUIRE(install(bench, {400}));
+
+    sim::Image image;
+    image.identity = kIdentity;
+    image.identity->cluster_id = 10;
+    image.numbers = state_at(500).numbers;
+    fetch(bench, snapshot_of(image));
+    CHECK(install(bench, {500}).error().detail.find("another cluster") != std::string::npos);
+    CHECK(bench.store->snapshots().newest()->slot == Slot{400});
+  }
+
+  TEST_CASE_TEMPLATE("keep_snapshots: those stay beside the last two; one that is gone is told",
+                     Bench, LmdbBench, MemoryBench) {
+    Bench bench;
+    bench.state(state_at(3));
+    const auto at = [](std::uint64_t slot) {
+      sim::Image image;
+      image.identity = kIdentity;
+      image.numbers = state_at(slot).numbers;
+      return snapshot_of(image);
+    };
+    fetch(bench, at(100));
+    CHECK(bench.store->keep_snapshots({{100}}));
+    for (const std::uint64_t slot : {200U, 300U, 400U}) fetch(bench, at(slot));
+    std::vector<std::uint64_t> kept;
+    for (const SnapshotInfo& one : bench.store->snapshots().kept) kept.push_back(one.slot.value);
+    CHECK(kept == std::vector<std::uint64_t>{100, 300, 400});
+    CHECK_FALSE(bench.store->keep_snapshots({{200}, {400}}));
+    fetch(bench, at(500));
+    CHECK(bench.store->snapshots().kept.size() == 2);
   }
 }
 

@@ -181,6 +181,30 @@ TEST_SUITE("paxos.acceptors") {
     pass(true, true);
     CHECK(bench.proposer.room(bench.now) == Room::unknown);  // It said so long ago.
   }
+
+  // Otherwise nobody could make room while one node is full and another one away.
+  TEST_CASE("room_for_upkeep: a full disk counts as long as it keeps some for it") {
+    using Room = Proposer::Room;
+    Bench bench;
+    bench.confirm(bench.lead());
+    const auto pass = [&](bool no_upkeep) {
+      for (int i = 0; i < 30; ++i) {
+        for (const Heartbeat& beat : all_of<Heartbeat>(bench.tick(milliseconds(10)).sends)) {
+          bench.hear(kN1, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, false});
+          bench.hear(kN2, Heard{beat.ballot, beat.beat});
+          bench.hear(kN2, HeartbeatAck{beat.ballot, beat.beat, beat.ballot, {1}, true, no_upkeep});
+        }
+      }
+    };
+    for (int i = 0; i < 3; ++i) pass(false);
+    CHECK(bench.proposer.room(bench.now) == Room::unknown);  // n3 is silent.
+    CHECK(bench.proposer.room_for_upkeep(bench.now) == Room::enough);
+    pass(true);
+    CHECK(bench.proposer.room_for_upkeep(bench.now) == Room::unknown);
+    const Ballot ballot = bench.proposer.ballot();
+    bench.hear(kN3, HeartbeatAck{ballot, 1, ballot, {1}, true, true});
+    CHECK(bench.proposer.room_for_upkeep(bench.now) == Room::none);
+  }
 }
 
 }  // namespace stele::paxos

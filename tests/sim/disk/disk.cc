@@ -184,7 +184,7 @@ void Disk::add(Snapshot snapshot) {
   const Slot slot = snapshot.info.slot;
   snapshots[slot] = std::move(snapshot);
   for (auto at = snapshots.begin(); snapshots.size() > 2 && at != std::prev(snapshots.end(), 2);) {
-    at = at->first == kept ? std::next(at) : snapshots.erase(at);
+    at = stay.contains(at->first) ? std::next(at) : snapshots.erase(at);
   }
 }
 

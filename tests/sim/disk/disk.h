@@ -68,8 +68,8 @@ struct Disk {
   Image cached;               ///< What a process sees: synced and then unsynced.
   std::vector<Txn> unsynced;  ///< Survives the process only.
   std::uint64_t free_bytes = UINT64_MAX;
-  std::map<Slot, Snapshot> snapshots;  ///< The last two, and `kept`.
-  Slot kept;
+  std::map<Slot, Snapshot> snapshots;  ///< The last two, and those of `stay`.
+  std::set<Slot> stay;
   Snapshot received;                           ///< As far as it has come.
   std::map<Slot, Snapshot> asked_for;          ///< What those must be that are not taken yet.
   std::function<void(const Txn&)> on_durable;  ///< Told of each transaction, in order.

@@ -276,16 +276,18 @@ void LmdbSimStore::add_piece(std::vector<std::byte> piece, std::function<void(Re
   real_->add_piece(std::move(piece), std::move(done));
 }
 
-/// Without threads the real one queues it in the next turn.
-void LmdbSimStore::install(Slot slot, std::function<void(Result<void>)> done) {
-  real_->install(slot, std::move(done));
-  loop_.post([this, slot, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.lock() || !real_) return;
-    const auto snapshot = read_file(slot);
-    if (!snapshot) return;  // Nor has the real one.
+/// The real one queues it when all is found to be right with it.
+void LmdbSimStore::install(Slot slot, log::CheckState check,
+                           std::function<void(Result<void>)> done) {
+  const auto note = [this, slot, check = std::move(check)](
+                        const log::StateNumbers& numbers,
+                        const std::vector<log::Row>& rows) -> Result<void> {
+    if (auto sound = check(numbers, rows); !sound) return sound;
     const log::Holding& own = real_->holding();
-    waiting_.add_install(*snapshot, own, own.generation + 1);
-  });
+    waiting_.add_install(read_file(slot).value(), own, own.generation + 1);
+    return {};
+  };
+  real_->install(slot, note, std::move(done));
 }
 
 void LmdbSimStore::write_copy(log::CopyWrite write) {

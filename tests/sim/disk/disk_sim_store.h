@@ -85,9 +85,9 @@ class LmdbSimStore final : public SimStore {
   [[nodiscard]] const log::StateNumbers& readable() const override { return real_->readable(); }
   [[nodiscard]] const log::Holding& holding() const override { return real_->holding(); }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return real_->snapshots(); }
-  void keep_snapshot(Slot slot) override {
-    disk_.kept = slot;
-    real_->keep_snapshot(slot);
+  bool keep_snapshots(const std::set<Slot>& slots) override {
+    disk_.stay = slots;
+    return real_->keep_snapshots(slots);
   }
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override {
@@ -96,7 +96,7 @@ class LmdbSimStore final : public SimStore {
   void begin_fetch(log::SnapshotManifest manifest,
                    std::function<void(Result<std::size_t>)> done) override;
   void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
-  void install(Slot slot, std::function<void(Result<void>)> done) override;
+  void install(Slot slot, log::CheckState check, std::function<void(Result<void>)> done) override;
   void read_run(std::uint64_t run, Slot slot_end, std::function<void(log::RunRead)> done) override {
     real_->read_run(run, slot_end, std::move(done));
   }

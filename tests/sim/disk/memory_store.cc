@@ -146,10 +146,21 @@ void MemoryStore::add_piece(std::vector<std::byte> piece, std::function<void(Res
   });
 }
 
-void MemoryStore::install(Slot slot, std::function<void(Result<void>)> done) {
-  read_later([this, slot, done = std::move(done)] {
+bool MemoryStore::keep_snapshots(const std::set<Slot>& slots) {
+  disk_.stay = slots;
+  return std::ranges::all_of(slots, [this](Slot slot) { return disk_.snapshots.contains(slot); });
+}
+
+void MemoryStore::install(Slot slot, log::CheckState check,
+                          std::function<void(Result<void>)> done) {
+  read_later([this, slot, check = std::move(check), done = std::move(done)] {
     const auto found = disk_.snapshots.find(slot);
     if (found == disk_.snapshots.end()) return done(fail(Errc::corrupt, "it is not here"));
+    Txn staged;
+    staged.add_install(found->second, holding_, holding_.generation + 1);
+    if (auto sound = check(staged.install->numbers, staged.installed_rows); !sound) {
+      return done(std::move(sound));
+    }
     waiting_.txn.add_install(found->second, holding_, holding_.generation + 1);
     waiting_.durable.push_back([done] { done({}); });
     waiting_.urgent = true;

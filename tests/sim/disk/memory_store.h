@@ -71,13 +71,13 @@ class MemoryStore final : public SimStore {
   [[nodiscard]] const log::StateNumbers& readable() const override { return readable_; }
   [[nodiscard]] const log::Holding& holding() const override { return holding_; }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return snapshots_; }
-  void keep_snapshot(Slot slot) override { disk_.kept = slot; }
+  bool keep_snapshots(const std::set<Slot>& slots) override;
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override;
   void begin_fetch(log::SnapshotManifest manifest,
                    std::function<void(Result<std::size_t>)> done) override;
   void add_piece(std::vector<std::byte> piece, std::function<void(Result<void>)> done) override;
-  void install(Slot slot, std::function<void(Result<void>)> done) override;
+  void install(Slot slot, log::CheckState check, std::function<void(Result<void>)> done) override;
   void read_run(std::uint64_t run, Slot slot_end, std::function<void(log::RunRead)> done) override;
   void write_copy(log::CopyWrite write) override {
     waiting_.txn.copies.push_back(std::move(write));

@@ -75,7 +75,7 @@ struct Bench {
           ++asked[send.to];
           const auto& ask = std::get<paxos::FetchSnapshot>(send.message.body);
           Server& to = send.to == kN2 ? two : three;
-          loop.post([&to, ask] { to.supplier->on_fetch_snapshot(kN1, ask); });
+          loop.post([this, &to, ask] { to.supplier->on_fetch_snapshot(loop.now(), kN1, ask); });
         },
         [this](Slot slot) { complete.push_back(slot); });
   }
@@ -192,6 +192,21 @@ TEST_SUITE("log.snapshot_fetch") {
     bench.run(20);
     CHECK(bench.complete.empty());
     CHECK(bench.events.count("snapshot_refused") >= 2);
+  }
+
+  // Otherwise a large one would be gone before its last piece is fetched.
+  TEST_CASE("what is being fetched is named to stay, and for a while after") {
+    Bench bench;
+    CHECK_FALSE(bench.two.supplier->fetched(bench.loop.now()));
+    bench.fetch->want(bench.loop.now(), {3});
+    bench.run();
+    REQUIRE(bench.complete.size() == 1);
+    CHECK(bench.two.supplier->fetched(bench.loop.now()) == Slot{400});
+    CHECK_FALSE(bench.three.supplier->fetched(bench.loop.now()));
+    bench.loop.advance(Supplier::kStaysFor);
+    CHECK_FALSE(bench.two.supplier->fetched(bench.loop.now()));
+    bench.two.supplier->on_fetch_snapshot(bench.loop.now(), kN1, {{300}, 5, 1});  // It has none.
+    CHECK_FALSE(bench.two.supplier->fetched(bench.loop.now()));
   }
 }
 

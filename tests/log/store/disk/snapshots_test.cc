@@ -31,7 +31,7 @@ struct Bench {
     }
     REQUIRE(txn->commit());
   }
-  Result<SnapshotInfo> take(std::uint64_t slot, const std::function<bool()>& has_room = yes) {
+  Result<SnapshotInfo> take(std::uint64_t slot, const HasRoom& has_room = yes) {
     StoredNumbers numbers;
     numbers.state.chosen_end = {slot};
     auto txn = lmdb.begin(true);
@@ -52,7 +52,7 @@ struct Bench {
     }
     return count;
   }
-  static bool yes() { return true; }
+  static bool yes(std::uint64_t) { return true; }
 
   TestDirectory directory;
   Lmdb lmdb;
@@ -146,7 +146,7 @@ TEST_SUITE("log.snapshots") {
     Bench bench(60);
     REQUIRE(bench.take(10));
     int asked = 0;
-    const auto taken = bench.take(20, [&] { return ++asked < 3; });
+    const auto taken = bench.take(20, [&](std::uint64_t) { return ++asked < 3; });
     REQUIRE_FALSE(taken);
     CHECK(taken.error().code == Errc::no_space);
     CHECK(bench.files() == 1);

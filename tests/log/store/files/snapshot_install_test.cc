@@ -32,6 +32,7 @@ struct InstallBench : Bench {
     }
     Transaction own = vote(300, 100);
     own.add(state_at(3, 5));
+    own.identity.emplace().cluster_id = 7;
     commit(own, true);
     sim::Image image;
     image.identity.emplace().cluster_id = 7;
@@ -46,7 +47,7 @@ struct InstallBench : Bench {
     for (const auto& piece : snapshot.pieces) REQUIRE(receiver->add(piece));
     REQUIRE(receiver->finish());
   }
-  Result<InstallWrite> stage() {
+  Result<StagedState> stage() {
     const auto file = SnapshotFile::open(snapshot_path(directory.path(), {600}));
     REQUIRE(file);
     return stage_rows(files->lmdb(), kTestTables, *file, [] { return true; });
@@ -56,7 +57,8 @@ struct InstallBench : Bench {
     const auto staged = stage();
     if (!staged) return;
     Transaction transaction;
-    transaction.add(*staged);
+    CHECK(staged->rows.size() == 2000);
+    transaction.add(staged->install);
     if (!files->commit(transaction, true)) return;
     static_cast<void>(erase_other_generations(files->lmdb(), kTestTables, [] { return true; }));
   }
