@@ -1,10 +1,12 @@
 // stele-bench: loads on a cluster of Stele, through its client library, and what they tell.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -13,6 +15,7 @@
 #include "bench/measure/report.h"
 #include "bench/stele/stele_reads.h"
 #include "bench/stele/stele_recovery.h"
+#include "bench/stele/stele_retention.h"
 #include "bench/stele/stele_subject.h"
 
 namespace stele::bench {
@@ -34,6 +37,7 @@ struct Flags {
   std::string html;
   std::size_t fill_mb = 0;    // append: so much payload in the log first.
   std::size_t log_mb = 1000;  // read, restart, catch-up: so much payload in the log.
+  std::size_t retain_mb = 0;  // retention, absence: so much stays.
   bool random = false;        // read: single entries anywhere.
   bool local = false;         // read: from one node's own state.
   bool push = false;          // read: all entries, as a tail.
@@ -184,6 +188,74 @@ int catch_up(const Flags& flags) {
   return 0;
 }
 
+/// The median of what `of` says of each pair.
+double median_ratio(const std::vector<std::pair<Run, Run>>& pairs,
+                    const std::function<double(const Run&)>& of) {
+  std::vector<double> ratios;
+  ratios.reserve(pairs.size());
+  for (const auto& [with, without] : pairs) ratios.push_back(of(with) / of(without));
+  std::ranges::sort(ratios);
+  return ratios[ratios.size() / 2];
+}
+
+int retention(const Flags& flags) {
+  SteleSubject trimmed(flags.spawn, flags.data);
+  SteleSubject plain(flags.spawn, flags.data);
+  const Retained found =
+      measure_retention(trimmed, plain, load_of(flags), flags.retain_mb * 1'000'000,
+                        flags.log_mb * 1'000'000, flags.repeat);
+  std::vector<Run> runs;
+  for (const auto& [with, without] : found.pairs) {
+    runs.push_back(with);
+    runs.push_back(without);
+  }
+  const double throughput =
+      median_ratio(found.pairs, [](const Run& run) { return run.load.per_second(); });
+  const double p99 = median_ratio(
+      found.pairs, [](const Run& run) { return static_cast<double>(run.load.latency.at(0.99)); });
+  const auto mb = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  const std::map<std::string, double> figures{
+      {"fill_per_s", found.fill_per_second},
+      {"disk_mb_first_half", mb(found.first_half_bytes)},
+      {"disk_mb_second_half", mb(found.second_half_bytes)},
+      {"disk_mb_second_half_low", mb(found.second_half_low)},
+      {"throughput_ratio", throughput},
+      {"p99_ratio", p99}};
+  if (flags.json) {
+    std::fputs(json(runs, figures).c_str(), stdout);
+    return 0;
+  }
+  std::printf(
+      "%zu MB appended, %zu MB kept: the fullest node took %.0f MB at most, %.0f to %.0f MB over "
+      "the second half; %.0f appends/s\n",
+      flags.log_mb, flags.retain_mb, mb(found.first_half_bytes), mb(found.second_half_low),
+      mb(found.second_half_bytes), found.fill_per_second);
+  std::printf("trimmed and not, in turn:\n%s", table(runs).c_str());
+  std::printf("medians of the ratios: throughput %.2f, p99 %.2f\n", throughput, p99);
+  return 0;
+}
+
+int absence(const Flags& flags) {
+  const auto subject = subject_of(flags);
+  const Absence done = measure_absence(*subject, load_of(flags), flags.retain_mb * 1'000'000,
+                                       flags.log_mb * 1'000'000);
+  if (flags.json) {
+    const std::map<std::string, double> figures{{"votes_s", done.votes_s},
+                                                {"copied_s", done.copied_s},
+                                                {"copied_mb", done.copied_bytes / 1e6},
+                                                {"copied_mb_per_s", done.copied_per_second() / 1e6},
+                                                {"share", done.share()}};
+    std::fputs(json({done.before, done.during, done.after}, figures).c_str(), stdout);
+    return 0;
+  }
+  std::printf(
+      "votes %.2f s after its start, has everything after %.1f s: %.0f MB copied, %.0f MB/s; "
+      "appends meanwhile %.2f of what they were\n%s",
+      done.votes_s, done.copied_s, done.copied_bytes / 1e6, done.copied_per_second() / 1e6,
+      done.share(), table({done.before, done.during, done.after}).c_str());
+  return 0;
+}
+
 /// What all loads have in common.
 void add_load(CLI::App& command, Flags& flags) {
   command.add_option("--data", flags.data,
@@ -209,6 +281,29 @@ void add_load(CLI::App& command, Flags& flags) {
   command.add_flag("--json", flags.json, "JSON instead of a table");
 }
 
+void add_append(CLI::App& command, Flags& flags) {
+  command.add_option("--rate", flags.rate, "Open loop: so many appends a second");
+  command
+      .add_option("--clients", flags.clients,
+                  "Clients, each with a session of its own, that share the connections (default: "
+                  "one for each connection)")
+      ->check(CLI::Range(1, 10000));
+  command.add_option("--html", flags.html, "Write a page with plots there, too");
+  command.add_option("--fill-mb", flags.fill_mb, "So much payload in the log first, in 10^6 bytes");
+}
+
+void add_read(CLI::App& command, Flags& flags) {
+  command.add_flag("--random", flags.random, "Single entries, anywhere");
+  command.add_flag("--local", flags.local, "From one node's own state, not linearizable");
+  command.add_flag("--push", flags.push, "As a tail: pushed, not asked for");
+}
+
+void add_retain(CLI::App& command, Flags& flags) {
+  command.add_option("--retain-mb", flags.retain_mb, "So much of the log stays, in 10^6 bytes")
+      ->required()
+      ->check(CLI::PositiveNumber);
+}
+
 /// What makes no sense together, as a sentence; null if nothing.
 const char* fault(const Flags& flags, bool appends) {
   if (flags.cluster.empty() && flags.spawn == 0) return "give --cluster or --spawn";
@@ -231,18 +326,10 @@ int main_of(int count, char** arguments) {
     return command;
   };
   CLI::App* append_command = add("append", "Appends, in a closed or an open loop", append);
-  append_command->add_option("--rate", flags.rate, "Open loop: so many appends a second");
-  append_command
-      ->add_option("--clients", flags.clients,
-                   "Clients, each with a session of its own, that share the connections (default: "
-                   "one for each connection)")
-      ->check(CLI::Range(1, 10000));
-  append_command->add_option("--html", flags.html, "Write a page with plots there, too");
+  add_append(*append_command, flags);
   CLI::App* read_command =
       add("read", "Reads through the log from its beginning, or single entries", read);
-  read_command->add_flag("--random", flags.random, "Single entries, anywhere");
-  read_command->add_flag("--local", flags.local, "From one node's own state, not linearizable");
-  read_command->add_flag("--push", flags.push, "As a tail: pushed, not asked for");
+  add_read(*read_command, flags);
   add("tail",
       "Clients that follow the log while appends are under way; latency is that from the "
       "append to the tail",
@@ -255,17 +342,30 @@ int main_of(int count, char** arguments) {
       "restart", "All nodes are killed and started again, with an empty and a filled log", restart);
   CLI::App* catch_up_command = add(
       "catch-up", "A follower is killed, the log grows, and it comes back under load", catch_up);
-  append_command->add_option("--fill-mb", flags.fill_mb,
-                             "So much payload in the log first, in 10^6 bytes");
-  for (CLI::App* command : {read_command, restart_command, catch_up_command}) {
+  CLI::App* retention_command =
+      add("retention",
+          "A log that is trimmed: what its nodes take of the disk, and its speed beside one that "
+          "is not",
+          retention);
+  CLI::App* absence_command =
+      add("absence",
+          "A follower is away until the others have trimmed what it lacks, and comes back under "
+          "load",
+          absence);
+  add_retain(*retention_command, flags);
+  add_retain(*absence_command, flags);
+  for (CLI::App* command :
+       {read_command, restart_command, catch_up_command, retention_command, absence_command}) {
     command->add_option("--fill-mb", flags.log_mb, "Payload in a log of its own, in 10^6 bytes")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
   }
+  const std::set<CLI::App*> own{failover_command, restart_command, catch_up_command,
+                                retention_command, absence_command};
   for (const auto& [command, act] : commands) {
     auto* spawn = command->add_option("--spawn", flags.spawn, "Start so many nodes for this")
                       ->check(CLI::Range(1, 7));
-    if (command == failover_command || command == restart_command || command == catch_up_command) {
+    if (own.contains(command)) {
       spawn->required();
     } else {
       command->add_option("--cluster", flags.cluster, "Nodes of a cluster, host:port,…")

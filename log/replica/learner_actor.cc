@@ -66,7 +66,7 @@ void LearnerActor::flush() {
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
   if (effects.read_votes) {
     const paxos::Learner::ReadVotes asked = *effects.read_votes;
-    store_.read_votes(asked.slot_begin, asked.slot_end, piece_bytes_max_,
+    store_.read_votes(asked.slot_begin, asked.slot_end, kVotesReadBytesMax,
                       [this, asked](const SlotsRead& found) {
                         if (found.faulty) on_faulty(*found.faulty);
                         const Slot read_end = found.faulty.value_or(asked.slot_end);

@@ -160,6 +160,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void check_lag();
   void do_upkeep();
   [[nodiscard]] std::string lag() const;
+  [[nodiscard]] std::string lacks() const;
   void release_reads();
 
   Options options_;

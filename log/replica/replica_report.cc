@@ -37,7 +37,11 @@ std::string Replica::lag() const {
   const Slot end = state().numbers().chosen_end;
   const Slot known = std::max(learner_.role().known_end(), end);
   std::string why = "fetches what it lacks";
-  if (learner_.space_full()) {
+  if (catching_up_.found_none()) {
+    why = "what it lacks is trimmed, and nobody who can be reached has a snapshot";
+  } else if (catching_up_.fetches_snapshot() || learner_.installing()) {
+    why = "what it lacks is trimmed: it fetches and installs another node's snapshot";
+  } else if (learner_.space_full()) {
     why = "its disk is full, so it fetches nothing";
   } else if (store_.backlog_bytes() > LearnerActor::kBacklogBytesMax) {
     why = "its disk does not keep up: " + std::to_string(store_.backlog_bytes() >> 20) +
@@ -46,6 +50,14 @@ std::string Replica::lag() const {
     why = "hears no leader, and fetches from those who have heard one";
   }
   return "lags by " + std::to_string(known - end) + " slots at least: " + why;
+}
+
+/// The same of all that is kept.
+std::string Replica::lacks() const {
+  std::string why = lag();
+  if (!why.empty() || !copying()) return why;
+  return "copies slots below " + std::to_string(store_.holding().slots_begin.value) +
+         " from others: what is in them is read through these";
 }
 
 std::string Replica::fault() const {
@@ -61,7 +73,7 @@ std::string Replica::fault() const {
     if (proposer_.role().disk_is_slow(loop_.now())) {
       return slow_disk_ + ": another node leads, if one can";
     }
-    if (!state().sessions().refuses(state().numbers())) return lag();
+    if (!state().sessions().refuses(state().numbers())) return lacks();
     return "the table of sessions is full (" + std::to_string(state().sessions().size()) +
            "), and all are in use: clients that open one get overloaded";
   }
