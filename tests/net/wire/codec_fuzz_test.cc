@@ -13,6 +13,7 @@
 
 #include "net/wire/codec.h"
 #include "tests/net/wire/samples.h"
+#include "tests/support/hex.h"
 
 namespace stele::net {
 namespace {
@@ -137,24 +138,6 @@ class Damage {
 
   std::mt19937_64 random_;
 };
-
-std::string to_hex(std::span<const std::byte> bytes) {
-  std::string text;
-  for (const std::byte byte : bytes) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
-    text += kDigits[std::to_integer<unsigned>(byte) & 15];
-  }
-  return text.empty() ? "-" : text;
-}
-
-std::vector<std::byte> from_hex(const std::string& text) {
-  std::vector<std::byte> bytes;
-  for (std::size_t at = 0; at + 1 < text.size(); at += 2) {
-    bytes.push_back(static_cast<std::byte>(std::stoi(text.substr(at, 2), nullptr, 16)));
-  }
-  return bytes;
-}
 
 /// What Cap'n Proto itself says is told in its own words, which may change.
 constexpr std::string_view kNotCapnp = "not a valid Cap'n Proto message";

@@ -37,6 +37,7 @@ inline std::vector<Message> paxos_samples() {
            Chosen{b, {4}, {9}},
            Heartbeat{b, 77},
            HeartbeatAck{b, 77, {0, {}}, {8}, true},
+           HeartbeatAck{b, 77, {0, {}}, {8}, true, true},
            Heard{b, 77},
            PreVote{3, {9}},
            PreVoteAnswer{3, true, 11, {9}},

@@ -172,7 +172,7 @@ TEST_SUITE("log.lmdb_store") {
     REQUIRE(bench.run_until([&] { return durable.size() == 2 * slot && reads > 0; }));
     CHECK(std::ranges::is_sorted(durable));
     bench.restart();
-    CHECK(bench.votes(1, 64 << 20).records.size() == slot);
+    CHECK(bench.votes(1, 1 << 30).records.size() == slot);  // Thousands, on a busy machine.
     CHECK(bench.failure.empty());
   }
 
@@ -204,7 +204,7 @@ TEST_SUITE("log.lmdb_store") {
     run_until_at_once(slow, [](int most) { return most > 2; });
     REQUIRE(bench.run_until([&] { return durable == slot; }));
     bench.restart();
-    CHECK(bench.votes(1, 64 << 20).records.size() == slot);
+    CHECK(bench.votes(1, 1 << 30).records.size() == slot);  // Thousands, on a busy machine.
     CHECK(bench.failure.empty());
   }
 
