@@ -70,7 +70,7 @@ Result<SnapshotInfo> put_in_place(const std::string& directory, const char* name
   const std::string path = snapshot_path(directory, slot);
   if (::fdatasync(file.get()) != 0) return system_error("sync", from);
   if (::rename(from.c_str(), path.c_str()) != 0) return system_error("rename", from);
-  const auto placed = [&]() -> Result<SnapshotInfo> {
+  auto placed = [&]() -> Result<SnapshotInfo> {
     if (auto done = sync_directory(snapshots_directory(directory)); !done) return forward(done);
     const auto opened = SnapshotFile::open(path);
     if (!opened) return forward(opened);
