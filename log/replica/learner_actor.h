@@ -81,7 +81,7 @@ class LearnerActor final : public net::Actor<Letter> {
   static constexpr std::size_t kBacklogBytesMax = 8 << 20;
   /// So much of the own votes is read back at once: each time the store must move what it has to
   /// where it can be read, and a node that lags must be faster than what is voted for meanwhile.
-  static constexpr std::size_t kVotesReadBytesMax = paxos::Learner::kVotesBytesMax / 2;
+  static constexpr std::size_t kVotesReadBytesMax = 2 << 20;
   /// Of the newest entries, so many pieces stay in memory.
   static constexpr std::size_t kRecentPiecesMax = 8;
   /// The state is written so often while slots are applied: what changes again and again meanwhile,
