@@ -51,7 +51,10 @@ void Upkeep::look_what_is_offered(const Situation& situation) {
   }
   std::set<Slot> stay;
   if (offered_) stay.insert(offered_->slot);
-  if (situation.fetched) stay.insert(*situation.fetched);
+  const auto& kept = store_.snapshots().kept;
+  const bool fetched = situation.fetched && std::ranges::find(kept, *situation.fetched,
+                                                              &SnapshotInfo::slot) != kept.end();
+  if (fetched) stay.insert(*situation.fetched);
   if (stay == stay_) return;
   stay_ = std::move(stay);
   if (store_.keep_snapshots(stay_)) return;

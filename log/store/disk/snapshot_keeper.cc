@@ -78,8 +78,10 @@ void SnapshotKeeper::begin_fetch(SnapshotManifest manifest,
       thread_,
       [this, manifest = std::move(manifest)] {
         // It is written to a file first, and to the tables then.
-        auto pieces = has_room_(2 * manifest.content_bytes()) ? snapshots_.begin_fetch(manifest)
-                                                              : Result<std::size_t>(no_room());
+        const std::uint64_t bytes = manifest.content_bytes();
+        auto pieces = has_room_(snapshots_.has_begun(manifest) ? 0 : 2 * bytes)
+                          ? snapshots_.begin_fetch(manifest)
+                          : Result<std::size_t>(no_room());
         return std::pair(std::move(pieces), snapshots_.kept());
       },
       [this, done = std::move(done)](const auto& there) {

@@ -82,6 +82,14 @@ bool Snapshots::stopping() {
   return stopping_;
 }
 
+bool Snapshots::has_begun(const SnapshotManifest& manifest) const {
+  std::vector<SnapshotInfo> there = kept();
+  if (const auto received = received_snapshot(directory_)) there.push_back(*received);
+  return std::ranges::any_of(there, [&](const SnapshotInfo& one) {
+    return one.slot == manifest.head.slot && one.digest == manifest.digest();
+  });
+}
+
 Result<std::size_t> Snapshots::begin_fetch(SnapshotManifest manifest) {
   received_.reset();
   for (const SnapshotInfo& kept : this->kept()) {

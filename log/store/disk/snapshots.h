@@ -53,6 +53,8 @@ class Snapshots {
 
   // For one thread at a time, that of take().
 
+  /// All of that one is here, or some of it.
+  [[nodiscard]] bool has_begun(const SnapshotManifest& manifest) const;
   /// As of Store. Errors, too.
   Result<std::size_t> begin_fetch(SnapshotManifest manifest);
   /// As of Store.
