@@ -1,9 +1,6 @@
 #include "bench/cluster/cluster.h"
 
-#include <arpa/inet.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,26 +9,6 @@
 #include <stdexcept>
 
 namespace stele::test {
-std::vector<std::uint16_t> free_ports(std::size_t count) {
-  std::vector<int> sockets;
-  std::vector<std::uint16_t> ports;
-  while (ports.size() < count) {
-    const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    if (::bind(descriptor, generic, length) != 0 ||
-        ::getsockname(descriptor, generic, &length) != 0) {
-      throw std::runtime_error("no free port");
-    }
-    sockets.push_back(descriptor);
-    ports.push_back(ntohs(address.sin_port));
-  }
-  for (const int descriptor : sockets) ::close(descriptor);
-  return ports;
-}
 
 bool eventually(const std::function<bool()>& condition) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(2);
@@ -48,9 +25,8 @@ std::string program(const std::string& name) {
 }
 
 Cluster::Cluster(std::size_t nodes, std::vector<std::string> flags, const std::string& parent)
-    : directory_(parent), flags_(std::move(flags)) {
-  const auto ports = free_ports(nodes);
-  for (std::size_t i = 0; i < nodes; ++i) ports_[i + 1] = ports[i];
+    : held_(nodes), directory_(parent), flags_(std::move(flags)) {
+  for (std::size_t i = 0; i < nodes; ++i) ports_[i + 1] = held_[i];
 }
 
 std::vector<std::string> Cluster::arguments(std::uint64_t id) const {

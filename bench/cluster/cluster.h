@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <stele/client.h>
+#include "bench/cluster/ports.h"
 #include "bench/cluster/process.h"
 
 namespace stele::test {
@@ -17,9 +18,6 @@ namespace stele::test {
 [[nodiscard]] bool eventually(const std::function<bool()>& condition);
 
 [[nodiscard]] std::string program(const std::string& name);
-
-/// Ports of the loopback interface that the system has just handed out and nobody uses.
-[[nodiscard]] std::vector<std::uint16_t> free_ports(std::size_t count);
 
 class Cluster {
  public:
@@ -57,6 +55,7 @@ class Cluster {
   [[nodiscard]] Run stele(std::vector<std::string> arguments, const std::string& input = {}) const;
 
  private:
+  Ports held_;
   TempDirectory directory_;
   std::vector<std::string> flags_;
   std::map<std::uint64_t, std::uint16_t> ports_;

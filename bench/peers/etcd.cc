@@ -245,7 +245,7 @@ Fields fields_of(std::string_view message) {
 class Etcd final : public PeerSubject {
  public:
   explicit Etcd(const std::string& directory) : PeerSubject(directory) {
-    const auto ports = test::free_ports(2 * kNodes);
+    const test::Ports ports(2 * kNodes);
     const auto url = [&](std::size_t port) {
       return "http://127.0.0.1:" + std::to_string(ports[port]);
     };

@@ -166,7 +166,7 @@ class NatsTarget final : public Target {
 class Nats final : public PeerSubject {
  public:
   explicit Nats(const std::string& directory) : PeerSubject(directory) {
-    const auto ports = test::free_ports(2 * kNodes);
+    const test::Ports ports(2 * kNodes);
     std::string routes;
     for (std::size_t i = 0; i < kNodes; ++i) {
       routes += (i == 0 ? "" : ",") + ("nats://127.0.0.1:" + std::to_string(ports[kNodes + i]));

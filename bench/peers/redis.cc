@@ -130,7 +130,7 @@ class RedisTarget final : public Target {
 class Redis final : public PeerSubject {
  public:
   explicit Redis(const std::string& directory) : PeerSubject(directory) {
-    const auto ports = test::free_ports(kNodes);
+    const test::Ports ports(kNodes);
     primary_ = ports[0];
     for (std::size_t i = 0; i < kNodes; ++i) {
       std::vector<std::string> arguments{installed("redis-server"),

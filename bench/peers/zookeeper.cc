@@ -113,7 +113,7 @@ class Zookeeper final : public PeerSubject {
  public:
   explicit Zookeeper(const std::string& directory) : PeerSubject(directory) {
     zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
-    const auto ports = test::free_ports(3 * kNodes);
+    const test::Ports ports(3 * kNodes);
     for (std::size_t i = 0; i < kNodes; ++i) {
       const std::string own = node_directory(i);
       std::string text = "dataDir=" + own + "\nclientPort=" + std::to_string(ports[i]) +

@@ -154,7 +154,8 @@ TEST_SUITE("cluster.directories") {
     Cluster cluster(3);
     auto wrong = cluster.arguments(2);
     const std::string port = std::to_string(cluster.address(1).port);
-    const std::string nobody = std::to_string(free_ports(1)[0]);
+    const Ports ports(1);
+    const std::string nobody = std::to_string(ports[0]);
     wrong[4].replace(wrong[4].find(port), port.size(), nobody);
     cluster.start(1);
     cluster.start(3);

@@ -59,12 +59,13 @@ TEST_SUITE("cluster.full_disk") {
   TEST_CASE("a node on a full disk does not start; one that runs there goes on, is killed, starts again, serves and goes on") {
     const TempDirectory directory;
     const std::string place = directory.path() + "/disk";
+    const Ports ports(1);
     write_file(directory.path() + "/script", kScript);
     const std::string steled = program("steled");
     const Run ended = run({"/usr/bin/unshare", "-m", "/bin/sh", "-c",
                            "mkdir \"$2\" && exec bash \"$1\" \"$2\" \"$3\" \"$4\"", "sh",
                            directory.path() + "/script", place, steled.substr(0, steled.rfind('/')),
-                           std::to_string(free_ports(1)[0])});
+                           std::to_string(ports[0])});
     if (ended.out.find("cannot mount") != std::string::npos ||
         ended.out.find("unshare failed") != std::string::npos) {
       MESSAGE("no file system can be mounted here: not tested");

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include <stele/client.h>
+#include "bench/cluster/ports.h"
 #include "log/node/host.h"
 #include "net/link/tcp.h"
 #include "net/link/tcp_listener.h"
@@ -28,17 +29,10 @@ class NodesInProcess {
  public:
   explicit NodesInProcess(std::uint64_t count, Sections sections = known_sections(),
                           StoreFiles::Options files = {})
-      : sections_(std::move(sections)), files_(std::move(files)) {
+      : ports_(count), sections_(std::move(sections)), files_(std::move(files)) {
     files_.map_bytes = kTestMapBytes;
     files_.sections = tables_of(sections_);
-    // Ports first: a listener on a port that the system chooses, closed again at once.
-    for (std::uint64_t id = 1; id <= count; ++id) {
-      auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
-      REQUIRE(probe.has_value());
-      addresses[{id}] = {"127.0.0.1", (*probe)->port()};
-      probes_.push_back(*std::move(probe));
-    }
-    probes_.clear();
+    for (std::uint64_t id = 1; id <= count; ++id) addresses[{id}] = {"127.0.0.1", ports_[id - 1]};
     for (std::uint64_t id = 1; id <= count; ++id) start({id});
   }
   ~NodesInProcess() {
@@ -115,11 +109,11 @@ class NodesInProcess {
     std::unique_ptr<Host> node;
     std::unique_ptr<net::TcpListener> listener;
   };
+  test::Ports ports_;
   Sections sections_;
   StoreFiles::Options files_;
   TestDirectory directory_;
   net::TcpDialer dialer_{loop, {}};
-  std::vector<std::unique_ptr<net::TcpListener>> probes_;
   std::map<NodeId, Server> servers_;
 };
 

@@ -11,11 +11,6 @@ namespace {
 
 /// A cluster of one node, by the public interface.
 struct Bench {
-  Bench() {
-    auto probe = net::listen_at(loop, {"127.0.0.1", 0}, {}, [](auto) {});
-    REQUIRE(probe.has_value());
-    address = {"127.0.0.1", (*probe)->port()};
-  }
   NodeOptions options() const {
     NodeOptions options;
     options.id = {1};
@@ -46,7 +41,8 @@ struct Bench {
   asio::io_context context{1};
   net::AsioLoop loop{context};
   log::QuietEvents events;
-  Address address;
+  test::Ports ports{2};
+  Address address{"127.0.0.1", ports[0]};
 };
 
 /// A check fails in what hears of a leader.
@@ -102,11 +98,8 @@ TEST_SUITE("log.tcp_host") {
       CHECK(why == "data is empty");
     }
     {
-      auto probe = net::listen_at(bench.loop, {"127.0.0.1", 0}, {}, [](auto) {});
-      REQUIRE(probe.has_value());
       NodeOptions options = bench.options();
-      options.listen = Address{"127.0.0.1", (*probe)->port()};
-      probe->reset();
+      options.listen = Address{"127.0.0.1", bench.ports[1]};
       Node same_directory(bench.context, options, bench.events, {});
       CHECK(bench.start(same_directory).first == Errc::in_use);
     }
@@ -126,12 +119,9 @@ TEST_SUITE("log.tcp_host") {
     CHECK(sick.report().role == "failed");
     bench.stop(sick);  // At once: it does nothing any more.
 
-    auto probe = net::listen_at(bench.loop, {"127.0.0.1", 0}, {}, [](auto) {});
-    REQUIRE(probe.has_value());
     options = bench.options();
-    options.cluster[{1}] = {"127.0.0.1", (*probe)->port()};
+    options.cluster[{1}] = {"127.0.0.1", bench.ports[1]};
     options.data = bench.directory.sub("sound");
-    probe->reset();
     Node sound(bench.context, options, bench.events, {});
     REQUIRE_FALSE(bench.start(sound).first);
     REQUIRE(log::run_until(bench.context, [&] { return sound.report().role == "leader"; }));
