@@ -83,6 +83,10 @@ void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<SlotR
                        Slot read_end, Effects& out) {
   if (reading_ != asked) return;
   reading_.reset();
+  if (!asked.latest) {
+    take_votes(votes);
+    return advance(now, out);
+  }
   for (const SlotRecord& record : votes) {
     // A vote in memory, or one that did not fit there, is newer than what the store held when it
     // was read.
@@ -99,6 +103,19 @@ void Learner::on_votes(Time now, const ReadVotes& asked, const std::vector<SlotR
     missing_end_ = std::max(first, chosen_end_ + 1);
   }
   advance(now, out);
+}
+
+/// Those that are known to be the chosen values: later votes for their slots are for the same ones.
+/// Of the others newer ones may be on their way to the disk.
+void Learner::take_votes(const std::vector<SlotRecord>& votes) {
+  for (const SlotRecord& record : votes) {
+    const std::optional<Ballot> ballot = chosen_ballot(record.slot);
+    if (!ballot || record.ballot < *ballot) break;
+    if (record.slot < chosen_end_ || votes_.contains(record.slot)) continue;
+    votes_bytes_ += record.value.size();
+    votes_.emplace(record.slot, record);
+  }
+  if (!votes_.contains(chosen_end_)) latest_at_ = chosen_end_;
 }
 
 void Learner::on_chosen(const Chosen& chosen) {
@@ -204,7 +221,7 @@ bool Learner::apply_own_vote(Effects& out) {
     if (!reading_ && !missing(chosen_end_)) {
       Slot end = chosen_end_;
       for (const Chosen& range : ranges_) end = std::max(end, range.slot_end);
-      reading_ = out.read_votes = ReadVotes{chosen_end_, end};
+      reading_ = out.read_votes = ReadVotes{chosen_end_, end, latest_at_ == chosen_end_};
       dropped_ = kNoSlot;
     }
     return false;

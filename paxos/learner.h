@@ -35,6 +35,7 @@ class Learner {
   struct ReadVotes {
     Slot slot_begin;
     Slot slot_end;
+    bool latest = false;  ///< Also what is still being written; else what is read at once.
 
     bool operator==(const ReadVotes&) const = default;
   };
@@ -63,8 +64,8 @@ class Learner {
 
   /// The own acceptor votes for `record` (its write stands before any of the learner's).
   void on_voted(Time now, const SlotRecord& record, Effects& out);
-  /// The answer to `read_votes`: what the store holds in that range, dense or not.
-  /// Below `read_end` there are no others.
+  /// The answer to `read_votes`: what the store holds in that range, dense or not. If the latest
+  /// ones were asked for, there are no others below `read_end`.
   void on_votes(Time now, const ReadVotes& asked, const std::vector<SlotRecord>& votes,
                 Slot read_end, Effects& out);
   /// The record of `slot`, below chosen_end, cannot be read: fetches it from others (Protocol-Aware
@@ -111,6 +112,7 @@ class Learner {
   void on_hint(NodeId source, Slot chosen_end);
   void on_fetched(Time now, NodeId source, const Fetched& fetched, Effects& out);
   void advance(Time now, Effects& out);
+  void take_votes(const std::vector<SlotRecord>& votes);
   void apply(SlotRecord record, bool learned, Effects& out);
   bool apply_own_vote(Effects& out);
   void fetch(Time now, Effects& out);
@@ -135,6 +137,7 @@ class Learner {
   std::size_t votes_bytes_ = 0;
   std::vector<Chosen> ranges_;  // What leaders have said is chosen, not yet applied.
   std::optional<ReadVotes> reading_;
+  Slot latest_at_ = kNoSlot;  // The vote for that slot was not among those that are read at once.
   // The own store holds no usable vote for the slots of [missing_begin_, missing_end_).
   Slot missing_begin_;
   Slot missing_end_;

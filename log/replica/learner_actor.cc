@@ -64,17 +64,23 @@ void LearnerActor::flush() {
   }
   for (paxos::Send& send : effects.sends) listener_.send(std::move(send));
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
-  if (effects.read_votes) {
-    const paxos::Learner::ReadVotes asked = *effects.read_votes;
-    store_.read_votes(asked.slot_begin, asked.slot_end, kVotesReadBytesMax,
-                      [this, asked](const SlotsRead& found) {
-                        if (found.faulty) on_faulty(*found.faulty);
-                        const Slot read_end = found.faulty.value_or(asked.slot_end);
-                        learner_.on_votes(loop().now(), asked, found.records, read_end, effects_);
-                        flush();
-                      });
-  }
+  if (effects.read_votes) read_votes(*effects.read_votes);
   if (effects.fetch_failed) listener_.on_fetch_failed(effects.slots_gone);
+}
+
+void LearnerActor::read_votes(const paxos::Learner::ReadVotes& asked) {
+  const auto take = [this, asked](const SlotsRead& found) {
+    // A newer vote may be on its way over a rotten one: that is told by the latest ones.
+    if (found.faulty && asked.latest) on_faulty(*found.faulty);
+    const Slot read_end = found.faulty.value_or(asked.slot_end);
+    learner_.on_votes(loop().now(), asked, found.records, read_end, effects_);
+    flush();
+  };
+  if (asked.latest) {
+    store_.read_votes(asked.slot_begin, asked.slot_end, kVotesReadBytesMax, take);
+  } else {
+    store_.peek_votes(asked.slot_begin, asked.slot_end, kVotesReadBytesMax, take);
+  }
 }
 
 /// As far as the rows are in memory that the slots need.

@@ -79,8 +79,7 @@ class LearnerActor final : public net::Actor<Letter> {
   static constexpr std::size_t kLettersMax = 65536;
   /// Above this much waiting for the disk, nothing more is fetched from others.
   static constexpr std::size_t kBacklogBytesMax = 8 << 20;
-  /// So much of the own votes is read back at once: each time the store must move what it has to
-  /// where it can be read, and a node that lags must be faster than what is voted for meanwhile.
+  /// So much of the own votes is read back at once.
   static constexpr std::size_t kVotesReadBytesMax = 2 << 20;
   /// Of the newest entries, so many pieces stay in memory.
   static constexpr std::size_t kRecentPiecesMax = 8;
@@ -93,6 +92,7 @@ class LearnerActor final : public net::Actor<Letter> {
  private:
   void handle(Letter& letter) override;
   void flush() override;
+  void read_votes(const paxos::Learner::ReadVotes& asked);
   void apply_waiting();
   void go_on_installing();
   void install_from_store();

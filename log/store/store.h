@@ -168,6 +168,10 @@ class Store {
   /// visible. At most `bytes_max` bytes, but at least one record.
   virtual void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                           std::function<void(SlotsRead)> done) = 0;
+  /// As read_votes(), but beside the writes, which do not wait: a vote that was queued lately may
+  /// be missing, or an older one be in its place.
+  virtual void peek_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                          std::function<void(SlotsRead)> done) = 0;
   /// Reads chosen records, below the durable chosen_end, beside the writes.
   virtual void read_chosen(Slot slot_begin, std::size_t bytes_max,
                            std::function<void(SlotsRead)> done) = 0;

@@ -36,6 +36,15 @@ struct Bench {
     for (const auto& applied : out.applied) texts.push_back(text_of(applied.record.value));
     return texts;
   }
+  /// Own votes were asked for, and are not among those that are read at once.
+  Learner::ReadVotes ask_for_latest() {
+    const Learner::ReadVotes first = std::exchange(out.read_votes, std::nullopt).value();
+    CHECK_FALSE(first.latest);
+    learner.on_votes(now, first, {}, first.slot_end, out);
+    const Learner::ReadVotes again = std::exchange(out.read_votes, std::nullopt).value();
+    CHECK(again == Learner::ReadVotes{first.slot_begin, first.slot_end, true});
+    return again;
+  }
   std::vector<Fetch> fetches() { return all_of<Fetch>(out.sends); }
 
   Learner learner;
@@ -239,10 +248,32 @@ TEST_SUITE("paxos.learner") {
     bench.learner.on_votes(bench.now, asked, {record(5, kB1, "e"), record(6, kB1, "f")}, {7},
                            bench.out);
     CHECK(bench.applied() == Texts{"e", "f"});
-    // Slot 7 was not among them: read again, and only if it is not there, fetched.
+    // Slot 7 was not among them: read again, also among those that are still being written, and
+    // only if it is not there, fetched.
     REQUIRE(*bench.out.read_votes == Learner::ReadVotes{{7}, {8}});
     bench.learner.on_votes(bench.now, {{7}, {8}}, {}, {8}, bench.out);
+    CHECK(bench.fetches().empty());
+    REQUIRE(*bench.out.read_votes == Learner::ReadVotes{{7}, {8}, true});
+    bench.learner.on_votes(bench.now, {{7}, {8}, true}, {}, {8}, bench.out);
     CHECK(bench.fetches() == std::vector{Fetch{{7}}});
+  }
+
+  TEST_CASE("read_votes: of those that are read at once only what is known to be chosen counts") {
+    Bench bench({5});
+    const Ballot later{kB1.round + 1, kN2};
+    bench.hear(kN1, Chosen{later, {5}, {7}});
+    const Learner::ReadVotes asked{{5}, {7}};
+    REQUIRE(bench.out.read_votes == asked);
+    // The vote for slot 6 is an older one; the newer one is on its way to the disk.
+    bench.learner.on_votes(bench.now, asked, {record(5, later, "e"), record(6, kB1, "old")}, {7},
+                           bench.out);
+    CHECK(bench.applied() == Texts{"e"});
+    REQUIRE(*bench.out.read_votes == Learner::ReadVotes{{6}, {7}});
+    bench.learner.on_votes(bench.now, {{6}, {7}}, {record(6, kB1, "old")}, {7}, bench.out);
+    REQUIRE(*bench.out.read_votes == Learner::ReadVotes{{6}, {7}, true});
+    bench.learner.on_votes(bench.now, {{6}, {7}, true}, {record(6, later, "f")}, {7}, bench.out);
+    CHECK(bench.applied() == Texts{"e", "f"});
+    CHECK(bench.fetches().empty());
   }
 
   // A node that was away for long has no votes to look for.
@@ -250,8 +281,7 @@ TEST_SUITE("paxos.learner") {
     Bench bench({5});
     bench.hear_leader(kN1, {20});
     bench.hear(kN1, Chosen{kB1, {5}, {20}});
-    REQUIRE(bench.out.read_votes);
-    const Learner::ReadVotes asked = *std::exchange(bench.out.read_votes, std::nullopt);
+    const Learner::ReadVotes asked = bench.ask_for_latest();
     bench.learner.on_votes(bench.now, asked, {record(9, kB1, "i")}, {20}, bench.out);
     for (std::uint64_t slot = 5; slot < 9; ++slot) {
       CHECK(bench.fetches().back() == Fetch{{slot}});
@@ -267,7 +297,7 @@ TEST_SUITE("paxos.learner") {
     const std::string big(1 << 20, 'x');
     bench.hear_leader(kN1, {40});
     bench.hear(kN1, Chosen{kB1, {1}, {40}});
-    const Learner::ReadVotes asked = *std::exchange(bench.out.read_votes, std::nullopt);
+    const Learner::ReadVotes asked = bench.ask_for_latest();
     for (std::uint64_t slot = 3; slot <= 39; ++slot) bench.vote(slot, kB1, big);
     bench.learner.on_votes(bench.now, asked, {}, {40}, bench.out);
     for (std::uint64_t slot = 1; slot <= 2; ++slot) {

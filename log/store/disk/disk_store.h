@@ -50,6 +50,8 @@ class LmdbStore final : public Store {
   void keep_cached(bool keep) override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                   std::function<void(SlotsRead)> done) override;
+  void peek_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                  std::function<void(SlotsRead)> done) override;
   void read_chosen(Slot slot_begin, std::size_t bytes_max,
                    std::function<void(SlotsRead)> done) override;
   void read_entries(Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,

@@ -72,6 +72,7 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "catch ups",
     "fetches unserved",
     "votes read back",
+    "votes not readable yet",
     "ballots without who is ahead",
     "hand overs",
     "hand overs for a slow disk",

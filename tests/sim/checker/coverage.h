@@ -79,6 +79,7 @@ enum class Path : std::uint8_t {
   catch_ups,
   fetches_unserved,
   votes_read_back,
+  votes_not_readable_yet,
   ballots_without_who_is_ahead,
   hand_overs,
   hand_overs_for_a_slow_disk,

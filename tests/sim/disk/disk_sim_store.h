@@ -66,6 +66,10 @@ class LmdbSimStore final : public SimStore {
                   std::function<void(log::SlotsRead)> done) override {
     real_->read_votes(slot_begin, slot_end, bytes_max, std::move(done));
   }
+  void peek_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                  std::function<void(log::SlotsRead)> done) override {
+    real_->peek_votes(slot_begin, slot_end, bytes_max, std::move(done));
+  }
   void read_chosen(Slot slot_begin, std::size_t bytes_max,
                    std::function<void(log::SlotsRead)> done) override {
     real_->read_chosen(slot_begin, bytes_max, std::move(done));

@@ -309,10 +309,19 @@ log::SlotsRead MemoryStore::read(Slot begin, Slot end, std::size_t bytes_max) co
 void MemoryStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                              std::function<void(log::SlotsRead)> done) {
   // The learner bounds what it asks for; a promise tells everything.
-  if (slot_end.value != UINT64_MAX) tell(Hooks::Reading::own_votes);
+  if (slot_begin != slot_end && slot_end.value != UINT64_MAX) tell(Hooks::Reading::latest_votes);
   waiting_.reads.push_back({slot_begin, slot_end, bytes_max, std::move(done)});
   waiting_.urgent = true;
   want_commit();
+}
+
+/// As of now, although it takes a while.
+void MemoryStore::peek_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                             std::function<void(log::SlotsRead)> done) {
+  tell(Hooks::Reading::own_votes);
+  read_later([found = read(slot_begin, slot_end, bytes_max), done = std::move(done)]() mutable {
+    done(std::move(found));
+  });
 }
 
 void MemoryStore::read_chosen(Slot slot_begin, std::size_t bytes_max,

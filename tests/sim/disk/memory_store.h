@@ -24,7 +24,7 @@ class MemoryStore final : public SimStore {
     std::function<void(std::function<void()>)> read_later;
     std::function<void(Error)> failed;  ///< As of LmdbStore::open.
     /// Told of reads that only some paths need.
-    enum class Reading : std::uint8_t { own_votes, old_entries };
+    enum class Reading : std::uint8_t { own_votes, latest_votes, old_entries };
     std::function<void(Reading)> reads;
   };
 
@@ -59,6 +59,8 @@ class MemoryStore final : public SimStore {
   void write_trim(const log::TrimWrite& write) override { waiting_.txn.add_trim(write); }
   void flush() override;
   void read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
+                  std::function<void(log::SlotsRead)> done) override;
+  void peek_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                   std::function<void(log::SlotsRead)> done) override;
   void read_chosen(Slot slot_begin, std::size_t bytes_max,
                    std::function<void(log::SlotsRead)> done) override;

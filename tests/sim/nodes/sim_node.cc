@@ -111,8 +111,10 @@ std::unique_ptr<SimStore> SimNode::open_store() {
           [this, read = std::move(read)] { process_->post(read); });
   };
   hooks.reads = [this](MemoryStore::Hooks::Reading reading) {
-    const bool votes = reading == MemoryStore::Hooks::Reading::own_votes;
-    world_.coverage.count(votes ? Path::votes_read_back : Path::reads_of_old_entries);
+    using Reading = MemoryStore::Hooks::Reading;
+    world_.coverage.count(reading == Reading::own_votes      ? Path::votes_read_back
+                          : reading == Reading::latest_votes ? Path::votes_not_readable_yet
+                                                             : Path::reads_of_old_entries);
   };
   hooks.failed = [this](const Error& error) { on_store_failed(error.detail); };
   if (world_.plan.real_files == 0) {
