@@ -136,6 +136,7 @@ Result<void> Group::start_replica() {
       .fetch_bytes_per_second = options_.fetch_bytes_per_second,
       .snapshots = options_.snapshots,
       .keep_for_members_bytes = options_.keep_for_members_bytes,
+      .unapplied_bytes_max = options_.unapplied_bytes_max,
       .sections = options_.sections,
       .on_failure = surroundings_.on_failure,
       .observer = options_.observer,
@@ -248,8 +249,9 @@ void Group::tick() {
   const Time now = loop_.now();
   const bool all_connected = links_.reaches_all();
   if (replica_) replica_->set_all_connected(all_connected);
-  // A node that has been away asks the followers first.
-  store_->keep_cached(replica_ && !replica_->proposer().leads() && !all_connected);
+  // A node that has been away asks the followers first; one that lags asks its own disk.
+  const bool asked = replica_ && !replica_->proposer().leads() && !all_connected;
+  store_->keep_cached(asked || (replica_ && replica_->reads_votes_back()));
   check_state();
   if (now - reported_at_ >= kReportEvery) report();
   if (now - kept_at_ >= kReportEvery) {

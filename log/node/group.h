@@ -37,6 +37,7 @@ class Group final : LinksListener, NodeView {
     std::uint64_t fetch_bytes_per_second = paxos::Learner::FetchOptions{}.bytes_per_second;
     SnapshotPace::Options snapshots = {};            ///< As of the replica.
     std::uint64_t keep_for_members_bytes = 1 << 30;  ///< As of the replica.
+    std::uint64_t unapplied_bytes_max = 1 << 30;     ///< The same.
     std::size_t answer_bytes_max = ClientService::Options{}.answer_bytes_max;
     std::size_t clients_max = ClientService::Options{}.connections_max;
     Sections sections = known_sections();  ///< As of the store.

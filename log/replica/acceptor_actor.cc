@@ -12,29 +12,51 @@ constexpr Slot kSlotEnd{UINT64_MAX};
 }  // namespace
 
 AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
-                             std::size_t piece_bytes_max, AcceptorListener& listener)
+                             std::size_t piece_bytes_max, std::uint64_t unapplied_bytes_max,
+                             AcceptorListener& listener)
     : Actor(loop, kLettersMax),
       store_(store),
       acceptor_(std::move(acceptor)),
       epoch_(epoch),
       piece_bytes_max_(piece_bytes_max),
-      listener_(listener) {}
+      unapplied_bytes_max_(unapplied_bytes_max),
+      listener_(listener),
+      unapplied_(unapplied_bytes_max / kStretches) {}
+
+/// Proposers send again: a disk that does not keep up must not make memory grow, and a node that
+/// does not come to apply what it votes for must not fill its disk with it.
+bool AcceptorActor::has_room_for(const paxos::Accept& accept) {
+  const Space space = store_.space();
+  // What waits must have room in what is kept for a full disk, which may be full before it is
+  // measured the next time.
+  const std::size_t most = std::min<std::size_t>(
+      kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
+  if (store_.backlog_bytes() + turn_bytes_ > most) return false;
+  // Those that it applies next are always voted for, so that it gets on.
+  if (unapplied_.bytes() > unapplied_bytes_max_ &&
+      unapplied_.bytes_before(accept.slot) > unapplied_bytes_max_) {
+    if (!std::exchange(far_ahead_, true)) listener_.on_far_ahead(true);
+    return false;
+  }
+  if (space.free_bytes == 0) {
+    const std::uint64_t half = space.kept_bytes_max / 2;
+    acceptor_.found_full({half, half + half / 2});
+  }
+  return true;
+}
+
+void AcceptorActor::on_chosen_end(Slot chosen_end) {
+  acceptor_.on_chosen_end(chosen_end);
+  unapplied_.applied(chosen_end);
+  if (far_ahead_ && unapplied_.bytes() <= unapplied_bytes_max_ / 2) {
+    far_ahead_ = false;
+    listener_.on_far_ahead(false);
+  }
+}
 
 void AcceptorActor::handle(Letter& letter) {
-  // A disk that does not keep up must not make memory grow: proposers send again.
   const auto* accept = std::get_if<paxos::Accept>(&letter.message.body);
-  if (accept != nullptr) {
-    const Space space = store_.space();
-    // What waits must have room in what is kept for a full disk, which may be full before it is
-    // measured the next time.
-    const std::size_t most = std::min<std::size_t>(
-        kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
-    if (store_.backlog_bytes() + turn_bytes_ > most) return;
-    if (space.free_bytes == 0) {
-      const std::uint64_t half = space.kept_bytes_max / 2;
-      acceptor_.found_full({half, half + half / 2});
-    }
-  }
+  if (accept != nullptr && !has_room_for(*accept)) return;
   const std::size_t writes = effects_.writes.size();
   acceptor_.step(letter.from, letter.message, effects_);
   if (accept != nullptr && effects_.writes.size() != writes) turn_bytes_ += accept->value.size();
@@ -51,6 +73,7 @@ void AcceptorActor::flush() {
   for (const auto& write : effects.writes) {
     if (const auto* accepted = std::get_if<paxos::WriteAccepted>(&write)) {
       voted.push_back(accepted->record);
+      unapplied_.add(accepted->record.slot, accepted->record.value.size());
     }
   }
   if (!effects.writes.empty() || !effects.sends.empty()) {

@@ -43,6 +43,7 @@ void LearnerActor::tick() {
   if (ended_) return;
   set_paused();
   learner_.tick(loop().now(), effects_);
+  if (reads_later_ && !effects_.read_votes) read_votes_later();
   if (unwritten_bytes_ != 0 && write_is_due()) write_state();
   if (std::exchange(dirty_, false)) store_.flush();
   if (installing()) go_on_installing();
@@ -53,6 +54,8 @@ void LearnerActor::flush() {
   if (ended_) return;
   paxos::Learner::Effects effects = std::exchange(effects_, {});
   std::ranges::move(effects.applied, std::back_inserter(waiting_));
+  // The next ones are read while these are applied.
+  if (effects.read_votes) read_votes(*effects.read_votes);
   apply_waiting();
   if (ended_) return;
   if (!effects.repaired.empty()) {
@@ -64,11 +67,30 @@ void LearnerActor::flush() {
   }
   for (paxos::Send& send : effects.sends) listener_.send(std::move(send));
   for (const paxos::Learner::Serve& asked : effects.serves) serve(asked);
-  if (effects.read_votes) read_votes(*effects.read_votes);
   if (effects.fetch_failed) listener_.on_fetch_failed(effects.slots_gone);
 }
 
+bool LearnerActor::has_room_for_votes() {
+  recent_.on_durable(store_.readable().next_lsn);
+  return recent_.bytes() <= std::max(kUnreadableBytesMax, 2 * kRecentPiecesMax * piece_bytes_max_);
+}
+
+void LearnerActor::read_votes_later() {
+  if (has_room_for_votes()) {
+    effects_.read_votes = std::exchange(reads_later_, std::nullopt);
+  } else if (loop().now() - reads_later_since_ >= kSettleAfter) {
+    reads_later_since_ = loop().now();
+    store_.settle();
+  }
+}
+
 void LearnerActor::read_votes(const paxos::Learner::ReadVotes& asked) {
+  reads_later_.reset();
+  if (!has_room_for_votes()) {
+    reads_later_ = asked;
+    reads_later_since_ = loop().now();
+    return;
+  }
   const auto take = [this, asked](const SlotsRead& found) {
     // A newer vote may be on its way over a rotten one: that is told by the latest ones.
     if (found.faulty && asked.latest) on_faulty(*found.faulty);
@@ -175,6 +197,7 @@ void LearnerActor::on_installed(Slot slot, LogState state) {
   write_ = {};
   unwritten_bytes_ = 0;
   written_end_ = slot;
+  reads_later_.reset();
   listener_.on_installed(slot);
 }
 
@@ -236,17 +259,30 @@ bool LearnerActor::apply(const paxos::Learner::Delivery& applied) {
   return true;
 }
 
+/// Null if it is not to be served now: over a slow line an answer may take long, and a second one
+/// after it would only take longer.
+LearnerActor::Served* LearnerActor::begin_serving(const paxos::Learner::Serve& asked) {
+  std::vector<Served>& served = served_[{asked.to, asked.copies}];
+  auto place = std::ranges::find(served, asked.slot_begin, &Served::slot_begin);
+  if (place != served.end()) {
+    if (place->reading || listener_.progress(asked.to).arrived < place->sent_end) return nullptr;
+  } else if (served.size() < (asked.copies ? kCopiesAtOnce : 1)) {
+    place = served.insert(place, Served{});
+  } else {
+    // In the place of the one that was sent first.
+    place = std::ranges::min_element(
+        served, {}, [](const Served& one) { return one.reading ? UINT64_MAX : one.sent_end; });
+    if (place->reading) return nullptr;
+  }
+  *place = {asked.slot_begin};
+  return &*place;
+}
+
 void LearnerActor::serve(const paxos::Learner::Serve& asked) {
-  // Over a slow line an answer may take long; a second one after it would only take longer.
-  const std::pair<NodeId, bool> whom{asked.to, asked.copies};
-  const Served& last = served_[whom];
-  const bool again = last.slot_begin == asked.slot_begin;
-  if (again && listener_.progress(asked.to).arrived < last.sent_end) return;
-  if (!serving_.insert(whom).second) return;
+  if (begin_serving(asked) == nullptr) return;
   // Only what is durable is served.
   if (unwritten_bytes_ != 0 && asked.slot_begin >= written_end_) write_state();
-  store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked, whom](SlotsRead found) {
-    serving_.erase(whom);
+  store_.read_chosen(asked.slot_begin, piece_bytes_max_, [this, asked](SlotsRead found) {
     if (found.faulty) on_faulty(*found.faulty);
     paxos::Fetched fetched{asked.slot_begin, found.chosen_end, {}, found.first_slot, asked.copies};
     // Dense from the slot asked for; what is trimmed or faulty is not served.
@@ -255,7 +291,9 @@ void LearnerActor::serve(const paxos::Learner::Serve& asked) {
       fetched.records.push_back(std::move(record));
     }
     listener_.send({asked.to, {epoch_, std::move(fetched)}});
-    served_[whom] = {asked.slot_begin, listener_.progress(asked.to).sent};
+    std::vector<Served>& served = served_[{asked.to, asked.copies}];
+    const auto place = std::ranges::find(served, asked.slot_begin, &Served::slot_begin);
+    *place = {asked.slot_begin, false, listener_.progress(asked.to).sent};
   });
 }
 

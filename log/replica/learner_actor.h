@@ -4,7 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <set>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -77,10 +77,18 @@ class LearnerActor final : public net::Actor<Letter> {
   [[nodiscard]] const paxos::Learner& role() const { return learner_; }
 
   static constexpr std::size_t kLettersMax = 65536;
+  /// A node is served so many pieces at once that it copies: it knows what it asks for. Of what it
+  /// applies it is one.
+  static constexpr std::size_t kCopiesAtOnce = 2;
   /// Above this much waiting for the disk, nothing more is fetched from others.
   static constexpr std::size_t kBacklogBytesMax = 8 << 20;
   /// So much of the own votes is read back at once.
   static constexpr std::size_t kVotesReadBytesMax = 2 << 20;
+  /// With so much applied that is in memory because it cannot be read from the store yet, no more
+  /// votes are read back.
+  static constexpr std::size_t kUnreadableBytesMax = 8 << 20;
+  /// If that takes longer, nothing else makes the store readable: it is told to be.
+  static constexpr Duration kSettleAfter = std::chrono::milliseconds(100);
   /// Of the newest entries, so many pieces stay in memory.
   static constexpr std::size_t kRecentPiecesMax = 8;
   /// The state is written so often while slots are applied: what changes again and again meanwhile,
@@ -92,6 +100,8 @@ class LearnerActor final : public net::Actor<Letter> {
  private:
   void handle(Letter& letter) override;
   void flush() override;
+  [[nodiscard]] bool has_room_for_votes();
+  void read_votes_later();
   void read_votes(const paxos::Learner::ReadVotes& asked);
   void apply_waiting();
   void go_on_installing();
@@ -115,6 +125,8 @@ class LearnerActor final : public net::Actor<Letter> {
   std::size_t piece_bytes_max_;
   LearnerListener& listener_;
   paxos::Learner::Effects effects_;
+  std::optional<paxos::Learner::ReadVotes> reads_later_;  // Once there is room in memory.
+  Time reads_later_since_{};  // Or since the store was asked to make room.
   RecentLog recent_;
   StateWrite write_;
   std::deque<paxos::Learner::Delivery> waiting_;  // To be applied; what one turn has handed on.
@@ -127,13 +139,15 @@ class LearnerActor final : public net::Actor<Letter> {
   bool asked_install_ = false;  // The store does it.
   bool ended_ = false;          // It came upon what it cannot apply.
   bool dirty_ = false;          // The store has been given state that no flush has covered.
-  std::set<std::pair<NodeId, bool>> serving_;  // One fetch of a kind at a time for each node.
-  /// The last answer to a fetch of a node.
+  /// An answer to a fetch of a node.
   struct Served {
     Slot slot_begin;
+    bool reading = true;         // It is not sent yet.
     std::uint64_t sent_end = 0;  // Where it ends, in bytes sent to that node.
   };
-  std::map<std::pair<NodeId, bool>, Served> served_;  // What each was served last.
+  [[nodiscard]] Served* begin_serving(const paxos::Learner::Serve& asked);
+  /// What each node was served last, of what it applies and of what it copies.
+  std::map<std::pair<NodeId, bool>, std::vector<Served>> served_;
 };
 
 }  // namespace stele::log

@@ -22,6 +22,8 @@ class RecentLog {
   /// What lies below can be read from the store: it may be dropped.
   void on_durable(Lsn readable_lsn);
 
+  /// Of what it holds.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
   /// Whether entries from `lsn` on are all here.
   [[nodiscard]] bool holds(Lsn lsn) const { return lsn >= lsn_begin_; }
   /// Entries of [lsn_begin, lsn_end) as far as they are applied; requires holds(lsn_begin).

@@ -55,7 +55,8 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       events_(events),
       listener_(listener),
       acceptor_(loop, store, paxos::Acceptor(options_.configuration, acceptor),
-                options_.configuration.epoch(), options_.piece_bytes_max, *this),
+                options_.configuration.epoch(), options_.piece_bytes_max,
+                options_.unapplied_bytes_max, *this),
       learner_(loop, store,
                paxos::Learner(
                    options_.self, options_.configuration, acceptor.chosen_end,
@@ -86,6 +87,13 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
 void Replica::on_voted(const paxos::SlotRecord& record) {
   faulty_slots_.erase(record.slot);  // A new vote overwrites and repairs it.
   learner_.on_voted(record);
+}
+
+void Replica::on_far_ahead(bool far) {
+  events_.event(far ? EventLevel::warning : EventLevel::info,
+                far ? "votes_wait_for_applying" : "votes_go_on",
+                {{"chosen_end", state().numbers().chosen_end.value},
+                 {"unapplied_bytes_max", options_.unapplied_bytes_max}});
 }
 
 void Replica::on_cannot_go_on(const Error& error) {
@@ -234,6 +242,16 @@ void Replica::let_loop_commit() {
   store_.let_loop_commit(!proposer_.role().leads() && all_connected_);
 }
 
+bool Replica::reads_votes_back() {
+  const bool lags = acceptor_.unapplied().bytes() > paxos::Learner::kVotesBytesMax;
+  if (!lags || (reads_back_until_ != Slot{} && state().numbers().chosen_end >= reads_back_until_)) {
+    reads_back_until_ = {};
+    return false;
+  }
+  if (reads_back_until_ == Slot{}) reads_back_until_ = acceptor_.unapplied().end();
+  return true;
+}
+
 void Replica::set_all_connected(bool all) {
   if (std::exchange(all_connected_, all) != all) let_loop_commit();
 }
@@ -257,7 +275,7 @@ void Replica::do_upkeep() {
   proposer_.set_lacks_slots(catching_up_.fetches_snapshot() || learner_.installing());
   catching_up_.tick(
       loop_.now(), state().numbers(),
-      learner_.space_full() || store_.backlog_bytes() > LearnerActor::kBacklogBytesMax);
+      learner_.space_full() || store_.backlog_bytes() > LearnerActor::kBacklogBytesMax, leader());
   const Slot first = store_.holding().first_slot;
   faulty_slots_.erase(faulty_slots_.begin(), faulty_slots_.lower_bound(first));
 }

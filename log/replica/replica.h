@@ -59,6 +59,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
     SnapshotPace::Options snapshots = {};
     /// As of Upkeep.
     std::uint64_t keep_for_members_bytes = 1 << 30;
+    /// With so many bytes of votes that are not applied it votes for nothing after them.
+    std::uint64_t unapplied_bytes_max = 1 << 30;
     Sections sections = known_sections();  ///< Of the state.
     /// The node must end: newer_format, if this program does not know what was chosen; corrupt, if
     /// a row of the state cannot be read. Without it, the process ends.
@@ -86,6 +88,9 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   /// Another node can be reached (again): what was sent to it before may be lost.
   void on_peer_connected(NodeId node) { proposer_.on_connected(node); }
   void hand_over() { proposer_.hand_over(); }
+  /// It lags so far that it will read back what it votes for now. False once for each stretch that
+  /// it has read back.
+  [[nodiscard]] bool reads_votes_back();
   /// `part`: it says and hears what others do. `no_part`: it says and hears nothing, as if it were
   /// cut off. `questions`: it only serves the chosen values that others lack.
   enum class Takes : std::uint8_t { part, no_part, questions };
@@ -131,6 +136,7 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void on_voted(const paxos::SlotRecord& record) override;
   void on_heard(Ballot ballot) override { proposer_.on_heard(ballot); }
   void on_faulty_slot(Slot slot) override;
+  void on_far_ahead(bool far) override;
   // As of LearnerListener.
   void on_cannot_go_on(const Error& error) override;
   void on_applied(const LogState::Applied& applied) override { listener_.on_applied(applied); }
@@ -181,7 +187,8 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   std::map<std::uint64_t, std::function<void(bool)>> unconfirmed_reads_;
   std::multimap<Slot, std::function<void(bool)>> confirmed_reads_;  // By barrier.
   Takes takes_ = Takes::part;
-  bool ended_ = false;  // It came upon what this program does not know.
+  Slot reads_back_until_;  // It lags, and began to at the latest with that slot; {}: it does not.
+  bool ended_ = false;     // It came upon what this program does not know.
   bool all_connected_ = false;
   bool space_low_ = false;
   Time space_measured_at_{};

@@ -159,8 +159,8 @@ class Store {
   /// not.
   virtual void let_loop_commit(bool) {}
 
-  /// Whether a node is away that will fetch what is written meanwhile: it is better kept where
-  /// reading it needs no disk. At first none is.
+  /// Whether what is written now will be read soon, by a node that is away or by this one: it is
+  /// better kept where reading it needs no disk. At first it will not.
   virtual void keep_cached(bool) {}
 
   /// Reads votes: records at or above `slot_begin` and the durable chosen_end, below `slot_end`.

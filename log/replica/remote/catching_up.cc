@@ -25,10 +25,11 @@ void CatchingUp::want_snapshot(Time now, Slot chosen_end) {
   snapshot_.want(now, chosen_end);
 }
 
-void CatchingUp::tick(Time now, const StateNumbers& numbers, bool paused) {
+void CatchingUp::tick(Time now, const StateNumbers& numbers, bool paused,
+                      std::optional<NodeId> leader) {
   // Somebody has served the slot after all: what has come of the snapshot stays for another time.
   if (snapshot_.under_way() && numbers.chosen_end > wanted_at_) snapshot_.stop();
-  remote_.tick(now);
+  remote_.tick(now, leader);
   snapshot_.tick(now);
   copier_.tick(now, numbers, paused);
 }

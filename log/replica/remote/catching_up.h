@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include <stele/events.h>
@@ -39,7 +40,7 @@ class CatchingUp {
   /// False, and nothing done, if it is about none of this.
   [[nodiscard]] bool deliver(Time now, NodeId from, const paxos::Body& body);
   /// Now and then. `paused`: the disk does not take more just now.
-  void tick(Time now, const StateNumbers& numbers, bool paused);
+  void tick(Time now, const StateNumbers& numbers, bool paused, std::optional<NodeId> leader);
   /// Others are given that snapshot.
   void set_offered(const std::optional<SnapshotInfo>& offered) { supplier_.set_offered(offered); }
   /// As of Supplier.

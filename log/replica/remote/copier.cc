@@ -18,7 +18,7 @@ void Copier::tick(Time now, const StateNumbers& numbers, bool paused) {
   }
   if (holding.slots_begin <= asked_begin_) asked_begin_ = {};
   if (paused_ || now < copied_until_) return;
-  if (const auto next = std::exchange(goes_on_, nullptr)) return next();
+  for (const auto& next : std::exchange(go_on_, {})) next();
   if (!left || busy_ || asked_begin_ != Slot{} || now < rests_until_) return;
   busy_ = true;
   find_bounds(run_of({holding.slots_begin.value - 1}),
@@ -30,17 +30,22 @@ void Copier::tick(Time now, const StateNumbers& numbers, bool paused) {
 }
 
 void Copier::begin_anew() {
-  copies_ = std::make_shared<bool>(true);  // What was under way is about slots of before.
-  goes_on_ = nullptr;
-  busy_ = false;
+  stop();
   asked_begin_ = {};
   rests_until_ = {};
   known_.clear();
 }
 
 void Copier::rest() {
-  busy_ = false;
+  stop();
   rests_until_ = now_ + kRest;
+}
+
+/// What is under way does not count any more.
+void Copier::stop() {
+  copies_ = std::make_shared<bool>(true);
+  go_on_.clear();
+  busy_ = false;
 }
 
 /// From the rows of runs, which came with the snapshot or were written here; what is not a whole
@@ -84,48 +89,67 @@ void Copier::copy(const Bounds& bounds) {
 
 /// Own votes may be what was chosen, or not.
 void Copier::compare(const Bounds& bounds, const RemoteSlots::Known& known) {
-  store_.read_run(bounds.run, bounds.slot_end,
-                  [this, bounds, known, copies = std::weak_ptr<bool>(copies_)](const RunRead& own) {
-                    if (!copies.lock()) return;
-                    auto missing = std::make_shared<std::vector<Slot>>();
-                    auto at = own.slots.begin();
-                    for (const SlotSummary& slot : known->slots) {
-                      while (at != own.slots.end() && at->row.slot < slot.row.slot) ++at;
-                      const bool here = at != own.slots.end() && at->row.slot == slot.row.slot &&
-                                        at->same_value(slot);
-                      if (!here) missing->push_back(slot.row.slot);
-                    }
-                    copy_values(bounds, known, std::move(missing));
-                  });
+  store_.read_run(
+      bounds.run, bounds.slot_end,
+      [this, bounds, known, copies = std::weak_ptr<bool>(copies_)](const RunRead& own) {
+        if (!copies.lock()) return;
+        std::vector<Slot> missing;
+        auto at = own.slots.begin();
+        for (const SlotSummary& slot : known->slots) {
+          while (at != own.slots.end() && at->row.slot < slot.row.slot) ++at;
+          const bool here =
+              at != own.slots.end() && at->row.slot == slot.row.slot && at->same_value(slot);
+          if (!here) missing.push_back(slot.row.slot);
+        }
+        if (missing.empty()) return finish(bounds, *known);
+        const auto values = std::make_shared<Values>(Values{bounds, known, {}});
+        const std::size_t most = (missing.size() + kAtOnce - 1) / kAtOnce;
+        for (std::size_t i = 0; i < missing.size(); i += most) {
+          const auto begin = missing.begin() + static_cast<std::ptrdiff_t>(i);
+          const auto count = std::min(most, missing.size() - i);
+          values->missing.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(count));
+        }
+        for (std::size_t i = 0; copies.lock() && i < values->missing.size(); ++i) {
+          copy_values(values, i);
+        }
+      });
 }
 
-void Copier::copy_values(const Bounds& bounds, const RemoteSlots::Known& known,
-                         std::shared_ptr<std::vector<Slot>> missing) {
-  if (missing->empty()) return finish(bounds, *known);
-  remote_.values(
-      now_, known, missing->front(),
-      [this, bounds, known, missing,
-       copies = std::weak_ptr<bool>(copies_)](std::vector<paxos::SlotRecord> records) {
-        if (!copies.lock()) return;
-        if (records.empty()) return rest();
-        CopyWrite write;
-        std::size_t bytes = 0;
-        const Slot end = records.back().slot + 1;
-        for (paxos::SlotRecord& record : records) {
-          bytes += record.value.size();
-          if (std::ranges::binary_search(*missing, record.slot)) {
-            write.records.push_back(std::move(record));
-          }
-        }
-        std::erase_if(*missing, [&](Slot slot) { return slot < end; });
-        store_.write_copy(std::move(write));
-        store_.flush();
-        copied_until_ = std::max(copied_until_, now_ - std::chrono::milliseconds(25)) +
-                        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
-                            static_cast<double>(bytes) / static_cast<double>(bytes_per_second_)));
-        goes_on_ = [this, bounds, known, missing] { copy_values(bounds, known, missing); };
-        if (!paused_ && now_ >= copied_until_) std::exchange(goes_on_, nullptr)();
-      });
+void Copier::copy_values(const std::shared_ptr<Values>& values, std::size_t part) {
+  remote_.values(now_, values->known, values->missing[part].front(),
+                 [this, values, part,
+                  copies = std::weak_ptr<bool>(copies_)](std::vector<paxos::SlotRecord> records) {
+                   if (!copies.lock()) return;
+                   if (records.empty()) return rest();
+                   take_values(values, part, std::move(records));
+                 });
+}
+
+void Copier::take_values(const std::shared_ptr<Values>& values, std::size_t part,
+                         std::vector<paxos::SlotRecord> records) {
+  std::vector<Slot>& missing = values->missing[part];
+  CopyWrite write;
+  std::size_t bytes = 0;
+  const Slot end = records.back().slot + 1;
+  for (paxos::SlotRecord& record : records) {
+    bytes += record.value.size();
+    if (std::ranges::binary_search(missing, record.slot))
+      write.records.push_back(std::move(record));
+  }
+  std::erase_if(missing, [end](Slot slot) { return slot < end; });
+  store_.write_copy(std::move(write));
+  store_.flush();
+  copied_until_ = std::max(copied_until_, now_ - std::chrono::milliseconds(25)) +
+                  std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+                      static_cast<double>(bytes) / static_cast<double>(bytes_per_second_)));
+  if (std::ranges::all_of(values->missing, &std::vector<Slot>::empty)) {
+    return finish(values->bounds, *values->known);
+  }
+  if (missing.empty()) return;
+  if (!paused_ && now_ >= copied_until_) return copy_values(values, part);
+  go_on_.emplace_back([this, values, part, copies = std::weak_ptr<bool>(copies_)] {
+    if (copies.lock()) copy_values(values, part);
+  });
 }
 
 void Copier::finish(const Bounds& bounds, const KnownRun& known) {

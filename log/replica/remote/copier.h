@@ -34,8 +34,11 @@ class Copier {
 
   /// Where nothing could be copied, it is tried again after so long.
   static constexpr Duration kRest = std::chrono::seconds(1);
+  /// So many pieces are asked for at once: one by one they would be as slow as the way to the other
+  /// node, its disk and back.
+  static constexpr std::size_t kAtOnce = 2;
   /// So many questions to others are left for copying, however many read.
-  static constexpr std::size_t kKeptForCopies = 2;
+  static constexpr std::size_t kKeptForCopies = kAtOnce;
   /// Runs that were found out for reads, and may be read from again.
   static constexpr std::size_t kRunsKept = 4;
 
@@ -53,10 +56,18 @@ class Copier {
   void find_bounds(std::uint64_t run, OnBounds done);
   void copy(const Bounds& bounds);
   void compare(const Bounds& bounds, const RemoteSlots::Known& known);
-  void copy_values(const Bounds& bounds, const RemoteSlots::Known& known,
-                   std::shared_ptr<std::vector<Slot>> missing);
+  /// The values of a run that are missing, in parts that are copied at once.
+  struct Values {
+    Bounds bounds;
+    RemoteSlots::Known known;
+    std::vector<std::vector<Slot>> missing;  ///< Each ascending.
+  };
+  void copy_values(const std::shared_ptr<Values>& values, std::size_t part);
+  void take_values(const std::shared_ptr<Values>& values, std::size_t part,
+                   std::vector<paxos::SlotRecord> records);
   void finish(const Bounds& bounds, const KnownRun& known);
   void rest();
+  void stop();
   void read_from(const RemoteSlots::Known& known, Lsn lsn_begin, Lsn lsn_end, std::size_t bytes_max,
                  const std::function<void(EntriesRead)>& done);
 
@@ -65,15 +76,15 @@ class Copier {
   Events& events_;
   std::uint64_t bytes_per_second_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::shared_ptr<bool> copies_ = std::make_shared<bool>(true);  // Another one: begin_anew().
+  std::shared_ptr<bool> copies_ = std::make_shared<bool>(true);  // Another one: stop().
   Time now_{};
   bool copying_ = false;
   bool busy_ = false;  // A run is being copied.
   bool paused_ = false;
   Slot asked_begin_;  // The store has been told that slots from there on are here; {}: not.
   Time rests_until_{};
-  Time copied_until_{};            // When what has been copied would have come at the allowed pace.
-  std::function<void()> goes_on_;  // Once it may.
+  Time copied_until_{};  // When what has been copied would have come at the allowed pace.
+  std::vector<std::function<void()>> go_on_;           // Once they may.
   std::map<std::uint64_t, RemoteSlots::Known> known_;  // For reads.
 };
 

@@ -40,9 +40,17 @@ void RemoteSlots::add(Time now, Question question) {
   ask(now, at);
 }
 
+/// The next one after so many: one after the other, the leader last.
+NodeId RemoteSlots::node(std::size_t asked) const {
+  std::vector<NodeId> order = options_.others;
+  std::ranges::rotate(order, order.begin() + static_cast<std::ptrdiff_t>(turn_ % order.size()));
+  std::ranges::stable_partition(order, [this](NodeId node) { return node != leader_; });
+  return order[asked % order.size()];
+}
+
 void RemoteSlots::ask(Time now, At at) {
   if (at->asked >= kRounds * options_.others.size()) return fail(at);
-  const NodeId to = options_.others[(turn_ + at->asked) % options_.others.size()];
+  const NodeId to = node(at->asked);
   ++at->asked;
   at->to = to;
   at->asked_at = now;
@@ -108,7 +116,8 @@ void RemoteSlots::on_fetched(Time now, NodeId from, const paxos::Fetched& answer
   done(std::move(records));
 }
 
-void RemoteSlots::tick(Time now) {
+void RemoteSlots::tick(Time now, std::optional<NodeId> leader) {
+  leader_ = leader;
   for (auto at = questions_.begin(); at != questions_.end();) {
     const auto next = std::next(at);
     // Its answer may be on a slow line: the next round takes longer.

@@ -48,7 +48,8 @@ class RemoteSlots {
 
   void on_run_slots(Time now, NodeId from, const paxos::RunSlots& answer);
   void on_fetched(Time now, NodeId from, const paxos::Fetched& answer);
-  void tick(Time now);
+  /// Now and then. `leader`: as far as is known, for it has enough to do.
+  void tick(Time now, std::optional<NodeId> leader);
 
   /// So much is asked for at a time.
   static constexpr std::size_t kQuestionsMax = 16;
@@ -75,6 +76,7 @@ class RemoteSlots {
   /// Asks the next node, or ends it.
   void ask(Time now, At at);
   void fail(At at);
+  [[nodiscard]] NodeId node(std::size_t asked) const;
   void tell_of_others(NodeId node, std::uint64_t run);
 
   Options options_;
@@ -82,6 +84,7 @@ class RemoteSlots {
   std::function<void(paxos::Send)> send_;
   std::list<Question> questions_;
   std::size_t turn_ = 0;  // Which node is asked first.
+  std::optional<NodeId> leader_;
 };
 
 }  // namespace stele::log

@@ -202,6 +202,63 @@ TEST_SUITE("log.learner_actor") {
     CHECK(ask() == 1);
   }
 
+  TEST_CASE(
+      "serve: what another node copies it gets in two pieces at once, what it applies in one") {
+    Bench bench;
+    for (const char* entry : {"a", "b", "c"}) bench.vote(bench.append(entry));
+    bench.actor->tick();
+    bench.sync();
+    const auto answers = [&](std::vector<std::uint64_t> slots, bool copies) {
+      bench.reads.emplace();
+      bench.sent.clear();
+      for (const std::uint64_t slot : slots) {
+        bench.actor->tell({{3}, {{1}, paxos::Fetch{{slot}, copies}}});
+        bench.loop.run();
+      }
+      const auto begun = std::exchange(bench.reads, std::nullopt);
+      for (const auto& read : *begun) read();
+      bench.loop.run();
+      std::vector<std::uint64_t> answered;
+      for (const auto& one : paxos::all_of<paxos::Fetched>(bench.sent)) {
+        answered.push_back(one.slot_begin.value);
+      }
+      return answered;
+    };
+    using Slots = std::vector<std::uint64_t>;
+    CHECK(answers({1, 2, 3}, false) == Slots{1});
+    CHECK(answers({1, 2, 1, 3}, true) == Slots{1, 2});
+    // Asked again while it is on a slow line; others are served.
+    bench.arrived.sent = 1000;
+    CHECK(answers({3}, true) == Slots{3});
+    CHECK(answers({3, 1}, true) == Slots{1});
+  }
+
+  // A node that lags applies faster than its tables come to know of it.
+  TEST_CASE("read_votes: no more are read back than memory holds until the store can be read") {
+    Bench bench;
+    const std::string entry(1 << 20, 'x');
+    const std::uint64_t begin = bench.slots;
+    for (int i = 0; i < 30; ++i) {
+      bench.store.write_votes({paxos::WriteAccepted{bench.record(bench.append(entry))}}, {});
+    }
+    bench.sync();
+    const auto applied = [&] { return bench.actor->state().numbers().chosen_end.value - begin; };
+    bench.actor->tell({{2}, {{1}, paxos::Chosen{kBallot, {begin}, {begin + 30}}}});
+    bench.loop.run();
+    const std::uint64_t first = applied();
+    CHECK(first >= LearnerActor::kUnreadableBytesMax >> 20);
+    CHECK(first < 20);
+    bench.actor->tick();
+    bench.loop.run();
+    CHECK(applied() == first);
+    for (int i = 0; i < 10 && applied() < 30; ++i) {
+      bench.sync();
+      bench.actor->tick();
+      bench.loop.run();
+    }
+    CHECK(applied() == 30);
+  }
+
   // Invariant 8: slots are applied in order, whatever they have to wait for.
   TEST_CASE("rows: a slot whose rows are on the disk waits for them, and all after it wait, too") {
     Bench bench(with_tabled_counters());

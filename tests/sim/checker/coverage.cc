@@ -68,6 +68,7 @@ constexpr std::array<std::string_view, kPaths> kNames = {
     "resent accepts",
     "votes below chosen end",
     "votes refused for space",
+    "votes far ahead",
     "repeated chosen",
     "catch ups",
     "fetches unserved",

@@ -75,6 +75,7 @@ enum class Path : std::uint8_t {
   resent_accepts,
   votes_below_chosen_end,
   votes_refused_for_space,
+  votes_far_ahead,
   repeated_chosen,
   catch_ups,
   fetches_unserved,

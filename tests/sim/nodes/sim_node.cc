@@ -52,6 +52,7 @@ void SimNode::event(EventLevel, std::string_view name, std::initializer_list<Eve
       {"diverged", Path::nodes_diverged},
       {"space_low", Path::full_disks},
       {"needs_snapshot", Path::snapshots_needed},
+      {"votes_wait_for_applying", Path::votes_far_ahead},
       {"snapshot_installed", Path::snapshots_installed},
       {"slots_copied", Path::copies_complete},
       {"chosen_slot_unserved", Path::ballots_without_who_is_ahead}};
@@ -90,6 +91,7 @@ void SimNode::start() {
   options.limits.time_slot_every = ms(plan.time_slot_every_ms);
   options.piece_bytes_max = plan.piece_bytes_max;
   options.keep_for_members_bytes = plan.keep_for_members_bytes;
+  options.unapplied_bytes_max = plan.unapplied_bytes_max;
   options.snapshots = {plan.snapshot_every_bytes, plan.snapshot_every_bytes / 4, ms(500)};
   if (plan.sessions_max != 0) {
     options.sections = log::known_sections({plan.sessions_max, plan.session_idle_ms * 1000, 1, 2});

@@ -86,6 +86,7 @@ class Drawing {
     plan_.stops = random_.fork(5).chance(25) ? 1 : 0;
     if (random_.fork(6).chance(15)) a_small_table_of_sessions();
     what_is_kept();
+    if (Random few = random_.fork(14); few.chance(25)) plan_.unapplied_bytes_max = few.below(5000);
     Random several = random_.fork(8);
     if (several.chance(40)) plan_.commits_at_once = several.between(2, 8);
   }
@@ -200,6 +201,7 @@ class Drawing {
 
   /// More is appended than lines or disks let through, and nothing goes wrong.
   void slow_lines_and_disks(Random& random) {
+    plan_.unapplied_bytes_max = Plan{}.unapplied_bytes_max;
     const auto pick_of = [&](std::initializer_list<std::uint64_t> values) {
       return *(values.begin() + random.below(values.size()));
     };

@@ -69,6 +69,7 @@ constexpr std::array kSettings = {
     Setting{"close_percent", &Plan::close_percent},
     Setting{"snapshot_every_bytes", &Plan::snapshot_every_bytes},
     Setting{"keep_for_members_bytes", &Plan::keep_for_members_bytes},
+    Setting{"unapplied_bytes_max", &Plan::unapplied_bytes_max},
     Setting{"keep_percent", &Plan::keep_percent},
     Setting{"horizon_ms", &Plan::horizon_ms},
     Setting{"cursed_percent", &Plan::cursed_percent},

@@ -117,6 +117,7 @@ struct Plan {
   std::uint64_t close_percent = 0;
   std::uint64_t snapshot_every_bytes = 256 << 20;  ///< Of slots; less if a trim waits for one.
   std::uint64_t keep_for_members_bytes = 1 << 30;  ///< Of trimmed slots that other members lack.
+  std::uint64_t unapplied_bytes_max = 1 << 30;     ///< Of votes; then nothing after them.
   std::uint64_t keep_percent = 0;  ///< So many operations trim, or change what is kept.
   // The course.
   std::uint64_t horizon_ms = 5000;

@@ -127,10 +127,21 @@ TEST_SUITE("log.remote_slots") {
   TEST_CASE("an answer that is late is as good, from whichever node it comes") {
     Bench bench;
     bench.ask_for_run();
-    bench.remote.tick(bench.now += milliseconds(100));
+    bench.remote.tick(bench.now += milliseconds(100), {});
     CHECK(bench.asked() == kN3);
     bench.remote.on_run_slots(bench.now, kN2, answer(summaries()));
     CHECK(bench.known != nullptr);
+  }
+
+  TEST_CASE("the leader is asked after all others") {
+    Bench bench;
+    bench.remote.tick(bench.now, kN2);
+    bench.ask_for_values();
+    CHECK(bench.asked() == kN3);
+    bench.remote.on_fetched(bench.now, kN3, bench.fetched({}));
+    CHECK(bench.asked() == kN2);
+    bench.remote.on_fetched(bench.now, kN2, bench.fetched({}));
+    CHECK(bench.asked() == kN3);
   }
 
   TEST_CASE("values after the end of the run are left out") {
@@ -150,13 +161,13 @@ TEST_SUITE("log.remote_slots") {
     // The second time there is more patience.
     std::size_t asked = 1;
     for (const int patience_ms : {100, 100, 400}) {
-      bench.remote.tick(bench.now += milliseconds(patience_ms - 1));
+      bench.remote.tick(bench.now += milliseconds(patience_ms - 1), {});
       CHECK(bench.sent.size() == asked);
-      bench.remote.tick(bench.now += milliseconds(1));
+      bench.remote.tick(bench.now += milliseconds(1), {});
       CHECK(bench.sent.size() == ++asked);
     }
     CHECK(bench.runs == 0);
-    bench.remote.tick(bench.now += milliseconds(400));
+    bench.remote.tick(bench.now += milliseconds(400), {});
     CHECK(bench.runs == 1);
     CHECK(bench.known == nullptr);
   }
