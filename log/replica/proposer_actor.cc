@@ -106,6 +106,10 @@ void ProposerActor::propose_waiting() {
     for (const Slice& command : waiting_.take_all_but_upkeep()) {
       listener_.on_dropped(command, none ? Outcome::no_space : Outcome::overloaded);
     }
+    // What makes room waits for nothing that may not come: a slot without votes holds up all reads.
+    const auto for_upkeep = proposer_.room_for_upkeep(loop().now());
+    if (for_upkeep == paxos::Proposer::Room::none) drop_waiting(Outcome::no_space);
+    if (for_upkeep == paxos::Proposer::Room::unknown) drop_waiting(Outcome::overloaded);
   }
   // Others may choose without the own disk, which must keep up all the same: callers are answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.

@@ -10,6 +10,8 @@ namespace {
 
 /// A node that lags for so long says so, and why.
 constexpr Duration kLagTold = std::chrono::seconds(2);
+/// So many snapshots are given up before that is told as a fault.
+constexpr std::uint64_t kSnapshotsGivenUp = 3;
 
 }  // namespace
 
@@ -52,10 +54,16 @@ std::string Replica::lag() const {
   return "lags by " + std::to_string(known - end) + " slots at least: " + why;
 }
 
-/// The same of all that is kept.
+/// The same of all that is kept, and of snapshots.
 std::string Replica::lacks() const {
   std::string why = lag();
-  if (!why.empty() || !copying()) return why;
+  if (!why.empty()) return why;
+  const SnapshotReport& snapshots = store_.snapshots();
+  if (!copying() && snapshots.in_a_row >= kSnapshotsGivenUp) {
+    return "has given up " + std::to_string(snapshots.in_a_row) +
+           " snapshots in a row, and what is trimmed waits for one: " + snapshots.why_given_up;
+  }
+  if (!copying()) return why;
   return "copies slots below " + std::to_string(store_.holding().slots_begin.value) +
          " from others: what is in them is read through these";
 }

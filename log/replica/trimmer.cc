@@ -115,13 +115,16 @@ void Trimmer::give_up_gap(const RunRow& trimmed, const std::function<bool(const 
     return;
   }
   finding_slots_ = true;
-  store_.find_run(
-      [copied](const RunRow& row) { return row.number <= copied; },
-      [this, may_go, offered, alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
-        if (!alive.lock()) return;
-        finding_slots_ = false;
-        if (row && may_go(*row)) give_up(*row, offered);
-      });
+  store_.find_run([copied](const RunRow& row) { return row.number <= copied; },
+                  [this, trimmed, may_go, offered,
+                   alive = std::weak_ptr<bool>(alive_)](std::optional<RunRow> row) {
+                    if (!alive.lock()) return;
+                    finding_slots_ = false;
+                    // Its row may be rotten: then more goes at once.
+                    const bool found = row && row->number > run_of(store_.holding().first_slot);
+                    const RunRow& begin = found ? *row : trimmed;
+                    if (may_go(begin)) give_up(begin, offered);
+                  });
 }
 
 /// All slots before that run.

@@ -52,15 +52,16 @@ void Upkeep::look_what_is_offered(const Situation& situation) {
   std::set<Slot> stay;
   if (offered_) stay.insert(offered_->slot);
   const auto& kept = store_.snapshots().kept;
-  const bool fetched = situation.fetched && std::ranges::find(kept, *situation.fetched,
-                                                              &SnapshotInfo::slot) != kept.end();
-  if (fetched) stay.insert(*situation.fetched);
+  for (const Slot slot : situation.fetched) {
+    if (std::ranges::find(kept, slot, &SnapshotInfo::slot) != kept.end()) stay.insert(slot);
+  }
   if (stay == stay_) return;
-  stay_ = std::move(stay);
-  if (store_.keep_snapshots(stay_)) return;
-  // One is gone, and what is kept will be told anew.
-  stay_.clear();
-  offered_.reset();
+  // If one is gone, what is kept will be told anew.
+  if (store_.keep_snapshots(stay)) {
+    stay_ = std::move(stay);
+  } else {
+    offered_.reset();
+  }
 }
 
 /// A member that was not heard of may lack everything.

@@ -37,8 +37,8 @@ class Upkeep {
   struct Situation {
     bool leads = false;  ///< And has applied all that was acknowledged before.
     bool space_low = false;
-    bool whole = false;           ///< This node has all slots that are kept.
-    std::optional<Slot> fetched;  ///< Another node fetches the snapshot at that slot.
+    bool whole = false;      ///< This node has all slots that are kept.
+    std::set<Slot> fetched;  ///< Other nodes fetch the snapshots at those slots.
   };
   /// Now and then.
   void tick(Time now, const LogState& state, const Situation& situation);

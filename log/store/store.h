@@ -87,6 +87,7 @@ struct SnapshotReport {
   std::vector<SnapshotInfo> kept;  ///< Those that are durable, ascending.
   std::uint64_t taken = 0;         ///< Since the start.
   std::uint64_t given_up = 0;      ///< Since the start.
+  std::uint64_t in_a_row = 0;      ///< So many have failed since the last one that was taken.
   std::string why_given_up;        ///< The last one, as a sentence; empty if it was taken.
 
   [[nodiscard]] std::optional<SnapshotInfo> newest() const {
@@ -198,8 +199,8 @@ class Store {
   /// The snapshots that it has taken. One is given up if the one before is still being written, or
   /// for want of space; nothing else waits for it.
   [[nodiscard]] virtual const SnapshotReport& snapshots() const = 0;
-  /// Those stay, although there are newer ones, and no others that had to. False if one of them is
-  /// not there any more.
+  /// Those stay, although there are newer ones, and no others that had to. False, and nothing has
+  /// changed, if one of them is not there any more.
   virtual bool keep_snapshots(const std::set<Slot>& slots) = 0;
   /// Reads a part of a snapshot that this store holds, for another node: 0 is what it consists of
   /// (the head and the tail), `n` its `n`th piece. No bytes if it is not here, or cannot be read.

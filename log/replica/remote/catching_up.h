@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include <stele/events.h>
@@ -44,7 +45,7 @@ class CatchingUp {
   /// Others are given that snapshot.
   void set_offered(const std::optional<SnapshotInfo>& offered) { supplier_.set_offered(offered); }
   /// As of Supplier.
-  [[nodiscard]] std::optional<Slot> fetched(Time now) const { return supplier_.fetched(now); }
+  [[nodiscard]] std::set<Slot> fetched(Time now) const { return supplier_.fetched(now); }
   /// Nobody serves the slot `chosen_end`, and some have given it up.
   void want_snapshot(Time now, Slot chosen_end);
   [[nodiscard]] bool fetches_snapshot() const {

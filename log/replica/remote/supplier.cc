@@ -27,6 +27,14 @@ bool Supplier::begin(const Question& question) {
   return answering_.insert(question).second;
 }
 
+std::set<Slot> Supplier::fetched(Time now) const {
+  std::set<Slot> slots;
+  for (const auto& [node, asked] : fetched_) {
+    if (now - asked.at < kStaysFor) slots.insert(asked.slot);
+  }
+  return slots;
+}
+
 void Supplier::on_fetch_snapshot(Time now, NodeId from, const paxos::FetchSnapshot& asked) {
   paxos::SnapshotPart part{asked.slot, asked.digest, asked.part, {}};
   if (asked.slot == Slot{} && offered_) part = {offered_->slot, offered_->digest, 0, {}};
@@ -35,8 +43,7 @@ void Supplier::on_fetch_snapshot(Time now, NodeId from, const paxos::FetchSnapsh
   if (!begin(question)) return;
   const auto& kept = store_.snapshots().kept;
   if (std::ranges::find(kept, part.slot, &SnapshotInfo::slot) != kept.end()) {
-    fetched_ = part.slot;
-    fetched_at_ = now;
+    fetched_[from] = {part.slot, now};
   }
   store_.read_snapshot(part.slot, part.digest, part.part,
                        [this, from, part, question](std::vector<std::byte> bytes) mutable {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -24,10 +25,8 @@ class Supplier {
   void on_fetch_snapshot(Time now, NodeId from, const paxos::FetchSnapshot& asked);
   void on_fetch_run(NodeId from, const paxos::FetchRun& asked);
 
-  /// The snapshot that another node is fetching from here, if one is: it should stay.
-  [[nodiscard]] std::optional<Slot> fetched(Time now) const {
-    return now - fetched_at_ < kStaysFor ? fetched_ : std::nullopt;
-  }
+  /// The snapshots that other nodes are fetching from here: they should stay.
+  [[nodiscard]] std::set<Slot> fetched(Time now) const;
 
   /// A snapshot stays so long after it was asked for.
   static constexpr Duration kStaysFor = std::chrono::seconds(30);
@@ -42,8 +41,11 @@ class Supplier {
   Epoch epoch_;
   std::function<void(paxos::Send)> send_;
   std::optional<SnapshotInfo> offered_;
-  std::optional<Slot> fetched_;  // What was asked for last.
-  Time fetched_at_{};
+  struct Asked {
+    Slot slot;
+    Time at{};
+  };
+  std::map<NodeId, Asked> fetched_;  // What each node has asked for last.
   std::set<Question> answering_;
 };
 

@@ -58,9 +58,11 @@ void SnapshotKeeper::tell(const Result<SnapshotInfo>& taken,
   report_.kept = kept;
   if (taken) {
     ++report_.taken;
+    report_.in_a_row = 0;
     report_.why_given_up.clear();
   } else {
     ++report_.given_up;
+    ++report_.in_a_row;
     report_.why_given_up = taken.error().detail;
   }
 }

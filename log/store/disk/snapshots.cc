@@ -34,7 +34,11 @@ Snapshots::Snapshots(std::string directory, std::vector<SectionTable> sections, 
 
 Result<SnapshotInfo> Snapshots::take(Lmdb::Txn txn, const HasRoom& has_room) {
   auto taken = write(txn, has_room);
-  if (taken) keep(*taken);
+  if (taken) {
+    // What is being fetched and is no newer is for nothing any more.
+    if (received_ && received_->slot() <= taken->slot) received_.reset();
+    keep(*taken);
+  }
   taking_ = false;
   return taken;
 }
@@ -122,17 +126,9 @@ Result<void> Snapshots::finish_fetch() {
 }
 
 std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::size_t part) {
-  const auto is_it = [&] {
-    return read_last_ && read_last_->info().slot == slot && read_last_->info().digest == digest;
-  };
-  if (!is_it()) {
-    read_last_.reset();
-    auto file = open(slot);
-    if (!file) return {};
-    read_last_.emplace(*std::move(file));
-    if (!is_it()) return {};
-  }
-  const SnapshotManifest& manifest = read_last_->manifest();
+  const std::shared_ptr<const SnapshotFile> file = open_to_read(slot);
+  if (file == nullptr || file->info().slot != slot || file->info().digest != digest) return {};
+  const SnapshotManifest& manifest = file->manifest();
   if (part == 0) {
     std::vector<std::byte> bytes = encode_head(manifest.head);
     const std::vector<std::byte> tail = encode_tail(manifest);
@@ -140,7 +136,22 @@ std::vector<std::byte> Snapshots::read(Slot slot, std::uint64_t digest, std::siz
     return bytes;
   }
   if (part > manifest.pieces.size()) return {};
-  return read_last_->read(part - 1).value_or(std::vector<std::byte>());
+  return file->read(part - 1).value_or(std::vector<std::byte>());
+}
+
+/// The one that was read last stays open as long as it is kept.
+std::shared_ptr<const SnapshotFile> Snapshots::open_to_read(Slot slot) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (read_last_ != nullptr && read_last_->info().slot == slot) return read_last_;
+  }
+  auto opened = open(slot);
+  if (!opened) return nullptr;
+  auto file = std::make_shared<const SnapshotFile>(*std::move(opened));
+  const std::lock_guard lock(mutex_);
+  const bool kept = std::ranges::find(kept_, slot, &SnapshotInfo::slot) != kept_.end();
+  if (kept) read_last_ = file;
+  return file;
 }
 
 std::vector<SnapshotInfo> Snapshots::kept() const {
@@ -150,10 +161,11 @@ std::vector<SnapshotInfo> Snapshots::kept() const {
 
 bool Snapshots::set_kept(const std::set<Slot>& slots) {
   const std::lock_guard lock(mutex_);
-  stay_ = slots;
-  return std::ranges::all_of(slots, [this](Slot slot) {
+  const bool there = std::ranges::all_of(slots, [this](Slot slot) {
     return std::ranges::find(kept_, slot, &SnapshotInfo::slot) != kept_.end();
   });
+  if (there) stay_ = slots;
+  return there;
 }
 
 void Snapshots::keep(const SnapshotInfo& added) {
@@ -167,31 +179,47 @@ void Snapshots::keep(const SnapshotInfo& added) {
 }
 
 void Snapshots::remove(Slot slot) {
-  std::error_code none;
-  std::filesystem::remove(snapshot_path(directory_, slot), none);
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == slot; });
+    forget(slot);
   }
+  std::error_code none;
+  std::filesystem::remove(snapshot_path(directory_, slot), none);
   keep_last();
 }
 
-void Snapshots::keep_last() {
+/// With mutex_ held. Its file is not read any more, either.
+void Snapshots::forget(Slot slot) {
+  std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == slot; });
+  if (read_last_ != nullptr && read_last_->info().slot == slot) read_last_.reset();
+}
+
+/// The oldest ones that need not stay are forgotten.
+std::vector<Slot> Snapshots::forget_old() {
   const std::lock_guard lock(mutex_);
-  std::error_code none;
+  std::vector<Slot> gone;
   for (std::size_t newer = kept_.size(); newer > kKept; --newer) {
-    // The oldest one that need not stay.
     const auto goes = std::ranges::find_if(
         kept_, [this](const SnapshotInfo& one) { return !stay_.contains(one.slot); });
     if (goes == kept_.end() || kept_.end() - goes <= std::ptrdiff_t{kKept}) break;
-    std::filesystem::remove(snapshot_path(directory_, goes->slot), none);
-    kept_.erase(goes);
+    gone.push_back(goes->slot);
+    forget(gone.back());
   }
+  return gone;
+}
+
+/// The loop takes the mutex, so files are given up without it.
+void Snapshots::keep_last() {
+  std::error_code none;
+  for (const Slot slot : forget_old()) {
+    std::filesystem::remove(snapshot_path(directory_, slot), none);
+  }
+  const std::vector<SnapshotInfo> kept = this->kept();
   std::uint64_t bytes = 0;
-  for (const SnapshotInfo& kept : kept_) bytes += kept.bytes;
+  for (const SnapshotInfo& one : kept) bytes += one.bytes;
   // Another node's that is no newer than the own ones is for nothing any more.
   const auto received = received_snapshot(directory_);
-  const bool old = received && !kept_.empty() && received->slot <= kept_.back().slot;
+  const bool old = received && !kept.empty() && received->slot <= kept.back().slot;
   if (old && !received_) SnapshotReceiver::remove(directory_);
   if (received && !old) bytes += received->bytes;
   bytes_ = bytes;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -46,7 +47,7 @@ class Snapshots {
   [[nodiscard]] const std::vector<SectionTable>& sections() const { return sections_; }
   /// Of the files.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  /// Those stay, too. False if one of them is not there.
+  /// Those stay, too. False, and nothing has changed, if one of them is not there.
   bool set_kept(const std::set<Slot>& slots);
   /// Those that are there, ascending.
   [[nodiscard]] std::vector<SnapshotInfo> kept() const;
@@ -78,13 +79,15 @@ class Snapshots {
   Result<void> finish_fetch();
   void keep(const SnapshotInfo& added);
   void keep_last();
+  void forget(Slot slot);
+  [[nodiscard]] std::vector<Slot> forget_old();
+  [[nodiscard]] std::shared_ptr<const SnapshotFile> open_to_read(Slot slot);
 
   std::string directory_;
   std::vector<SectionTable> sections_;
   bool paced_;
   std::optional<SnapshotReceiver> received_;
   std::string why_removed_;
-  std::optional<SnapshotFile> read_last_;
   std::atomic<bool> taking_{false};
   std::atomic<std::uint64_t> bytes_{0};
   mutable std::mutex mutex_;
@@ -93,6 +96,7 @@ class Snapshots {
   bool stopping_ = false;
   std::set<Slot> stay_;
   std::vector<SnapshotInfo> kept_;  // Ascending.
+  std::shared_ptr<const SnapshotFile> read_last_;
 };
 
 }  // namespace stele::log

@@ -71,6 +71,7 @@ class SnapshotReceiver {
   /// which takes the place of any other. Errors of all: no_space, io; corrupt.
   static Result<SnapshotReceiver> begin(const std::string& directory, SnapshotManifest manifest);
 
+  [[nodiscard]] Slot slot() const { return manifest_.head.slot; }
   /// How many pieces are here, from the first one on.
   [[nodiscard]] std::size_t pieces() const { return pieces_; }
   [[nodiscard]] bool complete() const { return pieces_ == manifest_.pieces.size(); }

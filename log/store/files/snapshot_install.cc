@@ -17,6 +17,12 @@ tl::unexpected<Error> stopped() {
   return fail(Errc::shutting_down, "the node stops, or has no room");
 }
 
+/// What is wrong with the own tables says nothing of the snapshot.
+tl::unexpected<Error> own_fault(Error error) {
+  if (error.code == Errc::corrupt) error.code = Errc::io;
+  return tl::unexpected(std::move(error));
+}
+
 /// Writes rows, and begins another transaction now and then.
 class Staging {
  public:
@@ -26,10 +32,10 @@ class Staging {
     if (!txn_) {
       if (!goes_on_()) return stopped();
       auto txn = lmdb_.begin(true);
-      if (!txn) return forward(txn);
+      if (!txn) return own_fault(txn.error());
       txn_.emplace(*std::move(txn));
     }
-    if (auto done = txn_->put(table, key, sealed); !done) return done;
+    if (auto done = txn_->put(table, key, sealed); !done) return own_fault(done.error());
     bytes_ += key.bytes().size() + sealed.size();
     return bytes_ >= kTransactionBytes ? commit() : Result<void>{};
   }
@@ -38,7 +44,7 @@ class Staging {
     if (!txn_) return {};
     auto done = txn_->commit();
     txn_.reset();
-    return done;
+    return done ? done : own_fault(done.error());
   }
 
  private:
@@ -93,16 +99,16 @@ struct Place {
 Result<Place> find_place(const Lmdb& lmdb, const std::vector<SectionTable>& sections,
                          const SnapshotFile& file) {
   auto txn = lmdb.begin(false);
-  if (!txn) return forward(txn);
+  if (!txn) return own_fault(txn.error());
   const auto identity = get_identity(*txn);
-  if (!identity) return forward(identity);
+  if (!identity) return own_fault(identity.error());
   if (!*identity || (*identity)->cluster_id != file.manifest().head.cluster_id) {
     return fail(Errc::corrupt, "the snapshot is one of another cluster");
   }
   const auto numbers = get_numbers(*txn);
-  if (!numbers) return forward(numbers);
+  if (!numbers) return own_fault(numbers.error());
   const auto last = last_generation(*txn, sections);
-  if (!last) return forward(last);
+  if (!last) return own_fault(last.error());
   const Holding& own = numbers->holding;
   return Place{std::max(own.generation, *last) + 1, own.first_slot};
 }

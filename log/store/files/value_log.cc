@@ -151,10 +151,14 @@ Result<void> ValueLog::remove(std::uint32_t segment, const std::function<bool()>
 
 ValueLog::DropSpare ValueLog::drop_spare() const {
   return [shared = shared_] {
-    const std::lock_guard lock(shared->mutex);
-    if (shared->spares.empty()) return false;
-    const std::string path = std::move(shared->spares.back());
-    shared->spares.pop_back();
+    std::string path;
+    {
+      const std::lock_guard lock(shared->mutex);
+      if (shared->spares.empty()) return false;
+      path = std::move(shared->spares.back());
+      shared->spares.pop_back();
+    }
+    // Without the mutex: the file system takes its time.
     std::error_code error;
     const std::uint64_t size = std::filesystem::file_size(path, error);
     if (!error && std::filesystem::remove(path, error)) shared->size -= size;

@@ -308,6 +308,9 @@ TEST_SUITE("log.store.snapshots") {
     CHECK(kept == std::vector<std::uint64_t>{100, 300, 400});
     CHECK_FALSE(bench.store->keep_snapshots({{200}, {400}}));
     fetch(bench, at(500));
+    CHECK(bench.store->snapshots().kept.front().slot == Slot{100});  // Nothing had changed.
+    CHECK(bench.store->keep_snapshots({}));
+    fetch(bench, at(600));
     CHECK(bench.store->snapshots().kept.size() == 2);
   }
 }

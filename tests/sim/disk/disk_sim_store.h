@@ -90,8 +90,9 @@ class LmdbSimStore final : public SimStore {
   [[nodiscard]] const log::Holding& holding() const override { return real_->holding(); }
   [[nodiscard]] const log::SnapshotReport& snapshots() const override { return real_->snapshots(); }
   bool keep_snapshots(const std::set<Slot>& slots) override {
-    disk_.stay = slots;
-    return real_->keep_snapshots(slots);
+    const bool there = real_->keep_snapshots(slots);
+    if (there) disk_.stay = slots;
+    return there;
   }
   void read_snapshot(Slot slot, std::uint64_t digest, std::size_t part,
                      std::function<void(std::vector<std::byte>)> done) override {

@@ -147,8 +147,10 @@ void MemoryStore::add_piece(std::vector<std::byte> piece, std::function<void(Res
 }
 
 bool MemoryStore::keep_snapshots(const std::set<Slot>& slots) {
-  disk_.stay = slots;
-  return std::ranges::all_of(slots, [this](Slot slot) { return disk_.snapshots.contains(slot); });
+  const bool there =
+      std::ranges::all_of(slots, [this](Slot slot) { return disk_.snapshots.contains(slot); });
+  if (there) disk_.stay = slots;
+  return there;
 }
 
 void MemoryStore::install(Slot slot, log::CheckState check,

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -197,16 +198,19 @@ TEST_SUITE("log.snapshot_fetch") {
   // Otherwise a large one would be gone before its last piece is fetched.
   TEST_CASE("what is being fetched is named to stay, and for a while after") {
     Bench bench;
-    CHECK_FALSE(bench.two.supplier->fetched(bench.loop.now()));
+    CHECK(bench.two.supplier->fetched(bench.loop.now()).empty());
     bench.fetch->want(bench.loop.now(), {3});
     bench.run();
     REQUIRE(bench.complete.size() == 1);
-    CHECK(bench.two.supplier->fetched(bench.loop.now()) == Slot{400});
-    CHECK_FALSE(bench.three.supplier->fetched(bench.loop.now()));
+    CHECK(bench.two.supplier->fetched(bench.loop.now()) == std::set<Slot>{{400}});
+    // Another node's question does not let it go.
+    bench.two.supplier->on_fetch_snapshot(bench.loop.now(), kN3, {{300}, 5, 1});
+    CHECK(bench.two.supplier->fetched(bench.loop.now()).contains({400}));
+    CHECK(bench.three.supplier->fetched(bench.loop.now()).empty());
     bench.loop.advance(Supplier::kStaysFor);
-    CHECK_FALSE(bench.two.supplier->fetched(bench.loop.now()));
+    CHECK(bench.two.supplier->fetched(bench.loop.now()).empty());
     bench.two.supplier->on_fetch_snapshot(bench.loop.now(), kN1, {{300}, 5, 1});  // It has none.
-    CHECK_FALSE(bench.two.supplier->fetched(bench.loop.now()));
+    CHECK(bench.two.supplier->fetched(bench.loop.now()).empty());
   }
 }
 
