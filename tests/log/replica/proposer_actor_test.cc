@@ -43,12 +43,12 @@ struct Bench final : ProposerListener {
     loop.advance(milliseconds(1));
   }
   /// All say that they live, and whether they have room.
-  void answer(bool no_space) {
+  void answer(bool no_space, bool no_upkeep = false) {
     const Ballot ballot = actor.role().ballot();
     turn();
     for (const auto& beat : all_of<paxos::Heartbeat>(std::exchange(sends, {}))) {
       for (NodeId node : {kN1, kN2, kN3}) {
-        hear(node, paxos::HeartbeatAck{ballot, beat.beat, ballot, {1}, no_space});
+        hear(node, paxos::HeartbeatAck{ballot, beat.beat, ballot, {1}, no_space, no_upkeep});
       }
     }
   }
@@ -92,6 +92,27 @@ TEST_SUITE("log.proposer_actor") {
     bench.submit("b");
     CHECK(bench.dropped.size() == 1);
     CHECK(all_of<paxos::Accept>(bench.sends).size() == 3);
+  }
+
+  // What makes room was taken when there was some left for it: a slot without votes would keep all
+  // reads waiting.
+  TEST_CASE("upkeep that waits when nothing is left for it is refused, and was never proposed") {
+    Bench bench;
+    const auto submit = [&] {
+      bench.sends.clear();
+      bench.dropped.clear();
+      const Outcome taken = bench.actor.submit(CommandKind::trim, trim_command({5}, {1}, {1}));
+      CHECK(taken == Outcome::ok);
+      bench.loop.advance(milliseconds(1));
+    };
+    for (int i = 0; i < 10; ++i) bench.answer(true, false);
+    submit();
+    CHECK(bench.dropped.empty());
+    CHECK(all_of<paxos::Accept>(bench.sends).size() == 3);
+    for (int i = 0; i < 10; ++i) bench.answer(true, true);
+    submit();
+    CHECK(bench.dropped == std::vector{Outcome::no_space});
+    CHECK(all_of<paxos::Accept>(bench.sends).empty());
   }
 }
 

@@ -163,6 +163,29 @@ TEST_SUITE("log.trimmer") {
     }
     CHECK(ends == std::vector<std::uint64_t>{0, 2, 10, 14, 18, 22, 26, 30, 34, 35});
   }
+
+  TEST_CASE("after an install with the row of its first run rotten, what is trimmed goes at once") {
+    Bench bench;
+    constexpr std::uint64_t kSlots = 40 * kRunSlots;
+    while (bench.state.numbers().chosen_end < Slot{kSlots}) {
+      bench.apply({append_command({1}, ++bench.sequence, {"x"})});
+    }
+    bench.apply({trim_command({1}, ++bench.sequence, 35 * kRunSlots)});
+    bench.next.runs.erase(bench.next.runs.begin(), bench.next.runs.begin() + 8);  // Run 10, too.
+    bench.write();
+    bench.disk.cached.holding.slots_begin =
+        bench.disk.synced.holding.slots_begin = {10 * kRunSlots};
+    sim::MemoryStore store(bench.loop, bench.disk, bench.hooks());
+    REQUIRE(store.load());
+    Trimmer trimmer(store, [](const RetainCommand&) {});
+    for (int i = 0; i < 100; ++i) {
+      trimmer.tick(bench.now += seconds(1), bench.state, false, {{kSlots}, 0, {kSlots}});
+      bench.answer();
+      store.sync();
+      bench.loop.run();
+    }
+    CHECK(store.holding().first_slot == Slot{35 * kRunSlots});
+  }
 }
 
 }  // namespace stele::log

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -288,6 +289,32 @@ TEST_SUITE("log.store.snapshots") {
     fetch(bench, snapshot_of(image));
     CHECK(install(bench, {500}).error().detail.find("another cluster") != std::string::npos);
     CHECK(bench.store->snapshots().newest()->slot == Slot{400});
+  }
+
+  // Its space would stay taken.
+  TEST_CASE("read_snapshot: a file that was read, and is gone, is not kept open") {
+    LmdbBench bench;
+    bench.state(state_at(3));
+    const auto at = [](std::uint64_t slot) {
+      sim::Image image;
+      image.identity = kIdentity;
+      image.numbers = state_at(slot).numbers;
+      return snapshot_of(image);
+    };
+    const auto open_files = [&] {
+      int count = 0;
+      std::error_code none;
+      for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        const std::string file = std::filesystem::read_symlink(entry.path(), none).string();
+        if (file.starts_with(snapshot_path(bench.directory.path(), {100}))) ++count;
+      }
+      return count;
+    };
+    fetch(bench, at(100));
+    CHECK_FALSE(part_of(bench, *bench.store->snapshots().newest(), 0).empty());
+    CHECK(open_files() == 1);
+    for (const std::uint64_t slot : {200U, 300U}) fetch(bench, at(slot));
+    CHECK(open_files() == 0);
   }
 
   TEST_CASE_TEMPLATE("keep_snapshots: those stay beside the last two; one that is gone is told",
