@@ -208,7 +208,7 @@ class Store {
                              std::function<void(std::vector<std::byte>)> done) = 0;
   /// Begins to keep another node's snapshot, or goes on with it: tells how many of its pieces, from
   /// the first one on, are here. What was kept of another one before is gone. Errors of these:
-  /// no_space, io, corrupt; nothing but the snapshot is lost then.
+  /// no_space, io, corrupt; nothing but what was fetched of it is lost then.
   virtual void begin_fetch(SnapshotManifest manifest,
                            std::function<void(Result<std::size_t>)> done) = 0;
   /// The next piece. After the last one the snapshot is one that this store holds.

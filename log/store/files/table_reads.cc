@@ -214,7 +214,6 @@ Result<RunRead> get_run(Lmdb::Txn& txn, std::uint64_t run, Slot slot_end) {
   return read;
 }
 
-/// Runs are dense, but the first and the last one must be looked for.
 namespace {
 
 /// The first run at or after `begin`, and before `end`, whose row can be read.
@@ -231,7 +230,8 @@ Result<std::optional<RunRow>> next_run(Lmdb::Cursor& cursor, std::uint64_t begin
 
 }  // namespace
 
-/// A row that is rotten is passed over: what is found then is a run before the one that is meant.
+/// Runs are dense, but the first and the last one must be looked for. A rotten row is passed over:
+/// what is found then is a run before the one that is meant.
 Result<std::optional<RunRow>> find_run(Lmdb::Txn& txn,
                                        const std::function<bool(const RunRow&)>& reached) {
   std::optional<RunRow> best;
