@@ -172,7 +172,9 @@ Absence measure_absence(SteleSubject& subject, const LoadOptions& load, std::uin
   if (back.copied_s == 0) throw std::runtime_error("the node did not come back");
   result.votes_s = back.votes_s;
   result.copied_s = back.copied_s;
-  const std::uint64_t copied_entries = back.voted_at.value - back.first_lsn.value;
+  // All of it may have been trimmed meanwhile.
+  const std::uint64_t copied_entries =
+      back.voted_at > back.first_lsn ? back.voted_at.value - back.first_lsn.value : 0;
   result.copied_bytes = static_cast<double>(copied_entries * load.payload_bytes);
   if (!cluster.settle()) throw std::runtime_error("the nodes do not agree");
   result.after = measure(subject, load, 1);
