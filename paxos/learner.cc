@@ -69,12 +69,14 @@ void Learner::on_voted(Time now, const SlotRecord& record, Effects& out) {
     votes_.erase(found);
   }
   // The next slot to apply always fits; what does not is read back from the store when its turn
-  // comes.
-  if (record.slot == chosen_end_ || votes_bytes_ + record.value.size() <= kVotesBytesMax) {
+  // comes. As long as there is such a one, memory is for that rather than for what comes after it.
+  const std::size_t most = chosen_end_ < dropped_end_ ? kVotesBytesMax / 2 : kVotesBytesMax;
+  if (record.slot == chosen_end_ || votes_bytes_ + record.value.size() <= most) {
     votes_bytes_ += record.value.size();
     votes_.emplace(record.slot, record);
   } else {
     dropped_ = std::min(dropped_, record.slot);
+    dropped_end_ = std::max(dropped_end_, record.slot + 1);
   }
   advance(now, out);
 }

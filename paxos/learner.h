@@ -142,6 +142,7 @@ class Learner {
   Slot missing_begin_;
   Slot missing_end_;
   Slot dropped_ = kNoSlot;  // The lowest vote that memory had no room for while votes were read.
+  Slot dropped_end_;        // Memory had no room for votes up to there.
 
   std::map<NodeId, Slot> hints_;  // Largest chosen_end heard; an answer to a fetch replaces it.
   NodeId leader_;                 // The node whose heartbeat came last.

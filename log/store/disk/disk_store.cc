@@ -150,7 +150,7 @@ void LmdbStore::read_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max
 void LmdbStore::peek_votes(Slot slot_begin, Slot slot_end, std::size_t bytes_max,
                            std::function<void(SlotsRead)> done) {
   const auto get = [impl = impl_.get(), slot_begin, slot_end, bytes_max](Lmdb::Txn& txn) {
-    return get_records(txn, impl->files().values(), slot_begin, slot_end, bytes_max);
+    return get_records(txn, impl->files().values(), slot_begin, slot_end, bytes_max, true);
   };
   impl_->read(false, get, std::move(done));
 }

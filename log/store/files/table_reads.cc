@@ -21,7 +21,7 @@ struct Found {
 
 /// What the first of the rows needs of the value log, and its neighbours with it: slots that were
 /// written one after the other lie so. Nothing if that cannot be read.
-ValueStretch read_ahead(ValueReader& values, std::span<const Found> rows) {
+ValueStretch read_ahead(ValueReader& values, std::span<const Found> rows, bool drop) {
   const ValuePlace begin = rows.front().header.place;
   std::uint64_t end = begin.offset + rows.front().header.value_bytes;
   for (const Found& row : rows.subspan(1)) {
@@ -32,7 +32,7 @@ ValueStretch read_ahead(ValueReader& values, std::span<const Found> rows) {
     }
     end = place.offset + row.header.value_bytes;
   }
-  auto stretch = values.read_stretch(begin, end - begin.offset);
+  auto stretch = values.read_stretch(begin, end - begin.offset, drop);
   return stretch ? *std::move(stretch) : ValueStretch{};
 }
 
@@ -82,7 +82,7 @@ Result<std::vector<SegmentRow>> get_segments(Lmdb::Txn& txn) {
 }
 
 Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, Slot end,
-                              std::size_t bytes_max) {
+                              std::size_t bytes_max, bool drop) {
   SlotsRead read;
   const auto numbers = get_numbers(txn);
   if (!numbers) return forward(numbers);
@@ -114,7 +114,7 @@ Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin, S
     const Slot slot = header.record.slot;
     std::optional<Slice> value = stretch.find(header.place, header.value_bytes);
     if (!value && header.place.segment != 0 && ahead) {
-      stretch = read_ahead(values, std::span(rows).subspan(i));
+      stretch = read_ahead(values, std::span(rows).subspan(i), drop);
       value = stretch.find(header.place, header.value_bytes);
       ahead = value.has_value();
     }

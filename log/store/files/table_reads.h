@@ -24,9 +24,10 @@ namespace stele::log {
 [[nodiscard]] Result<std::optional<JournalMark>> get_mark(Lmdb::Txn& txn);
 /// The segments of the value log that must be there.
 [[nodiscard]] Result<std::vector<SegmentRow>> get_segments(Lmdb::Txn& txn);
-/// Records from `begin` on, below `end`: at most `bytes_max` bytes, but at least one.
+/// Records from `begin` on, below `end`: at most `bytes_max` bytes, but at least one. `drop`: as of
+/// ValueReader::read_stretch().
 [[nodiscard]] Result<SlotsRead> get_records(Lmdb::Txn& txn, ValueReader& values, Slot begin,
-                                            Slot end, std::size_t bytes_max);
+                                            Slot end, std::size_t bytes_max, bool drop = false);
 /// Entries of [begin, end), as far as they are applied; at most `bytes_max` bytes, but at least
 /// one.
 [[nodiscard]] Result<EntriesRead> get_entries(Lmdb::Txn& txn, ValueReader& values, Lsn begin,

@@ -322,7 +322,7 @@ std::size_t ValueReader::read_cached(const Segment& file, const Range& range,
   return pages * kPageBytes;
 }
 
-Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count) {
+Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t count, bool drop) {
   const auto found = segment(begin.segment);
   if (!found) return forward(found);
   const Segment& file = **found;
@@ -336,6 +336,10 @@ Result<ValueStretch> ValueReader::read_stretch(ValuePlace begin, std::uint64_t c
   const auto done = file.read(file.direct >= 0 ? file.direct : file.cached, from + cached,
                               target.subspan(cached));
   if (!done) return forward(done);
+  if (drop && cached > 0) {
+    ::posix_fadvise(file.cached, static_cast<off_t>(from), static_cast<off_t>(cached),
+                    POSIX_FADV_DONTNEED);
+  }
   return ValueStretch{{begin.segment, from}, {buffer, target}};
 }
 

@@ -113,8 +113,9 @@ class ValueReader {
   /// (there are no such bytes), io.
   Result<Slice> read(ValuePlace place, std::uint64_t count);
   /// In one go, and past the page cache unless it has been kept there: for much that is read once.
-  /// Has more than was asked for where pages begin and end. Errors as above.
-  Result<ValueStretch> read_stretch(ValuePlace begin, std::uint64_t count);
+  /// Has more than was asked for where pages begin and end. `drop`: it is not kept in the page
+  /// cache any longer, which leaves its memory to what is written next. Errors as above.
+  Result<ValueStretch> read_stretch(ValuePlace begin, std::uint64_t count, bool drop = false);
   /// That segment is gone, or will be: nobody asks for its values any more.
   void forget(std::uint32_t segment);
   /// The record that goes up to `end`, and whose first value is at `begin`, was written through the
