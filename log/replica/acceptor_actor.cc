@@ -32,9 +32,13 @@ bool AcceptorActor::has_room_for(const paxos::Accept& accept) {
   const std::size_t most = std::min<std::size_t>(
       kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
   if (store_.backlog_bytes() + turn_bytes_ > most) return false;
-  // Those that it applies next are always voted for, so that it gets on.
-  if (unapplied_.bytes() > unapplied_bytes_max_ &&
-      unapplied_.bytes_before(accept.slot) > unapplied_bytes_max_) {
+  // Those that it applies next are always voted for, so that it gets on; and what makes room. Once
+  // it has dropped some, it waits a little, so that what it has are long stretches.
+  const bool small = accept.value.kind() != paxos::ValueKind::batch;
+  const std::uint64_t ahead =
+      far_ahead_ ? unapplied_bytes_max_ - unapplied_bytes_max_ / 16 : unapplied_bytes_max_;
+  const bool much = unapplied_.bytes() > ahead;
+  if (!small && much && unapplied_.bytes_before(accept.slot) > ahead) {
     if (!std::exchange(far_ahead_, true)) listener_.on_far_ahead(true);
     return false;
   }

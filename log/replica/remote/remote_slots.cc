@@ -1,6 +1,7 @@
 #include "log/replica/remote/remote_slots.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace stele::log {
@@ -40,17 +41,24 @@ void RemoteSlots::add(Time now, Question question) {
   ask(now, at);
 }
 
-/// The next one after so many: one after the other, the leader last.
-NodeId RemoteSlots::node(std::size_t asked) const {
+/// Who has helped last comes first, and the leader last; nobody twice in a round.
+NodeId RemoteSlots::next_node(const Question& question) const {
   std::vector<NodeId> order = options_.others;
-  std::ranges::rotate(order, order.begin() + static_cast<std::ptrdiff_t>(turn_ % order.size()));
-  std::ranges::stable_partition(order, [this](NodeId node) { return node != leader_; });
-  return order[asked % order.size()];
+  std::stable_partition(order.begin(), order.end(),
+                        [this](NodeId node) { return node != leader_; });
+  std::stable_partition(order.begin(), order.end(),
+                        [this](NodeId node) { return node == helped_; });
+  const auto next = std::ranges::find_if(order, [&](NodeId node) {
+    return std::ranges::find(question.in_round, node) == question.in_round.end();
+  });
+  return *next;
 }
 
 void RemoteSlots::ask(Time now, At at) {
   if (at->asked >= kRounds * options_.others.size()) return fail(at);
-  const NodeId to = node(at->asked);
+  if (at->in_round.size() == options_.others.size()) at->in_round.clear();
+  const NodeId to = next_node(*at);
+  at->in_round.push_back(to);
   ++at->asked;
   at->to = to;
   at->asked_at = now;
@@ -70,8 +78,15 @@ void RemoteSlots::fail(At at) {
   question.on_values({});
 }
 
+/// An older one may be of somebody who does not wait for it any more.
+template <class Matches>
+RemoteSlots::At RemoteSlots::youngest(Matches matches) {
+  const auto found = std::find_if(questions_.rbegin(), questions_.rend(), matches);
+  return found == questions_.rend() ? questions_.end() : std::prev(found.base());
+}
+
 void RemoteSlots::on_run_slots(Time now, NodeId from, const paxos::RunSlots& answer) {
-  const auto at = std::ranges::find_if(questions_, [&](const Question& question) {
+  const auto at = youngest([&](const Question& question) {
     // From which node does not matter, but for one that does not have it.
     const bool counts = question.to == from || answer.bytes.size() != 0;
     return question.on_run && counts && question.run == answer.run &&
@@ -86,17 +101,14 @@ void RemoteSlots::on_run_slots(Time now, NodeId from, const paxos::RunSlots& ans
     tell_of_others(from, answer.run);
     return ask(now, at);
   }
-  for (std::size_t i = 0; options_.others[turn_ % options_.others.size()] != from; ++i) {
-    if (i == options_.others.size()) break;
-    ++turn_;  // It has what is lacking here.
-  }
+  helped_ = from;
   const OnRun done = std::move(at->on_run);
   questions_.erase(at);
   done(std::make_shared<const KnownRun>(KnownRun{answer.run, *std::move(slots)}));
 }
 
 void RemoteSlots::on_fetched(Time now, NodeId from, const paxos::Fetched& answer) {
-  const auto at = std::ranges::find_if(questions_, [&](const Question& question) {
+  const auto at = youngest([&](const Question& question) {
     const bool counts = question.to == from || !answer.records.empty();
     return question.on_values && counts && question.begin == answer.slot_begin;
   });
@@ -111,6 +123,7 @@ void RemoteSlots::on_fetched(Time now, NodeId from, const paxos::Fetched& answer
     records.push_back(record);
   }
   if (records.empty()) return ask(now, at);
+  helped_ = from;
   const OnValues done = std::move(at->on_values);
   questions_.erase(at);
   done(std::move(records));
@@ -122,7 +135,10 @@ void RemoteSlots::tick(Time now, std::optional<NodeId> leader) {
     const auto next = std::next(at);
     // Its answer may be on a slow line: the next round takes longer.
     const auto round = static_cast<int>((at->asked - 1) / options_.others.size());
-    if (now - at->asked_at >= options_.timeout * (1 << (2 * round))) ask(now, at);
+    if (now - at->asked_at >= options_.timeout * (1 << (2 * round))) {
+      if (helped_ == at->to) helped_.reset();
+      ask(now, at);
+    }
     at = next;
   }
 }

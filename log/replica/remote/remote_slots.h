@@ -66,7 +66,8 @@ class RemoteSlots {
     Known known;  // With on_values.
     Slot begin;   // With on_values.
     OnValues on_values;
-    std::size_t asked = 0;  // How many nodes, one of them several times.
+    std::size_t asked = 0;         // How many nodes, one of them several times.
+    std::vector<NodeId> in_round;  // Who was asked since all have been.
     NodeId to;
     Time asked_at{};
   };
@@ -76,14 +77,16 @@ class RemoteSlots {
   /// Asks the next node, or ends it.
   void ask(Time now, At at);
   void fail(At at);
-  [[nodiscard]] NodeId node(std::size_t asked) const;
+  [[nodiscard]] NodeId next_node(const Question& question) const;
+  template <class Matches>
+  [[nodiscard]] At youngest(Matches matches);
   void tell_of_others(NodeId node, std::uint64_t run);
 
   Options options_;
   Events& events_;
   std::function<void(paxos::Send)> send_;
   std::list<Question> questions_;
-  std::size_t turn_ = 0;  // Which node is asked first.
+  std::optional<NodeId> helped_;  // Who has answered last, and is asked first.
   std::optional<NodeId> leader_;
 };
 

@@ -55,9 +55,11 @@ void Supplier::on_fetch_snapshot(Time now, NodeId from, const paxos::FetchSnapsh
 
 void Supplier::on_fetch_run(NodeId from, const paxos::FetchRun& asked) {
   const Slot begin = begin_of_run(asked.run);
-  const bool known = asked.run <= run_of(store_.readable().chosen_end);
-  const bool sound =
-      known && asked.slot_end > begin && asked.slot_end <= begin_of_run(asked.run + 1);
+  // One that is not here is told at once, so that another node is asked.
+  if (asked.run > run_of(store_.readable().chosen_end)) {
+    return send_({from, {epoch_, paxos::RunSlots{asked.run, asked.slot_end, {}}}});
+  }
+  const bool sound = asked.slot_end > begin && asked.slot_end <= begin_of_run(asked.run + 1);
   const Question question{from, 0, asked.run};
   if (!sound || !this->begin(question)) return;
   store_.read_run(asked.run, asked.slot_end, [this, from, asked, question](const RunRead& read) {

@@ -171,7 +171,7 @@ bool Snapshots::set_kept(const std::set<Slot>& slots) {
 void Snapshots::keep(const SnapshotInfo& added) {
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(kept_, [&](const SnapshotInfo& one) { return one.slot == added.slot; });
+    forget(added.slot);
     kept_.push_back(added);
     std::ranges::sort(kept_, {}, &SnapshotInfo::slot);
   }

@@ -144,6 +144,23 @@ TEST_SUITE("log.remote_slots") {
     CHECK(bench.asked() == kN3);
   }
 
+  // Otherwise each question would wait for a node that is gone.
+  TEST_CASE("who has helped last is asked first, also the leader, until it does not answer") {
+    Bench bench;
+    bench.remote.tick(bench.now, kN2);
+    bench.ask_for_run();
+    CHECK(bench.asked() == kN3);
+    bench.remote.tick(bench.now += milliseconds(100), kN2);
+    CHECK(bench.asked() == kN2);
+    bench.remote.on_run_slots(bench.now, kN2, answer(summaries()));
+    bench.ask_for_values();
+    CHECK(bench.asked() == kN2);
+    bench.remote.tick(bench.now += milliseconds(100), kN2);
+    CHECK(bench.asked() == kN3);
+    bench.ask_for_run();
+    CHECK(bench.asked() == kN3);
+  }
+
   TEST_CASE("values after the end of the run are left out") {
     Bench bench;
     bench.ask_for_values();
