@@ -52,6 +52,17 @@ struct Bench {
     command.count = 1;
     apply({command_with(command, body_of(RetentionPolicy{bytes, 0}))});
   }
+  /// As on a node that had three runs, and has copied what is above the tenth. It has rows of the
+  /// runs from `rows_begin` on; the log has 40, and is trimmed up to the 35th.
+  void copy_from_run_10(std::uint64_t rows_begin) {
+    while (state.numbers().chosen_end < Slot{kSlots}) {
+      apply({append_command({1}, ++sequence, {"x"})});
+    }
+    apply({trim_command({1}, ++sequence, 35 * kRunSlots)});
+    std::erase_if(next.runs, [&](const RunRow& run) { return run.number < rows_begin; });
+    write();
+    disk.cached.holding.slots_begin = disk.synced.holding.slots_begin = {10 * kRunSlots};
+  }
   void answer() {
     for (auto& read : std::exchange(reads, {})) read();
   }
@@ -68,6 +79,7 @@ struct Bench {
     return store.holding().first_slot.value;
   }
 
+  static constexpr std::uint64_t kSlots = 40 * kRunSlots;
   Time now{};
   std::uint64_t needed_bytes = UINT64_MAX;
   sim::SimLoop loop{1};
@@ -139,22 +151,14 @@ TEST_SUITE("log.trimmer") {
   // What was copied goes a little at a time, too: a commit that erases everything takes long.
   TEST_CASE("after an install the gap goes first, and then a few runs per commit") {
     Bench bench;
-    constexpr std::uint64_t kSlots = 40 * kRunSlots;
-    while (bench.state.numbers().chosen_end < Slot{kSlots}) {
-      bench.apply({append_command({1}, ++bench.sequence, {"x"})});
-    }
-    bench.apply({trim_command({1}, ++bench.sequence, 35 * kRunSlots)});
-    bench.next.runs.erase(bench.next.runs.begin(), bench.next.runs.begin() + 7);  // Up to run 9.
-    bench.write();
-    // As on a node that had three runs, and has copied what is above the tenth.
-    bench.disk.cached.holding.slots_begin =
-        bench.disk.synced.holding.slots_begin = {10 * kRunSlots};
+    bench.copy_from_run_10(10);
     sim::MemoryStore store(bench.loop, bench.disk, bench.hooks());
     REQUIRE(store.load());
     Trimmer trimmer(store, [](const RetainCommand&) {});
     std::vector<std::uint64_t> ends;
     for (int i = 0; i < 100; ++i) {
-      trimmer.tick(bench.now += seconds(1), bench.state, false, {{kSlots}, 0, {kSlots}});
+      trimmer.tick(bench.now += seconds(1), bench.state, false,
+                   {{Bench::kSlots}, 0, {Bench::kSlots}});
       bench.answer();
       store.sync();
       bench.loop.run();
@@ -166,20 +170,13 @@ TEST_SUITE("log.trimmer") {
 
   TEST_CASE("after an install with the row of its first run rotten, what is trimmed goes at once") {
     Bench bench;
-    constexpr std::uint64_t kSlots = 40 * kRunSlots;
-    while (bench.state.numbers().chosen_end < Slot{kSlots}) {
-      bench.apply({append_command({1}, ++bench.sequence, {"x"})});
-    }
-    bench.apply({trim_command({1}, ++bench.sequence, 35 * kRunSlots)});
-    bench.next.runs.erase(bench.next.runs.begin(), bench.next.runs.begin() + 8);  // Run 10, too.
-    bench.write();
-    bench.disk.cached.holding.slots_begin =
-        bench.disk.synced.holding.slots_begin = {10 * kRunSlots};
+    bench.copy_from_run_10(11);
     sim::MemoryStore store(bench.loop, bench.disk, bench.hooks());
     REQUIRE(store.load());
     Trimmer trimmer(store, [](const RetainCommand&) {});
     for (int i = 0; i < 100; ++i) {
-      trimmer.tick(bench.now += seconds(1), bench.state, false, {{kSlots}, 0, {kSlots}});
+      trimmer.tick(bench.now += seconds(1), bench.state, false,
+                   {{Bench::kSlots}, 0, {Bench::kSlots}});
       bench.answer();
       store.sync();
       bench.loop.run();

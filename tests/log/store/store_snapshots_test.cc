@@ -44,6 +44,14 @@ sim::Snapshot sample(std::size_t session_bytes = 200'000) {
   return snapshot_of(image);
 }
 
+/// Another node's, of an empty state at that slot.
+sim::Snapshot small_one(std::uint64_t slot) {
+  sim::Image image;
+  image.identity = kIdentity;
+  image.numbers = state_at(slot).numbers;
+  return snapshot_of(image);
+}
+
 /// How many pieces are there, or nothing if that cannot be told.
 std::optional<std::size_t> begin_fetch(StoreBench& bench, const sim::Snapshot& snapshot) {
   std::optional<Result<std::size_t>> told;
@@ -295,12 +303,6 @@ TEST_SUITE("log.store.snapshots") {
   TEST_CASE("read_snapshot: a file that was read, and is gone, is not kept open") {
     LmdbBench bench;
     bench.state(state_at(3));
-    const auto at = [](std::uint64_t slot) {
-      sim::Image image;
-      image.identity = kIdentity;
-      image.numbers = state_at(slot).numbers;
-      return snapshot_of(image);
-    };
     const auto open_files = [&] {
       int count = 0;
       std::error_code none;
@@ -310,10 +312,10 @@ TEST_SUITE("log.store.snapshots") {
       }
       return count;
     };
-    fetch(bench, at(100));
+    fetch(bench, small_one(100));
     CHECK_FALSE(part_of(bench, *bench.store->snapshots().newest(), 0).empty());
     CHECK(open_files() == 1);
-    for (const std::uint64_t slot : {200U, 300U}) fetch(bench, at(slot));
+    for (const std::uint64_t slot : {200U, 300U}) fetch(bench, small_one(slot));
     CHECK(open_files() == 0);
   }
 
@@ -321,23 +323,17 @@ TEST_SUITE("log.store.snapshots") {
                      Bench, LmdbBench, MemoryBench) {
     Bench bench;
     bench.state(state_at(3));
-    const auto at = [](std::uint64_t slot) {
-      sim::Image image;
-      image.identity = kIdentity;
-      image.numbers = state_at(slot).numbers;
-      return snapshot_of(image);
-    };
-    fetch(bench, at(100));
+    fetch(bench, small_one(100));
     CHECK(bench.store->keep_snapshots({{100}}));
-    for (const std::uint64_t slot : {200U, 300U, 400U}) fetch(bench, at(slot));
+    for (const std::uint64_t slot : {200U, 300U, 400U}) fetch(bench, small_one(slot));
     std::vector<std::uint64_t> kept;
     for (const SnapshotInfo& one : bench.store->snapshots().kept) kept.push_back(one.slot.value);
     CHECK(kept == std::vector<std::uint64_t>{100, 300, 400});
     CHECK_FALSE(bench.store->keep_snapshots({{200}, {400}}));
-    fetch(bench, at(500));
+    fetch(bench, small_one(500));
     CHECK(bench.store->snapshots().kept.front().slot == Slot{100});  // Nothing had changed.
     CHECK(bench.store->keep_snapshots({}));
-    fetch(bench, at(600));
+    fetch(bench, small_one(600));
     CHECK(bench.store->snapshots().kept.size() == 2);
   }
 }
