@@ -11,10 +11,11 @@ constexpr Slot kSlotEnd{UINT64_MAX};
 
 }  // namespace
 
-AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
-                             std::size_t piece_bytes_max, std::uint64_t unapplied_bytes_max,
-                             AcceptorListener& listener)
+AcceptorActor::AcceptorActor(NodeId self, net::Loop& loop, Store& store, paxos::Acceptor acceptor,
+                             Epoch epoch, std::size_t piece_bytes_max,
+                             std::uint64_t unapplied_bytes_max, AcceptorListener& listener)
     : Actor(loop, kLettersMax),
+      self_(self),
       store_(store),
       acceptor_(std::move(acceptor)),
       epoch_(epoch),
@@ -25,20 +26,21 @@ AcceptorActor::AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acce
 
 /// Proposers send again: a disk that does not keep up must not make memory grow, and a node that
 /// does not come to apply what it votes for must not fill its disk with it.
-bool AcceptorActor::has_room_for(const paxos::Accept& accept) {
+bool AcceptorActor::has_room_for(NodeId from, const paxos::Accept& accept) {
   const Space space = store_.space();
   // What waits must have room in what is kept for a full disk, which may be full before it is
   // measured the next time.
   const std::size_t most = std::min<std::size_t>(
       kBacklogBytesMax, space.kept_bytes_max == 0 ? SIZE_MAX : space.kept_bytes_max);
   if (store_.backlog_bytes() + turn_bytes_ > most) return false;
-  // Those that it applies next are always voted for, so that it gets on; and what makes room. Once
+  // Those that it applies next are always voted for, so that it gets on; what makes room; and what
+  // this node itself proposes, which it could get from nobody if only others had voted for it. Once
   // it has dropped some, it waits a little, so that what it has are long stretches.
-  const bool small = accept.value.kind() != paxos::ValueKind::batch;
+  const bool must = accept.value.kind() != paxos::ValueKind::batch || from == self_;
   const std::uint64_t ahead =
       far_ahead_ ? unapplied_bytes_max_ - unapplied_bytes_max_ / 16 : unapplied_bytes_max_;
   const bool much = unapplied_.bytes() > ahead;
-  if (!small && much && unapplied_.bytes_before(accept.slot) > ahead) {
+  if (!must && much && unapplied_.bytes_before(accept.slot) > ahead) {
     if (!std::exchange(far_ahead_, true)) listener_.on_far_ahead(true);
     return false;
   }
@@ -60,7 +62,7 @@ void AcceptorActor::on_chosen_end(Slot chosen_end) {
 
 void AcceptorActor::handle(Letter& letter) {
   const auto* accept = std::get_if<paxos::Accept>(&letter.message.body);
-  if (accept != nullptr && !has_room_for(*accept)) return;
+  if (accept != nullptr && !has_room_for(letter.from, *accept)) return;
   const std::size_t writes = effects_.writes.size();
   acceptor_.step(letter.from, letter.message, effects_);
   if (accept != nullptr && effects_.writes.size() != writes) turn_bytes_ += accept->value.size();

@@ -27,7 +27,8 @@ class AcceptorListener : public virtual RoleListener {
 /// What piled up is one transaction; answers leave when it is durable. Loop thread only.
 class AcceptorActor final : public net::Actor<Letter> {
  public:
-  AcceptorActor(net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
+  /// `self`: what this node's own proposer proposes is never dropped for want of applying.
+  AcceptorActor(NodeId self, net::Loop& loop, Store& store, paxos::Acceptor acceptor, Epoch epoch,
                 std::size_t piece_bytes_max, std::uint64_t unapplied_bytes_max,
                 AcceptorListener& listener);
 
@@ -47,7 +48,7 @@ class AcceptorActor final : public net::Actor<Letter> {
 
  private:
   void handle(Letter& letter) override;
-  [[nodiscard]] bool has_room_for(const paxos::Accept& accept);
+  [[nodiscard]] bool has_room_for(NodeId from, const paxos::Accept& accept);
   void flush() override;
   /// What a node was last told, or will be: its question may come again meanwhile.
   struct Answer {
@@ -59,6 +60,7 @@ class AcceptorActor final : public net::Actor<Letter> {
 
   void answer_prepare(const paxos::Acceptor::PromiseRead& read);
 
+  NodeId self_;
   Store& store_;
   paxos::Acceptor acceptor_;
   Epoch epoch_;

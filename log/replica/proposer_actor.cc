@@ -114,7 +114,7 @@ void ProposerActor::propose_waiting() {
   // Others may choose without the own disk, which must keep up all the same: callers are answered
   // from the own state, and what the own acceptor cannot take would have to be fetched.
   std::size_t proposed = 0;  // On its way to the own acceptor.
-  while (!waiting_.empty() && proposer_.window_open() &&
+  while (!waiting_.empty() && proposer_.window_open() && !listener_.lags_far() &&
          listener_.backlog_bytes() + proposed <= limits_.backlog_bytes_max) {
     if (!proposer_.has_room()) return;
     proposed += propose_batch();

@@ -27,6 +27,8 @@ class ProposerListener : public virtual RoleListener {
   virtual void on_read_refused(std::uint64_t read) = 0;
   /// As of Store.
   [[nodiscard]] virtual std::size_t backlog_bytes() const = 0;
+  /// This node has voted for far more than it has applied.
+  [[nodiscard]] virtual bool lags_far() const = 0;
 };
 
 /// Commands wait here until they are in a batch, within bounds. Loop thread only.

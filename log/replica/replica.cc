@@ -54,7 +54,7 @@ Replica::Replica(Options options, net::Loop& loop, Store& store, net::Transport&
       transport_(transport),
       events_(events),
       listener_(listener),
-      acceptor_(loop, store, paxos::Acceptor(options_.configuration, acceptor),
+      acceptor_(options_.self, loop, store, paxos::Acceptor(options_.configuration, acceptor),
                 options_.configuration.epoch(), options_.piece_bytes_max,
                 options_.unapplied_bytes_max, *this),
       learner_(loop, store,

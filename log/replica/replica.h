@@ -158,6 +158,9 @@ class Replica final : AcceptorListener, LearnerListener, ProposerListener {
   void on_read_ready(std::uint64_t read, Slot barrier) override;
   void on_read_refused(std::uint64_t read) override;
   [[nodiscard]] std::size_t backlog_bytes() const override { return store_.backlog_bytes(); }
+  [[nodiscard]] bool lags_far() const override {
+    return acceptor_.unapplied().bytes() > options_.unapplied_bytes_max;
+  }
 
   void tick();
   void let_loop_commit();

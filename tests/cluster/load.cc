@@ -156,6 +156,8 @@ bool Load::progresses(std::uint64_t more) const {
   return eventually([&] { return acknowledged_ >= wanted; });
 }
 
+std::uint64_t Load::tailed() const { return runner_->tailed(); }
+
 void Load::stop_writing() {
   runner_->stop_writing();
   if (!eventually([&] { return runner_->quiet(); })) throw std::runtime_error("appends do not end");

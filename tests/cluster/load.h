@@ -29,6 +29,9 @@ class Load {
   /// Waits until that many more appends are acknowledged than at the call; false if they are not.
   [[nodiscard]] bool progresses(std::uint64_t more) const;
 
+  /// Entries that the tail has delivered, from the first one on.
+  [[nodiscard]] std::uint64_t tailed() const;
+
   /// Appends and reads no more, and waits until everything begun has ended.
   void stop_writing();
   /// Waits until the tail has delivered that many entries (0: not at all), and returns what was

@@ -66,6 +66,7 @@ struct Bench final : ProposerListener {
   void on_read_ready(std::uint64_t, Slot) override {}
   void on_read_refused(std::uint64_t) override {}
   [[nodiscard]] std::size_t backlog_bytes() const override { return 0; }
+  [[nodiscard]] bool lags_far() const override { return false; }
 
   sim::SimLoop loop{1};
   std::vector<paxos::Send> sends;
